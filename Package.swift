@@ -1,0 +1,115 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every Swift target: Swift 6 language mode (strict concurrency), warnings are errors.
+let strict: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .treatAllWarnings(as: .error),
+    .enableUpcomingFeature("ExistentialAny"),
+]
+
+/// Targets that a worker runs per packet: their `@inlinable` bodies are optimised across module borders.
+let hot: [SwiftSetting] =
+    strict + [
+        .enableExperimentalFeature("BuiltinModule"),
+        .unsafeFlags(["-cross-module-optimization"], .when(configuration: .release)),
+    ]
+
+let package = Package(
+    name: "sluice",
+    products: [.executable(name: "sluice", targets: ["sluice"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
+        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
+        .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
+        .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
+    ],
+    targets: [
+        // C borders: module maps and header shims.
+        .systemLibrary(name: "CLibXDP", pkgConfig: "libxdp", providers: [.apt(["libxdp-dev"])]),
+        .systemLibrary(name: "CLibBPF", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev"])]),
+        .systemLibrary(name: "CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CLinux"),
+
+        // The dataplane, bottom up.
+        .target(name: "Packets", swiftSettings: hot),
+        .target(name: "Telemetry", dependencies: [.product(name: "Logging", package: "swift-log")], swiftSettings: hot),
+        .target(name: "Cryptography", dependencies: ["CLibCrypto", "CLinux"], swiftSettings: hot),
+        .target(name: "IPsec", dependencies: ["Cryptography", "Packets", "Telemetry", "CLinux"], swiftSettings: hot),
+        .target(name: "Policy", dependencies: ["IPsec", "Cryptography", "Packets", "Telemetry"], swiftSettings: hot),
+        .target(name: "XDP", dependencies: ["CLibXDP", "CLibBPF", "CLinux", "BPFObjects"], swiftSettings: hot),
+        .target(
+            name: "Dataplane",
+            dependencies: ["XDP", "IPsec", "Policy", "Cryptography", "Telemetry", "Packets", "CLinux"],
+            swiftSettings: hot),
+
+        // The BPF program, compiled by the build-tool plugin and embedded.
+        .target(
+            name: "BPFObjects", path: "bpf", exclude: ["steering.bpf.c", "steering.h"],
+            swiftSettings: strict, plugins: [.plugin(name: "CompileBPF")]),
+        .plugin(name: "CompileBPF", capability: .buildTool(), path: "Sources/CompileBPF"),
+
+        // The control side.
+        .target(
+            name: "Netlink",
+            dependencies: ["CLinux", "Packets", .product(name: "SystemPackage", package: "swift-system")],
+            swiftSettings: strict),
+        .target(
+            name: "Configuration", dependencies: ["Policy", "IPsec", "Cryptography", "Packets"],
+            swiftSettings: strict),
+        .target(
+            name: "ControlPlane",
+            dependencies: [
+                "Policy", "Telemetry",
+                .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict),
+        .target(
+            name: "Gateway",
+            dependencies: [
+                "Dataplane", "ControlPlane", "Configuration", "Netlink", "Policy", "IPsec", "XDP", "Cryptography",
+                "Packets", "Telemetry", "CLinux",
+                .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ],
+            swiftSettings: strict),
+        .executableTarget(
+            name: "sluice",
+            dependencies: [
+                "Gateway", "Configuration", "ControlPlane", "Dataplane", "Policy", "Cryptography", "Packets",
+                "Telemetry",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict),
+
+        // Tests mirror the modules; Scenarios joins whole gateways in memory; Interop uses namespaces and foreign peers.
+        .target(
+            name: "TestSupport",
+            dependencies: [
+                "Packets", "Cryptography", "IPsec", "Policy", "XDP", "Dataplane", "Telemetry",
+                .product(name: "Subprocess", package: "swift-subprocess"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "Tests/Support", swiftSettings: strict),
+        .testTarget(name: "PacketsTests", dependencies: ["Packets"], swiftSettings: strict),
+        .testTarget(name: "TelemetryTests", dependencies: ["Telemetry"], swiftSettings: strict),
+        .testTarget(name: "CryptographyTests", dependencies: ["Cryptography", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "IPsecTests", dependencies: ["IPsec", "Cryptography", "Packets", "Telemetry", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "PolicyTests", dependencies: ["Policy", "IPsec", "Cryptography", "Packets", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "XDPTests", dependencies: ["XDP", "Packets", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "DataplaneTests", dependencies: ["Dataplane", "XDP", "IPsec", "Policy", "Packets", "Telemetry", "Cryptography", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "NetlinkTests", dependencies: ["Netlink", "Packets", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "Policy", "IPsec", "Cryptography", "Packets"], swiftSettings: strict),
+        .testTarget(name: "ControlPlaneTests", dependencies: ["ControlPlane", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "GatewayTests", dependencies: ["Gateway", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "Scenarios", dependencies: ["Dataplane", "XDP", "IPsec", "Policy", "Packets", "Telemetry", "Cryptography", "TestSupport"], path: "Tests/Scenarios", swiftSettings: strict),
+        .testTarget(name: "Interop", dependencies: ["TestSupport", "Packets", "XDP"], path: "Tests/Interop", swiftSettings: strict),
+    ]
+)

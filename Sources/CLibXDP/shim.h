@@ -1,0 +1,3 @@
+#pragma once
+#include <xdp/xsk.h>
+#include <linux/if_xdp.h>

@@ -1,0 +1,29 @@
+// What Swift cannot import or express: CPU affinity macros, the time-stamp counter, prefetch.
+#pragma once
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+#include <pthread.h>
+#include <sched.h>
+#include <stdint.h>
+#include <x86intrin.h>
+
+/// Marks a C function that neither allocates nor locks, so that Swift's performance diagnostics accept it.
+#define SLUICE_HOT __attribute__((swift_attr("@_noLocks"))) __attribute__((swift_attr("@_noAllocation")))
+
+/// Reads the time-stamp counter without ordering: for statistics of whole batches.
+SLUICE_HOT static inline uint64_t sluice_cycles(void) { return __rdtsc(); }
+
+/// Brings the cache line at `address` near, for reading.
+SLUICE_HOT static inline void sluice_prefetch(const void *address) { __builtin_prefetch(address, 0, 3); }
+
+/// Brings the cache line at `address` near, for writing.
+SLUICE_HOT static inline void sluice_prefetch_write(const void *address) { __builtin_prefetch(address, 1, 3); }
+
+/// Pins the calling thread to one core. Returns 0 or an errno value.
+static inline int sluice_pin_thread(unsigned core) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    CPU_SET(core, &set);
+    return pthread_setaffinity_np(pthread_self(), sizeof set, &set);
+}
