@@ -1,0 +1,41 @@
+/// IANA protocol numbers: the IPv4 protocol field, and the IPv6 and ESP next header fields.
+public enum IPProtocol {
+    public static let hopByHop: UInt8 = 0
+    public static let icmp: UInt8 = 1
+    public static let ipv4: UInt8 = 4
+    public static let tcp: UInt8 = 6
+    public static let udp: UInt8 = 17
+    public static let dccp: UInt8 = 33
+    public static let ipv6: UInt8 = 41
+    public static let routing: UInt8 = 43
+    public static let fragment: UInt8 = 44
+    public static let gre: UInt8 = 47
+    public static let esp: UInt8 = 50
+    public static let ah: UInt8 = 51
+    public static let icmpv6: UInt8 = 58
+    /// IPv6 "no next header" (RFC 8200 section 4.7), and the mark of an ESP dummy packet (RFC 4303 section 2.6).
+    public static let none: UInt8 = 59
+    public static let destinationOptions: UInt8 = 60
+    public static let sctp: UInt8 = 132
+    public static let mobility: UInt8 = 135
+    public static let udpLite: UInt8 = 136
+}
+
+/// Values of the Ethernet type field, in host order.
+public enum EtherType {
+    public static let ipv4: UInt16 = 0x0800
+    public static let arp: UInt16 = 0x0806
+    /// The tag of an 802.1Q VLAN.
+    public static let vlan: UInt16 = 0x8100
+    public static let ipv6: UInt16 = 0x86DD
+    /// The outer tag of 802.1ad (two tags); not understood, so such frames are not IP to us.
+    public static let serviceVLAN: UInt16 = 0x88A8
+}
+
+/// Port numbers that the gateway itself knows.
+public enum Port {
+    /// IKE (RFC 7296 section 2).
+    public static let ike: UInt16 = 500
+    /// IKE and ESP in UDP (RFC 3948).
+    public static let natTraversal: UInt16 = 4500
+}
