@@ -107,7 +107,14 @@ let package = Package(
         .testTarget(name: "DataplaneTests", dependencies: ["Dataplane", "XDP", "IPsec", "Policy", "Packets", "Telemetry", "Cryptography", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "NetlinkTests", dependencies: ["Netlink", "Packets", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "Policy", "IPsec", "Cryptography", "Packets"], swiftSettings: strict),
-        .testTarget(name: "ControlPlaneTests", dependencies: ["ControlPlane", "TestSupport"], swiftSettings: strict),
+        .testTarget(
+            name: "ControlPlaneTests",
+            dependencies: [
+                "ControlPlane",
+                .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: strict),
         .testTarget(name: "GatewayTests", dependencies: ["Gateway", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "Scenarios", dependencies: ["Dataplane", "XDP", "IPsec", "Policy", "Packets", "Telemetry", "Cryptography", "TestSupport"], path: "Tests/Scenarios", swiftSettings: strict),
         .testTarget(name: "Interop", dependencies: ["TestSupport", "Packets", "XDP"], path: "Tests/Interop", swiftSettings: strict),

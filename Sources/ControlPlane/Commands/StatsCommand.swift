@@ -1,0 +1,57 @@
+import NIOCore
+
+/// The figures of the daemon as a whole, in the shape that strongSwan's `stats` command gives them.
+public struct DaemonStatistics: Hashable, Sendable {
+    public var uptimeSeconds: Int
+    /// When the daemon started, as text in local time.
+    public var since: String
+    public var workers: Int
+    public var idleWorkers: Int
+    public var features: [String]
+
+    public init(uptimeSeconds: Int, since: String, workers: Int, idleWorkers: Int, features: [String]) {
+        self.uptimeSeconds = uptimeSeconds
+        self.since = since
+        self.workers = workers
+        self.idleWorkers = idleWorkers
+        self.features = features
+    }
+}
+
+/// `stats`: uptime and load, so that `swanctl --stats` and monitoring plugins work unchanged.
+///
+/// Sluice has no job queues; those figures are zero.
+public struct StatsCommand: VICICommand {
+    public let name = "stats"
+    private let collect: @Sendable () -> DaemonStatistics
+
+    /// `collect` is called on the control event loop.
+    public init(collect: @escaping @Sendable () -> DaemonStatistics) {
+        self.collect = collect
+    }
+
+    public func respond(to request: VICIMessage, session: VICISession) -> EventLoopFuture<VICIMessage> {
+        let statistics = collect()
+        let busy = statistics.workers - statistics.idleWorkers
+        var workers: VICIMessage = ["total": "\(statistics.workers)", "idle": "\(statistics.idleWorkers)"]
+        workers.append("active", section: ["critical": "\(busy)", "high": "0", "medium": "0", "low": "0"])
+        var answer = VICIMessage()
+        answer.append(
+            "uptime",
+            section: ["running": Self.words(statistics.uptimeSeconds), "since": statistics.since])
+        answer.append("workers", section: workers)
+        answer.append("queues", section: ["critical": "0", "high": "0", "medium": "0", "low": "0"])
+        answer.append("scheduled", 0)
+        answer.append("ikesas", section: ["total": "0", "half-open": "0"])
+        answer.append("plugins", list: statistics.features)
+        return session.eventLoop.makeSucceededFuture(answer)
+    }
+
+    /// The largest unit that says it in at least two of them: "90 seconds", "5 minutes", "3 days".
+    static func words(_ seconds: Int) -> String {
+        for (unit, size) in [("days", 86_400), ("hours", 3600), ("minutes", 60)] where seconds >= 2 * size {
+            return "\(seconds / size) \(unit)"
+        }
+        return "\(seconds) seconds"
+    }
+}

@@ -1,0 +1,62 @@
+import NIOCore
+
+/// `sluice-status`: the status document, rendered as the request's `format` says: `json` (default) or `text`.
+///
+/// A value holds 64 KiB at most and a gateway with many SAs needs more, so the document is streamed, as strongSwan streams
+/// lists: `sluice-status` events each carry a piece under the format's name, and the response ends the stream.
+public struct StatusCommand: VICICommand {
+    public static let command = "sluice-status"
+    public static let event = "sluice-status"
+
+    /// How the document is written.
+    public enum Format: String, Sendable, CaseIterable {
+        case json
+        case text
+    }
+
+    public let name = StatusCommand.command
+    public let events = [StatusCommand.event]
+    private let render: @Sendable (Format) throws -> [UInt8]
+
+    /// `render` is called on the control event loop.
+    public init(render: @escaping @Sendable (Format) throws -> [UInt8]) {
+        self.render = render
+    }
+
+    public func respond(to request: VICIMessage, session: VICISession) -> EventLoopFuture<VICIMessage> {
+        session.eventLoop.makeCompletedFuture {
+            let wanted = request["format"] ?? Format.json.rawValue
+            guard let format = Format(rawValue: wanted) else { throw StatusError.unknownFormat(wanted) }
+            let document = try render(format)
+            for start in stride(from: 0, to: document.count, by: VICILimits.maximumValueBytes) {
+                let end = min(start + VICILimits.maximumValueBytes, document.count)
+                var piece = VICIMessage()
+                piece.append(format.rawValue, bytes: Array(document[start..<end]))
+                session.emit(Self.event, piece)
+            }
+            return ["success": "yes"]
+        }
+    }
+
+    private enum StatusError: Error, CustomStringConvertible {
+        case unknownFormat(String)
+
+        var description: String {
+            switch self {
+            case .unknownFormat(let name): "format \(name) does not exist; ask for json or text"
+            }
+        }
+    }
+}
+
+extension VICIClient {
+    /// The whole status document of a running gateway.
+    public func status(_ format: StatusCommand.Format) throws(VICIClientError) -> [UInt8] {
+        try register(StatusCommand.event)
+        var document: [UInt8] = []
+        _ = try request(StatusCommand.command, ["format": format.rawValue]) { event, message in
+            if event == StatusCommand.event { document += message.bytes(format.rawValue) ?? [] }
+        }
+        return document
+    }
+}

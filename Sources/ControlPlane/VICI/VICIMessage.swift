@@ -1,0 +1,85 @@
+/// One VICI message: an ordered list of named fields, which may nest.
+///
+/// Order matters to readers (`swanctl` prints sections as they come) and a name may occur more than once, so this is a
+/// list and not a dictionary. Values are bytes: VICI carries certificates and keys as well as text.
+public struct VICIMessage: Hashable, Sendable {
+    /// What a field holds.
+    public enum Content: Hashable, Sendable {
+        case value([UInt8])
+        case list([[UInt8]])
+        case section(VICIMessage)
+    }
+
+    /// A name of at most 255 bytes, and what it holds.
+    public struct Field: Hashable, Sendable {
+        public var name: String
+        public var content: Content
+
+        public init(name: String, content: Content) {
+            self.name = name
+            self.content = content
+        }
+    }
+
+    public var fields: [Field]
+
+    public init(_ fields: [Field] = []) {
+        self.fields = fields
+    }
+
+    /// The bytes of the first key/value field with this name.
+    public func bytes(_ name: String) -> [UInt8]? {
+        for field in fields where field.name == name {
+            if case .value(let bytes) = field.content { return bytes }
+        }
+        return nil
+    }
+
+    /// The text of the first key/value field with this name; malformed UTF-8 is repaired.
+    public subscript(name: String) -> String? {
+        bytes(name).map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    /// The items of the first list with this name.
+    public func list(_ name: String) -> [[UInt8]]? {
+        for field in fields where field.name == name {
+            if case .list(let items) = field.content { return items }
+        }
+        return nil
+    }
+
+    /// The first section with this name.
+    public func section(_ name: String) -> VICIMessage? {
+        for field in fields where field.name == name {
+            if case .section(let section) = field.content { return section }
+        }
+        return nil
+    }
+
+    public mutating func append(_ name: String, _ text: some StringProtocol) {
+        fields.append(Field(name: name, content: .value(Array(text.utf8))))
+    }
+
+    public mutating func append(_ name: String, _ number: some BinaryInteger) {
+        append(name, String(number))
+    }
+
+    public mutating func append(_ name: String, bytes: [UInt8]) {
+        fields.append(Field(name: name, content: .value(bytes)))
+    }
+
+    public mutating func append(_ name: String, list: [String]) {
+        fields.append(Field(name: name, content: .list(list.map { Array($0.utf8) })))
+    }
+
+    public mutating func append(_ name: String, section: VICIMessage) {
+        fields.append(Field(name: name, content: .section(section)))
+    }
+}
+
+extension VICIMessage: ExpressibleByDictionaryLiteral {
+    /// Key/value fields in the order written.
+    public init(dictionaryLiteral elements: (String, String)...) {
+        self.init(elements.map { Field(name: $0.0, content: .value(Array($0.1.utf8))) })
+    }
+}

@@ -1,0 +1,165 @@
+import Foundation
+import Logging
+import NIOCore
+import NIOPosix
+import Testing
+
+@testable import ControlPlane
+
+/// A server on a socket of its own, closed and removed at the end.
+private func withServer<R>(
+    _ registry: CommandRegistry, _ body: (_ path: String) throws -> R
+) throws -> R {
+    let path = NSTemporaryDirectory() + "sluice-\(UUID().uuidString.prefix(8)).vici"
+    let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    defer { try? group.syncShutdownGracefully() }
+    let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+    let server = try VICIServer.start(path: path, registry: registry, group: group, logger: quiet)
+    let result = try body(path)
+    try server.stop()
+    #expect(!FileManager.default.fileExists(atPath: path))
+    return result
+}
+
+private struct Echo: VICICommand {
+    let name = "echo"
+    let events = ["said"]
+
+    func respond(to request: VICIMessage, session: VICISession) -> EventLoopFuture<VICIMessage> {
+        session.emit("said", request)
+        return session.eventLoop.scheduleTask(in: .milliseconds(5)) { request }.futureResult
+    }
+}
+
+private struct Fail: VICICommand {
+    struct Reason: Error, CustomStringConvertible { let description = "out of luck" }
+    let name = "fail"
+
+    func respond(to request: VICIMessage, session: VICISession) -> EventLoopFuture<VICIMessage> {
+        session.eventLoop.makeFailedFuture(Reason())
+    }
+}
+
+@Suite struct VICIServerTests {
+    @Test func answersVersion() throws {
+        let registry = CommandRegistry([VersionCommand(daemon: "sluice", version: "1.2.3")])
+        try withServer(registry) { path in
+            let client = try VICIClient(path: path)
+            let answer = try client.request("version")
+            #expect(answer["daemon"] == "sluice")
+            #expect(answer["version"] == "1.2.3")
+            #expect(answer["sysname"] == "Linux")
+        }
+    }
+
+    @Test func answersStatsInTheShapeOfStrongSwan() throws {
+        let statistics = DaemonStatistics(
+            uptimeSeconds: 7300, since: "then", workers: 4, idleWorkers: 3, features: ["aead"])
+        try withServer(CommandRegistry([StatsCommand { statistics }])) { path in
+            let client = try VICIClient(path: path)
+            let answer = try client.request("stats")
+            #expect(answer.section("uptime") == ["running": "2 hours", "since": "then"])
+            #expect(answer.section("workers")?["idle"] == "3")
+            #expect(answer.section("workers")?.section("active")?["critical"] == "1")
+            #expect(answer.list("plugins") == [Array("aead".utf8)])
+        }
+    }
+
+    @Test func saysWhichCommandsAndEventsItDoesNotKnow() throws {
+        try withServer(CommandRegistry([Echo()])) { path in
+            let client = try VICIClient(path: path)
+            #expect(throws: VICIClientError.unknownCommand("list-sas")) { _ = try client.request("list-sas") }
+            #expect(throws: VICIClientError.unknownEvent("list-sa")) { try client.register("list-sa") }
+            #expect(try client.request("echo", ["a": "b"]) == ["a": "b"])
+        }
+    }
+
+    @Test func reportsTheReasonOfAFailure() throws {
+        try withServer(CommandRegistry([Fail()])) { path in
+            let client = try VICIClient(path: path)
+            #expect(throws: VICIClientError.refused("out of luck")) { _ = try client.request("fail") }
+        }
+    }
+
+    @Test func sendsEventsOnlyToThoseWhoRegistered() throws {
+        try withServer(CommandRegistry([Echo()])) { path in
+            let silent = try VICIClient(path: path)
+            let listening = try VICIClient(path: path)
+            try listening.register("said")
+            var heard = [String]()
+            _ = try silent.request("echo", ["k": "1"]) { _, message in heard.append(message["k"] ?? "") }
+            _ = try listening.request("echo", ["k": "2"]) { _, message in heard.append(message["k"] ?? "") }
+            #expect(heard == ["2"])
+        }
+    }
+
+    /// Two requests in one write, in pieces: answered one after the other, in order.
+    @Test func answersPipelinedRequestsInOrder() throws {
+        try withServer(CommandRegistry([Echo()])) { path in
+            let raw = try RawConnection(path)
+            let bytes =
+                try VICIPacket.commandRequest("echo", ["n": "1"]).encoded()
+                + VICIPacket.commandRequest("nothing", [:]).encoded()
+                + VICIPacket.commandRequest("echo", ["n": "2"]).encoded()
+            for byte in bytes { raw.write([byte]) }
+            let expected =
+                try VICIPacket.commandResponse(["n": "1"]).encoded() + VICIPacket.commandUnknown.encoded()
+                + VICIPacket.commandResponse(["n": "2"]).encoded()
+            #expect(raw.read(expected.count) == expected)
+        }
+    }
+
+    static let hostile: [[UInt8]] = [
+        [0xFF, 0xFF, 0xFF, 0xFF], [0, 8, 0, 1], [0, 0, 0, 1, 9], [0, 0, 0, 0], [0, 0, 0, 1, 5],
+        [0, 0, 0, 4, 1, 5, 0, 0],
+    ]
+
+    @Test(arguments: hostile) func dropsAClientThatBreaksTheProtocol(_ bytes: [UInt8]) throws {
+        try withServer(CommandRegistry([Echo()])) { path in
+            let raw = try RawConnection(path)
+            raw.write(bytes)
+            #expect(raw.read(1) == [])
+            let next = try VICIClient(path: path)
+            #expect(try next.request("echo", ["still": "here"]) == ["still": "here"])
+        }
+    }
+
+    @Test func streamsADocumentLargerThanAValue() throws {
+        let document = (0..<200_000).map { UInt8(truncatingIfNeeded: $0 &* 7) }
+        let command = StatusCommand { format in format == .json ? document : Array("text".utf8) }
+        try withServer(CommandRegistry([command])) { path in
+            let client = try VICIClient(path: path)
+            #expect(try client.status(.json) == document)
+            #expect(try client.status(.text) == Array("text".utf8))
+            #expect(throws: VICIClientError.refused("format xml does not exist; ask for json or text")) {
+                _ = try client.request("sluice-status", ["format": "xml"])
+            }
+        }
+    }
+}
+
+/// A socket without a protocol.
+final class RawConnection {
+    private let descriptor: Int32
+
+    init(_ path: String) throws {
+        descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
+        let address = try UnixAddress(path)
+        try #require(address.with { connect(descriptor, $0, $1) } == 0)
+        var timeout = timeval(tv_sec: 10, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
+    }
+
+    deinit { close(descriptor) }
+
+    func write(_ bytes: [UInt8]) {
+        _ = send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
+    }
+
+    /// Up to `count` bytes; fewer when the peer closes.
+    func read(_ count: Int) -> [UInt8] {
+        var buffer = [UInt8](repeating: 0, count: count)
+        let received = recv(descriptor, &buffer, count, Int32(MSG_WAITALL))
+        return Array(buffer.prefix(max(0, received)))
+    }
+}
