@@ -1,0 +1,31 @@
+public import Synchronization
+
+/// Where the parts of one ring lie: in memory that the kernel maps, or in a ``SPSCRing``.
+public struct RingMemory<Element: BitwiseCopyable> {
+    /// The producer's free-running index.
+    public let producer: UnsafeMutablePointer<Atomic<UInt32>>
+    /// The consumer's free-running index.
+    public let consumer: UnsafeMutablePointer<Atomic<UInt32>>
+    /// The kernel's flag word (`XDP_RING_NEED_WAKEUP`).
+    public let flags: UnsafeMutablePointer<Atomic<UInt32>>
+    /// `capacity` elements.
+    public let slots: UnsafeMutablePointer<Element>
+    /// How many elements; a power of two.
+    public let capacity: UInt32
+    /// Whoever unmaps or frees the memory when released.
+    public let owner: AnyObject?
+
+    public init(
+        producer: UnsafeMutablePointer<Atomic<UInt32>>, consumer: UnsafeMutablePointer<Atomic<UInt32>>,
+        flags: UnsafeMutablePointer<Atomic<UInt32>>, slots: UnsafeMutablePointer<Element>, capacity: UInt32,
+        owner: AnyObject?
+    ) {
+        precondition(capacity.nonzeroBitCount == 1, "a ring's capacity is a power of two")
+        self.producer = producer
+        self.consumer = consumer
+        self.flags = flags
+        self.slots = slots
+        self.capacity = capacity
+        self.owner = owner
+    }
+}

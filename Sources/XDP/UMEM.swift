@@ -1,0 +1,97 @@
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// The memory of all packet frames: one area that every socket of every port uses, so that a packet moves between
+/// ports and workers by its address alone.
+///
+/// A frame's address is its offset in bytes from `base`. The kernel writes a received packet ``headroom`` bytes into its
+/// frame, which leaves room to grow outer headers in place.
+public final class UMEM: Sendable {
+    /// Bytes before a received packet in its frame (`XDP_PACKET_HEADROOM`).
+    public static let headroom = 256
+
+    /// Whether to ask for huge pages.
+    public enum HugePages: String, Sendable, CaseIterable {
+        /// Huge pages when the system has reserved enough of them, else ordinary memory.
+        case auto
+        /// Huge pages or an error.
+        case require
+        /// Ordinary memory.
+        case never
+    }
+
+    /// The first byte of frame 0; page-aligned.
+    public nonisolated(unsafe) let base: UnsafeMutableRawPointer
+    /// Bytes per frame, headroom included: 2048 or 4096.
+    public let frameSize: Int
+    /// How many frames.
+    public let frameCount: Int
+    /// Whether the memory came from reserved huge pages (2 MiB).
+    public let usedHugePages: Bool
+    /// The length of the mapping, in bytes.
+    public let mappedSize: Int
+    #if DEBUG
+        /// Debug builds: who holds each frame.
+        public let ledger: FrameLedger
+    #endif
+
+    /// Maps zeroed memory for `frames` frames of `frameSize` bytes (2048 or 4096, as the kernel's aligned mode wants).
+    public init(frames: Int, frameSize: Int = 2048, hugePages: HugePages = .auto) throws(XDPError) {
+        guard frameSize == 2048 || frameSize == 4096 else {
+            throw .invalidArgument(what: "a frame size of \(frameSize) bytes", remedy: "use 2048 or 4096")
+        }
+        guard (1...(1 << 24)).contains(frames) else {
+            throw .invalidArgument(what: "\(frames) frames", remedy: "use 1 to \(1 << 24) frames")
+        }
+        let mapping = try Self.map(bytes: frames * frameSize, hugePages: hugePages)
+        base = mapping.base
+        mappedSize = mapping.size
+        usedHugePages = mapping.huge
+        self.frameSize = frameSize
+        frameCount = frames
+        #if DEBUG
+            ledger = FrameLedger(frames: frames)
+        #endif
+    }
+
+    deinit { munmap(base, mappedSize) }
+
+    /// The bytes that sockets register: whole frames only.
+    public var registeredSize: Int { frameCount * frameSize }
+
+    /// The first byte at `address` (an offset from `base`).
+    @inlinable public func pointer(at address: UInt64) -> UnsafeMutableRawPointer {
+        base + Int(truncatingIfNeeded: address)
+    }
+
+    private struct Mapping {
+        var base: UnsafeMutableRawPointer
+        var size: Int
+        var huge: Bool
+    }
+
+    private static func map(bytes: Int, hugePages: HugePages) throws(XDPError) -> Mapping {
+        let hugePage = 2 << 20
+        let rounded = (bytes + hugePage - 1) / hugePage * hugePage
+        let anonymous = MAP_PRIVATE | MAP_ANONYMOUS
+        if hugePages != .never {
+            // The reservation is made here: a lack of pages is an error now instead of a SIGBUS later.
+            if let base = mmap(nil, rounded, PROT_READ | PROT_WRITE, anonymous | Int32(MAP_HUGETLB), -1, 0),
+                base != MAP_FAILED
+            {
+                _ = madvise(base, rounded, MADV_DONTDUMP)
+                return Mapping(base: base, size: rounded, huge: true)
+            }
+            if hugePages == .require { throw .hugePagesUnavailable(bytes: rounded, errno: errno) }
+        }
+        guard let base = mmap(nil, rounded, PROT_READ | PROT_WRITE, anonymous, -1, 0), base != MAP_FAILED else {
+            throw .memoryUnavailable(bytes: rounded, errno: errno)
+        }
+        // Transparent huge pages where the kernel can: fewer TLB misses at no cost. Refusal does no harm.
+        if hugePages != .never { _ = madvise(base, rounded, MADV_HUGEPAGE) }
+        // Packets in the clear don't belong into core dumps.
+        _ = madvise(base, rounded, MADV_DONTDUMP)
+        return Mapping(base: base, size: rounded, huge: false)
+    }
+}

@@ -1,0 +1,39 @@
+/// Why a port could not be opened: what, where, the kernel's errno, and what to do about it.
+public enum XDPError: Error, Equatable, Sendable {
+    /// A parameter that can't work.
+    case invalidArgument(what: String, remedy: String)
+    /// No memory for the frames.
+    case memoryUnavailable(bytes: Int, errno: Int32)
+    /// Huge pages were required and aren't reserved.
+    case hugePagesUnavailable(bytes: Int, errno: Int32)
+    /// The process lacks a capability (`CAP_NET_ADMIN`, `CAP_NET_RAW`, `CAP_BPF`, `CAP_IPC_LOCK`).
+    case missingCapability(String, place: String, errno: Int32)
+    /// More memory would be locked than `RLIMIT_MEMLOCK` allows.
+    case lockedMemoryLimit(place: String, errno: Int32)
+    /// There is no such interface in this network namespace.
+    case noSuchInterface(String)
+    /// The interface is administratively down.
+    case interfaceDown(String, place: String)
+    /// The interface has fewer queues than asked for.
+    case tooFewQueues(interface: String, asked: Int, available: Int)
+    /// Another AF_XDP socket holds the queue.
+    case queueBusy(interface: String, queue: Int)
+    /// The driver refuses native XDP because of the MTU (its own or its peer's).
+    case mtuTooLarge(interface: String, mtu: Int, errno: Int32)
+    /// The driver has no native XDP.
+    case nativeUnsupported(interface: String, errno: Int32)
+    /// The driver has no zero-copy AF_XDP on this queue.
+    case zeroCopyUnsupported(interface: String, queue: Int, errno: Int32)
+    /// The kernel lacks a feature.
+    case unsupportedKernel(feature: String, errno: Int32)
+    /// The kernel's verifier refused the steering program, or the embedded object is damaged.
+    case programRejected(errno: Int32, log: String)
+    /// Someone else's XDP program is attached.
+    case foreignProgram(interface: String, id: UInt32, name: String)
+    /// Another running process has our program attached.
+    case alreadyRunning(interface: String, id: UInt32)
+    /// A map is full or refused an entry.
+    case mapUpdate(map: String, errno: Int32)
+    /// Any other failing system call.
+    case systemCall(place: String, errno: Int32)
+}
