@@ -1,11 +1,19 @@
-// What Swift cannot import or express: CPU affinity macros, the time-stamp counter, prefetch.
+// What Swift cannot import or express: CPU affinity macros, the time-stamp counter, prefetch, kernel interface headers.
 #pragma once
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
 #endif
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/if_tun.h>
+#include <linux/ioctl.h>
+#include <linux/neighbour.h>
+#include <linux/netlink.h>
+#include <linux/rtnetlink.h>
 #include <pthread.h>
 #include <sched.h>
 #include <stdint.h>
+#include <sys/eventfd.h>
 #include <x86intrin.h>
 
 /// Marks a C function that neither allocates nor locks, so that Swift's performance diagnostics accept it.
@@ -27,3 +35,6 @@ static inline int sluice_pin_thread(unsigned core) {
     CPU_SET(core, &set);
     return pthread_setaffinity_np(pthread_self(), sizeof set, &set);
 }
+
+/// ioctl requests of /dev/net/tun, whose macros Swift cannot import.
+static const unsigned long sluice_tun_set_interface = TUNSETIFF;

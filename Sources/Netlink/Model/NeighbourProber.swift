@@ -1,0 +1,56 @@
+import Packets
+
+/// Decides which neighbours the kernel should be asked to find or to verify.
+///
+/// The kernel sees none of the packets that the gateway sends, so nothing tells it that a neighbour is in use: an entry in
+/// use would age to "stale" (RFC 4861 section 7.3.3) and in the end be collected. The gateway therefore calls `due`
+/// from time to time with the neighbours that it is sending to. Pure; the clock is passed in.
+public struct NeighbourProber: Sendable {
+    /// How long to wait before asking again, in nanoseconds.
+    public struct Intervals: Sendable {
+        /// While packets wait for an address. The kernel repeats its own requests each second, three times.
+        public var unresolved: UInt64 = 1_000_000_000
+        /// For an entry that did not answer.
+        public var failed: UInt64 = 3_000_000_000
+        /// For a usable entry that is to be verified: the kernel's delay before it does (5 s).
+        public var stale: UInt64 = 5_000_000_000
+
+        public init() {}
+    }
+
+    private let intervals: Intervals
+    private var lastAsked: [Neighbour.Key: UInt64] = [:]
+
+    public init(intervals: Intervals = Intervals()) { self.intervals = intervals }
+
+    /// Those of `neighbours` that are to be probed now. Neighbours that are not named any more are forgotten.
+    ///
+    /// - Parameter now: nanoseconds of a clock that never goes back.
+    public mutating func due(
+        _ neighbours: some Sequence<Neighbour.Key>, in state: NetworkState, now: UInt64
+    ) -> [Neighbour.Key] {
+        var kept: [Neighbour.Key: UInt64] = [:]
+        var due: [Neighbour.Key] = []
+        for key in neighbours where kept[key] == nil {
+            guard let interval = interval(state.neighbours[key]?.state) else { continue }
+            if let asked = lastAsked[key], now &- asked < interval {
+                kept[key] = asked
+            } else {
+                kept[key] = now
+                due.append(key)
+            }
+        }
+        lastAsked = kept
+        return due
+    }
+
+    /// nil: no need to ask.
+    private func interval(_ state: Neighbour.State?) -> UInt64? {
+        switch state {
+        case nil, .some(.none): intervals.unresolved
+        case .failed: intervals.failed
+        case .stale: intervals.stale
+        case .incomplete, .delay, .probe, .reachable, .permanent, .noARP: nil
+        }
+    }
+}

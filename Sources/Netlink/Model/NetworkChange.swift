@@ -1,0 +1,16 @@
+/// What messages from the kernel have changed.
+public struct NetworkChange: OptionSet, Hashable, Sendable {
+    public let rawValue: UInt8
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    public static let links = NetworkChange(rawValue: 1 << 0)
+    public static let addresses = NetworkChange(rawValue: 1 << 1)
+    public static let routes = NetworkChange(rawValue: 1 << 2)
+    public static let neighbours = NetworkChange(rawValue: 1 << 3)
+    /// Routes may have changed in a way that the messages do not tell; they must be dumped again.
+    ///
+    /// IPv4 routes vanish silently when their interface goes down or their source address is deleted.
+    public static let routesUncertain = NetworkChange(rawValue: 1 << 4)
+    /// Messages were lost; everything must be dumped again.
+    public static let everythingUncertain = NetworkChange(rawValue: 1 << 5)
+}

@@ -1,0 +1,92 @@
+import CLinux
+import Glibc
+import Packets
+
+/// A route (`RTM_NEWROUTE`).
+public struct Route: Hashable, Sendable {
+    /// What happens to packets that match, `RTN_…`.
+    public enum Kind: UInt8, Sendable {
+        case unicast = 1
+        /// Delivered to this host.
+        case local, broadcast, anycast, multicast
+        /// Dropped silently, with "host unreachable", with "administratively prohibited".
+        case blackhole, unreachable, prohibit
+        /// The lookup goes on in the next table.
+        case `throw`
+    }
+
+    /// A routing table's number.
+    public struct Table: RawRepresentable, Hashable, Sendable {
+        public var rawValue: UInt32
+        public init(rawValue: UInt32) { self.rawValue = rawValue }
+        public static let `default` = Table(rawValue: 253)
+        public static let main = Table(rawValue: 254)
+        public static let local = Table(rawValue: 255)
+    }
+
+    /// Who installed a route, `RTPROT_…`.
+    public struct Origin: RawRepresentable, Hashable, Sendable {
+        public var rawValue: UInt8
+        public init(rawValue: UInt8) { self.rawValue = rawValue }
+        public static let kernel = Origin(rawValue: 2)
+        public static let boot = Origin(rawValue: 3)
+        public static let `static` = Origin(rawValue: 4)
+        /// Routes that Sluice has added. A number that no routing daemon uses, so that what an earlier run left behind
+        /// can be recognised and removed.
+        public static let sluice = Origin(rawValue: 173)
+    }
+
+    /// One way out. Several make a multipath route.
+    public struct Hop: Hashable, Sendable {
+        /// 0 when the route names no interface.
+        public var interfaceIndex: UInt32
+        /// nil: the destination is on the link. Can be IPv6 in an IPv4 route (RFC 8950).
+        public var gateway: IPAddress?
+        /// Share of the traffic, 1...256.
+        public var weight: UInt16
+        /// The kernel has found the hop dead or without carrier.
+        public var isDown: Bool
+
+        public init(interfaceIndex: UInt32, gateway: IPAddress? = nil, weight: UInt16 = 1, isDown: Bool = false) {
+            self.interfaceIndex = interfaceIndex
+            self.gateway = gateway
+            self.weight = weight
+            self.isDown = isDown
+        }
+    }
+
+    public var destination: IPPrefix
+    public var kind: Kind
+    public var table: Table
+    /// Lower is better.
+    public var metric: UInt32
+    /// IPv4 TOS that the route is limited to; 0 = all.
+    public var typeOfService: UInt8
+    public var origin: Origin
+    public var scope: InterfaceAddress.Scope
+    public var preferredSource: IPAddress?
+    /// Path MTU given by the administrator (`mtu N`).
+    public var mtu: UInt32?
+    /// Empty for blackhole and its kin.
+    public var hops: [Hop]
+    /// The nexthop object that the hops came from.
+    public var nextHopID: UInt32?
+
+    public init(
+        destination: IPPrefix, kind: Kind = .unicast, table: Table = .main, metric: UInt32 = 0,
+        typeOfService: UInt8 = 0, origin: Origin = .sluice, scope: InterfaceAddress.Scope = .universe,
+        preferredSource: IPAddress? = nil, mtu: UInt32? = nil, hops: [Hop] = [], nextHopID: UInt32? = nil
+    ) {
+        self.destination = destination
+        self.kind = kind
+        self.table = table
+        self.metric = metric
+        self.typeOfService = typeOfService
+        self.origin = origin
+        self.scope = scope
+        self.preferredSource = preferredSource
+        self.mtu = mtu
+        self.hops = hops
+        self.nextHopID = nextHopID
+    }
+}

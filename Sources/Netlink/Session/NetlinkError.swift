@@ -1,0 +1,38 @@
+import SystemPackage
+
+/// Why something that netlink was asked for did not happen.
+public enum NetlinkError: Error, Hashable, CustomStringConvertible {
+    /// A system call failed.
+    case system(Errno, operation: String)
+    /// The kernel refused a request; `reason` is its own explanation, if it gave one.
+    case refused(Errno, operation: String, reason: String?)
+    /// The tables changed during each of several dumps.
+    case unstableDump
+    /// The kernel's answer made no sense, or did not come.
+    case unexpectedAnswer(operation: String)
+
+    /// The underlying error number, if there is one.
+    public var errno: Errno? {
+        switch self {
+        case .system(let errno, _), .refused(let errno, _, _): errno
+        case .unstableDump, .unexpectedAnswer: nil
+        }
+    }
+
+    public var description: String {
+        switch self {
+        case .system(let errno, let operation):
+            "netlink: \(operation): \(errno)\(Self.remedy(errno))"
+        case .refused(let errno, let operation, let reason):
+            "netlink: \(operation): \(errno)\(reason.map { " (\($0))" } ?? "")\(Self.remedy(errno))"
+        case .unstableDump:
+            "netlink: the network configuration changes too fast to be read"
+        case .unexpectedAnswer(let operation):
+            "netlink: \(operation): no understandable answer from the kernel"
+        }
+    }
+
+    private static func remedy(_ errno: Errno) -> String {
+        errno == .notPermitted || errno == .permissionDenied ? "; run as root or with CAP_NET_ADMIN" : ""
+    }
+}

@@ -1,0 +1,160 @@
+import CLinux
+import Glibc
+import Synchronization
+import SystemPackage
+
+/// Follows the host's network configuration on a thread of its own.
+///
+/// 1. Subscribe to every group, so that nothing that happens during step 2 is missed.
+/// 2. Dump all tables. What was queued meanwhile is applied afterwards; each object's last message wins.
+/// 3. Sleep until messages come; apply all that are there; dump again what has become uncertain; report once.
+/// 4. When the queue has overflowed (`ENOBUFS`): back to step 2.
+///
+/// The monitor belongs to the network namespace of the thread that created it.
+public final class NetworkMonitor: Sendable {
+    /// Called on the monitor's thread with what changed and the configuration as it is now.
+    public typealias Observer = @Sendable (_ change: NetworkChange, _ state: NetworkState) -> Void
+
+    /// The configuration when the monitor was created.
+    public let initialState: NetworkState
+    private let thread: MonitorThread
+    private let handle: Mutex<pthread_t?>
+
+    /// Subscribes, reads everything, and starts to follow.
+    public init(
+        onFailure: @escaping @Sendable (NetlinkError) -> Void = { _ in }, observer: @escaping Observer
+    ) throws(NetlinkError) {
+        thread = try MonitorThread(observer: observer, onFailure: onFailure)
+        initialState = thread.initialState
+        var started = pthread_t()
+        let context = Unmanaged.passRetained(thread)
+        let code = pthread_create(&started, nil, { NetworkMonitor.enter($0) }, context.toOpaque())
+        guard code == 0 else {
+            context.release()
+            throw .system(Errno(rawValue: code), operation: "start the monitor's thread")
+        }
+        handle = Mutex(started)
+    }
+
+    deinit { stop() }
+
+    /// Ends the thread and waits for it. No call of the observer comes after this. Not to be called by the observer.
+    public func stop() {
+        handle.withLock { handle in
+            guard let started = handle else { return }
+            thread.requestStop()
+            pthread_join(started, nil)
+            handle = nil
+        }
+    }
+
+    private static func enter(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+        guard let context else { return nil }
+        pthread_setname_np(pthread_self(), "sluice-netlink")
+        Unmanaged<MonitorThread>.fromOpaque(context).takeRetainedValue().run()
+        return nil
+    }
+}
+
+/// What the monitor's thread works on. Apart from `requestStop`, used by that thread alone once it runs.
+private final class MonitorThread: @unchecked Sendable {
+    let initialState: NetworkState
+    private let subscription: Subscription
+    private let session: NetlinkSession
+    private let wakeUp: Int32
+    private let observer: NetworkMonitor.Observer
+    private let onFailure: @Sendable (NetlinkError) -> Void
+
+    init(
+        observer: @escaping NetworkMonitor.Observer, onFailure: @escaping @Sendable (NetlinkError) -> Void
+    ) throws(NetlinkError) {
+        subscription = try Subscription()
+        session = try NetlinkSession()
+        initialState = try session.networkState()
+        self.observer = observer
+        self.onFailure = onFailure
+        wakeUp = eventfd(0, Int32(EFD_CLOEXEC))
+        guard wakeUp >= 0 else { throw .system(Errno(rawValue: errno), operation: "make an event descriptor") }
+    }
+
+    deinit { if wakeUp >= 0 { close(wakeUp) } }
+
+    func requestStop() {
+        var one: UInt64 = 1
+        _ = write(wakeUp, &one, MemoryLayout<UInt64>.size)
+    }
+
+    func run() {
+        var state = initialState
+        while waitForMessages() {
+            do throws(NetlinkError) {
+                let change = try subscription.drain(into: &state)
+                let certain = try resolve(change, in: &state)
+                if !certain.isEmpty { observer(certain, state) }
+            } catch {
+                onFailure(error)
+                // Most likely lack of memory. Not at full speed, but go on: stale routes are worse.
+                var timer = pollfd(fd: wakeUp, events: Int16(POLLIN), revents: 0)
+                if poll(&timer, 1, 1000) == 1 { return }
+            }
+        }
+    }
+
+    /// Sleeps until there are messages; false when the monitor is to stop.
+    private func waitForMessages() -> Bool {
+        var descriptors = [
+            pollfd(fd: subscription.fileDescriptor, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: wakeUp, events: Int16(POLLIN), revents: 0),
+        ]
+        while poll(&descriptors, nfds_t(descriptors.count), -1) < 0 {
+            guard errno == EINTR else { return false }
+        }
+        return descriptors[1].revents == 0
+    }
+
+    /// Dumps what is uncertain. What remains is certain.
+    private func resolve(_ change: NetworkChange, in state: inout NetworkState) throws(NetlinkError) -> NetworkChange {
+        if change.contains(.everythingUncertain) {
+            state = try session.networkState()
+            return [.links, .addresses, .routes, .neighbours]
+        }
+        guard change.contains(.routesUncertain) else { return change }
+        return change.subtracting(.routesUncertain).union(state.replaceRoutes(with: try session.routes()))
+    }
+}
+
+/// The socket that the kernel reports changes to.
+private struct Subscription: ~Copyable {
+    private let socket: NetlinkSocket
+    var fileDescriptor: Int32 { socket.fileDescriptor }
+
+    /// Room for some ten thousand messages at once.
+    private static let receiveBufferSize: Int32 = 4 * 1024 * 1024
+    /// Most datagrams handled before the observer hears of it.
+    private static let burst = 1024
+
+    init() throws(NetlinkError) {
+        let socket = try NetlinkSocket(receiveTimeoutSeconds: 5)
+        socket.enlargeReceiveBuffer(toBytes: Self.receiveBufferSize)
+        let groups = [
+            RTNLGRP_LINK, RTNLGRP_NEIGH, RTNLGRP_IPV4_IFADDR, RTNLGRP_IPV6_IFADDR, RTNLGRP_IPV4_ROUTE,
+            RTNLGRP_IPV6_ROUTE,
+        ]
+        for group in groups { try socket.join(group) }
+        self.socket = socket
+    }
+
+    /// Applies what is there, without waiting.
+    func drain(into state: inout NetworkState) throws(NetlinkError) -> NetworkChange {
+        var change: NetworkChange = []
+        for _ in 0..<Self.burst {
+            switch try socket.receive(wait: false) {
+            case .nothing: return change
+            case .overrun: change.insert(.everythingUncertain)
+            case .messages(let messages):
+                for received in messages { change.formUnion(state.apply(received.message)) }
+            }
+        }
+        return change
+    }
+}
