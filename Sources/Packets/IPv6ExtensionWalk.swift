@@ -39,7 +39,7 @@ public struct IPv6ExtensionWalk: Sendable, BitwiseCopyable {
     public static func walk(
         _ ip: UnsafeRawPointer, totalLength: Int, into walk: inout IPv6ExtensionWalk
     ) -> ParseFailure {
-        var next = ip.load(fromByteOffset: 6, as: UInt8.self)
+        var next = ip.uint8(at: 6)
         var offset = 40
         var headers = 0
         walk = IPv6ExtensionWalk()
@@ -49,7 +49,7 @@ public struct IPv6ExtensionWalk: Sendable, BitwiseCopyable {
             guard totalLength &- offset >= 8 else { return .truncatedExtension }
             if next == IPProtocol.hopByHop, headers > 0 { return .extensionOrder }
             let header = ip + offset
-            let following = header.load(as: UInt8.self)
+            let following = header.uint8(at: 0)
             if next == IPProtocol.fragment {
                 guard walk.fragmentHeaderOffset == 0 else { return .extensionOrder }
                 walk.fragmentHeaderOffset = UInt16(truncatingIfNeeded: offset)
@@ -61,7 +61,7 @@ public struct IPv6ExtensionWalk: Sendable, BitwiseCopyable {
                     break
                 }
             } else {
-                offset &+= (Int(header.load(fromByteOffset: 1, as: UInt8.self)) &+ 1) &* 8
+                offset &+= (Int(header.uint8(at: 1)) &+ 1) &* 8
                 guard offset <= totalLength else { return .truncatedExtension }
             }
             next = following
@@ -75,7 +75,7 @@ public struct IPv6ExtensionWalk: Sendable, BitwiseCopyable {
     /// RFC 8200 section 4.5: all but the last fragment carry a multiple of eight bytes, and none ends beyond 65,535.
     @inlinable
     mutating func readFragment(_ header: UnsafeRawPointer, dataLength: Int) -> ParseFailure {
-        let field = UInt16(bigEndian: header.loadUnaligned(fromByteOffset: 2, as: UInt16.self))
+        let field = header.uint16(at: 2)
         fragmentOffset = field & 0xFFF8
         moreFragments = field & 1 != 0
         isFragment = moreFragments || fragmentOffset != 0

@@ -89,7 +89,7 @@ extension PacketSummary {
         _ ip: UnsafeMutableRawPointer, available: Int, into summary: inout PacketSummary
     ) -> ParseFailure {
         guard available >= 20 else { return .truncatedHeader }
-        switch ip.load(as: UInt8.self) >> 4 {
+        switch ip.uint8(at: 0) >> 4 {
         case 4: return parseIPv4(UnsafeRawPointer(ip), available: available, into: &summary)
         case 6: return parseIPv6(UnsafeRawPointer(ip), available: available, into: &summary)
         default: return .version
@@ -101,22 +101,22 @@ extension PacketSummary {
     static func parseIPv4(
         _ ip: UnsafeRawPointer, available: Int, into summary: inout PacketSummary
     ) -> ParseFailure {
-        let headerLength = Int(ip.load(as: UInt8.self) & 0xF) &* 4
-        let totalLength = Int(UInt16(bigEndian: ip.loadUnaligned(fromByteOffset: 2, as: UInt16.self)))
+        let headerLength = Int(ip.uint8(at: 0) & 0xF) &* 4
+        let totalLength = Int(ip.uint16(at: 2))
         guard headerLength >= 20, headerLength <= totalLength else { return .headerLength }
         guard totalLength <= available else { return .totalLength }
         guard Checksum.isIPv4HeaderValid(ip, headerLength: headerLength) else { return .headerChecksum }
 
         summary.source = IPAddress(loading: ip + 12, family: .ipv4)
         summary.destination = IPAddress(loading: ip + 16, family: .ipv4)
-        let number = ip.load(fromByteOffset: 9, as: UInt8.self)
+        let number = ip.uint8(at: 9)
         summary.upperProtocol = number
         summary.storedHeaderLength = UInt16(truncatingIfNeeded: headerLength)
         summary.storedTotalLength = UInt32(truncatingIfNeeded: totalLength)
-        summary.trafficClass = ip.load(fromByteOffset: 1, as: UInt8.self)
-        summary.hopLimit = ip.load(fromByteOffset: 8, as: UInt8.self)
+        summary.trafficClass = ip.uint8(at: 1)
+        summary.hopLimit = ip.uint8(at: 8)
 
-        let field = UInt16(bigEndian: ip.loadUnaligned(fromByteOffset: 6, as: UInt16.self))
+        let field = ip.uint16(at: 6)
         summary.flags = field & 0x4000 != 0 ? dontFragmentFlag : 0
         if field & 0x3FFF != 0 {
             let offset = Int(field & 0x1FFF) &* 8
@@ -135,9 +135,9 @@ extension PacketSummary {
         _ ip: UnsafeRawPointer, available: Int, into summary: inout PacketSummary
     ) -> ParseFailure {
         guard available >= 40 else { return .truncatedHeader }
-        let totalLength = 40 &+ Int(UInt16(bigEndian: ip.loadUnaligned(fromByteOffset: 4, as: UInt16.self)))
+        let totalLength = 40 &+ Int(ip.uint16(at: 4))
         guard totalLength <= available else { return .totalLength }
-        var number = ip.load(fromByteOffset: 6, as: UInt8.self)
+        var number = ip.uint8(at: 6)
         var headerLength = 40
         summary.flags = dontFragmentFlag
         if IPv6ExtensionWalk.isExtension(number) {
@@ -156,9 +156,9 @@ extension PacketSummary {
         summary.upperProtocol = number
         summary.storedHeaderLength = UInt16(truncatingIfNeeded: headerLength)
         summary.storedTotalLength = UInt32(truncatingIfNeeded: totalLength)
-        let word = UInt16(bigEndian: ip.loadUnaligned(as: UInt16.self))
+        let word = ip.uint16(at: 0)
         summary.trafficClass = UInt8(truncatingIfNeeded: word >> 4)
-        summary.hopLimit = ip.load(fromByteOffset: 7, as: UInt8.self)
+        summary.hopLimit = ip.uint8(at: 7)
         return summary.readPorts(ip, offset: headerLength, end: totalLength)
     }
 
@@ -171,14 +171,14 @@ extension PacketSummary {
         switch upperProtocol {
         case IPProtocol.tcp, IPProtocol.udp, IPProtocol.sctp, IPProtocol.udpLite, IPProtocol.dccp:
             guard end &- offset >= 4 else { return .truncatedTransport }
-            sourcePort = UInt16(bigEndian: ip.loadUnaligned(fromByteOffset: offset, as: UInt16.self))
-            destinationPort = UInt16(bigEndian: ip.loadUnaligned(fromByteOffset: offset &+ 2, as: UInt16.self))
+            sourcePort = ip.uint16(at: offset)
+            destinationPort = ip.uint16(at: offset &+ 2)
         case IPProtocol.icmp, IPProtocol.icmpv6:
             guard end &- offset >= 4 else { return .truncatedTransport }
-            sourcePort = UInt16(bigEndian: ip.loadUnaligned(fromByteOffset: offset, as: UInt16.self))
+            sourcePort = ip.uint16(at: offset)
         case IPProtocol.mobility:
             guard end &- offset >= 4 else { return .truncatedTransport }
-            sourcePort = UInt16(ip.load(fromByteOffset: offset &+ 2, as: UInt8.self)) << 8
+            sourcePort = UInt16(ip.uint8(at: offset &+ 2)) << 8
         default:
             break
         }

@@ -1,0 +1,144 @@
+/// Builds ICMP and ICMPv6 error messages about packets that the gateway cannot forward.
+///
+/// 1. Must one be sent at all? RFC 1122 section 3.2.2, RFC 1812 section 4.3.2.7, RFC 4443 section 2.4 (e).
+/// 2. IP header from our address to the sender.
+/// 3. ICMP header: RFC 792, RFC 1191 section 4, RFC 4443 section 3.
+/// 4. As much of the packet as fits in 576 (RFC 1812 section 4.3.2.3) or 1280 bytes (RFC 4443 section 2.4 (c)).
+///
+/// Not handled here: the rate (`RateLimiter`), and directed broadcasts, which only the routing table knows.
+public enum ICMPError {
+    /// What is to be said. The family of the packet chooses type and code.
+    @frozen
+    public enum Message: Sendable, Hashable {
+        /// IPv4 "fragmentation needed and DF set", IPv6 "packet too big": the largest packet in bytes that would fit.
+        case packetTooBig(mtu: UInt32)
+        /// TTL or hop limit reached zero in transit.
+        case timeExceeded
+        /// A policy forbids it: "communication administratively prohibited".
+        case prohibited
+        /// The route is there, but not its neighbour.
+        case hostUnreachable
+        /// No route.
+        case networkUnreachable
+    }
+
+    /// Room that is enough for any message.
+    public static let maximumLength = 1280
+
+    /// Writes a complete IP packet with the error message.
+    ///
+    /// - Parameters:
+    ///   - source: our address, of the packet's family.
+    ///   - offending: the packet as it arrived, at its IP header. Not changed.
+    ///   - available: bytes that may be read from it.
+    ///   - receivedAsBroadcast: it came in a link-layer broadcast or multicast.
+    ///   - buffer: does not overlap the packet.
+    ///   - capacity: bytes of the buffer; `maximumLength` is always enough.
+    /// - Returns: the length of the message in bytes; 0 when none must be sent, or there is no room for it.
+    public static func build(
+        _ message: Message, from source: IPAddress, offending: UnsafeMutableRawPointer, available: Int,
+        receivedAsBroadcast: Bool = false, into buffer: UnsafeMutableRawPointer, capacity: Int
+    ) -> Int {
+        var packet = PacketSummary()
+        guard PacketSummary.parse(offending, available: available, into: &packet) == .none,
+            source.family == packet.family, source.isSingleHost,
+            mayAnswer(packet, message, receivedAsBroadcast: receivedAsBroadcast)
+        else { return 0 }
+        let headers = (packet.family == .ipv4 ? IPv4Header.minimumLength : IPv6Header.length) + ICMPHeader.length
+        let length = min(headers + packet.totalLength, packet.family == .ipv4 ? 576 : 1280)
+        guard length <= capacity else { return 0 }
+        buffer.initializeMemory(as: UInt8.self, repeating: 0, count: headers)
+        (buffer + headers).copyMemory(from: offending, byteCount: length - headers)
+        switch packet.family {
+        case .ipv4: writeIPv4(message, from: source, to: packet.source, buffer, length)
+        case .ipv6: writeIPv6(message, from: source, to: packet.source, buffer, length)
+        }
+        return length
+    }
+
+    /// The cases in which no error may be sent, so that errors never multiply.
+    static func mayAnswer(_ packet: PacketSummary, _ message: Message, receivedAsBroadcast: Bool) -> Bool {
+        guard packet.source.isSingleHost else { return false }
+        switch packet.family {
+        case .ipv4:
+            guard !receivedAsBroadcast, !packet.destination.isMulticast, !packet.destination.isLimitedBroadcast,
+                !packet.isLaterFragment
+            else { return false }
+            return packet.upperProtocol != IPProtocol.icmp || !isICMPv4Error(type: packet.sourcePort >> 8)
+        case .ipv6:
+            // Path MTU discovery works for multicast too: "packet too big" is the exception.
+            if receivedAsBroadcast || packet.destination.isMulticast {
+                guard case .packetTooBig = message else { return false }
+            }
+            guard packet.upperProtocol == IPProtocol.icmpv6 else { return true }
+            let type = packet.sourcePort >> 8
+            // Of a later fragment the type is unknown: it could be an error.
+            return !packet.isLaterFragment && type >= 128 && type != 137
+        }
+    }
+
+    /// Destination unreachable, source quench, redirect, time exceeded, parameter problem.
+    private static func isICMPv4Error(type: UInt16) -> Bool {
+        switch type {
+        case 3, 4, 5, 11, 12: true
+        default: false
+        }
+    }
+
+    private static func writeIPv4(
+        _ message: Message, from source: IPAddress, to destination: IPAddress, _ buffer: UnsafeMutableRawPointer,
+        _ length: Int
+    ) {
+        let icmp = buffer + IPv4Header.minimumLength
+        switch message {
+        case .packetTooBig(let mtu): writeICMP(icmp, type: 3, code: 4, rest: min(mtu, 0xFFFF))
+        case .timeExceeded: writeICMP(icmp, type: 11, code: 0)
+        case .prohibited: writeICMP(icmp, type: 3, code: 13)
+        case .hostUnreachable: writeICMP(icmp, type: 3, code: 1)
+        case .networkUnreachable: writeICMP(icmp, type: 3, code: 0)
+        }
+        icmp.store(Checksum.internet(icmp, count: length - IPv4Header.minimumLength), at: 2)
+
+        buffer.store(UInt8(0x45), at: 0)
+        buffer.store(UInt8(0xC0), at: 1)  // precedence "internetwork control", RFC 1812 section 4.3.2.5
+        buffer.store(UInt16(truncatingIfNeeded: length), at: 2)
+        buffer.store(UInt16(0x4000), at: 6)  // DF: an atomic datagram needs no identification (RFC 6864)
+        buffer.store(UInt8(64), at: 8)
+        buffer.store(IPProtocol.icmp, at: 9)
+        source.store(to: buffer + 12)
+        destination.store(to: buffer + 16)
+        buffer.store(Checksum.internet(buffer, count: IPv4Header.minimumLength), at: 10)
+    }
+
+    private static func writeIPv6(
+        _ message: Message, from source: IPAddress, to destination: IPAddress, _ buffer: UnsafeMutableRawPointer,
+        _ length: Int
+    ) {
+        let icmp = buffer + IPv6Header.length
+        let payloadLength = length - IPv6Header.length
+        switch message {
+        case .packetTooBig(let mtu): writeICMP(icmp, type: 2, code: 0, rest: mtu)
+        case .timeExceeded: writeICMP(icmp, type: 3, code: 0)
+        case .prohibited: writeICMP(icmp, type: 1, code: 1)
+        case .hostUnreachable: writeICMP(icmp, type: 1, code: 3)
+        case .networkUnreachable: writeICMP(icmp, type: 1, code: 0)
+        }
+        let pseudo = Checksum.pseudoHeader(
+            source: source, destination: destination, protocol: IPProtocol.icmpv6,
+            length: UInt32(truncatingIfNeeded: payloadLength))
+        icmp.store(Checksum.internet(icmp, count: payloadLength, initial: pseudo), at: 2)
+
+        buffer.store(UInt8(0x60), at: 0)
+        buffer.store(UInt16(truncatingIfNeeded: payloadLength), at: 4)
+        buffer.store(IPProtocol.icmpv6, at: 6)
+        buffer.store(UInt8(64), at: 7)
+        source.store(to: buffer + 8)
+        destination.store(to: buffer + 24)
+    }
+
+    private static func writeICMP(_ icmp: UnsafeMutableRawPointer, type: UInt8, code: UInt8, rest: UInt32 = 0) {
+        icmp.store(type, at: 0)
+        icmp.store(code, at: 1)
+        icmp.store(rest, at: 4)
+    }
+}
