@@ -1,0 +1,47 @@
+import CLibCrypto
+
+/// Key material cut into its parts.
+struct KeyParts {
+    let encryption: UnsafeRawBufferPointer
+    /// As it lies in memory; 0 when the transform has none.
+    let salt: UInt32
+    let integrity: UnsafeRawBufferPointer
+
+    /// `key` has the length that the transform says (the engine checked).
+    init(_ key: UnsafeRawBufferPointer, transform: ESPTransform) {
+        let saltStart = transform.encryptionKeyLength
+        let integrityStart = saltStart + transform.saltLength
+        encryption = UnsafeRawBufferPointer(rebasing: key[..<saltStart])
+        salt = transform.saltLength == 4 ? key.loadUnaligned(fromByteOffset: saltStart, as: UInt32.self) : 0
+        integrity = UnsafeRawBufferPointer(rebasing: key[integrityStart...])
+    }
+}
+
+/// An address that its one owner may free on any thread.
+struct SendableAddress: @unchecked Sendable {
+    let pointer: UnsafeMutableRawPointer
+    init(_ pointer: UnsafeMutableRawPointer) { self.pointer = pointer }
+}
+
+/// A library's object that its one owner may free on any thread.
+struct SendableHandle: @unchecked Sendable {
+    let handle: OpaquePointer
+    init(_ handle: OpaquePointer) { self.handle = handle }
+}
+
+extension ESPCipher {
+    /// Puts `value`, which must begin with an `ESPContextHeader`, into secret memory. `release` frees what it refers to.
+    convenience init<Context>(
+        owning value: Context, transform: ESPTransform, direction: CipherDirection,
+        release: @escaping @Sendable () -> Void
+    ) {
+        let size = MemoryLayout<Context>.size
+        let memory = SecretMemory.allocate(byteCount: size)
+        memory.bindMemory(to: Context.self, capacity: 1).initialize(to: value)
+        let owned = SendableAddress(memory)
+        self.init(context: memory, transform: transform, direction: direction) {
+            release()
+            SecretMemory.deallocate(owned.pointer, byteCount: size)
+        }
+    }
+}
