@@ -1,0 +1,119 @@
+import Cryptography
+import Packets
+import Synchronization
+import Telemetry
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// An outbound SA as the control side holds it: what it was made from, its cipher, and the record that its worker uses.
+///
+/// The record lives as long as this object, so whoever hands `runtime` to a worker keeps the object until the worker
+/// has let go of it.
+public final class OutboundAssociation: Sendable {
+    public let parameters: SAParameters
+    /// Nanoseconds of the dataplane's clock.
+    public let added: UInt64
+    /// For `ESPOutbound`; 64-byte aligned.
+    public nonisolated(unsafe) let runtime: UnsafeMutablePointer<OutboundSA>
+    let drops: DropCounters
+    private let cipher: ESPCipher
+
+    /// Sets the key and makes the record.
+    ///
+    /// - Parameters:
+    ///   - pathMTU: the largest outer packet in bytes.
+    ///   - now: nanoseconds of the dataplane's clock; ages and time limits count from here.
+    ///   - ivBase: where the explicit IVs of counter modes start; nil: by the wall clock for manual keys, so that a
+    ///     restart with the same key goes on behind the IVs that were used (RFC 4106 section 2), else 0.
+    public init(
+        _ parameters: SAParameters, engine: any ESPEngine, nextHopIndex: UInt32 = 0, pathMTU: Int = 1500,
+        now: UInt64, ivBase: UInt64? = nil
+    ) throws(SAError) {
+        try parameters.validate()
+        do {
+            cipher = try engine.makeCipher(
+                parameters.transform, keyMaterial: parameters.key, direction: .seal,
+                extendedSequenceNumbers: parameters.extendedSequenceNumbers)
+        } catch {
+            throw .cryptography(error)
+        }
+        self.parameters = parameters
+        added = now
+        drops = .allocate()
+        runtime = RuntimeMemory.allocate(byteCount: MemoryLayout<OutboundSA>.size)
+            .bindMemory(to: OutboundSA.self, capacity: 1)
+        runtime.initialize(
+            to: OutboundSA(
+                parameters, context: cipher.context, drops: drops,
+                ivBase: ivBase ?? (parameters.isManual ? Self.wallClock() : 0), nextHopIndex: nextHopIndex,
+                added: now))
+        setPathMTU(pathMTU)
+    }
+
+    deinit {
+        runtime.deinitialize(count: 1)
+        RuntimeMemory.deallocate(runtime, byteCount: MemoryLayout<OutboundSA>.size)
+        drops.deallocate()
+    }
+
+    /// What happened so far; events are never taken back.
+    public var events: SAEvents { SAEvents(rawValue: runtime.pointee.events.load(ordering: .relaxed)) }
+
+    /// The index of the next hop in the snapshot that is about to be published.
+    public func setNextHopIndex(_ index: UInt32) { runtime.pointee.nextHopStorage.store(index, ordering: .relaxed) }
+
+    /// The largest outer packet in bytes; the largest inner packet follows from it.
+    public func setPathMTU(_ pathMTU: Int) {
+        let pathMTU = min(max(pathMTU, 0), Int(UInt16.max))
+        runtime.pointee.pathMTUStorage.store(UInt16(pathMTU), ordering: .relaxed)
+        runtime.pointee.mtuStorage.store(UInt16(parameters.innerMTU(pathMTU: pathMTU)), ordering: .relaxed)
+    }
+
+    /// Nanoseconds since 1970: more than any rate of packets advances an IV.
+    private static func wallClock() -> UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return UInt64(clamping: time.tv_sec) &* 1_000_000_000 &+ UInt64(clamping: time.tv_nsec)
+    }
+}
+
+extension OutboundSA {
+    init(
+        _ parameters: SAParameters, context: UnsafeMutableRawPointer, drops: DropCounters, ivBase: UInt64,
+        nextHopIndex: UInt32, added: UInt64
+    ) {
+        let transform = parameters.transform
+        self.context = context
+        self.drops = drops
+        self.ivBase = ivBase
+        stops = LifetimeStops()
+        spi = parameters.spi.bigEndian
+        nextHopStorage = Atomic(nextHopIndex)
+        let family = parameters.source.family
+        headerLength = UInt8(
+            OuterHeaderTemplate.headerLength(family: family, isEncapsulated: parameters.encapsulation != nil))
+        espHeaderLength = UInt8(8 + transform.ivLength)
+        icvLength = UInt8(transform.icvLength)
+        alignmentMask = UInt8(transform.alignment - 1)
+        var flags: Flags = family == .ipv6 ? .outerIPv6 : []
+        if parameters.encapsulation != nil { flags.insert(.udp) }
+        if parameters.extendedSequenceNumbers { flags.insert(.extendedSequence) }
+        self.flags = flags
+        trafficClassMask = (parameters.copyDSCP ? 0xFC : 0) | (parameters.ecn ? 0x03 : 0)
+        owner = UInt16(parameters.owner)
+        mtuStorage = Atomic(0)
+        pathMTUStorage = Atomic(0)
+        dontFragmentCopy = parameters.dontFragment == .copy ? 0x4000 : 0
+        dontFragmentSet = parameters.dontFragment == .set ? 0x4000 : 0
+        sequence = Atomic(parameters.initialSequence)
+        initialSequence = parameters.initialSequence
+        bytes = Atomic(0)
+        lastUsed = Atomic(0)
+        firstUsed = Atomic(0)
+        events = Atomic(0)
+        template = OuterHeaderTemplate(parameters)
+        limits = LifetimeLimits(parameters.lifetime, added: added)
+    }
+}

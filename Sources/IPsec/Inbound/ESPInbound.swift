@@ -1,0 +1,157 @@
+import Cryptography
+import Packets
+import Synchronization
+import Telemetry
+
+/// A decrypted packet, in the frame in which it arrived.
+@frozen
+public struct InnerPacket: BitwiseCopyable {
+    /// The inner IP header.
+    public var start: UnsafeMutableRawPointer
+    /// Bytes of the packet by its IP header; what follows them is TFC padding, which is ignored.
+    public var length: Int
+    public var summary: PacketSummary
+
+    /// A value to be filled by `ESPInbound.finish`.
+    @inlinable
+    public init(start: UnsafeMutableRawPointer, length: Int = 0, summary: PacketSummary = PacketSummary()) {
+        self.start = start
+        self.length = length
+        self.summary = summary
+    }
+}
+
+/// Takes packets out of ESP in tunnel mode (RFC 4303 section 3.4, RFC 4301 section 5.2).
+///
+///     admit    1. outer destination, encapsulation    the packet is one for this SA
+///     prepare  2. lengths                             what the cipher relies on
+///              3. high half of the sequence number    RFC 4303 appendix A2
+///              4. replay check, without change
+///     (cipher) ICV, decryption                        in batches: `ESPBatch`
+///     finish   5. the cipher's status
+///              6. replay check again, with change     a copy may be in the same batch
+///              7. lifetime
+///              8. trailer, padding, next header       only of authenticated packets, so they are no oracle
+///              9. the inner packet                    its length ends it; the rest is TFC padding
+///             10. selectors
+///             11. ECN                                 RFC 6040
+///
+/// Not done here: the lookup of the SPI, reassembly of outer fragments, TTL of the inner packet, policies.
+public enum ESPInbound {
+    /// Whether the SA is for packets with this outer destination and encapsulation. A drop is counted at the SA, so
+    /// only the SA's owner may call it.
+    ///
+    /// The ports of the encapsulation are not compared: a NAT may change them at any time (RFC 3948 section 2.1).
+    @inlinable
+    @inline(__always)
+    public static func admit(
+        _ sa: UnsafeMutablePointer<InboundSA>, destination: IPAddress, isEncapsulated: Bool
+    ) -> Verdict {
+        let difference =
+            (destination.high ^ sa.pointee.destinationHigh) | (destination.low ^ sa.pointee.destinationLow)
+        if difference != 0 || destination.family != sa.pointee.destinationFamily {
+            return drop(sa, .spiDestinationMismatch)
+        }
+        if isEncapsulated != sa.pointee.flags.contains(.udp) { return drop(sa, .encapsulationMismatch) }
+        return .pass
+    }
+
+    /// Everything before the cipher. Fills `operation` if the verdict is `pass`; a drop is counted at the SA.
+    ///
+    /// Called by the SA's owner only.
+    /// - Parameters:
+    ///   - header: the ESP header, inside of an IP packet: at least 16 bytes before it are readable.
+    ///   - length: bytes from there to the end of the outer packet, however few or many.
+    @inlinable
+    @inline(__always)
+    public static func prepare(
+        _ sa: UnsafeMutablePointer<InboundSA>, header: UnsafeMutableRawPointer, length: Int,
+        operation: UnsafeMutablePointer<ESPOperation>
+    ) -> Verdict {
+        let payloadLength = length &- Int(sa.pointee.overhead)
+        if payloadLength <= 0 || payloadLength & Int(sa.pointee.alignmentMask) != 0 {
+            return drop(sa, .malformedESP)
+        }
+        let low = UInt32(bigEndian: header.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
+        var sequence = UInt64(low)
+        if sa.pointee.flags.contains(.extendedSequence) {
+            sequence = sa.pointee.window.extended(low)
+            if !sa.pointee.window.isPlausible(sequence) { return drop(sa, .replayTooOld) }
+        }
+        switch sa.pointee.window.verify(sequence) {
+        case .new: break
+        case .duplicate: return drop(sa, .replayDuplicate)
+        case .tooOld: return drop(sa, .replayTooOld)
+        }
+        operation.pointee.context = sa.pointee.context
+        operation.pointee.header = header
+        operation.pointee.iv = 0
+        operation.pointee.payloadLength = UInt32(truncatingIfNeeded: payloadLength)
+        operation.pointee.sequenceHigh = UInt32(truncatingIfNeeded: sequence &>> 32)
+        operation.pointee.status = .failure
+        return .pass
+    }
+
+    /// Everything after the cipher. The inner packet may be forwarded if the verdict is `pass`; a drop is counted at the
+    /// SA.
+    ///
+    /// - Parameters:
+    ///   - outerTrafficClass: DS and ECN field of the outer header.
+    ///   - now: nanoseconds of the dataplane's clock.
+    @inlinable
+    @inline(__always)
+    public static func finish(
+        _ sa: UnsafeMutablePointer<InboundSA>, operation: UnsafePointer<ESPOperation>, outerTrafficClass: UInt8,
+        now: UInt64, inner: inout InnerPacket
+    ) -> Verdict {
+        if operation.pointee.status != .ok {
+            return drop(sa, operation.pointee.status == .integrityFailure ? .integrityFailure : .cryptoError)
+        }
+        let header = operation.pointee.header
+        let low = UInt32(bigEndian: header.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
+        if !sa.pointee.window.commit(UInt64(operation.pointee.sequenceHigh) << 32 | UInt64(low)) {
+            return drop(sa, .replayAtCommit)
+        }
+
+        let packets = sa.pointee.packets.load(ordering: .relaxed)
+        let bytes = sa.pointee.bytes.load(ordering: .relaxed)
+        if sa.pointee.stops.isReached(packets: packets, bytes: bytes, now: now) {
+            let verdict = reachedStop(sa, now: now)
+            if !verdict.isPass { return verdict }
+        }
+
+        // The payload is at least one block of the alignment, so the two bytes are there.
+        let start = header + Int(sa.pointee.espHeaderLength)
+        let trailer = start + (Int(operation.pointee.payloadLength) &- 2)
+        let padLength = trailer.load(as: UInt8.self)
+        let nextHeader = trailer.load(fromByteOffset: 1, as: UInt8.self)
+        let available = Int(operation.pointee.payloadLength) &- 2 &- Int(padLength)
+        if available < 0 { return drop(sa, .badTrailer) }
+        if !Padding.isValid(before: trailer, length: padLength) { return drop(sa, .badPadding) }
+        if nextHeader != IPProtocol.ipv4 && nextHeader != IPProtocol.ipv6 {
+            return drop(sa, nextHeader == IPProtocol.none ? .dummyPacket : .unsupportedNextHeader)
+        }
+
+        let failure = PacketSummary.parse(start, available: available, into: &inner.summary)
+        if failure != .none { return drop(sa, failure == .totalLength ? .innerLength : .innerMalformed) }
+        let family: AddressFamily = nextHeader == IPProtocol.ipv4 ? .ipv4 : .ipv6
+        if inner.summary.family != family { return drop(sa, .innerMalformed) }
+        inner.start = start
+        inner.length = inner.summary.totalLength
+
+        if !sa.pointee.selector.matches(inner.summary, tag: sa.pointee.selectorTag) {
+            if !matchesAnySelector(sa, inner.summary) { return drop(sa, .selectorMismatch) }
+        }
+        if sa.pointee.flags.contains(.ecn) {
+            let field = ECN.decapsulate(inner: inner.summary.trafficClass, outer: outerTrafficClass)
+            if field != inner.summary.trafficClass & 3 {
+                let verdict = applyECN(sa, field: field, to: &inner)
+                if !verdict.isPass { return verdict }
+            }
+        }
+        sa.pointee.packets.store(packets &+ 1, ordering: .relaxed)
+        sa.pointee.bytes.store(bytes &+ UInt64(truncatingIfNeeded: inner.length), ordering: .relaxed)
+        sa.pointee.lastUsed.store(now, ordering: .relaxed)
+        return .pass
+    }
+}

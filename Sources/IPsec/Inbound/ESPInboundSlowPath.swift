@@ -1,0 +1,60 @@
+import Packets
+import Synchronization
+import Telemetry
+
+// What few packets need: kept out of line, so that the way of the others stays short.
+extension ESPInbound {
+    @usableFromInline
+    @inline(never)
+    static func drop(_ sa: UnsafeMutablePointer<InboundSA>, _ reason: DropReason) -> Verdict {
+        sa.pointee.drops.count(reason)
+        return .drop(reason)
+    }
+
+    /// A stop is reached: the first packet, a soft or a hard limit.
+    @usableFromInline
+    @inline(never)
+    static func reachedStop(_ sa: UnsafeMutablePointer<InboundSA>, now: UInt64) -> Verdict {
+        if sa.pointee.firstUsed.load(ordering: .relaxed) == 0 {
+            sa.pointee.firstUsed.store(max(now, 1), ordering: .relaxed)
+        }
+        let (events, verdict, stops) = sa.pointee.limits.evaluate(
+            LifetimeLimits.Progress(
+                packets: sa.pointee.packets.load(ordering: .relaxed),
+                bytes: sa.pointee.bytes.load(ordering: .relaxed), now: now,
+                firstUsed: sa.pointee.firstUsed.load(ordering: .relaxed)))
+        sa.pointee.stops = stops
+        let raised = sa.pointee.events.load(ordering: .relaxed)
+        sa.pointee.events.store(raised | events.rawValue, ordering: .relaxed)
+        sa.pointee.drops.count(verdict)
+        return verdict
+    }
+
+    /// The whole list of selectors (RFC 4301 section 5.2, step 4): for what the masks of the first cannot say.
+    @usableFromInline
+    @inline(never)
+    static func matchesAnySelector(_ sa: UnsafeMutablePointer<InboundSA>, _ packet: PacketSummary) -> Bool {
+        let selectors = sa.pointee.selectors
+        for index in 0..<sa.pointee.selectorCount where selectors[index].matches(packet) { return true }
+        return false
+    }
+
+    /// The ECN field changes, or its combination is one that should not occur (RFC 6040 section 4.2).
+    @usableFromInline
+    @inline(never)
+    static func applyECN(
+        _ sa: UnsafeMutablePointer<InboundSA>, field: UInt8, to inner: inout InnerPacket
+    ) -> Verdict {
+        if field & (ECN.anomaly | ECN.drop) != 0 {
+            let count = sa.pointee.ecnAnomalies.load(ordering: .relaxed)
+            sa.pointee.ecnAnomalies.store(count &+ 1, ordering: .relaxed)
+        }
+        if field & ECN.drop != 0 { return drop(sa, .ecnIllegal) }
+        let marking = field & 3
+        if marking != inner.summary.trafficClass & 3 {
+            ECN.set(marking, in: inner.start, family: inner.summary.family)
+            inner.summary.trafficClass = inner.summary.trafficClass & ~3 | marking
+        }
+        return .pass
+    }
+}

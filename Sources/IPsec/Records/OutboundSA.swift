@@ -1,0 +1,94 @@
+import Packets
+import Synchronization
+import Telemetry
+
+/// The runtime record of an outbound SA: what a worker reads and writes per packet, and nothing else.
+///
+/// It lives at 64-byte aligned memory that an `OutboundAssociation` owns. Each group of fields is one cache line:
+/// read-mostly, written by the owning worker, outer header template, and what is read only when a limit is reached.
+/// What other threads read while the owner writes is atomic, with relaxed loads and stores.
+@frozen
+public struct OutboundSA: ~Copyable {
+    // Line 0, read-mostly.
+    /// The context of the SA's `ESPCipher`.
+    @usableFromInline let context: UnsafeMutableRawPointer
+    /// The explicit IV of counter modes is `ivBase &+ sequence`.
+    @usableFromInline let ivBase: UInt64
+    @usableFromInline var stops: LifetimeStops
+    /// Network order, as it goes into the packet.
+    @usableFromInline let spi: UInt32
+    @usableFromInline let nextHopStorage: Atomic<UInt32>
+    /// Outer IP header and UDP header: 20, 28, 40 or 48.
+    @usableFromInline let headerLength: UInt8
+    /// ESP header and IV: 8, 16 or 24.
+    @usableFromInline let espHeaderLength: UInt8
+    @usableFromInline let icvLength: UInt8
+    /// Padding alignment minus one: 3 or 15 (RFC 4303 section 2.4).
+    @usableFromInline let alignmentMask: UInt8
+    @usableFromInline let flags: Flags
+    /// Which bits of the inner DS and ECN field go into the outer header.
+    @usableFromInline let trafficClassMask: UInt8
+    /// The index of the worker that processes the SA.
+    public let owner: UInt16
+    @usableFromInline let mtuStorage: Atomic<UInt16>
+    @usableFromInline let pathMTUStorage: Atomic<UInt16>
+    /// The outer DF bit (0x4000) is (inner DF & copy) | set.
+    @usableFromInline let dontFragmentCopy: UInt16
+    @usableFromInline let dontFragmentSet: UInt16
+
+    // Line 1, written by the owner for each packet.
+    /// The last sequence number that was used.
+    @usableFromInline let sequence: Atomic<UInt64>
+    /// Bytes of inner packets.
+    @usableFromInline let bytes: Atomic<UInt64>
+    /// Nanoseconds of the dataplane's clock; 0 before the first packet.
+    @usableFromInline let lastUsed: Atomic<UInt64>
+    @usableFromInline let firstUsed: Atomic<UInt64>
+    @usableFromInline let events: Atomic<UInt32>
+    let reserved: UInt32 = 0
+    @usableFromInline let drops: DropCounters
+    @usableFromInline let initialSequence: UInt64
+
+    // Line 2.
+    @usableFromInline let template: OuterHeaderTemplate
+
+    // Line 3, cold.
+    let limits: LifetimeLimits
+
+    /// What a caller of `ESPOutbound.prepare` has to leave free before the inner packet.
+    @inlinable
+    public static var maximumHeadroom: Int { 128 }
+
+    /// What a caller of `ESPOutbound.prepare` has to leave free behind the inner packet: the 16 bytes of a wide store
+    /// of padding and the trailer, then the longest ICV.
+    @inlinable
+    public static var maximumTailroom: Int { 80 }
+
+    /// Where the outer packet goes: an index into the next-hop table of the snapshots.
+    @inlinable
+    public var nextHopIndex: UInt32 { nextHopStorage.load(ordering: .relaxed) }
+
+    /// The largest inner packet in bytes that fits the path.
+    @inlinable
+    public var mtu: UInt16 { mtuStorage.load(ordering: .relaxed) }
+
+    /// The largest outer packet in bytes.
+    @inlinable
+    public var pathMTU: UInt16 { pathMTUStorage.load(ordering: .relaxed) }
+
+    /// The last sequence number that may be used (RFC 4303 section 3.3.3).
+    var maximumSequence: UInt64 { flags.contains(.extendedSequence) ? UInt64.max : UInt64(UInt32.max) }
+
+    @frozen
+    @usableFromInline
+    struct Flags: OptionSet, BitwiseCopyable {
+        @usableFromInline let rawValue: UInt8
+
+        @inlinable
+        init(rawValue: UInt8) { self.rawValue = rawValue }
+
+        @inlinable static var outerIPv6: Flags { Flags(rawValue: 1) }
+        @inlinable static var udp: Flags { Flags(rawValue: 2) }
+        @inlinable static var extendedSequence: Flags { Flags(rawValue: 4) }
+    }
+}
