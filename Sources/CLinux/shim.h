@@ -14,6 +14,7 @@
 #include <sched.h>
 #include <stdint.h>
 #include <sys/eventfd.h>
+#include <sys/prctl.h>
 #include <x86intrin.h>
 
 /// Marks a C function that neither allocates nor locks, so that Swift's performance diagnostics accept it.
@@ -35,6 +36,20 @@ static inline int sluice_pin_thread(unsigned core) {
     CPU_SET(core, &set);
     return pthread_setaffinity_np(pthread_self(), sizeof set, &set);
 }
+
+/// The cores that the process may use, as a bitmap of `words` 64-bit words. Returns 0 or an errno value.
+static inline int sluice_allowed_cores(uint64_t *bitmap, unsigned words) {
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    const int failure = pthread_getaffinity_np(pthread_self(), sizeof set, &set);
+    if (failure) return failure;
+    for (unsigned core = 0; core < words * 64; core++)
+        if (core < CPU_SETSIZE && CPU_ISSET(core, &set)) bitmap[core / 64] |= (uint64_t)1 << (core % 64);
+    return 0;
+}
+
+/// Forbids core dumps of the process and debuggers without privileges.
+static inline int sluice_forbid_dumps(void) { return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }
 
 /// ioctl requests of /dev/net/tun, whose macros Swift cannot import.
 static const unsigned long sluice_tun_set_interface = TUNSETIFF;

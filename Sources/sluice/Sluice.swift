@@ -1,6 +1,40 @@
 import ArgumentParser
+import Gateway
 
 @main
 struct Sluice: AsyncParsableCommand {
-    static let configuration = CommandConfiguration(commandName: "sluice", abstract: "A site-to-site IPsec gateway.")
+    static let configuration = CommandConfiguration(
+        commandName: "sluice",
+        abstract: "A site-to-site IPsec gateway that carries packets past the kernel, through AF_XDP.",
+        discussion: """
+            Sluice encrypts what goes from the protected networks behind this machine to those of its peers, and \
+            decrypts what comes back. All else on the same interfaces stays with the kernel.
+
+            A first tunnel: write the keys and policies as `ip xfrm` lines into a file, look at what they come to, start \
+            the gateway, and see it work.
+
+              sluice check --xfrm-batch tunnel.xfrm
+              sudo sluice run --xfrm-batch tunnel.xfrm --lan eth1 --wan eth0
+              sudo sluice status
+
+            Exit codes: 0 success, 64 bad usage, 78 bad configuration, 1 everything else.
+            """,
+        version: Product.version,
+        subcommands: [Status.self])
+
+    /// As the library's own, except that our failures say what they are on one line and have their own exit codes.
+    static func main() async {
+        do {
+            var command = try parseAsRoot()
+            if var asynchronous = command as? any AsyncParsableCommand {
+                try await asynchronous.run()
+            } else {
+                try command.run()
+            }
+        } catch let failure as Failure {
+            failure.report()
+        } catch {
+            exit(withError: error)
+        }
+    }
 }

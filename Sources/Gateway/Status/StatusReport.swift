@@ -1,0 +1,156 @@
+/// What a running gateway says of itself: the document behind `sluice status` and `sluice status --json`.
+///
+/// In JSON the names are snake_case. Counters run from the start of the gateway and are exact; they are read while the
+/// workers go on, so two of them may be a few packets apart.
+public struct StatusReport: Codable, Hashable, Sendable {
+    public var gateway: GatewayStatus
+    public var ports: [PortStatus]
+    public var workers: [WorkerStatus]
+    public var frames: FrameStatus
+    public var securityAssociations: [AssociationStatus]
+    public var policies: [PolicyStatus]
+    public var nextHops: [NextHopStatus]
+    /// Over all workers; only reasons that occurred.
+    public var drops: [DropStatus]
+}
+
+/// The process.
+public struct GatewayStatus: Codable, Hashable, Sendable {
+    public var version: String
+    public var processIdentifier: Int
+    public var uptimeSeconds: Int
+    public var residentBytes: Int
+    public var engine: String
+    /// Counts published snapshots of policies, SAs, routes and neighbours.
+    public var snapshotGeneration: UInt64
+}
+
+/// One interface that the gateway takes packets from.
+public struct PortStatus: Codable, Hashable, Sendable {
+    public var name: String
+    public var interfaceIndex: UInt32
+    /// `lan`, `wan`, or both.
+    public var roles: [String]
+    public var isUp: Bool
+    public var macAddress: String
+    public var mtu: UInt32
+    public var addresses: [String]
+    /// `native` or `generic`, and why not the other.
+    public var xdpMode: String
+    public var xdpModeReason: String
+    /// `zero-copy` or `copy`, and why not the other.
+    public var copyMode: String
+    public var copyModeReason: String
+    /// What the steering program decided, over all CPUs.
+    public var steering: [NamedCount]
+    public var queues: [QueueStatus]
+}
+
+/// A figure with a name of its own.
+public struct NamedCount: Codable, Hashable, Sendable {
+    public var name: String
+    public var packets: UInt64
+}
+
+/// The AF_XDP socket of one queue; the figures are the kernel's (`XDP_STATISTICS`).
+public struct QueueStatus: Codable, Hashable, Sendable {
+    public var queue: Int
+    public var worker: Int
+    public var receiveDropped: UInt64
+    public var receiveInvalidDescriptors: UInt64
+    public var transmitInvalidDescriptors: UInt64
+    public var receiveRingFull: UInt64
+    public var fillRingEmpty: UInt64
+    public var transmitRingEmpty: UInt64
+}
+
+/// One worker thread.
+public struct WorkerStatus: Codable, Hashable, Sendable {
+    public var index: Int
+    public var core: Int
+    /// Rounds over all ports.
+    public var polls: UInt64
+    /// Rounds that found packets.
+    public var batches: UInt64
+    public var receivedPackets: UInt64
+    public var transmittedPackets: UInt64
+    /// Packets per batch.
+    public var batchFill: Double
+    /// Time-stamp counter cycles per received packet in rounds that found packets.
+    public var cyclesPerPacket: Double
+    public var handoversSent: UInt64
+    public var handoversReceived: UInt64
+    public var sleeps: UInt64
+    public var freeFrames: Int
+    public var droppedPackets: UInt64
+}
+
+/// The packet memory.
+public struct FrameStatus: Codable, Hashable, Sendable {
+    public var count: Int
+    public var sizeInBytes: Int
+    public var hugePages: Bool
+}
+
+/// One SA, one direction.
+public struct AssociationStatus: Codable, Hashable, Sendable {
+    /// `in` or `out`.
+    public var direction: String
+    /// `0x` and eight hexadecimal digits.
+    public var spi: String
+    public var source: String
+    public var destination: String
+    public var requestIdentifier: UInt32
+    public var mode: String
+    public var transform: String
+    /// `udp 4500 4500`, when encapsulated.
+    public var encapsulation: String?
+    public var worker: Int
+    public var packets: UInt64
+    public var bytes: UInt64
+    /// Out: the last number sent. In: the highest number received.
+    public var sequence: UInt64
+    public var extendedSequenceNumbers: Bool
+    /// In: packets that the replay window holds; 0 = off.
+    public var replayWindow: Int?
+    /// Out: largest inner packet.
+    public var mtu: Int?
+    /// What happened to it: `first-use`, `soft-bytes`, `sequence-exhausted`, …
+    public var events: [String]
+    public var drops: [DropStatus]
+}
+
+/// One entry of the security policy database.
+public struct PolicyStatus: Codable, Hashable, Sendable {
+    public var index: Int
+    public var direction: String
+    public var source: String
+    public var destination: String
+    /// A protocol's number; absent = any.
+    public var `protocol`: UInt8?
+    public var priority: UInt32
+    /// `protect`, `bypass` or `discard`.
+    public var action: String
+    public var requestIdentifier: UInt32?
+    public var packets: UInt64
+    public var bytes: UInt64
+}
+
+/// Where packets go next.
+public struct NextHopStatus: Codable, Hashable, Sendable {
+    public var address: String
+    public var interface: String
+    /// nil while the neighbour has not answered.
+    public var macAddress: String?
+    /// `resolved`, `unresolved`, `local`, `unreachable`, `prohibit`.
+    public var state: String
+    public var mtu: Int
+}
+
+/// Packets dropped for one reason.
+public struct DropStatus: Codable, Hashable, Sendable {
+    public var reason: String
+    public var packets: UInt64
+    /// What it means and what to do about it; absent where the reason is listed a second time.
+    public var explanation: String?
+}

@@ -1,0 +1,135 @@
+/// The status document as aligned tables, for people.
+extension StatusReport {
+    public func text() -> String {
+        var sections = [header]
+        sections += ports.map(Self.port)
+        sections.append(Self.section("Workers", workersTable))
+        if !securityAssociations.isEmpty {
+            sections.append(Self.section("Security associations", associationsTable) + associationDetails)
+        }
+        if !policies.isEmpty { sections.append(Self.section("Policies", policiesTable)) }
+        if !nextHops.isEmpty { sections.append(Self.section("Next hops", nextHopsTable)) }
+        sections.append(dropsText)
+        return sections.joined(separator: "\n")
+    }
+
+    private var header: String {
+        let pages = frames.hugePages ? "huge pages" : "ordinary pages"
+        return """
+            sluice \(gateway.version), process \(gateway.processIdentifier), up \
+            \(HumanText.duration(seconds: gateway.uptimeSeconds)), \
+            \(HumanText.bytes(gateway.residentBytes)) resident, crypto by \(gateway.engine)
+            \(HumanText.count(frames.count)) frames of \(frames.sizeInBytes) bytes in \(pages), \
+            snapshot \(gateway.snapshotGeneration)
+
+            """
+    }
+
+    private static func section(_ title: String, _ table: TextTable) -> String {
+        title + "\n" + table.text()
+    }
+
+    private static func port(_ port: PortStatus) -> String {
+        var output = "Port \(port.name) (\(port.roles.joined(separator: ", "))), \(port.isUp ? "up" : "down"), "
+        output += "mtu \(port.mtu), \(port.macAddress)"
+        output += port.addresses.isEmpty ? "\n" : ", \(port.addresses.joined(separator: " "))\n"
+        output += "  XDP mode \(port.xdpMode): \(port.xdpModeReason)\n"
+        output += "  packets  \(port.copyMode): \(port.copyModeReason)\n"
+        let steering = port.steering.map { "\($0.name) \(HumanText.count($0.packets))" }
+        output += "  steering " + (steering.isEmpty ? "nothing yet" : steering.joined(separator: ", ")) + "\n"
+        var table = TextTable([
+            .right("queue"), .right("worker"), .right("rx dropped"), .right("rx ring full"), .right("fill empty"),
+            .right("tx empty"), .right("rx invalid"), .right("tx invalid"),
+        ])
+        for queue in port.queues {
+            let figures = [
+                queue.receiveDropped, queue.receiveRingFull, queue.fillRingEmpty, queue.transmitRingEmpty,
+                queue.receiveInvalidDescriptors, queue.transmitInvalidDescriptors,
+            ]
+            table.append(["\(queue.queue)", "\(queue.worker)"] + figures.map { HumanText.count($0) })
+        }
+        return output + table.text()
+    }
+
+    private var workersTable: TextTable {
+        var table = TextTable([
+            .right("worker"), .right("core"), .right("rx packets"), .right("tx packets"), .right("batches"),
+            .right("fill"), .right("cycles/packet"), .right("handed over"), .right("taken over"), .right("sleeps"),
+            .right("free frames"), .right("drops"),
+        ])
+        for worker in workers {
+            table.append([
+                "\(worker.index)", "\(worker.core)", HumanText.count(worker.receivedPackets),
+                HumanText.count(worker.transmittedPackets), HumanText.count(worker.batches),
+                HumanText.decimal(worker.batchFill), HumanText.decimal(worker.cyclesPerPacket),
+                HumanText.count(worker.handoversSent), HumanText.count(worker.handoversReceived),
+                HumanText.count(worker.sleeps), HumanText.count(worker.freeFrames),
+                HumanText.count(worker.droppedPackets),
+            ])
+        }
+        return table
+    }
+
+    private var associationsTable: TextTable {
+        var table = TextTable([
+            .left("dir"), .left("spi"), .left("source"), .left("destination"), .right("reqid"), .left("transform"),
+            .right("worker"), .right("packets"), .right("bytes"), .right("sequence"), .right("window"),
+            .right("dropped"), .left("events"),
+        ])
+        for association in securityAssociations {
+            let dropped = association.drops.reduce(UInt64(0)) { $0 &+ $1.packets }
+            table.append([
+                association.direction, association.spi, association.source, association.destination,
+                "\(association.requestIdentifier)", association.transform, "\(association.worker)",
+                HumanText.count(association.packets), HumanText.count(association.bytes),
+                HumanText.count(association.sequence), association.replayWindow.map { "\($0)" } ?? "-",
+                HumanText.count(dropped), association.events.joined(separator: " "),
+            ])
+        }
+        return table
+    }
+
+    /// Why SAs dropped packets, a line each.
+    private var associationDetails: String {
+        var output = ""
+        for association in securityAssociations {
+            for drop in association.drops {
+                output += "    \(association.spi) dropped \(HumanText.count(drop.packets)) \(drop.reason)\n"
+            }
+        }
+        return output
+    }
+
+    private var policiesTable: TextTable {
+        var table = TextTable([
+            .right("priority"), .left("dir"), .left("source"), .left("destination"), .left("proto"), .left("action"),
+            .right("reqid"), .right("packets"), .right("bytes"),
+        ])
+        for policy in policies {
+            table.append([
+                "\(policy.priority)", policy.direction, policy.source, policy.destination,
+                policy.protocol.map { "\($0)" } ?? "any", policy.action,
+                policy.requestIdentifier.map { "\($0)" } ?? "-", HumanText.count(policy.packets),
+                HumanText.count(policy.bytes),
+            ])
+        }
+        return table
+    }
+
+    private var nextHopsTable: TextTable {
+        var table = TextTable([
+            .left("address"), .left("interface"), .left("link address"), .left("state"), .right("mtu"),
+        ])
+        for hop in nextHops {
+            table.append([hop.address, hop.interface, hop.macAddress ?? "-", hop.state, "\(hop.mtu)"])
+        }
+        return table
+    }
+
+    private var dropsText: String {
+        guard !drops.isEmpty else { return "No packet was dropped.\n" }
+        var table = TextTable([.left("reason"), .right("packets"), .left("what it means")])
+        for drop in drops { table.append([drop.reason, HumanText.count(drop.packets), drop.explanation ?? ""]) }
+        return Self.section("Dropped packets", table)
+    }
+}

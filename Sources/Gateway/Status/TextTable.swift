@@ -1,0 +1,85 @@
+/// Aligned columns of text, for people.
+public struct TextTable: Sendable {
+    /// Which side of its column a cell keeps to: numbers right, names left.
+    public enum Alignment: Sendable {
+        case left
+        case right
+    }
+
+    public struct Column: Sendable {
+        public var title: String
+        public var alignment: Alignment
+
+        public static func left(_ title: String) -> Column { Column(title: title, alignment: .left) }
+        public static func right(_ title: String) -> Column { Column(title: title, alignment: .right) }
+    }
+
+    public let columns: [Column]
+    public private(set) var rows: [[String]] = []
+
+    public init(_ columns: [Column]) {
+        self.columns = columns
+    }
+
+    /// Adds a row; missing cells are empty, surplus ones are cut off.
+    public mutating func append(_ cells: [String]) {
+        rows.append((0..<columns.count).map { $0 < cells.count ? cells[$0] : "" })
+    }
+
+    /// Lines without trailing blanks, each ended by a newline; the first holds the titles.
+    public func text(indentation: Int = 2) -> String {
+        let lines = [columns.map(\.title)] + rows
+        let widths = columns.indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
+        var output = ""
+        for line in lines {
+            var text = String(repeating: " ", count: indentation)
+            for (column, cell) in line.enumerated() {
+                if column > 0 { text += "  " }
+                let blanks = String(repeating: " ", count: widths[column] - cell.count)
+                text += columns[column].alignment == .left ? cell + blanks : blanks + cell
+            }
+            while text.last == " " { text.removeLast() }
+            output += text + "\n"
+        }
+        return output
+    }
+}
+
+/// Figures for people.
+public enum HumanText {
+    /// `1234567` becomes `1,234,567`.
+    public static func count(_ value: some BinaryInteger) -> String {
+        var output = ""
+        for (index, digit) in String(value).reversed().enumerated() {
+            if index > 0, index.isMultiple(of: 3), digit != "-" { output.append(",") }
+            output.append(digit)
+        }
+        return String(output.reversed())
+    }
+
+    /// Bytes in the largest unit that leaves at least one: `1.5 MiB`.
+    public static func bytes(_ value: some BinaryInteger) -> String {
+        var amount = Double(value)
+        for unit in ["B", "KiB", "MiB", "GiB", "TiB"] {
+            if amount < 1024 || unit == "TiB" { return (unit == "B" ? "\(Int(amount))" : decimal(amount)) + " \(unit)" }
+            amount /= 1024
+        }
+        return ""
+    }
+
+    /// One digit behind the point.
+    public static func decimal(_ value: Double) -> String {
+        guard value.isFinite, abs(value) < 1e15 else { return "-" }
+        let tenths = Int64((abs(value) * 10).rounded())
+        return (value < 0 && tenths > 0 ? "-" : "") + "\(tenths / 10).\(tenths % 10)"
+    }
+
+    /// `93784` becomes `1d 2h 3m 4s`.
+    public static func duration(seconds: Int) -> String {
+        let parts = [
+            (seconds / 86_400, "d"), (seconds / 3600 % 24, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s"),
+        ]
+        let words = parts.filter { $0.0 > 0 }.map { "\($0.0)\($0.1)" }
+        return words.isEmpty ? "0s" : words.joined(separator: " ")
+    }
+}

@@ -1,0 +1,114 @@
+import ArgumentParser
+import Gateway
+import XDP
+
+extension GatewayOptions.XDPMode: ExpressibleByArgument {}
+extension GatewayOptions.CopyMode: ExpressibleByArgument {}
+extension GatewayOptions.Engine: ExpressibleByArgument {}
+extension UMEM.HugePages: ExpressibleByArgument {}
+
+/// What the tunnel is: keys, policies, interfaces.
+struct TunnelFlags: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Read SAs and policies from `ip xfrm` lines, as `ip -batch` takes them.", valueName: "file"))
+    var xfrmBatch: String
+
+    @Option(
+        help: ArgumentHelp("Interfaces towards the protected networks, separated by commas.", valueName: "interfaces"))
+    var lan: NameList
+
+    @Option(help: ArgumentHelp("Interfaces towards the peers, separated by commas.", valueName: "interfaces"))
+    var wan: NameList
+
+    @Option(
+        help: ArgumentHelp(
+            "Replay window of SAs that name none: 32 to 65536, or 0 for no replay protection.", valueName: "packets"))
+    var replayWindow = 1024
+
+    @Option(
+        help: ArgumentHelp(
+            "Largest outer packet. By default the MTU of the interface it leaves by.", valueName: "bytes"))
+    var mtu: Int?
+}
+
+/// Who does the work.
+struct WorkerFlags: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Worker threads. By default one for each queue that all ports have, as far as there are cores.",
+            valueName: "count"))
+    var workers: Int?
+
+    @Option(help: ArgumentHelp("Cores to pin the workers to, e.g. 2,4-7.", valueName: "cores"))
+    var cores: CoreList?
+
+    @Option(help: ArgumentHelp("Packets taken from a queue at once: 1 to 256.", valueName: "packets"))
+    var batch = 64
+
+    @Flag(help: "Spin when idle instead of sleeping: lower latency for a core that is always busy.")
+    var busyPoll = false
+
+    @Option(help: ArgumentHelp("Who does the cryptography.", valueName: "engine"))
+    var engine = GatewayOptions.Engine.auto
+}
+
+/// How packets come in and go out.
+struct PortFlags: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Where XDP runs. auto: in the driver (native), else in the stack (generic).", valueName: "mode"))
+    var xdpMode = GatewayOptions.XDPMode.auto
+
+    @Option(
+        help: ArgumentHelp(
+            "Whether the driver copies packets. auto: zero-copy where the driver can.", valueName: "mode"))
+    var copyMode = GatewayOptions.CopyMode.auto
+
+    @Option(
+        help: ArgumentHelp("Frames of packet memory. By default enough for all rings.", valueName: "count"))
+    var frames: Int?
+
+    @Option(help: ArgumentHelp("Bytes per frame: 2048, or 4096 for an MTU above 1500.", valueName: "bytes"))
+    var frameSize = 2048
+
+    @Option(help: ArgumentHelp("Descriptors per ring, a power of two.", valueName: "count"))
+    var ringSize = 1024
+
+    @Option(help: ArgumentHelp("Whether packet memory is in huge pages.", valueName: "choice"))
+    var hugePages = UMEM.HugePages.auto
+
+    @Flag(help: "Replace an XDP program of somebody else on these interfaces.")
+    var force = false
+}
+
+/// Where a gateway listens for `sluice status` and `swanctl`.
+struct ControlFlags: ParsableArguments {
+    @Option(help: ArgumentHelp("Path of the control socket.", valueName: "socket"))
+    var control = GatewayOptions.defaultControlSocket
+}
+
+extension GatewayOptions {
+    /// The flags of one command line, checked.
+    init(
+        tunnel: TunnelFlags, workers: WorkerFlags, ports: PortFlags, control: ControlFlags
+    ) throws(OptionError) {
+        self.init(xfrmBatch: tunnel.xfrmBatch, lan: tunnel.lan.names, wan: tunnel.wan.names)
+        replayWindow = tunnel.replayWindow
+        mtu = tunnel.mtu
+        self.workers = workers.workers
+        cores = workers.cores?.cores
+        batch = workers.batch
+        busyPoll = workers.busyPoll
+        engine = workers.engine
+        xdpMode = ports.xdpMode
+        copyMode = ports.copyMode
+        frames = ports.frames
+        frameSizeInBytes = ports.frameSize
+        ringSize = ports.ringSize
+        hugePages = ports.hugePages
+        force = ports.force
+        controlSocket = control.control
+        try validate()
+    }
+}

@@ -1,0 +1,90 @@
+import Foundation
+import Testing
+
+@testable import Gateway
+
+@Suite struct StatusTextTests {
+    static let report = StatusReport(
+        gateway: GatewayStatus(
+            version: "1.0", processIdentifier: 42, uptimeSeconds: 3_725, residentBytes: 12_582_912, engine: "openssl",
+            snapshotGeneration: 7),
+        ports: [
+            PortStatus(
+                name: "wan0", interfaceIndex: 3, roles: ["wan"], isUp: true, macAddress: "02:00:00:00:00:01",
+                mtu: 1500, addresses: ["10.99.0.1"], xdpMode: "native", xdpModeReason: "the driver has it",
+                copyMode: "copy", copyModeReason: "no zero-copy: operation not supported",
+                steering: [NamedCount(name: "esp", packets: 1_234_567)],
+                queues: [
+                    QueueStatus(
+                        queue: 0, worker: 0, receiveDropped: 1, receiveInvalidDescriptors: 0,
+                        transmitInvalidDescriptors: 0, receiveRingFull: 2, fillRingEmpty: 3, transmitRingEmpty: 4)
+                ])
+        ],
+        workers: [
+            WorkerStatus(
+                index: 0, core: 1, polls: 10, batches: 4, receivedPackets: 130, transmittedPackets: 120,
+                batchFill: 32.5, cyclesPerPacket: 412.25, handoversSent: 0, handoversReceived: 0, sleeps: 5,
+                freeFrames: 4000, droppedPackets: 10)
+        ],
+        frames: FrameStatus(count: 4096, sizeInBytes: 2048, hugePages: false),
+        securityAssociations: [
+            AssociationStatus(
+                direction: "in", spi: "0x00001001", source: "10.99.0.2", destination: "10.99.0.1",
+                requestIdentifier: 1, mode: "tunnel", transform: "aes128gcm16", encapsulation: nil, worker: 0,
+                packets: 5_000, bytes: 400_000, sequence: 5_004, extendedSequenceNumbers: true, replayWindow: 1024,
+                mtu: nil, events: ["first-use"], drops: [DropStatus(reason: "replay-duplicate", packets: 3)])
+        ],
+        policies: [
+            PolicyStatus(
+                index: 0, direction: "out", source: "10.1.0.0/16", destination: "10.2.0.0/16", protocol: nil,
+                priority: 0, action: "protect", requestIdentifier: 1, packets: 12, bytes: 3400)
+        ],
+        nextHops: [
+            NextHopStatus(
+                address: "10.99.0.2", interface: "wan0", macAddress: nil, state: "unresolved", mtu: 1500)
+        ],
+        drops: [DropStatus(reason: "unknown-spi", packets: 10, explanation: "No SA has the packet's SPI.")])
+
+    @Test func showsEveryPart() {
+        let lines = Self.report.text().split(separator: "\n").map(String.init)
+        func has(_ words: String...) -> Bool { lines.contains { line in words.allSatisfy { line.contains($0) } } }
+        #expect(has("sluice 1.0", "process 42", "1h 2m 5s", "12.0 MiB", "openssl"))
+        #expect(has("Port wan0 (wan), up", "mtu 1500", "10.99.0.1"))
+        #expect(has("native: the driver has it"))
+        #expect(has("steering esp 1,234,567"))
+        #expect(has("32.5", "412.3", "4,000"))
+        #expect(has("0x00001001", "aes128gcm16", "5,004", "1024", "first-use"))
+        #expect(has("0x00001001 dropped 3 replay-duplicate"))
+        #expect(has("out", "10.1.0.0/16", "protect"))
+        #expect(has("10.99.0.2", "unresolved"))
+        #expect(has("unknown-spi", "10", "No SA has"))
+        #expect(!lines.contains { $0.hasSuffix(" ") })
+    }
+
+    @Test func survivesJSON() throws {
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        let text = try JSONDocument.text(Self.report)
+        #expect(try decoder.decode(StatusReport.self, from: Data(text.utf8)) == Self.report)
+        #expect(text.contains("\"security_associations\""))
+    }
+
+    @Test func alignsColumns() {
+        var table = TextTable([.left("name"), .right("count")])
+        table.append(["a", "1"])
+        table.append(["longer", "100"])
+        table.append(["short"])
+        #expect(table.text(indentation: 1) == " name    count\n a           1\n longer    100\n short\n")
+    }
+
+    @Test(arguments: [(0, "0"), (999, "999"), (1000, "1,000"), (-1_234_567, "-1,234,567")])
+    func groupsDigits(_ pair: (Int, String)) { #expect(HumanText.count(pair.0) == pair.1) }
+
+    @Test(arguments: [
+        (0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (12_582_912, "12.0 MiB"), (1 << 50, "1024.0 TiB"),
+    ])
+    func scalesBytes(_ pair: (Int, String)) { #expect(HumanText.bytes(pair.0) == pair.1) }
+
+    @Test(arguments: [(0, "0s"), (59, "59s"), (93_784, "1d 2h 3m 4s"), (3_600, "1h")])
+    func saysDurations(_ pair: (Int, String)) { #expect(HumanText.duration(seconds: pair.0) == pair.1) }
+}
