@@ -39,7 +39,7 @@ let package = Package(
         .target(name: "Telemetry", dependencies: [.product(name: "Logging", package: "swift-log")], swiftSettings: hot),
         .target(name: "Cryptography", dependencies: ["CLibCrypto", "CLinux"], swiftSettings: hot),
         .target(name: "IPsec", dependencies: ["Cryptography", "Packets", "Telemetry", "CLinux"], swiftSettings: hot),
-        .target(name: "Policy", dependencies: ["IPsec", "Cryptography", "Packets", "Telemetry"], swiftSettings: hot),
+        .target(name: "Policy", dependencies: ["IPsec", "Cryptography", "Packets", "Telemetry", "CLinux"], swiftSettings: hot),
         .target(name: "XDP", dependencies: ["CLibXDP", "CLibBPF", "CLinux", "BPFObjects"], swiftSettings: hot),
         .target(
             name: "Dataplane",

@@ -1,0 +1,87 @@
+import IPsec
+import Packets
+
+/// One entry of the security policy database (RFC 4301 section 4.4.1.2).
+public struct SecurityPolicy: Hashable, Sendable {
+    /// Which packets the policy is asked about. The values are those of `ip xfrm policy`.
+    public enum Direction: String, Hashable, Sendable, CaseIterable {
+        /// From the protected side to the tunnel.
+        case out
+        /// Decrypted and for the gateway's host.
+        case `in`
+        /// Decrypted and for a host behind the gateway.
+        case forward = "fwd"
+    }
+
+    /// The SAs that serve a policy: what Linux calls a template.
+    public struct Protection: Hashable, Sendable {
+        /// SAs with this request id; 0 accepts every one.
+        public var requestID: UInt32
+        /// The outer addresses of the SA; nil accepts every one.
+        public var source: IPAddress?
+        public var destination: IPAddress?
+
+        public init(requestID: UInt32, source: IPAddress? = nil, destination: IPAddress? = nil) {
+            self.requestID = requestID
+            self.source = source
+            self.destination = destination
+        }
+
+        /// Whether an SA with these properties serves the policy.
+        public func accepts(requestID: UInt32, source: IPAddress, destination: IPAddress) -> Bool {
+            (self.requestID == 0 || self.requestID == requestID) && (self.source ?? source) == source
+                && (self.destination ?? destination) == destination
+        }
+    }
+
+    public enum Action: Hashable, Sendable {
+        case protect(Protection)
+        case bypass
+        case discard
+    }
+
+    /// The packets, as they travel: the inner source is first for every direction.
+    public var selector: TrafficSelector
+    public var direction: Direction
+    public var action: Action
+    /// Lower goes first. Among equals the longer prefixes go first, then the order of the configuration.
+    public var priority: UInt32
+    /// The configuration's own number for the policy, shown in status; 0 when it has none.
+    public var index: UInt32
+    public var name: String
+
+    public init(
+        selector: TrafficSelector, direction: Direction, action: Action, priority: UInt32 = 0, index: UInt32 = 0,
+        name: String = ""
+    ) {
+        self.selector = selector
+        self.direction = direction
+        self.action = action
+        self.priority = priority
+        self.index = index
+        self.name = name
+    }
+
+    var protection: Protection? {
+        guard case .protect(let protection) = action else { return nil }
+        return protection
+    }
+}
+
+extension SecurityPolicy: CustomStringConvertible {
+    /// "out 10.1.0.0/16 -> 10.2.0.0/16 protect reqid 1 192.0.2.1 -> 192.0.2.2".
+    public var description: String { "\(direction.rawValue) \(selector) \(action)" }
+}
+
+extension SecurityPolicy.Action: CustomStringConvertible {
+    public var description: String {
+        switch self {
+        case .bypass: return "bypass"
+        case .discard: return "discard"
+        case .protect(let protection):
+            let source = protection.source.map(\.description) ?? "any"
+            let destination = protection.destination.map(\.description) ?? "any"
+            return "protect reqid \(protection.requestID) \(source) -> \(destination)"
+        }
+    }
+}

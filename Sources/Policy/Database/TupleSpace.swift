@@ -1,0 +1,140 @@
+import IPsec
+import Packets
+
+/// Counts the steps of a lookup in tests; in workers it is empty and costs nothing.
+@usableFromInline
+protocol LookupSteps {
+    /// A hash table was asked.
+    mutating func tuple()
+    /// An entry of a bucket was compared.
+    mutating func entry()
+}
+
+@frozen
+@usableFromInline
+struct NoSteps: LookupSteps {
+    @inlinable
+    init() {}
+    @inlinable
+    mutating func tuple() {}
+    @inlinable
+    mutating func entry() {}
+}
+
+/// All policies of a space whose keys have the same mask: source and destination prefix lengths, and whether protocol
+/// and ports are single values. One cache line.
+@frozen
+@usableFromInline
+struct PolicyTuple: @unchecked Sendable {
+    @usableFromInline let sourceMaskHigh, sourceMaskLow: UInt64
+    @usableFromInline let destinationMaskHigh, destinationMaskLow: UInt64
+    /// Mask of `TupleSpace.upper`.
+    @usableFromInline let upperMask: UInt64
+    /// The entries of bucket `b` are `entries[starts[b] ..< starts[b + 1]]`, indices of records, ascending.
+    @usableFromInline let starts: UnsafePointer<UInt32>
+    @usableFromInline let entries: UnsafePointer<UInt32>
+    @usableFromInline let bucketMask: UInt32
+    /// The lowest index among the entries.
+    @usableFromInline let best: UInt32
+
+    @inlinable
+    @inline(__always)
+    func hash(source: IPAddress, destination: IPAddress, upper: UInt64) -> UInt64 {
+        Mixing.mix(
+            source.low & sourceMaskLow, destination.low & destinationMaskLow, upper & upperMask,
+            source.high & sourceMaskHigh, destination.high & destinationMaskHigh)
+    }
+}
+
+/// Finds the first policy of one direction and family that matches a packet, by tuple space search.
+///
+/// 1. Policies are grouped by the mask of their key (a tuple); each group is a hash table over the masked key.
+/// 2. A lookup asks the groups in the order of their best policy, and stops when no later group can have a better one.
+/// 3. A bucket lists its policies by precedence; the first that really matches wins. Keys only choose candidates: the
+///    selector itself is compared, so port ranges and wide address ranges need no key of their own.
+///
+/// So the cost grows with the number of different masks, not with the number of policies.
+@frozen
+@usableFromInline
+struct TupleSpace: BitwiseCopyable, @unchecked Sendable {
+    @usableFromInline let tuples: UnsafePointer<PolicyTuple>
+    @usableFromInline let count: UInt32
+    /// Keys without ports, for packets that carry none. Whoever is found would match with the right ports.
+    @usableFromInline let ignoresPorts: Bool
+
+    init(tuples: UnsafePointer<PolicyTuple>, count: UInt32, ignoresPorts: Bool) {
+        self.tuples = tuples
+        self.count = count
+        self.ignoresPorts = ignoresPorts
+    }
+
+    @inlinable static var out: Int { 0 }
+    @inlinable static var `in`: Int { 1 }
+    @inlinable static var forward: Int { 2 }
+
+    /// Where the space of a direction and family lies in the array of all spaces.
+    @inlinable
+    @inline(__always)
+    static func index(_ direction: Int, _ family: AddressFamily, ignoringPorts: Bool) -> Int {
+        direction &<< 2 | (family == .ipv4 ? 0 : 2) | (ignoringPorts ? 1 : 0)
+    }
+
+    /// What `find` returns when no policy matches.
+    @inlinable
+    static var notFound: UInt32 { .max }
+
+    /// Next layer protocol and ports as one word.
+    @inlinable
+    @inline(__always)
+    static func upper(protocol number: UInt8, source: UInt16, destination: UInt16) -> UInt64 {
+        UInt64(number) &<< 32 | UInt64(source) &<< 16 | UInt64(destination)
+    }
+
+    /// The index of the first record that matches.
+    @inlinable
+    func find<Steps: LookupSteps>(
+        _ flow: PacketSummary, records: UnsafePointer<PolicyRecord>, steps: inout Steps
+    ) -> UInt32 {
+        let upper = TupleSpace.upper(
+            protocol: flow.upperProtocol, source: flow.sourcePort, destination: flow.destinationPort)
+        var found = TupleSpace.notFound
+        var index: UInt32 = 0
+        while index < count {
+            let tuple = tuples + Int(index)
+            index &+= 1
+            if tuple.pointee.best >= found { break }
+            steps.tuple()
+            let hash = tuple.pointee.hash(source: flow.source, destination: flow.destination, upper: upper)
+            let bucket = Int(UInt32(truncatingIfNeeded: hash) & tuple.pointee.bucketMask)
+            var position = tuple.pointee.starts[bucket]
+            let end = tuple.pointee.starts[bucket &+ 1]
+            while position < end {
+                let candidate = tuple.pointee.entries[Int(position)]
+                position &+= 1
+                if candidate >= found { break }
+                steps.entry()
+                if matches(records + Int(candidate), flow) {
+                    found = candidate
+                    break
+                }
+            }
+        }
+        return found
+    }
+
+    @inlinable
+    @inline(__always)
+    func matches(_ record: UnsafePointer<PolicyRecord>, _ flow: PacketSummary) -> Bool {
+        ignoresPorts ? record.pointee.selector.matchesApartFromPorts(flow) : record.pointee.selector.matches(flow)
+    }
+}
+
+extension TrafficSelector {
+    /// Whether the packet would match if it had the right ports.
+    @inlinable
+    func matchesApartFromPorts(_ packet: PacketSummary) -> Bool {
+        guard source.contains(packet.source), destination.contains(packet.destination) else { return false }
+        if let number = self.protocol { return number == packet.upperProtocol }
+        return true
+    }
+}
