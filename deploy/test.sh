@@ -1,0 +1,147 @@
+#!/bin/bash
+# Installs what the tests need, builds, and runs every test: format, unit tests, fuzzers, gateways in memory, gateways in
+# network namespaces against each other and against foreign peers. For Debian 12 with a Swift 6.3 toolchain, as root.
+#
+#   ./deploy/test.sh              everything; the last line is "N passed, N failed", exit status 0 when none failed
+#   ./deploy/test.sh interop      one part: format, unit, fuzz, scenarios or interop (what it needs is built first)
+#
+# Logs are in .build/test-logs, of the programs that tests start in .build/test-logs/programs.
+set -uo pipefail
+set -m # every step gets a process group of its own, so that an interruption ends all of it and nothing else
+cd "$(dirname "$0")/.."
+only=${1:-all}
+fuzz_seconds=${SLUICE_FUZZ_SECONDS:-20}
+logs=$PWD/.build/test-logs
+programs=$logs/programs
+passed=0 failed=0 child=
+export NO_COLOR=1 LC_ALL=C.UTF-8 SLUICE_TEST_LOGS=$programs SWIFT_BACKTRACE=enable=yes,color=no
+
+case $only in
+all | format | unit | fuzz | scenarios | interop) ;;
+*) echo "unknown part '$only': use format, unit, fuzz, scenarios or interop" >&2; exit 64 ;;
+esac
+[ "$EUID" = 0 ] || { echo "the tests make network namespaces and load XDP programs: run this as root" >&2; exit 1; }
+command -v swift >/dev/null || { echo "no swift in PATH: install a Swift 6.3 toolchain (swift.org/install)" >&2; exit 1; }
+
+# The one last line, whatever happened before.
+finish() {
+    local status=$?
+    trap - EXIT INT TERM HUP
+    if [ -n "$child" ]; then kill -TERM -- "-$child" 2>/dev/null; sleep 1; kill -KILL -- "-$child" 2>/dev/null; fi
+    bash Tests/sweep.sh
+    [ "$status" -ge 128 ] && { echo "interrupted"; failed=$((failed + 1)); }
+    [ "$failed" = 0 ] && [ "$passed" = 0 ] && failed=1
+    echo "$passed passed, $failed failed"
+    exit $((failed > 0))
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+wanted() { [ "$only" = all ] || [ "$only" = "$1" ]; }
+
+# step NAME SECONDS FILTER COMMAND...: runs a command with its output in a log, shows the lines that FILTER selects.
+step() {
+    local name=$1 limit=$2 filter=$3 log=$logs/$1.log start=$SECONDS status
+    shift 3
+    echo "== $name: $*"
+    (timeout --foreground --kill-after=30 "$limit" "$@" 2>&1 </dev/null | tee "$log" | grep --line-buffered -aE "$filter"
+        exit "${PIPESTATUS[0]}") &
+    child=$!
+    wait "$child"
+    status=$?
+    kill -KILL -- "-$child" 2>/dev/null # whatever the step left behind
+    child=
+    [ "$status" = 124 ] && echo "   $name did not end within $limit s"
+    echo "   $name: exit status $status after $((SECONDS - start)) s (log: .build/test-logs/$name.log)"
+    return "$status"
+}
+
+# check NAME SECONDS FILTER COMMAND...: a step that counts as one test.
+check() {
+    if step "$@"; then passed=$((passed + 1)); return 0; fi
+    failed=$((failed + 1))
+    tail -n 60 "$logs/$1.log"
+    return 1
+}
+
+# suite NAME SECONDS MINIMUM ARGUMENT...: runs the test bundle with these arguments and counts its cases.
+suite() {
+    local name=$1 limit=$2 minimum=$3 status=0 counts
+    shift 3
+    rm -f "$logs/$name.events"
+    step "$name" "$limit" '^✘|^✔ (Suite|Test run)' "$bundle" --testing-library swift-testing \
+        --event-stream-output-path "$logs/$name.events" --event-stream-version 0 "$@" || status=$?
+    python3 deploy/tally.py "$logs/$name.events" "$minimum" >"$logs/$name.tally"
+    counts=$(tail -n 1 "$logs/$name.tally")
+    sed '$d' "$logs/$name.tally"
+    # A bundle that fails without a failed test, by a crash at its end for instance, has failed all the same.
+    [ "$status" != 0 ] && [ "${counts#* }" = 0 ] && counts="${counts% *} 1"
+    passed=$((passed + ${counts% *}))
+    failed=$((failed + ${counts#* }))
+    [ "${counts#* }" = 0 ] || failure_logs "$name"
+    echo "   $name: ${counts% *} passed, ${counts#* } failed"
+}
+
+# The ends of what a failed suite and its programs printed.
+failure_logs() {
+    grep -aE -A 40 'recorded an issue|Fatal error|Crash' "$logs/$1.log" | tail -n 200
+    bash Tests/sweep.sh
+}
+
+install_packages() {
+    local missing=() package
+    # build: the C libraries; tests: peers and tools
+    for package in libxdp-dev libbpf-dev libssl-dev pkg-config git \
+        iproute2 ethtool iputils-ping iperf3 procps kmod tshark user-mode-linux busybox-static perl-base \
+        python3 python3-venv; do
+        dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
+    done
+    if [ ${#missing[@]} -gt 0 ]; then
+        echo "installing ${missing[*]}"
+        export DEBIAN_FRONTEND=noninteractive
+        apt-get update -q && apt-get install -y -q --no-install-recommends "${missing[@]}" || return
+    fi
+    # scapy and the cryptography package are independent judges of our packets.
+    export SLUICE_PYTHON=$PWD/.build/venv/bin/python
+    "$SLUICE_PYTHON" -c 'import scapy, cryptography' 2>/dev/null && return
+    rm -rf .build/venv
+    python3 -m venv .build/venv && "$SLUICE_PYTHON" -m pip install -q 'scapy==2.6.1' 'cryptography==44.0.0'
+}
+
+mkdir -p "$logs"
+rm -rf "${logs:?}"/*
+mkdir -p "$programs"
+bash Tests/sweep.sh
+export -f install_packages
+export SLUICE_PYTHON=$PWD/.build/venv/bin/python
+
+check install 900 'installing|error|E:' bash -c install_packages || exit 1
+if wanted format; then
+    mapfile -t sources < <(git ls-files '*.swift')
+    check format 300 . swift format lint --strict --configuration .swift-format "${sources[@]}"
+fi
+if wanted unit || wanted scenarios || wanted interop; then
+    check build-debug 1800 '^\[[0-9]*[05]0/|error|Compiling|Build complete' \
+        swift build --build-tests --explicit-target-dependency-import-check error || exit 1
+    bundle=$(swift build --show-bin-path)/sluicePackageTests.xctest
+fi
+if wanted unit; then suite unit 900 100 --skip '^Interop\.' --skip '^Scenarios\.'; fi
+if wanted fuzz; then
+    step fuzz 900 '^fuzz|error|passed|failed|crash' Tests/Fuzz/run.sh "$fuzz_seconds"
+    status=$?
+    counts=$(sed -nE 's/^fuzz: ([0-9]+) passed, ([0-9]+) failed$/\1 \2/p' "$logs/fuzz.log" | tail -n 1)
+    counts=${counts:-0 1}
+    [ "$status" != 0 ] && [ "${counts#* }" = 0 ] && counts="${counts% *} 1"
+    passed=$((passed + ${counts% *}))
+    failed=$((failed + ${counts#* }))
+    [ "${counts#* }" = 0 ] || tail -n 60 "$logs/fuzz.log"
+fi
+if wanted scenarios; then suite scenarios 900 20 --filter '^Scenarios\.'; fi
+if wanted interop; then
+    check build-release 1800 'error|Build complete' swift build -c release --product sluice || exit 1
+    SLUICE_BINARY=$(swift build -c release --show-bin-path)/sluice
+    export SLUICE_BINARY
+    suite interop 1500 20 --filter '^Interop\.'
+fi
+exit 0
