@@ -1,5 +1,4 @@
 // swift-tools-version: 6.2
-import Foundation
 import PackageDescription
 
 /// Every Swift target: Swift 6 language mode (strict concurrency), warnings are errors.
@@ -91,19 +90,17 @@ let package = Package(
             swiftSettings: strict),
 
         // Tests mirror the modules; Scenarios joins whole gateways in memory; Interop uses namespaces and foreign peers.
-        .systemLibrary(name: "CTestLinux", path: "Tests/CTestLinux"),
         .target(
             name: "TestSupport",
             dependencies: [
-                "CTestLinux", "Packets", "Cryptography", "IPsec", "Policy", "XDP", "Dataplane", "Telemetry",
+                "Packets", "Cryptography", "IPsec", "Policy", "XDP", "Dataplane", "Telemetry",
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
-            path: "Tests/Support", exclude: ["CAllocationCounter"], swiftSettings: strict),
-        .target(name: "CAllocationCounter", path: "Tests/Support/CAllocationCounter"),
+            path: "Tests/Support", swiftSettings: strict),
         .testTarget(name: "PacketsTests", dependencies: ["Packets"], swiftSettings: strict),
         .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", .product(name: "Logging", package: "swift-log")], swiftSettings: strict),
-        .testTarget(name: "CryptographyTests", dependencies: ["Cryptography", "CAllocationCounter"], swiftSettings: strict),
+        .testTarget(name: "CryptographyTests", dependencies: ["Cryptography", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "IPsecTests", dependencies: ["IPsec", "Cryptography", "Packets", "Telemetry", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "PolicyTests", dependencies: ["Policy", "IPsec", "Cryptography", "Packets", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "XDPTests", dependencies: ["XDP", "Packets", "TestSupport"], swiftSettings: strict),
@@ -120,42 +117,6 @@ let package = Package(
             swiftSettings: strict),
         .testTarget(name: "GatewayTests", dependencies: ["Gateway"], swiftSettings: strict),
         .testTarget(name: "Scenarios", dependencies: ["Dataplane", "XDP", "IPsec", "Policy", "Packets", "Telemetry", "Cryptography", "TestSupport"], path: "Tests/Scenarios", swiftSettings: strict),
-        .testTarget(name: "Interop", dependencies: ["TestSupport", "Packets", "XDP"], path: "Tests/Interop", exclude: ["Peers"], swiftSettings: strict),
+        .testTarget(name: "Interop", dependencies: ["TestSupport", "Packets", "XDP"], path: "Tests/Interop", swiftSettings: strict),
     ]
 )
-
-// Fuzzing (Tests/Fuzz/run.sh): the package is then one executable for each file of Tests/Fuzz/Targets, and what
-// those files import. Nothing else is built.
-if Context.environment["SLUICE_FUZZ"] != nil {
-    package.targets = fuzzTargets(Context.packageDirectory + "/Tests/Fuzz/Targets", of: package.targets)
-    package.products = []
-}
-
-func fuzzTargets(_ directory: String, of all: [Target]) -> [Target] {
-    let names = Set(all.map(\.name))
-    let files = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
-    var needed = Set<String>()
-    let executables = files.sorted().map { file -> Target in
-        let text = (try? String(contentsOfFile: directory + "/" + file, encoding: .utf8)) ?? ""
-        let imports = text.split(separator: "\n").filter { $0.hasPrefix("import ") }.map { String($0.dropFirst(7)) }
-        let modules = imports.filter(names.contains)
-        needed.formUnion(modules)
-        return .executableTarget(
-            name: "Fuzz" + file.dropLast(6), dependencies: ["FuzzSupport"] + modules.map { .byName(name: $0) },
-            path: "Tests/Fuzz/Targets", exclude: files.filter { $0 != file }, swiftSettings: strict)
-    }
-    var pending = Array(needed)
-    while let name = pending.popLast() {
-        for case .byNameItem(let dependency, _) in all.first(where: { $0.name == name })?.dependencies ?? []
-        where needed.insert(dependency).inserted {
-            pending.append(dependency)
-        }
-    }
-    // A build-tool plugin has no dependencies to follow and costs nothing unless it is used.
-    let modules = all.filter { needed.contains($0.name) || $0.type == .plugin }
-    let support: [Target] = [
-        .systemLibrary(name: "CLibFuzzer", path: "Tests/Fuzz/CLibFuzzer"),
-        .target(name: "FuzzSupport", dependencies: ["CLibFuzzer"], path: "Tests/Fuzz/Support", swiftSettings: strict),
-    ]
-    return modules + support + executables
-}

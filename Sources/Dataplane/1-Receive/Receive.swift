@@ -1,0 +1,71 @@
+import CLinux
+import Packets
+import XDP
+
+extension Worker {
+    /// Takes back the frames of sent packets, and gives the port free ones for packets to come.
+    @inline(__always)
+    mutating func reclaimAndRefill(_ port: Int) {
+        let batch = configuration.batchSize
+        // Twice a batch: frames must come back faster than they go out, or a burst would leave a debt.
+        _ = pool.reclaim(&ports[port].rings.completion, upTo: 2 &* batch)
+        _ = pool.refill(&ports[port].rings.fill, upTo: 2 &* batch)
+    }
+
+    /// Takes up to a batch from a port and sorts it by direction. Returns how many.
+    @inline(__always)
+    mutating func receive(_ port: Int) -> Int {
+        let (first, count) = ports[port].rings.receive.peek(upTo: configuration.batchSize)
+        if count == 0 { return 0 }
+        let role = ports[port].role
+        let number = ports[port].portIndex
+        var offset = 0
+        while offset < count {
+            let descriptor = ports[port].rings.receive.read(at: first &+ UInt32(truncatingIfNeeded: offset))
+            let start = base + Int(truncatingIfNeeded: descriptor.address)
+            sluice_prefetch(start)
+            let slot = PacketSlot(start: start, length: descriptor.length, port: number)
+            if role == .lan {
+                outbound.append(slot)
+            } else if role == .wan || Worker.looksProtected(slot) {
+                inbound.append(slot)
+            } else {
+                outbound.append(slot)
+            }
+            offset &+= 1
+        }
+        ports[port].rings.receive.release(count)
+        countBatch(count)
+        return count
+    }
+
+    @inline(__always)
+    private func countBatch(_ received: Int) {
+        count(.batches)
+        count(.received, UInt64(truncatingIfNeeded: received))
+    }
+
+    /// On a port that is LAN and WAN at once: whether the packet is ESP, AH or UDP-encapsulated ESP, as the steering
+    /// program judges it. Wrong guesses do no harm: an inbound packet needs an SA, an outbound one a policy.
+    private static func looksProtected(_ slot: PacketSlot) -> Bool {
+        var link = LinkLayer()
+        guard link.parse(slot.start, available: Int(slot.length)) else { return false }
+        let header = slot.start + link.headerLength
+        let available = Int(slot.length) &- link.headerLength
+        let number: UInt8
+        let upper: Int
+        switch link.family {
+        case .ipv4:
+            guard available >= 20 else { return false }
+            number = header.load(fromByteOffset: 9, as: UInt8.self)
+            upper = Int(header.load(as: UInt8.self) & 0xF) &* 4
+        case .ipv6:
+            guard available >= 40 else { return false }
+            number = header.load(fromByteOffset: 6, as: UInt8.self)
+            upper = 40
+        }
+        if number == IPProtocol.esp || number == IPProtocol.ah { return true }
+        guard number == IPProtocol.udp, available >= upper &+ 12 else { return false }
+        return header.loadUnaligned(fromByteOffset: upper &+ 2, as: UInt16.self) == UInt16(4500).bigEndian
+    }
+}

@@ -1,0 +1,86 @@
+import CLinux
+import IPsec
+import Packets
+import Policy
+import Telemetry
+import XDP
+
+extension Worker {
+    /// Finds the policy and the SA of each parsed packet (RFC 4301 section 5.1): from the flow cache, else from the SPD.
+    /// Packets that go on are moved to the front; returns how many. The others were forwarded, handed over or dropped.
+    @inline(__always)
+    mutating func lookupOutbound(_ slots: UnsafeMutablePointer<PacketSlot>, count: Int) -> Int {
+        var kept = 0
+        var index = 0
+        while index < count {
+            let slot = slots + index
+            let key = UnsafePointer(scratch.keys + index)
+            let hash = scratch.hashes[index]
+            index &+= 1
+            if let entry = flows.find(key, hash: hash, generation: generation) {
+                slot.pointee.nextHop = entry.pointee.nextHop
+                slot.pointee.association = entry.pointee.association
+                if Int(entry.pointee.owner) != self.index {
+                    handOver(slot.pointee, to: Int(entry.pointee.owner), kind: .outbound)
+                    continue
+                }
+            } else if !decideOutbound(slot, key: key, hash: hash) {
+                continue
+            }
+            if let association = slot.pointee.association {
+                sluice_prefetch(association)
+                sluice_prefetch_write(association + 64)
+                sluice_prefetch(association + 128)
+            }
+            if kept &+ 1 != index { slots[kept] = slot.pointee }
+            kept &+= 1
+        }
+        return kept
+    }
+
+    /// A flow that is not known, or not protected: asks the snapshot. True when the packet goes on to its SA here.
+    @inline(never)
+    private mutating func decideOutbound(
+        _ slot: UnsafeMutablePointer<PacketSlot>, key: UnsafePointer<FlowKey>, hash: UInt64
+    ) -> Bool {
+        count(.flowMisses)
+        var summary = PacketSummary()
+        let length = Int(slot.pointee.length)
+        let failure = PacketSummary.parse(slot.pointee.packet, available: length, into: &summary)
+        guard failure == .none else {
+            drop(slot.pointee, DropReason(failure, packet: slot.pointee.packet, available: length))
+            return false
+        }
+        let decision = tables.pointee.outbound(summary, worker: index)
+        if decision.action == .protect, let sa = decision.sa {
+            slot.pointee.association = UnsafeMutableRawPointer(sa)
+            slot.pointee.nextHop = tables.pointee.route(to: decision.destination)
+            flows.insert(
+                FlowCache.Entry(
+                    key: key.pointee, association: UnsafeMutableRawPointer(sa), nextHop: slot.pointee.nextHop,
+                    generation: generation, owner: decision.owner),
+                hash: hash)
+            if Int(decision.owner) == index { return true }
+            handOver(slot.pointee, to: Int(decision.owner), kind: .outbound)
+            return false
+        }
+        // Protected traffic is counted at its SAs.
+        tables.pointee.count(
+            policyIndex: decision.policyIndex, worker: index, packets: 1, bytes: UInt64(truncatingIfNeeded: length))
+        if let reason = decision.verdict.reason {
+            if reason == .noOutboundSA { announceAcquire(summary) }
+            drop(slot.pointee, reason)
+        } else {
+            forwardPlain(slot.pointee)
+        }
+        return false
+    }
+
+    /// Tells the control thread that a policy lacks its SA. When the ring is full the next packet tells it.
+    private mutating func announceAcquire(_ summary: PacketSummary) {
+        _ = events.push(
+            WorkerEvent(
+                kind: .acquire, interfaceIndex: 0, addressHigh: summary.destination.high,
+                addressLow: summary.destination.low, family: summary.destination.family.rawValue))
+    }
+}

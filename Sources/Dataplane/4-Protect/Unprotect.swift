@@ -1,0 +1,73 @@
+import Cryptography
+import IPsec
+import Packets
+import Policy
+import Telemetry
+
+extension Worker {
+    /// The inbound batch through all its stages; empties it.
+    @inline(__always)
+    mutating func processInbound() {
+        if inbound.count == 0 { return }
+        let slots = inbound.slots
+        let parsed = parseInbound(slots, count: inbound.count)
+        inbound.count = 0
+        let found = lookupInbound(slots, count: parsed)
+        let prepared = prepareOpen(slots, count: found)
+        if prepared == 0 { return }
+        ESPBatch.run(scratch.operations, count: prepared)
+        finishOpen(slots, count: prepared)
+    }
+
+    /// Lengths and the first replay check (RFC 4303 section 3.4.3): what needs no key comes before the cipher.
+    @inline(__always)
+    private mutating func prepareOpen(_ slots: UnsafeMutablePointer<PacketSlot>, count: Int) -> Int {
+        var kept = 0
+        var index = 0
+        while index < count {
+            let slot = slots + index
+            index &+= 1
+            guard let raw = slot.pointee.association else { continue }
+            let verdict = ESPInbound.prepare(
+                raw.assumingMemoryBound(to: InboundSA.self), header: slot.pointee.esp,
+                length: Int(slot.pointee.espLength), operation: scratch.operations + kept)
+            if let reason = verdict.reason {
+                drop(slot.pointee, reason)
+                continue
+            }
+            if kept &+ 1 != index { slots[kept] = slot.pointee }
+            kept &+= 1
+        }
+        return kept
+    }
+
+    /// Everything after the cipher: replay commit, trailer, selectors, inbound policy, and on to the destination.
+    @inline(__always)
+    private mutating func finishOpen(_ slots: UnsafeMutablePointer<PacketSlot>, count: Int) {
+        var inner = InnerPacket(start: slots.pointee.packet)
+        var opened: UInt64 = 0
+        var index = 0
+        while index < count {
+            let slot = slots + index
+            let operation = scratch.operations + index
+            index &+= 1
+            guard let raw = slot.pointee.association else { continue }
+            let sa = raw.assumingMemoryBound(to: InboundSA.self)
+            let verdict = ESPInbound.finish(
+                sa, operation: UnsafePointer(operation), outerTrafficClass: slot.pointee.trafficClass, now: now,
+                inner: &inner)
+            if let reason = verdict.reason {
+                drop(slot.pointee, reason)
+                continue
+            }
+            guard acceptInner(slot, inner: inner, association: raw) else { continue }
+            opened &+= 1
+            slot.pointee.packet = inner.start
+            slot.pointee.length = UInt32(truncatingIfNeeded: inner.length)
+            slot.pointee.trafficClass = inner.summary.trafficClass
+            slot.pointee.flags = inner.summary.dontFragment ? [.decrypted, .dontFragment] : .decrypted
+            forwardInner(slot)
+        }
+        self.count(.opened, opened)
+    }
+}

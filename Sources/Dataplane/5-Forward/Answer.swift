@@ -1,0 +1,99 @@
+import IPsec
+import Packets
+import Policy
+import Telemetry
+import XDP
+
+extension Worker {
+    /// Drops a packet that cannot go on and tells its sender, if the rules and the rate allow (RFC 1812 4.3.2).
+    @inline(never)
+    mutating func answer(_ slot: PacketSlot, with message: ICMPError.Message, reason: DropReason) {
+        if slot.flags.contains(.generated) { return drop(slot, reason) }
+        guard icmpLimiter.allow(now: now) else { return drop(slot, .icmpRateLimited) }
+        let frame = pool.pop()
+        if frame == FramePool.empty { return drop(slot, reason) }
+        let start = base + Int(truncatingIfNeeded: frame) + UMEM.headroom
+        let buffer = start + Worker.largestLinkHeader
+        let isIPv4 = slot.packet.load(as: UInt8.self) >> 4 == 4
+        let family: AddressFamily = isIPv4 ? .ipv4 : .ipv6
+        var length = 0
+        if let source = answerSource(slot, family: family) {
+            length = ICMPError.build(
+                message, from: source, offending: slot.packet, available: Int(slot.length), into: buffer,
+                capacity: roomBehind(buffer))
+        }
+        if length == 0 {
+            pool.push(frame)
+            return drop(slot, reason)
+        }
+        count(.icmpErrors)
+        var error = PacketSlot(
+            start: buffer - 14, length: UInt32(truncatingIfNeeded: length &+ 14), port: slot.port,
+            flags: [.generated, .local])
+        error.packet = buffer
+        dispatch(error, packetLength: length, to: slot, isIPv4: isIPv4)
+        drop(slot, reason)
+    }
+
+    /// Sends an error message that is ready in its frame: back the way the offending packet came.
+    private mutating func dispatch(_ error: PacketSlot, packetLength: Int, to offending: PacketSlot, isIPv4: Bool) {
+        if offending.flags.contains(.decrypted) {
+            // Into the tunnel back, as the policy says; parsed again on its way.
+            let type = isIPv4 ? LinkLayer.ipv4 : LinkLayer.ipv6
+            error.packet.storeBytes(of: type, toByteOffset: -2, as: UInt16.self)
+            if begotten.isFull { return drop(error, .framePoolEmpty) }
+            return begotten.append(error)
+        }
+        if offending.port == PacketSlot.noPort {
+            var plain = error
+            plain.length = UInt32(truncatingIfNeeded: packetLength)
+            return handOver(plain, to: handover.host, kind: .toHost)
+        }
+        // To the station that sent the frame: its link header, turned round.
+        let linkLength = offending.packet - offending.start
+        let link = error.packet - linkLength
+        link.copyMemory(from: offending.start + 6, byteCount: 6)
+        (link + 6).copyMemory(from: offending.start, byteCount: 6)
+        (link + 12).copyMemory(from: offending.start + 12, byteCount: linkLength &- 12)
+        stage(link, length: packetLength &+ linkLength, port: portNumber(ofIndex: offending.port), or: error)
+    }
+
+    /// Our address towards the sender: that of the port of arrival, or of a LAN port for packets out of a tunnel.
+    private func answerSource(_ slot: PacketSlot, family: AddressFamily) -> IPAddress? {
+        if slot.port != PacketSlot.noPort, !slot.flags.contains(.decrypted) {
+            return tables.pointee.localAddress(forPort: slot.port, family: family)
+        }
+        var port = 0
+        while port < portCount {
+            if ports[port].role.contains(.lan),
+                let address = tables.pointee.localAddress(forPort: ports[port].portIndex, family: family)
+            {
+                return address
+            }
+            port &+= 1
+        }
+        return nil
+    }
+
+    /// Fragments, and error messages that go through the policy: after the batches that begot them.
+    mutating func processBegotten() {
+        var taken = 0
+        while taken < begotten.count {
+            let isDecided = begotten.slots[taken].association != nil
+            while taken < begotten.count, !outbound.isFull,
+                (begotten.slots[taken].association != nil) == isDecided
+            {
+                outbound.append(begotten.slots[taken])
+                taken &+= 1
+            }
+            if isDecided {
+                let count = outbound.count
+                outbound.count = 0
+                protect(outbound.slots, count: count)
+            } else {
+                processOutbound()
+            }
+        }
+        begotten.count = 0
+    }
+}

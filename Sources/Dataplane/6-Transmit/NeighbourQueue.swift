@@ -1,0 +1,115 @@
+import Packets
+import Policy
+import Telemetry
+import XDP
+
+/// A few packets that wait until the kernel has found a neighbour's link-layer address (as RFC 1122 section 2.3.2.2 and
+/// RFC 4861 section 7.2.2 ask for: at least one per neighbour, the latest).
+struct NeighbourQueue: ~Copyable {
+    struct Entry {
+        var slot: PacketSlot
+        var since: UInt64
+    }
+
+    let entries: UnsafeMutablePointer<Entry>
+    let capacity: Int
+    var count = 0
+
+    init(capacity: Int) {
+        self.capacity = max(capacity, 1)
+        entries = .allocate(capacity: self.capacity)
+    }
+
+    deinit { entries.deallocate() }
+}
+
+extension Worker {
+    /// No resolved next hop: waits, or ends here.
+    @inline(never)
+    mutating func sendLater(_ slot: PacketSlot) {
+        guard let hop = slot.nextHop else { return drop(slot, .noRoute) }
+        guard hop.pointee.state == .unresolved else { return refuse(slot, hop: hop) }
+        askForNeighbour(hop, destination: Worker.destination(of: slot.packet))
+        guard waiting.count < waiting.capacity else { return drop(slot, .neighbourQueueFull) }
+        (waiting.entries + waiting.count).initialize(to: NeighbourQueue.Entry(slot: slot, since: now))
+        waiting.count &+= 1
+    }
+
+    /// A next hop that will not become one: to the host, or away, with word to the sender where the packet is his.
+    private mutating func refuse(_ slot: PacketSlot, hop: UnsafePointer<NextHop>) {
+        let reason = hop.pointee.verdict.reason ?? .noRoute
+        let message: ICMPError.Message
+        switch hop.pointee.state {
+        case .local: return handOver(slot, to: handover.host, kind: .toHost)
+        case .failed, .unreachable: message = .hostUnreachable
+        case .noRoute: message = .networkUnreachable
+        case .prohibited: message = .prohibited
+        case .resolved, .unresolved, .blackhole, .notAPort: return drop(slot, reason)
+        }
+        if slot.flags.contains(.sealed) { return drop(slot, reason) }
+        answer(slot, with: message, reason: reason)
+    }
+
+    /// When the ring of events is full, the next packet asks.
+    private mutating func askForNeighbour(_ hop: UnsafePointer<NextHop>, destination: IPAddress) {
+        let neighbour = hop.pointee.isOnLink ? destination : hop.pointee.address
+        _ = events.push(
+            WorkerEvent(
+                kind: .neighbourWanted, interfaceIndex: hop.pointee.interfaceIndex, addressHigh: neighbour.high,
+                addressLow: neighbour.low, family: neighbour.family.rawValue))
+    }
+
+    /// A new snapshot: pointers of the old one must not be used any more, and neighbours may be known now.
+    @inline(__always)
+    mutating func noticeSnapshot() {
+        let current = UInt32(truncatingIfNeeded: tables.pointee.generation)
+        if current == generation { return }
+        generation = current
+        if waiting.count != 0 { resendWaiting() }
+    }
+
+    /// Looks up the next hop of every waiting packet again and sends what can be sent.
+    @inline(never)
+    private mutating func resendWaiting() {
+        let count = waiting.count
+        waiting.count = 0
+        var index = 0
+        while index < count {
+            let since = waiting.entries[index].since
+            var slot = waiting.entries[index].slot
+            index &+= 1
+            let hop = tables.pointee.route(to: Worker.destination(of: slot.packet))
+            slot.nextHop = hop
+            if hop.pointee.state == .unresolved {
+                waiting.entries[waiting.count] = NeighbourQueue.Entry(slot: slot, since: since)
+                waiting.count &+= 1
+            } else {
+                withUnsafeMutablePointer(to: &slot) { send($0) }
+            }
+        }
+    }
+
+    /// Ends the wait of packets that waited too long.
+    @inline(__always)
+    mutating func retryWaiting() {
+        if waiting.count == 0 { return }
+        expireWaiting()
+    }
+
+    @inline(never)
+    private mutating func expireWaiting() {
+        var kept = 0
+        var index = 0
+        while index < waiting.count {
+            let entry = waiting.entries[index]
+            index &+= 1
+            if now &- entry.since > configuration.neighbourWaitInNanoseconds {
+                drop(entry.slot, .neighbourUnresolved)
+            } else {
+                waiting.entries[kept] = entry
+                kept &+= 1
+            }
+        }
+        waiting.count = kept
+    }
+}

@@ -1,0 +1,63 @@
+import Packets
+import Policy
+import Telemetry
+import XDP
+
+extension Worker {
+    /// Puts the link header in front of an IP packet and stages it at the port of its next hop. A next hop without a
+    /// link-layer address makes the packet wait.
+    @inline(__always)
+    mutating func send(_ slot: UnsafeMutablePointer<PacketSlot>) {
+        guard let hop = slot.pointee.nextHop, hop.pointee.isResolved else { return sendLater(slot.pointee) }
+        let packet = slot.pointee.packet
+        hop.pointee.writeLinkHeader(before: packet, family: packet.load(as: UInt8.self) >> 4 == 4 ? .ipv4 : .ipv6)
+        let linkLength = Int(hop.pointee.linkHeaderLength)
+        let link = packet - linkLength
+        stage(link, length: linkLength &+ Int(slot.pointee.length), port: portNumber(of: hop), or: slot.pointee)
+    }
+
+    /// Which of this worker's queues sends for a next hop; -1 for none.
+    @inline(__always)
+    func portNumber(of hop: UnsafePointer<NextHop>) -> Int { portNumber(ofIndex: hop.pointee.portIndex) }
+
+    /// Which of this worker's queues sends for a port of the snapshot; -1 for none.
+    @inline(__always)
+    func portNumber(ofIndex portIndex: UInt16) -> Int {
+        Int(portIndex) < portIndexLimit ? Int(portOfIndex[Int(portIndex)]) : -1
+    }
+
+    /// Writes a finished frame into a port's transmit ring. When it is full, the port is asked to send and the packet is
+    /// dropped as `slot`: waiting would hold up all other ports.
+    @inline(__always)
+    mutating func stage(_ start: UnsafeMutableRawPointer, length: Int, port: Int, or slot: PacketSlot) {
+        guard port >= 0, port < portCount else { return drop(slot, .egressNotAPort) }
+        let descriptor = XDPDescriptor(address: address(of: start), length: UInt32(truncatingIfNeeded: length))
+        if !ports[port].stage(descriptor) { drop(slot, .transmitRingFull) }
+    }
+
+    /// Shows staged packets to the kernel, and asks it to send them where it wants to be asked.
+    @inline(__always)
+    mutating func transmitStaged() {
+        var port = 0
+        while port < portCount {
+            let staged = ports[port].staged
+            if staged != 0 {
+                count(.transmitted, UInt64(truncatingIfNeeded: staged))
+                ports[port].submit()
+            }
+            if ports[port].needsKick { kick(port) }
+            port &+= 1
+        }
+    }
+
+    /// One system call at most. What the kernel did not take now stays in the ring, and is asked for in the next round.
+    private mutating func kick(_ port: Int) {
+        if ports[port].rings.fileDescriptor < 0 || !ports[port].rings.transmit.needsWakeup {
+            ports[port].needsKick = false
+            return
+        }
+        count(.kicks)
+        let error = ports[port].rings.kick()
+        ports[port].needsKick = error != 0 && ports[port].rings.transmit.pending > 0
+    }
+}

@@ -1,0 +1,88 @@
+import Packets
+import Policy
+
+/// One packet on its way through the stages: where it lies, and what the stages so far have found out. 64 bytes.
+///
+/// A slot owns its frame: whoever ends a packet's way gives the frame to the pool, to a ring or to another slot.
+struct PacketSlot: BitwiseCopyable {
+    /// The Ethernet header in the UMEM; the frame is the one around this address.
+    var start: UnsafeMutableRawPointer
+    /// The IP header that the next stage works on: inner outbound; outer, then inner, inbound.
+    var packet: UnsafeMutableRawPointer
+    /// The ESP header (inbound).
+    var esp: UnsafeMutableRawPointer
+    /// `OutboundSA` or `InboundSA`, once looked up.
+    var association: UnsafeMutableRawPointer?
+    /// Where the packet leaves, once looked up.
+    var nextHop: UnsafePointer<NextHop>?
+    /// Bytes that may be read from `start` at first; from `packet` once parsed (the IP packet's own length).
+    var length: UInt32
+    /// Bytes of ESP from `esp` (inbound).
+    var espLength: UInt32
+    /// The snapshot's number of the port of arrival; `PacketSlot.noPort` for packets of the host or of the gateway itself.
+    var port: UInt16
+    /// DS field and ECN of the header at `packet`.
+    var trafficClass: UInt8
+    /// 4 or 41 (outbound): what ESP's next header field will say.
+    var nextHeader: UInt8
+    var flags: Flags
+
+    static let noPort = UInt16.max
+
+    struct Flags: OptionSet, BitwiseCopyable {
+        var rawValue: UInt8
+        /// IPv4 DF, or IPv6.
+        static let dontFragment = Flags(rawValue: 1)
+        /// Made on this host: nobody routed it here, so its hop limit stays.
+        static let local = Flags(rawValue: 2)
+        /// An ICMP error of ours: never the cause of another one.
+        static let generated = Flags(rawValue: 4)
+        /// The hop limit is decremented already.
+        static let forwarded = Flags(rawValue: 8)
+        /// Came in UDP (inbound).
+        static let encapsulated = Flags(rawValue: 16)
+        /// Came out of a tunnel: its sender is to be told of errors through the tunnel.
+        static let decrypted = Flags(rawValue: 32)
+        /// An ESP packet of ours: nobody can be told of errors any more.
+        static let sealed = Flags(rawValue: 64)
+    }
+
+    /// A packet as it arrived: `length` bytes from its Ethernet header on.
+    @inline(__always)
+    init(start: UnsafeMutableRawPointer, length: UInt32, port: UInt16, flags: Flags = []) {
+        self.start = start
+        packet = start
+        esp = start
+        association = nil
+        nextHop = nil
+        self.length = length
+        espLength = 0
+        self.port = port
+        trafficClass = 0
+        nextHeader = 0
+        self.flags = flags
+    }
+}
+
+/// Room for the packets of one batch, allocated once per worker.
+struct SlotBatch: ~Copyable {
+    let slots: UnsafeMutablePointer<PacketSlot>
+    let capacity: Int
+    var count = 0
+
+    init(capacity: Int) {
+        slots = .allocate(capacity: capacity)
+        self.capacity = capacity
+    }
+
+    deinit { slots.deallocate() }
+
+    var isFull: Bool { count >= capacity }
+
+    /// The caller has seen that the batch is not full.
+    @inline(__always)
+    mutating func append(_ slot: PacketSlot) {
+        (slots + count).initialize(to: slot)
+        count &+= 1
+    }
+}

@@ -1,0 +1,64 @@
+import Telemetry
+import XDP
+
+extension Worker {
+    /// Gives a packet to another participant of the mesh; its frame is paid back later.
+    mutating func handOver(_ slot: PacketSlot, to target: Int, kind: HandoverEntry.Kind) {
+        let isPlain = kind == .toHost
+        let start = isPlain ? slot.packet : slot.start
+        // Outbound and inbound packets start at their Ethernet header, and are parsed again where they arrive.
+        let skipped = slot.packet - slot.start
+        let length = isPlain ? Int(slot.length) : Int(slot.length) &+ skipped
+        let entry = HandoverEntry(
+            address: address(of: start), length: UInt32(truncatingIfNeeded: length), port: slot.port, kind: kind)
+        if handover.send(entry, to: target) {
+            count(kind == .toHost ? .toHost : .handedOver)
+        } else {
+            drop(slot, .handoverRingFull)
+        }
+    }
+
+    /// Takes what the other participants handed over, up to a batch from each. Returns how many packets.
+    mutating func receiveHandedOver() -> Int {
+        var taken = 0
+        var other = 0
+        while other < handover.participants {
+            taken &+= receiveHandedOver(from: other)
+            other &+= 1
+        }
+        return taken
+    }
+
+    private mutating func receiveHandedOver(from other: Int) -> Int {
+        let (first, ready) = handover.inboxes[other].peek(upTo: configuration.batchSize)
+        if ready == 0 { return 0 }
+        var packets = 0
+        var offset = 0
+        while offset < ready {
+            if outbound.isFull { processOutbound() }
+            if inbound.isFull { processInbound() }
+            let entry = handover.inboxes[other].read(at: first &+ UInt32(truncatingIfNeeded: offset))
+            offset &+= 1
+            if entry.kind == .freeFrame {
+                pool.push(entry.address)
+                continue
+            }
+            packets &+= 1
+            handover.owed[other] &+= 1
+            let start = base + Int(truncatingIfNeeded: entry.address)
+            switch entry.kind {
+            case .outbound, .toHost, .freeFrame:
+                outbound.append(PacketSlot(start: start, length: entry.length, port: entry.port))
+            case .fromHost:
+                count(.fromHost)
+                outbound.append(
+                    PacketSlot(start: start, length: entry.length, port: PacketSlot.noPort, flags: .local))
+            case .inbound:
+                inbound.append(PacketSlot(start: start, length: entry.length, port: entry.port))
+            }
+        }
+        handover.inboxes[other].release(ready)
+        count(.takenOver, UInt64(truncatingIfNeeded: packets))
+        return ready
+    }
+}

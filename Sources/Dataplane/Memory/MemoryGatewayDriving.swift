@@ -1,0 +1,88 @@
+import Policy
+import XDP
+
+extension MemoryGateway {
+    /// One round of each worker. Returns how many packets moved.
+    @discardableResult
+    public func pollOnce(now: UInt64) -> Int {
+        var work = 0
+        for index in boxes.indices { work += boxes[index].worker.poll(now: now) }
+        return work
+    }
+
+    /// Rounds until nothing moves any more; bounded, so that a loop in the dataplane ends in a test.
+    public func settle(now: UInt64, rounds: Int = 64) {
+        for _ in 0..<rounds where pollOnce(now: now) == 0 { return }
+    }
+
+    /// Replaces what the workers know. Packets that wait for a neighbour notice it in their next round.
+    public func publish(_ snapshot: Snapshot) { publisher.publish(snapshot) }
+
+    /// What the workers told the control thread since the last call.
+    public func takeEvents() -> [WorkerEvent] {
+        var taken: [WorkerEvent] = []
+        for index in boxes.indices {
+            while let event = events[index].ring.pop() { taken.append(event) }
+        }
+        return taken
+    }
+
+    /// The IP packets that workers passed to the host since the last call; their frames stay with the host.
+    public func takeHostPackets() -> [[UInt8]] {
+        var packets: [[UInt8]] = []
+        for index in boxes.indices {
+            while let entry = fromWorkers[index].ring.pop() {
+                if entry.kind == .toHost {
+                    let start = UnsafeRawPointer(umem.pointer(at: entry.address))
+                    packets.append([UInt8](UnsafeRawBufferPointer(start: start, count: Int(entry.length))))
+                    hostOwes[index] += 1
+                }
+                hostFrames.append(entry.address & ~UInt64(umem.frameSize - 1))
+            }
+            payBack(index)
+        }
+        return packets
+    }
+
+    /// The host sends an IP packet into a tunnel, through worker 0. False when it has no free frame.
+    @discardableResult
+    public func sendFromHost(_ packet: [UInt8]) -> Bool {
+        guard let frame = hostFrames.popLast(), packet.count <= umem.frameSize - UMEM.headroom - 32 else {
+            return false
+        }
+        let address = frame + UInt64(UMEM.headroom)
+        let start = umem.pointer(at: address)
+        start.initializeMemory(as: UInt8.self, repeating: 0, count: 12)
+        let type: UInt16 = (packet.first ?? 0) >> 4 == 4 ? 0x0800 : 0x86DD
+        start.storeBytes(of: type.bigEndian, toByteOffset: 12, as: UInt16.self)
+        packet.withUnsafeBytes { bytes in
+            if let source = bytes.baseAddress { (start + 14).copyMemory(from: source, byteCount: bytes.count) }
+        }
+        return toWorkers[0].ring.push(
+            HandoverEntry(address: address, length: UInt32(14 + packet.count), port: .max, kind: .fromHost))
+    }
+
+    /// Frames with the workers' pools, the fill and completion rings, and the host: all of them when nothing is under way.
+    public var accountedFrames: Int {
+        var count = hostFrames.count
+        for index in boxes.indices { count += boxes[index].worker.heldFrames }
+        return count
+    }
+
+    private func payBack(_ index: Int) {
+        while hostOwes[index] > 0, let frame = hostFrames.popLast() {
+            let entry = HandoverEntry(address: frame, length: 0, port: .max, kind: .freeFrame)
+            guard toWorkers[index].ring.push(entry) else { return hostFrames.append(frame) }
+            hostOwes[index] -= 1
+        }
+    }
+}
+
+extension Worker {
+    /// Frames in the pool, in fill rings (given to the kernel and not used yet) and waiting for neighbours.
+    var heldFrames: Int {
+        var count = pool.count + waiting.count
+        for port in 0..<portCount { count += ports[port].rings.fill.pending }
+        return count
+    }
+}

@@ -1,0 +1,72 @@
+import CLinux
+import Glibc
+import Synchronization
+import Telemetry
+
+/// How a worker's thread runs.
+public struct WorkerLoopConfiguration: Sendable {
+    /// The core to run on; nil leaves it to the scheduler.
+    public var core: Int?
+    /// Never sleep, and make the drivers poll.
+    public var busyPoll = false
+    /// Rounds without work before the thread sleeps.
+    public var idleRounds = 64
+    /// The longest sleep in milliseconds: bounds how late a lost wake-up or a deadline can be noticed.
+    public var longestSleepInMilliseconds: Int32 = 20
+
+    public init(core: Int? = nil, busyPoll: Bool = false) {
+        self.core = core
+        self.busyPoll = busyPoll
+    }
+}
+
+extension Worker {
+    /// Runs rounds until `stop` is set: pinned, awake while there is work, asleep in `poll` otherwise.
+    /// Returns 0, or the errno value of pinning, which is no reason to stop.
+    public mutating func run(_ loop: WorkerLoopConfiguration, stop: borrowing Atomic<Bool>) -> Int32 {
+        var failure: Int32 = 0
+        if let core = loop.core { failure = sluice_pin_thread(UInt32(core)) }
+        var idle = 0
+        while !stop.load(ordering: .relaxed) {
+            if poll(now: Worker.clock()) > 0 {
+                idle = 0
+                continue
+            }
+            idle += 1
+            if loop.busyPoll {
+                wakeReceivers(busyPolling: true)
+            } else if idle >= loop.idleRounds {
+                sleep(atMost: loop.longestSleepInMilliseconds)
+                idle = 0
+            }
+        }
+        return failure
+    }
+
+    /// The dataplane's clock: CLOCK_MONOTONIC in nanoseconds, read without a system call.
+    public static func clock() -> UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return UInt64(truncatingIfNeeded: time.tv_sec) &* 1_000_000_000 &+ UInt64(truncatingIfNeeded: time.tv_nsec)
+    }
+
+    /// Asks drivers to look at the fill rings.
+    private func wakeReceivers(busyPolling: Bool) {
+        for port in 0..<portCount { ports[port].rings.wakeReceive(busyPolling: busyPolling) }
+    }
+
+    /// Sleeps until a packet arrives, something is handed over, or the time is up.
+    private mutating func sleep(atMost milliseconds: Int32) {
+        let wakeUp = handover.wakeUp
+        wakeUp.announce()
+        reader.offline()
+        defer {
+            reader.online()
+            wakeUp.clear()
+        }
+        // Work that came before the announcement would not wake us.
+        if handover.hasWork() { return }
+        count(.sleeps)
+        _ = Glibc.poll(descriptors, nfds_t(portCount + 1), milliseconds)
+    }
+}

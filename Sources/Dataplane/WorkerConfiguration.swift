@@ -1,0 +1,58 @@
+import Policy
+import XDP
+
+/// What one worker is made of. Whoever makes it gives each ring end and each frame to exactly one worker.
+public struct WorkerConfiguration: Sendable {
+    /// The worker's number: index into the mesh, owner number of its SAs.
+    public var index: Int
+    /// Packets taken from a queue at once, 1 ... 256.
+    public var batchSize = 64
+    /// Flows per direction whose policy decision and next hop are remembered; 64 bytes each, resident only when used.
+    public var flowCacheCapacity = 65_536
+    /// Packets that wait for unresolved neighbours, in all.
+    public var neighbourQueueCapacity = 64
+    /// How long a packet waits for its neighbour, in nanoseconds.
+    public var neighbourWaitInNanoseconds: UInt64 = 1_000_000_000
+    /// ICMP errors per second and worker, in bursts of as many.
+    public var icmpErrorsPerSecond: UInt32 = 1_000
+
+    public init(index: Int) { self.index = index }
+}
+
+/// One queue of one port, on its way to the worker that will serve it. (A class, as rings can't be copied into arrays.)
+public final class WorkerQueue: @unchecked Sendable {
+    private var rings: SocketRings?
+    /// The port's number in snapshots.
+    public let portIndex: UInt16
+    public let role: PortRole
+
+    public init(rings: consuming SocketRings, portIndex: UInt16, role: PortRole) {
+        self.rings = consume rings
+        self.portIndex = portIndex
+        self.role = role
+    }
+
+    /// The rings; to be taken once, by the worker.
+    func take() -> SocketRings {
+        guard let taken = rings.take() else { preconditionFailure("the rings of a queue were taken twice") }
+        return taken
+    }
+}
+
+/// What a worker tells the control thread.
+public struct WorkerEvent: BitwiseCopyable, Sendable {
+    public enum Kind: UInt8, BitwiseCopyable, Sendable {
+        /// Packets wait for this neighbour: ask the kernel to resolve it.
+        case neighbourWanted
+        /// A policy wants protection and there is no SA.
+        case acquire
+    }
+
+    public var kind: Kind
+    public var interfaceIndex: UInt32
+    /// The neighbour, or the destination that wants an SA.
+    public var addressHigh: UInt64
+    public var addressLow: UInt64
+    /// 4 or 6.
+    public var family: UInt8
+}

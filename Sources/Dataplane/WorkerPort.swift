@@ -1,0 +1,58 @@
+import XDP
+
+/// What a port is for.
+@frozen
+public struct PortRole: OptionSet, Sendable, Hashable, BitwiseCopyable {
+    public let rawValue: UInt8
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+    /// Plain traffic of the protected networks.
+    public static let lan = PortRole(rawValue: 1)
+    /// Protected traffic to and from the peers.
+    public static let wan = PortRole(rawValue: 2)
+}
+
+/// One queue of one port, as one worker holds it.
+struct WorkerPort: ~Copyable {
+    var rings: SocketRings
+    /// The number of the port in snapshots (`NextHop.portIndex`); several queues of a worker may belong to one port.
+    let portIndex: UInt16
+    let role: PortRole
+    /// Index into the transmit ring of the first packet that is staged but not submitted.
+    var stagedIndex: UInt32 = 0
+    /// Packets staged since the last submission.
+    var staged = 0
+    /// Places in the transmit ring known to be free, those of staged packets included.
+    var room = 0
+    /// Packets were submitted and the kernel was not asked to send them yet.
+    var needsKick = false
+
+    init(rings: consuming SocketRings, portIndex: UInt16, role: PortRole) {
+        self.rings = rings
+        self.portIndex = portIndex
+        self.role = role
+    }
+
+    /// Writes one packet into the transmit ring without showing it to the kernel; false when the ring is full.
+    @inline(__always)
+    mutating func stage(_ descriptor: XDPDescriptor) -> Bool {
+        if staged >= room {
+            (stagedIndex, room) = rings.transmit.reserve(upTo: staged &+ WorkerPort.reservation)
+            if staged >= room { return false }
+        }
+        rings.transmit.write(descriptor, at: stagedIndex &+ UInt32(truncatingIfNeeded: staged))
+        staged &+= 1
+        return true
+    }
+
+    private static var reservation: Int { 64 }
+
+    /// Shows the staged packets to the kernel.
+    @inline(__always)
+    mutating func submit() {
+        if staged == 0 { return }
+        rings.transmit.submit(staged)
+        staged = 0
+        room = 0
+        needsKick = true
+    }
+}

@@ -1,0 +1,65 @@
+import Telemetry
+
+/// What a worker counts besides drops. One writer, the worker; any reader.
+public enum WorkerCounter: Int, CaseIterable, Sendable {
+    /// Rounds over all queues.
+    case rounds
+    /// Rounds that found at least one packet.
+    case busyRounds
+    /// Time-stamp counter cycles spent in busy rounds.
+    case busyCycles
+    /// Batches taken from receive rings.
+    case batches
+    /// Packets taken from receive rings.
+    case received
+    /// Packets put into transmit rings.
+    case transmitted
+    /// Packets sealed.
+    case protected
+    /// Packets opened and accepted.
+    case opened
+    /// Packets forwarded without protection because a policy says so.
+    case bypassed
+    /// Packets handed to another worker.
+    case handedOver
+    /// Packets taken over from another worker.
+    case takenOver
+    /// Packets for the host itself.
+    case toHost
+    /// Packets that the host sent into tunnels.
+    case fromHost
+    /// ICMP errors sent.
+    case icmpErrors
+    /// Fragments made before encryption.
+    case fragments
+    /// Times that the worker slept.
+    case sleeps
+    /// System calls that asked the kernel to send.
+    case kicks
+    /// Flow cache misses.
+    case flowMisses
+    /// Free frames in the pool at the end of the last round.
+    case freeFrames
+    /// Packets that wait for a neighbour at the end of the last round.
+    case waiting
+
+    /// In JSON and tables.
+    public var name: String { "\(self)" }
+}
+
+/// One worker's counters. Lives as long as the process needs it; shared with the control side.
+public final class WorkerStatistics: Sendable {
+    let counters = CounterBlock.allocate(count: WorkerCounter.allCases.count)
+    /// Drops by reason, of all SAs and none.
+    public let drops = DropCounters.allocate()
+
+    public init() {}
+
+    deinit {
+        counters.deallocate()
+        drops.deallocate()
+    }
+
+    /// The value now, from any thread.
+    public subscript(counter: WorkerCounter) -> UInt64 { counters[counter.rawValue].load() }
+}
