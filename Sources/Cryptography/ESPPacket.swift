@@ -39,10 +39,10 @@ struct ESPPacket {
         iv.storeBytes(of: value.bigEndian, as: UInt64.self)
     }
 
-    /// Zeroes the payload of a packet that must not be used.
-    @inline(__always)
-    func wipe() {
+    /// Zeroes the payload of a packet that must not be used, and says why.
+    func refuse(_ status: ESPOperation.Status) -> ESPOperation.Status {
         payload.initializeMemory(as: UInt8.self, repeating: 0, count: payloadLength)
+        return status
     }
 }
 

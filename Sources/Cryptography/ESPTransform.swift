@@ -17,7 +17,7 @@ public struct ESPTransform: Hashable, Sendable {
     }
 
     /// What authenticates the packet where the encryption does not.
-    public enum Integrity: Hashable, Sendable, CaseIterable {
+    public enum Integrity: Hashable, Sendable, BitwiseCopyable, CaseIterable {
         /// RFC 2404. Legacy: kept because RFC 8221 still says MUST-.
         case hmacSHA1_96
         /// RFC 4868.

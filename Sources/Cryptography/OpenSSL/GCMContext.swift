@@ -9,7 +9,7 @@ import CLibCrypto
 ///    nothing, so that the tag it gives is the bare GHASH, to be masked with step 1's first block.
 ///
 /// To seal is step 1, then 2; to open is 2, then 1. Nothing here is written per packet, except inside libcrypto.
-struct GCMContext {
+struct GCMContext: OpenSSLContext {
     let header: ESPContextHeader
     let counterCipher: ProviderCipher
     /// `GCM128_CONTEXT`
@@ -38,18 +38,16 @@ struct GCMContext {
     @inline(__always)
     func open(_ operation: UnsafeMutablePointer<ESPOperation>) -> ESPOperation.Status {
         let packet = ESPPacket(operation, ivLength: 8)
+        // Step 1 may run over the ICV.
+        var expected = readTag(packet.icv)
         var tag = hashOfCiphertext(packet)
         var mask: Tag = (0, 0)
-        guard crypt(packet, mask: &mask) else {
-            packet.wipe()
-            return .failure
-        }
+        let done = crypt(packet, mask: &mask)
+        write(expected, to: packet.icv)
+        guard done else { return packet.refuse(.failure) }
         tag.0 ^= mask.0
         tag.1 ^= mask.1
-        guard CRYPTO_memcmp(&tag, packet.icv, icvLength) == 0 else {
-            packet.wipe()
-            return .integrityFailure
-        }
+        guard CRYPTO_memcmp(&tag, &expected, icvLength) == 0 else { return packet.refuse(.integrityFailure) }
         return .ok
     }
 
@@ -70,20 +68,14 @@ struct GCMContext {
     func openGMAC(_ operation: UnsafeMutablePointer<ESPOperation>) -> ESPOperation.Status {
         let packet = ESPPacket(operation, ivLength: 8)
         var tag: Tag = (0, 0)
-        guard authenticate(packet, tag: &tag) else {
-            packet.wipe()
-            return .failure
-        }
-        guard CRYPTO_memcmp(&tag, packet.icv, icvLength) == 0 else {
-            packet.wipe()
-            return .integrityFailure
-        }
+        guard authenticate(packet, tag: &tag) else { return packet.refuse(.failure) }
+        guard CRYPTO_memcmp(&tag, packet.icv, icvLength) == 0 else { return packet.refuse(.integrityFailure) }
         return .ok
     }
 
     // MARK: Halves
 
-    /// En- or decrypts the payload, and gives the tag's mask: steps 1 above.
+    /// En- or decrypts the payload, and gives the tag's mask: step 1 above.
     @inline(__always)
     private func crypt(_ packet: ESPPacket, mask: inout Tag) -> Bool {
         var block = CounterBlock(salt: salt, packet: packet)
@@ -93,12 +85,20 @@ struct GCMContext {
         packet.iv.storeBytes(of: 0, as: UInt64.self)
         let done =
             counterCipher.start(iv: &block, count: CounterBlock.length)
-            && counterCipher.process(packet.header, count: packet.lengthToICV)
+            && counterCipher.process(packet.header, count: wholeBlocks(packet))
         mask.0 = packet.header.loadUnaligned(as: UInt64.self)
         mask.1 = packet.iv.loadUnaligned(as: UInt64.self)
         packet.header.storeBytes(of: header, as: UInt64.self)
         packet.iv.storeBytes(of: iv, as: UInt64.self)
         return done
+    }
+
+    /// How much step 1 encrypts: whole blocks if the last one ends within the ICV, because a part of a block costs twice
+    /// a whole one. The ICV is written afterwards, or put back.
+    @inline(__always)
+    private func wholeBlocks(_ packet: ESPPacket) -> Int {
+        let rest = (0 &- packet.lengthToICV) & 15
+        return rest <= icvLength ? packet.lengthToICV &+ rest : packet.lengthToICV
     }
 
     /// GHASH over SPI, sequence number and ciphertext (RFC 4106 section 5).
@@ -161,6 +161,17 @@ struct GCMContext {
         var tag: Tag = (0, 0)
         withUnsafeMutableBytes(of: &tag) { bytes in
             CRYPTO_gcm128_tag(hash, bytes.assumingMemoryBound(to: UInt8.self).baseAddress, bytes.count)
+        }
+        return tag
+    }
+
+    @inline(__always)
+    private func readTag(_ icv: UnsafeMutableRawPointer) -> Tag {
+        var tag: Tag = (icv.loadUnaligned(as: UInt64.self), 0)
+        if icvLength == 16 {
+            tag.1 = icv.loadUnaligned(fromByteOffset: 8, as: UInt64.self)
+        } else if icvLength == 12 {
+            tag.1 = UInt64(littleEndian: UInt64(icv.loadUnaligned(fromByteOffset: 8, as: UInt32.self).littleEndian))
         }
         return tag
     }

@@ -53,14 +53,4 @@ extension GCMContext {
         case (true, .open): { Self.run($0, $1) { $0.openGMAC($1) } }
         }
     }
-
-    /// What a batch calls, in Swift's types.
-    @inline(__always)
-    private static func run(
-        _ context: UnsafeMutableRawPointer, _ operation: UnsafeMutableRawPointer,
-        _ body: (borrowing GCMContext, UnsafeMutablePointer<ESPOperation>) -> ESPOperation.Status
-    ) {
-        let operation = operation.assumingMemoryBound(to: ESPOperation.self)
-        operation.pointee.status = body(context.assumingMemoryBound(to: GCMContext.self).pointee, operation)
-    }
 }

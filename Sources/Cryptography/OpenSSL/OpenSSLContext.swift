@@ -1,5 +1,23 @@
 import CLibCrypto
 
+/// What a batch finds behind `ESPOperation.context`, in Swift's types.
+protocol OpenSSLContext {
+    /// First, so that its address is the context's.
+    var header: ESPContextHeader { get }
+}
+
+extension OpenSSLContext {
+    /// What a batch's C call does with one packet: `body`, and its status written.
+    @inline(__always)
+    static func run(
+        _ context: UnsafeMutableRawPointer, _ operation: UnsafeMutableRawPointer,
+        _ body: (inout Self, UnsafeMutablePointer<ESPOperation>) -> ESPOperation.Status
+    ) {
+        let operation = operation.assumingMemoryBound(to: ESPOperation.self)
+        operation.pointee.status = body(&context.assumingMemoryBound(to: Self.self).pointee, operation)
+    }
+}
+
 /// Key material cut into its parts.
 struct KeyParts {
     let encryption: UnsafeRawBufferPointer
@@ -30,8 +48,8 @@ struct SendableHandle: @unchecked Sendable {
 }
 
 extension ESPCipher {
-    /// Puts `value`, which must begin with an `ESPContextHeader`, into secret memory. `release` frees what it refers to.
-    convenience init<Context>(
+    /// Puts `value` into secret memory, as the context. `release` frees what it refers to.
+    convenience init<Context: OpenSSLContext>(
         owning value: Context, transform: ESPTransform, direction: CipherDirection,
         release: @escaping @Sendable () -> Void
     ) {

@@ -16,13 +16,21 @@ public struct OpenSSLEngine: ESPEngine {
             throw .keyLength(transform: transform, expected: expected, actual: keyMaterial.count)
         }
         return try keyMaterial.withUnsafeBytes { key throws(CryptographyError) in
-            switch transform.encryption {
-            case .aesGCM, .aesGMAC:
-                try GCMContext.makeCipher(
-                    transform, key: key, direction: direction, extended: extendedSequenceNumbers)
-            case .chaCha20Poly1305, .aesCBC, .aesCTR, .null:
-                throw .unsupported(transform: transform, engine: name)
-            }
+            try Self.makeCipher(transform, key: key, direction: direction, extended: extendedSequenceNumbers)
         }
+    }
+
+    private static func makeCipher(
+        _ transform: ESPTransform, key: UnsafeRawBufferPointer, direction: CipherDirection, extended: Bool
+    ) throws(CryptographyError) -> ESPCipher {
+        if let integrity = transform.integrity {
+            return try MACContext.makeCipher(
+                transform, integrity: integrity, key: key, direction: direction, extended: extended)
+        }
+        if case .chaCha20Poly1305 = transform.encryption {
+            return try AEADContext.makeCipher(
+                transform, name: "ChaCha20-Poly1305", key: key, direction: direction, extended: extended)
+        }
+        return try GCMContext.makeCipher(transform, key: key, direction: direction, extended: extended)
     }
 }

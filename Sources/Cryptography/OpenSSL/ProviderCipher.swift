@@ -93,7 +93,7 @@ struct ProviderCipher: BitwiseCopyable, @unchecked Sendable {
 
     /// Asks for the parameters listed (an AEAD's tag).
     @inline(__always)
-    func get(_ parameters: UnsafeMutablePointer<OSSL_PARAM>) -> Bool {
+    func get(_ parameters: UnsafeMutablePointer<OSSL_PARAM>?) -> Bool {
         getFunction(instance, parameters) == 1
     }
 }
