@@ -68,7 +68,7 @@ public enum Checksum {
     }
 
     /// Whether an IPv4 header sums to all ones, as a correct one does. `headerLength` is a multiple of 4, 20...60.
-    @inlinable
+    @inlinable @inline(__always)
     public static func isIPv4HeaderValid(_ ip: UnsafeRawPointer, headerLength: Int) -> Bool {
         // The option-less header as five 32-bit words in 64 bits: no carry to look after.
         var words = UInt64(ip.loadUnaligned(as: UInt32.self))

@@ -163,13 +163,26 @@ extension PacketSummary {
     }
 
     /// Ports, ICMP type and code, or Mobility Header type. `offset <= end`, both inside of the packet.
-    @inlinable
+    @inlinable @inline(__always)
     mutating func readPorts(_ ip: UnsafeRawPointer, offset: Int, end: Int) -> ParseFailure {
+        let number = upperProtocol
+        guard number == IPProtocol.tcp || number == IPProtocol.udp, flags & PacketSummary.laterFragmentFlag == 0 else {
+            return readOtherPorts(ip, offset: offset, end: end)
+        }
+        guard end &- offset >= 4 else { return .truncatedTransport }
+        sourcePort = ip.uint16(at: offset)
+        destinationPort = ip.uint16(at: offset &+ 2)
+        return .none
+    }
+
+    /// All but the first bytes of TCP and UDP, kept out of the way of those.
+    @inlinable @inline(never)
+    mutating func readOtherPorts(_ ip: UnsafeRawPointer, offset: Int, end: Int) -> ParseFailure {
         sourcePort = 0
         destinationPort = 0
         if isLaterFragment { return .none }
         switch upperProtocol {
-        case IPProtocol.tcp, IPProtocol.udp, IPProtocol.sctp, IPProtocol.udpLite, IPProtocol.dccp:
+        case IPProtocol.sctp, IPProtocol.udpLite, IPProtocol.dccp:
             guard end &- offset >= 4 else { return .truncatedTransport }
             sourcePort = ip.uint16(at: offset)
             destinationPort = ip.uint16(at: offset &+ 2)
