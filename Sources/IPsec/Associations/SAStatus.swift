@@ -28,6 +28,11 @@ public struct SAStatus: Sendable {
     public struct Drop: Sendable, Hashable {
         public let reason: DropReason
         public let packets: UInt64
+
+        public init(reason: DropReason, packets: UInt64) {
+            self.reason = reason
+            self.packets = packets
+        }
     }
 
     public let direction: Direction

@@ -85,7 +85,8 @@ public enum ESPInbound {
         }
         operation.pointee.context = sa.pointee.context
         operation.pointee.header = header
-        operation.pointee.iv = 0
+        // Opening needs no IV from us; the whole sequence number waits here for `finish`.
+        operation.pointee.iv = sequence
         operation.pointee.payloadLength = UInt32(truncatingIfNeeded: payloadLength)
         operation.pointee.sequenceHigh = UInt32(truncatingIfNeeded: sequence &>> 32)
         operation.pointee.status = .failure
@@ -107,11 +108,7 @@ public enum ESPInbound {
         if operation.pointee.status != .ok {
             return drop(sa, operation.pointee.status == .integrityFailure ? .integrityFailure : .cryptoError)
         }
-        let header = operation.pointee.header
-        let low = UInt32(bigEndian: header.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
-        if !sa.pointee.window.commit(UInt64(operation.pointee.sequenceHigh) << 32 | UInt64(low)) {
-            return drop(sa, .replayAtCommit)
-        }
+        if !sa.pointee.window.commit(operation.pointee.iv) { return drop(sa, .replayAtCommit) }
 
         let packets = sa.pointee.packets.load(ordering: .relaxed)
         let bytes = sa.pointee.bytes.load(ordering: .relaxed)
@@ -121,13 +118,15 @@ public enum ESPInbound {
         }
 
         // The payload is at least one block of the alignment, so the two bytes are there.
-        let start = header + Int(sa.pointee.espHeaderLength)
+        let start = operation.pointee.header + Int(sa.pointee.espHeaderLength)
         let trailer = start + (Int(operation.pointee.payloadLength) &- 2)
         let padLength = trailer.load(as: UInt8.self)
         let nextHeader = trailer.load(fromByteOffset: 1, as: UInt8.self)
         let available = Int(operation.pointee.payloadLength) &- 2 &- Int(padLength)
         if available < 0 { return drop(sa, .badTrailer) }
-        if !Padding.isValid(before: trailer, length: padLength) { return drop(sa, .badPadding) }
+        if !Padding.isValid(before: trailer, length: padLength, alignmentMask: sa.pointee.alignmentMask) {
+            return drop(sa, .badPadding)
+        }
         if nextHeader != IPProtocol.ipv4 && nextHeader != IPProtocol.ipv6 {
             return drop(sa, nextHeader == IPProtocol.none ? .dummyPacket : .unsupportedNextHeader)
         }
@@ -139,7 +138,9 @@ public enum ESPInbound {
         inner.start = start
         inner.length = inner.summary.totalLength
 
-        if !sa.pointee.selector.matches(inner.summary, tag: sa.pointee.selectorTag) {
+        let isFirst = sa.pointee.selector.matches(
+            start, family: family, upperProtocol: inner.summary.upperProtocol, tag: sa.pointee.selectorTag)
+        if !isFirst {
             if !matchesAnySelector(sa, inner.summary) { return drop(sa, .selectorMismatch) }
         }
         if sa.pointee.flags.contains(.ecn) {
