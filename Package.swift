@@ -1,4 +1,5 @@
 // swift-tools-version: 6.2
+import Foundation
 import PackageDescription
 
 /// Every Swift target: Swift 6 language mode (strict concurrency), warnings are errors.
@@ -121,3 +122,39 @@ let package = Package(
         .testTarget(name: "Interop", dependencies: ["TestSupport", "Packets", "XDP"], path: "Tests/Interop", swiftSettings: strict),
     ]
 )
+
+// Fuzzing (Tests/Fuzz/run.sh): the package is then one executable for each file of Tests/Fuzz/Targets, and what
+// those files import. Nothing else is built.
+if Context.environment["SLUICE_FUZZ"] != nil {
+    package.targets = fuzzTargets(Context.packageDirectory + "/Tests/Fuzz/Targets", of: package.targets)
+    package.products = []
+}
+
+func fuzzTargets(_ directory: String, of all: [Target]) -> [Target] {
+    let names = Set(all.map(\.name))
+    let files = (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+    var needed = Set<String>()
+    let executables = files.sorted().map { file -> Target in
+        let text = (try? String(contentsOfFile: directory + "/" + file, encoding: .utf8)) ?? ""
+        let imports = text.split(separator: "\n").filter { $0.hasPrefix("import ") }.map { String($0.dropFirst(7)) }
+        let modules = imports.filter(names.contains)
+        needed.formUnion(modules)
+        return .executableTarget(
+            name: "Fuzz" + file.dropLast(6), dependencies: ["FuzzSupport"] + modules.map { .byName(name: $0) },
+            path: "Tests/Fuzz/Targets", exclude: files.filter { $0 != file }, swiftSettings: strict)
+    }
+    var pending = Array(needed)
+    while let name = pending.popLast() {
+        for case .byNameItem(let dependency, _) in all.first(where: { $0.name == name })?.dependencies ?? []
+        where needed.insert(dependency).inserted {
+            pending.append(dependency)
+        }
+    }
+    // A build-tool plugin has no dependencies to follow and costs nothing unless it is used.
+    let modules = all.filter { needed.contains($0.name) || $0.type == .plugin }
+    let support: [Target] = [
+        .systemLibrary(name: "CLibFuzzer", path: "Tests/Fuzz/CLibFuzzer"),
+        .target(name: "FuzzSupport", dependencies: ["CLibFuzzer"], path: "Tests/Fuzz/Support", swiftSettings: strict),
+    ]
+    return modules + support + executables
+}
