@@ -41,7 +41,7 @@ let package = Package(
         .target(name: "Cryptography", dependencies: ["CLibCrypto", "CLinux"], swiftSettings: hot),
         .target(name: "IPsec", dependencies: ["Cryptography", "Packets", "Telemetry", "CLinux"], swiftSettings: hot),
         .target(name: "Policy", dependencies: ["IPsec", "Cryptography", "Packets", "Telemetry", "CLinux"], swiftSettings: hot),
-        .target(name: "XDP", dependencies: ["CLibXDP", "CLibBPF", "CLinux", "BPFObjects"], swiftSettings: hot),
+        .target(name: "XDP", dependencies: ["CLibXDP", "CLibBPF", "CLinux", "BPFObjects", "Packets"], swiftSettings: hot),
         .target(
             name: "Dataplane",
             dependencies: ["XDP", "IPsec", "Policy", "Cryptography", "Telemetry", "Packets", "CLinux"],
@@ -49,7 +49,7 @@ let package = Package(
 
         // The BPF program, compiled by the build-tool plugin and embedded.
         .target(
-            name: "BPFObjects", path: "bpf", exclude: ["steering.bpf.c", "steering.h"],
+            name: "BPFObjects", path: "bpf", exclude: ["steering.bpf.c", "steering.h", "embed.sh"],
             swiftSettings: strict, plugins: [.plugin(name: "CompileBPF")]),
         .plugin(name: "CompileBPF", capability: .buildTool(), path: "Sources/CompileBPF"),
 
@@ -105,7 +105,7 @@ let package = Package(
         .testTarget(name: "CryptographyTests", dependencies: ["Cryptography", "CAllocationCounter"], exclude: ["differential.py"], swiftSettings: strict),
         .testTarget(name: "IPsecTests", dependencies: ["IPsec", "Cryptography", "Packets", "Telemetry", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "PolicyTests", dependencies: ["Policy", "IPsec", "Cryptography", "Packets", "TestSupport"], swiftSettings: strict),
-        .testTarget(name: "XDPTests", dependencies: ["XDP", "Packets", "TestSupport"], swiftSettings: strict),
+        .testTarget(name: "XDPTests", dependencies: ["XDP", "Packets", "CLibBPF", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "DataplaneTests", dependencies: ["Dataplane", "XDP", "IPsec", "Policy", "Packets", "Telemetry", "Cryptography", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "NetlinkTests", dependencies: ["Netlink", "Packets", "TestSupport"], swiftSettings: strict),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "Policy", "IPsec", "Cryptography", "Packets"], swiftSettings: strict),

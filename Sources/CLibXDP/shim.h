@@ -1,8 +1,14 @@
-// AF_XDP sockets: libxdp's socket set-up, the kernel's constants, and the two wake-ups of the hot path.
+// AF_XDP sockets: libxdp's socket set-up, the kernel's constants, the interface questions, and the two wake-ups of the hot path.
 #pragma once
 #include <errno.h>
+#include <linux/ethtool.h>
 #include <linux/if_xdp.h>
+#include <linux/sockios.h>
+#include <net/if.h>
+#include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 #include <xdp/xsk.h>
 
 /// Marks a C function that neither allocates nor locks, so that Swift's performance diagnostics accept it.
@@ -16,4 +22,44 @@ SLUICE_XDP_HOT static inline int sluice_xsk_send(int fd) {
 /// Makes the driver look at the fill ring, or busy-polls it. Returns 0 or an errno value.
 SLUICE_XDP_HOT static inline int sluice_xsk_receive(int fd) {
     return recvfrom(fd, 0, 0, MSG_DONTWAIT, 0, 0) < 0 ? errno : 0;
+}
+
+/// Options of an AF_XDP socket that older headers lack (since Linux 6.18), and of any socket that Glibc does not show.
+enum {
+    SLUICE_SOL_XDP = 283,
+    SLUICE_XDP_MAX_TX_SKB_BUDGET = 9,
+    SLUICE_SO_BUSY_POLL = 46,
+    SLUICE_SO_PREFER_BUSY_POLL = 69,
+    SLUICE_SO_BUSY_POLL_BUDGET = 70,
+};
+
+/// One interface question by ioctl. Returns 0 or an errno value.
+static inline int sluice_interface_ioctl(const char *name, unsigned long request, struct ifreq *answer) {
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return errno;
+    strncpy(answer->ifr_name, name, IFNAMSIZ - 1);
+    int error = ioctl(fd, request, answer) < 0 ? errno : 0;
+    close(fd);
+    return error;
+}
+
+/// The interface's flags (IFF_UP, ...) and MTU. Returns 0 or an errno value.
+static inline int sluice_interface_state(const char *name, int *flags, int *mtu) {
+    struct ifreq request = {0};
+    int error = sluice_interface_ioctl(name, SIOCGIFFLAGS, &request);
+    *flags = (unsigned short)request.ifr_flags;
+    if (!error)
+        error = sluice_interface_ioctl(name, SIOCGIFMTU, &request);
+    *mtu = request.ifr_mtu;
+    return error;
+}
+
+/// How many receive queues the driver has in use; 0 when it does not say.
+static inline unsigned sluice_interface_receive_queues(const char *name) {
+    struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
+    struct ifreq request = {.ifr_data = (char *)&channels};
+    if (sluice_interface_ioctl(name, SIOCETHTOOL, &request))
+        return 0;
+    return channels.rx_count + channels.combined_count;
 }

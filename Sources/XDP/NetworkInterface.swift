@@ -1,0 +1,35 @@
+import CLibXDP
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// A network interface as it was when the port was opened.
+public struct NetworkInterface: Sendable, Equatable {
+    /// Its name in this network namespace.
+    public let name: String
+    /// Its index in this network namespace.
+    public let index: Int32
+    /// Bytes of IP packet that fit.
+    public let mtu: Int
+    /// Whether it is administratively up.
+    public let isUp: Bool
+    /// How many receive queues the driver has in use (`ethtool -l`); 1 when it doesn't say.
+    public let queueCount: Int
+
+    /// Looks the interface up in the calling thread's network namespace.
+    public init(named name: String) throws(XDPError) {
+        guard !name.isEmpty, name.utf8.count < Int(IFNAMSIZ) else { throw .noSuchInterface(name) }
+        let index = if_nametoindex(name)
+        guard index != 0 else { throw .noSuchInterface(name) }
+        var flags: Int32 = 0
+        var mtu: Int32 = 0
+        let error = sluice_interface_state(name, &flags, &mtu)
+        guard error == 0 else { throw .systemCall(place: "read the state of \(name)", errno: error) }
+        self.name = name
+        self.index = Int32(bitPattern: index)
+        self.mtu = Int(mtu)
+        isUp = flags & Int32(IFF_UP) != 0
+        queueCount = max(1, Int(sluice_interface_receive_queues(name)))
+    }
+}

@@ -1,0 +1,76 @@
+/// Where the XDP program runs.
+public enum XDPMode: String, Sendable, CaseIterable {
+    /// Native when the driver can, else generic.
+    case auto
+    /// In the driver, before the kernel allocates a packet buffer.
+    case native
+    /// In the network stack: any driver, slower.
+    case generic
+}
+
+/// How packets get into the UMEM.
+public enum CopyMode: String, Sendable, CaseIterable {
+    /// Zero-copy when the driver can, else copy.
+    case auto
+    /// The kernel copies each packet.
+    case copy
+    /// The NIC reads and writes the UMEM itself.
+    case zeroCopy = "zero-copy"
+}
+
+/// What a port got, and why.
+public struct PortMode: Sendable, Equatable, CustomStringConvertible {
+    /// `native` or `generic`.
+    public var xdp: XDPMode
+    /// `copy` or `zeroCopy`.
+    public var copy: CopyMode
+    /// Why not native, or that it was asked for; empty when nothing had to be given up.
+    public var xdpReason: String
+    /// Why not zero-copy, or that it was asked for; empty when nothing had to be given up.
+    public var copyReason: String
+
+    /// For example "native, copy (zero-copy: the driver doesn't support it)".
+    public var description: String {
+        let reasons = [xdpReason, copyReason].filter { !$0.isEmpty }.joined(separator: "; ")
+        return "\(xdp.rawValue), \(copy.rawValue)" + (reasons.isEmpty ? "" : " (\(reasons))")
+    }
+}
+
+/// What a port is for; it may be both.
+public struct PortRoles: OptionSet, Sendable, Hashable {
+    public let rawValue: UInt32
+    public init(rawValue: UInt32) { self.rawValue = rawValue }
+    /// Packets to protect arrive here.
+    public static let lan = PortRoles(rawValue: 1)
+    /// Protected packets arrive here.
+    public static let wan = PortRoles(rawValue: 2)
+}
+
+/// How to open a port.
+public struct PortOptions: Sendable {
+    /// How many queues to open, from queue 0 on; nil opens all that the driver has in use.
+    public var queueCount: Int?
+    /// Elements of each ring; a power of two.
+    public var ringSize = 2048
+    /// Where the XDP program runs.
+    public var xdpMode = XDPMode.auto
+    /// How packets get into the UMEM.
+    public var copyMode = CopyMode.auto
+    /// Preferred busy polling: the worker's system calls drive the NIC. nil is interrupt-driven.
+    public var busyPoll: BusyPoll?
+    /// The UDP port of encapsulated ESP (RFC 3948).
+    public var encapsulationPort: UInt16 = 4500
+    /// Whether to remove an XDP program that isn't ours.
+    public var force = false
+
+    /// Busy polling parameters.
+    public struct BusyPoll: Sendable {
+        /// How long one system call may poll.
+        public var microseconds: Int32 = 20
+        /// How many packets one poll may take.
+        public var budget: Int32 = 64
+        public init() {}
+    }
+
+    public init() {}
+}

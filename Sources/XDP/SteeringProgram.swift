@@ -1,0 +1,125 @@
+import BPFObjects
+import CLibBPF
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// The steering program of one port, loaded into the kernel with that port's roles as constants.
+///
+/// It shares ``SteeringTables`` with all other ports; the sockets and the counters are the port's own. Until a queue has a
+/// socket, its packets all go to the host.
+public final class SteeringProgram: @unchecked Sendable {
+    /// The program's descriptor, as long as this object lives.
+    public let fileDescriptor: Int32
+    /// The kernel's id of the program.
+    public let id: UInt32
+    private let object: OpaquePointer
+    private let memory: UnsafeMutableRawPointer
+    private let sockets, counters: BPFMap
+    /// The tables' maps must outlive their use here.
+    private let tables: SteeringTables
+
+    /// Queues per port that can have a socket.
+    public static let maximumQueues = Int(SLUICE_MAX_QUEUES)
+
+    /// Loads the embedded program.
+    public init(tables: SteeringTables, roles: PortRoles, encapsulationPort: UInt16 = 4500) throws(XDPError) {
+        let size = BPFObjects.steeringSize
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 16)
+        var object: OpaquePointer?
+        do throws(XDPError) {
+            BPFObjects.writeSteering(to: memory)
+            object = try Self.load(memory, size: size, tables: tables, roles: roles, port: encapsulationPort)
+            guard let object, let program = bpf_object__find_program_by_name(object, SLUICE_PROGRAM) else {
+                throw .programRejected(errno: ENOENT, log: "the object holds no program \(SLUICE_PROGRAM)")
+            }
+            fileDescriptor = bpf_program__fd(program)
+            sockets = try Self.map(object, "sluice_sockets")
+            counters = try Self.map(object, "sluice_counters")
+            id = try ProgramIdentity.id(of: fileDescriptor)
+            self.object = object
+            self.memory = memory
+            self.tables = tables
+        } catch {
+            bpf_object__close(object)
+            memory.deallocate()
+            throw error
+        }
+    }
+
+    deinit {
+        bpf_object__close(object)
+        memory.deallocate()
+    }
+
+    /// Sends the queue's packets to this socket from now on.
+    public func setSocket(queue: Int, fileDescriptor: Int32) throws(XDPError) {
+        try sockets.set(UInt32(queue), to: fileDescriptor)
+    }
+
+    /// Sends the queue's packets to the host from now on.
+    public func removeSocket(queue: Int) throws(XDPError) {
+        try sockets.remove(UInt32(queue))
+    }
+
+    /// Packets by verdict since the program was loaded, over all processors; indexed by ``SteeringVerdict``'s raw value.
+    public func verdicts() throws(XDPError) -> [UInt64] {
+        let processors = libbpf_num_possible_cpus()
+        guard processors > 0 else { throw .systemCall(place: "count the processors", errno: -processors) }
+        var perProcessor = [UInt64](repeating: 0, count: Int(processors))
+        var sums: [UInt64] = []
+        for verdict in SteeringVerdict.allCases {
+            var key = verdict.rawValue
+            let result = bpf_map_lookup_elem(counters.descriptor, &key, &perProcessor)
+            guard result == 0 else { throw .systemCall(place: "read the steering counters", errno: -result) }
+            sums.append(perProcessor.reduce(0, &+))
+        }
+        return sums
+    }
+
+    private static func load(
+        _ memory: UnsafeMutableRawPointer, size: Int, tables: SteeringTables, roles: PortRoles, port: UInt16
+    ) throws(XDPError) -> OpaquePointer {
+        sluice_bpf_quiet()
+        let logSize = 1 << 16
+        let log = UnsafeMutablePointer<CChar>.allocate(capacity: logSize)
+        log.initialize(repeating: 0, count: logSize)
+        defer { log.deallocate() }
+        guard let object = sluice_bpf_open(memory, size, log, logSize) else {
+            throw .programRejected(errno: errno, log: "the embedded object can't be read")
+        }
+        do throws(XDPError) {
+            try setConstants(object, roles: roles, port: port)
+            for shared in [tables.local, tables.prefix4, tables.prefix6] {
+                let result = bpf_map__reuse_fd(bpf_object__find_map_by_name(object, shared.name), shared.descriptor)
+                guard result == 0 else { throw .mapUpdate(map: shared.name, errno: -result) }
+            }
+            let result = bpf_object__load(object)
+            guard result == 0 else {
+                if result == -EPERM { throw .bpf(place: "load the steering program", errno: EPERM) }
+                throw .programRejected(errno: -result, log: String(cString: log))
+            }
+        } catch {
+            bpf_object__close(object)
+            throw error
+        }
+        return object
+    }
+
+    /// Writes the program's constants before the kernel freezes them.
+    private static func setConstants(_ object: OpaquePointer, roles: PortRoles, port: UInt16) throws(XDPError) {
+        var constants = sluice_constants(roles: roles.rawValue, udp_port: port, unused: 0)
+        guard let map = bpf_object__find_map_by_name(object, ".rodata") else {
+            throw .programRejected(errno: ENOENT, log: "the object has no constants")
+        }
+        let result = bpf_map__set_initial_value(map, &constants, MemoryLayout<sluice_constants>.size)
+        guard result == 0 else { throw .programRejected(errno: -result, log: "the object's constants differ") }
+    }
+
+    private static func map(_ object: OpaquePointer, _ name: String) throws(XDPError) -> BPFMap {
+        let descriptor = bpf_object__find_map_fd_by_name(object, name)
+        guard descriptor >= 0 else { throw .programRejected(errno: -descriptor, log: "the object has no map \(name)") }
+        return try BPFMap(name: name, copying: descriptor)
+    }
+}

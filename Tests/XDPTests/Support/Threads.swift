@@ -1,0 +1,13 @@
+import Foundation
+
+/// Runs `body` on a thread of its own, so that what is per thread (the network namespace) stays there.
+func onOwnThread<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value {
+    await withCheckedContinuation { continuation in
+        let thread = Thread { continuation.resume(returning: body()) }
+        thread.stackSize = 1 << 20
+        thread.start()
+    }
+}
+
+/// Lets the other thread run, as the machine may have one core only.
+func yieldProcessor() { sched_yield() }
