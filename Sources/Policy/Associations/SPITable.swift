@@ -57,8 +57,10 @@ struct SPITable: BitwiseCopyable, @unchecked Sendable {
     @inlinable
     @inline(__always)
     func lineOf(_ spi: UInt32) -> UInt32 {
-        let mixed = spi &* 0x9E37_79B1
-        return (mixed ^ mixed &>> 15) & lineMask
+        // Of a product only the upper bits depend on all bits of both factors; SPIs of one range differ in their last
+        // byte in network order, which is the topmost here.
+        let mixed = UInt64(spi) &* 0x9E37_79B9_7F4A_7C15
+        return UInt32(truncatingIfNeeded: mixed &>> 32 ^ mixed &>> 51) & lineMask
     }
 }
 

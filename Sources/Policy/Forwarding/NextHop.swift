@@ -39,6 +39,9 @@ public struct NextHop: BitwiseCopyable, Sendable {
     public let state: State
     /// 14, or 18 with a VLAN tag; 0 when there is no port.
     public let linkHeaderLength: UInt8
+    /// To the end of the cache line.
+    private let reserved0: UInt64 = 0
+    private let reserved1: UInt64 = 0
 
     @inlinable
     public static var noPort: UInt16 { .max }
