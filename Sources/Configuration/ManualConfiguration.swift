@@ -1,0 +1,71 @@
+import IPsec
+import Policy
+
+/// States and policies that were written by hand, ready to be set up.
+public struct ManualConfiguration: Sendable {
+    /// In the order of the file.
+    public var states: [SAParameters]
+    /// In the order of the file.
+    public var policies: [SecurityPolicy]
+    public var warnings: [ConfigurationWarning]
+
+    public init(
+        states: [SAParameters] = [], policies: [SecurityPolicy] = [], warnings: [ConfigurationWarning] = []
+    ) {
+        self.states = states
+        self.policies = policies
+        self.warnings = warnings
+    }
+}
+
+/// Readable lines of what would be set up, for `sluice check`. Never a key.
+extension ManualConfiguration: CustomStringConvertible {
+    public var description: String {
+        var lines: [String] = []
+        lines.append("\(states.count) \(states.count == 1 ? "state" : "states")")
+        for state in states { lines += Self.describe(state) }
+        lines.append("\(policies.count) \(policies.count == 1 ? "policy" : "policies")")
+        for policy in policies { lines.append("  \(Self.describe(policy))") }
+        if !warnings.isEmpty {
+            lines.append("\(warnings.count) \(warnings.count == 1 ? "warning" : "warnings")")
+            for warning in warnings { lines.append("  \(warning)") }
+        }
+        return lines.joined(separator: "\n")
+    }
+
+    private static func describe(_ state: SAParameters) -> [String] {
+        var first = "  \(state.source) -> \(state.destination) esp spi \(hexadecimal(state.spi))"
+        first += " reqid \(state.requestID) \(state.mode.rawValue) mode, \(state.transform)"
+        var traits = [state.replayWindow == 0 ? "no replay check" : "replay window \(state.replayWindow)"]
+        traits.append(state.extendedSequenceNumbers ? "64-bit sequence numbers" : "32-bit sequence numbers")
+        if let udp = state.encapsulation { traits.append("in UDP \(udp.sourcePort) -> \(udp.destinationPort)") }
+        if state.initialSequence > 0 { traits.append("sends from sequence number \(state.initialSequence) on") }
+        if state.initialReplaySequence > 0 { traits.append("has seen up to \(state.initialReplaySequence)") }
+        if !state.copyDSCP { traits.append("outer DSCP 0") }
+        if !state.ecn { traits.append("no ECN") }
+        if state.dontFragment != .copy { traits.append("DF \(state.dontFragment.rawValue)") }
+        var lines = [first, "    " + traits.joined(separator: ", ")]
+        lines += state.selectors.map { "    only \($0)" }
+        let limits = describe(state.lifetime)
+        if !limits.isEmpty { lines.append("    limits: " + limits.joined(separator: ", ")) }
+        return lines
+    }
+
+    private static func describe(_ lifetime: Lifetime) -> [String] {
+        let limits: [(String, UInt64?, UInt64?)] = [
+            ("bytes", lifetime.softBytes, lifetime.hardBytes),
+            ("packets", lifetime.softPackets, lifetime.hardPackets),
+            ("seconds", lifetime.softSecondsAfterAdd, lifetime.hardSecondsAfterAdd),
+            ("seconds after first use", lifetime.softSecondsAfterUse, lifetime.hardSecondsAfterUse),
+        ]
+        return limits.flatMap { unit, soft, hard in
+            [soft.map { "soft \($0) \(unit)" }, hard.map { "hard \($0) \(unit)" }].compactMap { $0 }
+        }
+    }
+
+    private static func describe(_ policy: SecurityPolicy) -> String {
+        "\(policy) priority \(policy.priority)\(policy.index == 0 ? "" : " index \(policy.index)")"
+    }
+
+    static func hexadecimal(_ spi: UInt32) -> String { "0x" + String(spi, radix: 16) }
+}

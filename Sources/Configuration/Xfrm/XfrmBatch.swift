@@ -1,0 +1,242 @@
+import IPsec
+import Packets
+import Policy
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// Reads manual keying as `ip -batch` does: lines of `xfrm state add …` and `xfrm policy add …`.
+///
+/// `update` adds or replaces, and `flush` forgets what the file has said so far. Everything that cannot be served is an
+/// error with its line, the word and a remedy; all errors of a file are collected. Keys go straight into secret memory, and
+/// no error or warning ever shows one.
+public enum XfrmBatch {
+    /// Parses the text of a batch file.
+    ///
+    /// - Parameters:
+    ///   - file: the name for messages.
+    ///   - defaultReplayWindow: packets, for states that do not say. 0 as in Linux.
+    public static func parse(
+        _ text: String, file: String, defaultReplayWindow: Int = 0
+    ) throws(ConfigurationErrors) -> ManualConfiguration {
+        var text = text
+        let result: Result<ManualConfiguration, ConfigurationErrors> = text.withUTF8 { bytes in
+            do throws(ConfigurationErrors) {
+                return .success(
+                    try parse(
+                        bytes: UnsafeRawBufferPointer(bytes), file: file, defaultReplayWindow: defaultReplayWindow))
+            } catch {
+                return .failure(error)
+            }
+        }
+        return try result.get()
+    }
+
+    /// Parses bytes, which stay as they are: their owner has to zero them.
+    public static func parse(
+        bytes: UnsafeRawBufferPointer, file: String, defaultReplayWindow: Int = 0
+    ) throws(ConfigurationErrors) -> ManualConfiguration {
+        guard bytes.count <= BatchText.maximumLength else {
+            throw ConfigurationErrors([
+                problem(file, 1, "the file is longer than \(BatchText.maximumLength) bytes", "split it")
+            ])
+        }
+        let text = BatchText(bytes)
+        var batch = Batch(file: file, defaultReplayWindow: defaultReplayWindow)
+        for (line, column, hasComment) in text.unterminatedQuotes {
+            batch.errors.append(
+                ConfigurationError(
+                    location: SourceLocation(file: file, line: line, column: column), word: nil,
+                    reason: hasComment
+                        ? "a '#' between quotes starts a comment, so the quote is never closed"
+                        : "a quote is opened and never closed",
+                    remedy: hasComment ? "write the key as 0x and hexadecimal digits" : "close it on the same line"))
+        }
+        for line in text.lines { batch.read(line) }
+        return try batch.finish()
+    }
+
+    /// Reads and parses a file. What was read is zeroed.
+    ///
+    /// Whether others may read the file is for the caller to check.
+    public static func load(
+        path: String, defaultReplayWindow: Int = 0
+    ) throws(ConfigurationErrors) -> ManualConfiguration {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw unreadable(path) }
+        defer { close(descriptor) }
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw unreadable(path) }
+        // One byte more tells a file that is too long. A pipe has no size, and may bring as much.
+        let isRegular = status.st_mode & S_IFMT == S_IFREG
+        let capacity =
+            min(isRegular ? max(Int(status.st_size), 0) : BatchText.maximumLength, BatchText.maximumLength) + 1
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: capacity, alignment: 1)
+        defer {
+            if let base = buffer.baseAddress { explicit_bzero(base, capacity) }
+            buffer.deallocate()
+        }
+        var count = 0
+        while count < capacity {
+            let got = Glibc.read(descriptor, buffer.baseAddress.map { $0 + count }, capacity - count)
+            if got < 0, errno == EINTR { continue }
+            guard got >= 0 else { throw unreadable(path) }
+            if got == 0 { break }
+            count += got
+        }
+        return try parse(
+            bytes: UnsafeRawBufferPointer(rebasing: buffer[..<count]), file: path,
+            defaultReplayWindow: defaultReplayWindow)
+    }
+
+    private static func unreadable(_ path: String) -> ConfigurationErrors {
+        let reason = String(cString: strerror(errno))
+        return ConfigurationErrors([problem(path, 0, "cannot be read: \(reason)", "check the path and its permissions")]
+        )
+    }
+
+    static func problem(_ file: String, _ line: Int, _ reason: String, _ remedy: String) -> ConfigurationError {
+        ConfigurationError(location: SourceLocation(file: file, line: line), word: nil, reason: reason, remedy: remedy)
+    }
+}
+
+/// What the lines so far have come to.
+struct Batch {
+    let file: String
+    let defaultReplayWindow: Int
+    private(set) var states: [ParsedState] = []
+    private(set) var policies: [ParsedPolicy] = []
+    var errors: [ConfigurationError] = []
+    var warnings: [ConfigurationWarning] = []
+    /// Positions in `states` and `policies`.
+    private var stateIndex: [StateKey: Int] = [:]
+    private var policyIndex: [PolicyKey: Int] = [:]
+
+    /// What Linux tells states apart by (the protocol is always ESP).
+    private struct StateKey: Hashable {
+        let destination: IPAddress
+        let spi: UInt32
+    }
+
+    private struct PolicyKey: Hashable {
+        let selector: TrafficSelector
+        let direction: SecurityPolicy.Direction
+    }
+
+    init(file: String, defaultReplayWindow: Int) {
+        self.file = file
+        self.defaultReplayWindow = defaultReplayWindow
+    }
+
+    /// Reads one command: `[ip] xfrm {state|policy} {add|update|flush} …`.
+    mutating func read(_ line: BatchLine) {
+        var cursor = WordCursor(file: file, words: line.words)
+        do throws(ConfigurationError) {
+            _ = cursor.take("ip")
+            guard cursor.take("xfrm") != nil else {
+                throw unknown(cursor, line, "'xfrm'", "begin with 'xfrm state' or 'xfrm policy'")
+            }
+            let isState = cursor.take("state") != nil
+            guard isState || cursor.take("policy") != nil else {
+                throw unknown(cursor, line, "'state' or 'policy'", "write 'xfrm state' or 'xfrm policy' in full")
+            }
+            guard let verb = cursor.peek, verb == "add" || verb == "update" || verb == "flush" else {
+                throw unknown(cursor, line, "'add', 'update' or 'flush'", "say what shall be there, with 'add'")
+            }
+            cursor.skip()
+            if verb == "flush" {
+                try flush(isState: isState, verb, cursor)
+            } else if isState {
+                readState(verb, cursor)
+            } else {
+                readPolicy(verb, cursor)
+            }
+        } catch {
+            errors.append(error)
+        }
+    }
+
+    private func unknown(
+        _ cursor: WordCursor, _ line: BatchLine, _ expected: String, _ remedy: String
+    ) -> ConfigurationError {
+        guard let word = cursor.peek else {
+            return XfrmBatch.problem(file, line.line, "the line ends where \(expected) should stand", remedy)
+        }
+        return cursor.error(word, "\(expected) should stand here", remedy)
+    }
+
+    private mutating func flush(isState: Bool, _ verb: Word, _ cursor: WordCursor) throws(ConfigurationError) {
+        if let word = cursor.peek {
+            throw cursor.error(word, "'flush' takes nothing more", "flush everything, or leave the line out")
+        }
+        if isState {
+            (states, stateIndex) = ([], [:])
+        } else {
+            (policies, policyIndex) = ([], [:])
+        }
+    }
+
+    private mutating func readState(_ verb: Word, _ cursor: WordCursor) {
+        var parser = XfrmStateParser(command: verb, cursor: cursor)
+        let (state, cursor) = parser.parse(defaultReplayWindow: defaultReplayWindow)
+        errors += cursor.errors
+        warnings += cursor.warnings
+        guard let state else { return }
+        let key = StateKey(destination: state.parameters.destination, spi: state.parameters.spi)
+        guard let known = stateIndex[key] else {
+            stateIndex[key] = states.count
+            states.append(state)
+            return
+        }
+        if verb == "update" {
+            states[known] = state
+        } else {
+            errors.append(
+                cursor.error(
+                    verb,
+                    "a state for \(state.parameters.destination) esp spi "
+                        + "\(ManualConfiguration.hexadecimal(state.parameters.spi)) is there already, "
+                        + "from line \(states[known].location.line)",
+                    "choose another SPI, or 'update'"))
+        }
+    }
+
+    private mutating func readPolicy(_ verb: Word, _ cursor: WordCursor) {
+        var parser = XfrmPolicyParser(command: verb, cursor: cursor)
+        let (policy, cursor) = parser.parse()
+        errors += cursor.errors
+        warnings += cursor.warnings
+        guard let policy else { return }
+        let key = PolicyKey(selector: policy.policy.selector, direction: policy.policy.direction)
+        guard let known = policyIndex[key] else {
+            policyIndex[key] = policies.count
+            policies.append(policy)
+            return
+        }
+        if verb == "update" {
+            policies[known] = policy
+        } else {
+            errors.append(
+                cursor.error(
+                    verb, "a policy for the same packets is there already, from line \(policies[known].location.line)",
+                    "remove one of them, or 'update'"))
+        }
+    }
+
+    /// The configuration, if there are no errors.
+    func finish() throws(ConfigurationErrors) -> ManualConfiguration {
+        var (errors, warnings) = (errors, warnings)
+        XfrmChecks.check(file: file, states: states, policies: policies, errors: &errors, warnings: &warnings)
+        guard errors.isEmpty else {
+            throw ConfigurationErrors(errors.sorted(by: { $0.location.isBefore($1.location) }))
+        }
+        return ManualConfiguration(
+            states: states.map(\.parameters), policies: policies.map(\.policy),
+            warnings: warnings.sorted(by: { $0.location.isBefore($1.location) }))
+    }
+}
+
+extension SourceLocation {
+    fileprivate func isBefore(_ other: SourceLocation) -> Bool { (line, column) < (other.line, other.column) }
+}

@@ -1,0 +1,111 @@
+import IPsec
+import Packets
+import Policy
+
+/// Checks across the lines of a batch file.
+enum XfrmChecks {
+    static func check(
+        file: String, states: [ParsedState], policies: [ParsedPolicy], errors: inout [ConfigurationError],
+        warnings: inout [ConfigurationWarning]
+    ) {
+        let byRequestID = Dictionary(grouping: states.map(\.parameters), by: \.requestID)
+        for policy in policies { check(policy, byRequestID, &errors, &warnings) }
+        warnAboutOverlaps(policies, &warnings)
+        warnAboutUnusedStates(states, policies, &warnings)
+        if states.isEmpty, policies.isEmpty, errors.isEmpty {
+            warnings.append(
+                ConfigurationWarning(
+                    location: SourceLocation(file: file, line: 1), word: nil, reason: "there is nothing in the file",
+                    remedy: "add 'xfrm state add' and 'xfrm policy add' lines"))
+        }
+    }
+
+    /// A template has to lead to a state, or nothing gets through.
+    private static func check(
+        _ parsed: ParsedPolicy, _ states: [UInt32: [SAParameters]], _ errors: inout [ConfigurationError],
+        _ warnings: inout [ConfigurationWarning]
+    ) {
+        guard case .protect(let template) = parsed.policy.action else { return }
+        let candidates =
+            template.requestID == 0 ? states.values.flatMap { $0 } : states[template.requestID] ?? []
+        let serving = candidates.filter {
+            template.accepts(requestID: $0.requestID, source: $0.source, destination: $0.destination)
+        }
+        if parsed.templateSPI != 0, serving.contains(where: { $0.spi != parsed.templateSPI }) {
+            errors.append(
+                ConfigurationError(
+                    location: parsed.location, word: "spi",
+                    reason: "the template's addresses and reqid lead to states with other SPIs, too",
+                    remedy: "give each SA a reqid of its own, and name it instead of the SPI"))
+        } else if serving.isEmpty {
+            warnings.append(
+                ConfigurationWarning(
+                    location: parsed.location, word: "tmpl",
+                    reason: "no state in this file serves the policy \(parsed.policy)",
+                    remedy: "add one with these addresses and reqid, or all its packets are dropped"))
+        }
+    }
+
+    /// Which of two overlapping outbound policies of equal priority wins is easily guessed wrong.
+    private static func warnAboutOverlaps(_ policies: [ParsedPolicy], _ warnings: inout [ConfigurationWarning]) {
+        let outbound = policies.filter { $0.policy.direction == .out }
+        // A warning is worth quadratic work for files that people write, not for generated ones.
+        let mostCompared = 1000
+        guard outbound.count <= mostCompared else { return }
+        for (index, later) in outbound.enumerated() {
+            guard
+                let earlier = outbound[..<index].first(where: {
+                    $0.policy.priority == later.policy.priority && $0.policy.action != later.policy.action
+                        && $0.policy.selector.overlaps(later.policy.selector)
+                })
+            else { continue }
+            warnings.append(
+                ConfigurationWarning(
+                    location: later.location, word: "priority",
+                    reason:
+                        "packets of this policy are also those of line \(earlier.location.line), with equal priority",
+                    remedy: "give them different priorities; else the longer prefixes win, then the first line"))
+        }
+    }
+
+    private static func warnAboutUnusedStates(
+        _ states: [ParsedState], _ policies: [ParsedPolicy], _ warnings: inout [ConfigurationWarning]
+    ) {
+        guard !policies.isEmpty else { return }
+        let templates = policies.compactMap { parsed -> SecurityPolicy.Protection? in
+            if case .protect(let template) = parsed.policy.action { template } else { nil }
+        }
+        let used = TemplateIndex(templates)
+        for state in states where !used.accepts(state.parameters) {
+            warnings.append(
+                ConfigurationWarning(
+                    location: state.location, word: "reqid", reason: "no policy in this file uses the state",
+                    remedy: "add 'xfrm policy add' with a 'tmpl' of these addresses and this reqid"))
+        }
+    }
+}
+
+/// Templates by request id, so that thousands of states are checked quickly.
+private struct TemplateIndex {
+    private var byRequestID: [UInt32: Set<SecurityPolicy.Protection>] = [:]
+
+    init(_ templates: [SecurityPolicy.Protection]) {
+        for template in templates { byRequestID[template.requestID, default: []].insert(template) }
+    }
+
+    func accepts(_ state: SAParameters) -> Bool {
+        let candidates = (byRequestID[state.requestID] ?? []).union(byRequestID[0] ?? [])
+        return candidates.contains {
+            $0.accepts(requestID: state.requestID, source: state.source, destination: state.destination)
+        }
+    }
+}
+
+extension TrafficSelector {
+    /// Whether there are packets that both select.
+    func overlaps(_ other: TrafficSelector) -> Bool {
+        source.overlaps(other.source) && destination.overlaps(other.destination)
+            && (self.protocol == nil || other.protocol == nil || self.protocol == other.protocol)
+            && sourcePorts.overlaps(other.sourcePorts) && destinationPorts.overlaps(other.destinationPorts)
+    }
+}

@@ -1,0 +1,136 @@
+import Cryptography
+
+/// From the kernel's algorithm names to a transform and its key material.
+extension XfrmAlgorithms {
+    /// The transform, and its key material in the engine's order: encryption key, salt, integrity key.
+    ///
+    /// - Parameter line: any word of the line, for what is missing.
+    func transform(
+        _ line: Word, _ cursor: borrowing WordCursor
+    ) throws(ConfigurationError) -> (transform: ESPTransform, key: SecretBytes) {
+        if let aead {
+            if let other = encryption ?? authentication {
+                throw Self.error(
+                    cursor, other.keyword, "'aead' encrypts and authenticates", "remove either of them")
+            }
+            return (try aeadTransform(aead, cursor), aead.key)
+        }
+        guard let authentication else {
+            throw Self.error(
+                cursor, encryption?.keyword ?? line, "ESP without an integrity algorithm is not supported",
+                "add aead 'rfc4106(gcm(aes))' KEY 128, or enc and auth-trunc (RFC 8221 section 4)")
+        }
+        guard let encryption else {
+            throw Self.error(
+                cursor, authentication.keyword, "an encryption algorithm is missing",
+                "add enc 'cbc(aes)' KEY, or enc 'ecb(cipher_null)' \"\" for no encryption")
+        }
+        let integrity = try integrity(authentication, cursor)
+        let cipher = try encryptionTransform(encryption, cursor)
+        guard let transform = try? ESPTransform(encryption: cipher, integrity: integrity) else {
+            throw Self.error(cursor, encryption.keyword, "this combination is not supported", "use 'aead'")
+        }
+        return (transform, encryption.key.joined(with: authentication.key))
+    }
+
+    private func aeadTransform(
+        _ clause: Clause, _ cursor: borrowing WordCursor
+    ) throws(ConfigurationError) -> ESPTransform {
+        let bits = clause.bits ?? 0
+        let isGCM = clause.name == "rfc4106(gcm(aes))"
+        let lengths = isGCM ? [64, 96, 128] : [128]
+        guard lengths.contains(bits) else {
+            throw Self.error(
+                cursor, clause.keyword, "\(clause.name) has no ICV of \(bits) bits",
+                "use \(lengths.map(String.init).joined(separator: ", "))")
+        }
+        let saltLength = 4
+        if clause.name == "rfc7539esp(chacha20,poly1305)" {
+            try check(clause, takes: [32], plus: saltLength, "salt", cursor)
+            return .chaCha20Poly1305
+        }
+        try check(clause, takes: Self.aesKeyLengths, plus: saltLength, "salt", cursor)
+        let keyBits = (clause.key.count - saltLength) * 8
+        return try make(
+            clause, isGCM ? .aesGCM(keyBits: keyBits, icvBytes: bits / 8) : .aesGMAC(keyBits: keyBits), cursor)
+    }
+
+    private static let aesKeyLengths = [16, 24, 32]
+
+    private func make(
+        _ clause: Clause, _ encryption: ESPTransform.Encryption, _ cursor: borrowing WordCursor
+    ) throws(ConfigurationError) -> ESPTransform {
+        do throws(CryptographyError) {
+            return try ESPTransform(encryption: encryption)
+        } catch {
+            throw Self.error(cursor, clause.keyword, "\(error)", "choose another algorithm")
+        }
+    }
+
+    private func encryptionTransform(
+        _ clause: Clause, _ cursor: borrowing WordCursor
+    ) throws(ConfigurationError) -> ESPTransform.Encryption {
+        switch clause.name {
+        case "cbc(aes)":
+            try check(clause, takes: Self.aesKeyLengths, plus: 0, "", cursor)
+            return .aesCBC(keyBits: clause.key.count * 8)
+        case "rfc3686(ctr(aes))":
+            let nonceLength = 4
+            try check(clause, takes: Self.aesKeyLengths, plus: nonceLength, "nonce", cursor)
+            return .aesCTR(keyBits: (clause.key.count - nonceLength) * 8)
+        default:
+            try check(clause, takes: [0], plus: 0, "", cursor)
+            return .null
+        }
+    }
+
+    private func integrity(
+        _ clause: Clause, _ cursor: borrowing WordCursor
+    ) throws(ConfigurationError) -> ESPTransform.Integrity {
+        // `auth` leaves the truncation to the kernel, which for SHA-256 cuts to the 96 bits of an early draft.
+        let (integrity, bits, kernelDefault): (ESPTransform.Integrity, Int, Int) =
+            switch clause.name {
+            case "hmac(sha256)": (.hmacSHA256_128, 128, 96)
+            case "hmac(sha384)": (.hmacSHA384_192, 192, 192)
+            case "hmac(sha512)": (.hmacSHA512_256, 256, 256)
+            default: (.hmacSHA1_96, 96, 96)
+            }
+        let given = clause.bits ?? kernelDefault
+        guard given == bits else {
+            let why = clause.bits == nil ? "Linux cuts \(clause.name) to \(given) bits by default, and" : ""
+            throw Self.error(
+                cursor, clause.keyword,
+                "\(why.isEmpty ? "" : why + " ")only \(bits) bits are supported for \(clause.name), not \(given)",
+                "write auth-trunc '\(clause.name)' KEY \(bits) on both sides")
+        }
+        try check(clause, takes: [integrity.keyLength], plus: 0, "", cursor)
+        return integrity
+    }
+
+    /// Checks the length of a key in bytes, which may have a salt behind it.
+    private func check(
+        _ clause: Clause, takes lengths: [Int], plus extra: Int, _ name: String, _ cursor: borrowing WordCursor
+    ) throws(ConfigurationError) {
+        guard !lengths.contains(clause.key.count - extra) else { return }
+        let expected = lengths.map { String($0 + extra) }.joined(separator: ", ")
+        let parts = extra == 0 ? "" : " (of which the last \(extra) are the \(name))"
+        throw Self.error(
+            cursor, clause.keyword,
+            "\(clause.name) takes a key of \(expected) bytes\(parts), got \(clause.key.count)",
+            "give 0x and two hexadecimal digits for each byte")
+    }
+}
+
+extension SecretBytes {
+    /// Both, one after the other.
+    func joined(with other: SecretBytes) -> SecretBytes {
+        withUnsafeBytes { first in
+            other.withUnsafeBytes { second in
+                SecretBytes(count: first.count + second.count) { target in
+                    target.copyMemory(from: first)
+                    UnsafeMutableRawBufferPointer(rebasing: target[first.count...]).copyMemory(from: second)
+                }
+            }
+        }
+    }
+}
