@@ -1,0 +1,103 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension LiveGateways {
+    /// How a gateway comes and goes, and what it leaves behind.
+    @Suite("Start and end of a gateway", .serialized)
+    struct Lifecycle {
+        /// The identifier of the XDP program on an interface; nil when there is none.
+        private func program(on interface: String, in namespace: NetworkNamespace) throws -> Int? {
+            let link = try JSON(run(["ip", "-n", namespace.name, "-j", "-d", "link", "show", "dev", interface]))[0]
+            return link["xdp"]["prog"]["id"].int
+        }
+
+        @Test("SIGTERM and SIGINT leave nothing behind", arguments: [SIGTERM, SIGINT], ["native", "generic"])
+        func leavesNothing(signal: Int32, mode: String) throws {
+            try TwoGateways.with { network in
+                let gateway = try SluiceGateway(
+                    ManualTunnel().batch(.a), in: network.gatewayA, GatewayOptions(mode: mode))
+                for port in ["lan0", "wan0"] { #expect(try program(on: port, in: network.gatewayA) != nil) }
+                #expect(access(gateway.controlSocket, F_OK) == 0)
+                gateway.process.signal(signal)
+                #expect(gateway.process.wait(atMost: .seconds(30)) == .exited(0), "\(gateway.process.outputForHumans)")
+                for port in ["lan0", "wan0"] { #expect(try program(on: port, in: network.gatewayA) == nil) }
+                #expect(access(gateway.controlSocket, F_OK) != 0)
+            }
+        }
+
+        @Test("a killed gateway is replaced and traffic resumes", arguments: ["native", "generic"], [0, 64])
+        func killed(mode: String, replayWindow: Int) throws {
+            let tunnel = ManualTunnel(replayWindow: replayWindow)
+            let options = GatewayOptions(mode: mode)
+            try TwoGateways.with { network in
+                try TunnelBetween.with(network, tunnel, options) { gateways in
+                    let traffic = Traffic(network)
+                    try traffic.echo(from: .a, .ipv4, sizes: [56, 1000])
+                    gateways.a.process.kill()
+                    let client = try EchoClient(from: network.lanA, to: Side.b.host(.ipv4), .ipv4, dontFragment: false)
+                    #expect(client.echo(payload: 56, attempts: 1, within: .milliseconds(300)) == .lost)
+
+                    let leftover = try program(on: "wan0", in: network.gatewayA)
+                    let successor = try SluiceGateway(tunnel.batch(.a), in: network.gatewayA, options)
+                    defer { successor.process.terminate() }
+                    #expect(try program(on: "wan0", in: network.gatewayA) != nil)
+                    if let leftover { #expect(try program(on: "wan0", in: network.gatewayA) != leftover) }
+                    // Manual keys start again at sequence number 1, so a peer's replay window refuses the first packets.
+                    try SluiceGateway.explaining([successor, gateways.b]) {
+                        try eventually("traffic after the restart", within: .seconds(60)) {
+                            client.echo(payload: 56, attempts: 1, within: .milliseconds(300)) == .reply
+                        }
+                        try traffic.echoEveryWay(sizes: [56, 1400])
+                    }
+                }
+            }
+        }
+
+        @Test("somebody else's XDP program is reported and stays, unless forced")
+        func foreignProgram() throws {
+            try TwoGateways.with { network in
+                let foreign = try compileForeignProgram()
+                try network.gatewayA.ip("link set wan0 xdpgeneric obj \(foreign) sec xdp")
+                let identifier = try #require(try program(on: "wan0", in: network.gatewayA))
+                let refused = #expect(throws: CommandFailure.self) {
+                    try SluiceGateway(ManualTunnel().batch(.a), in: network.gatewayA, GatewayOptions(mode: "generic"))
+                }
+                let text = try #require(refused).output
+                #expect(text.contains("wan0") && text.contains("--force"), "\(text)")
+                #expect(try program(on: "wan0", in: network.gatewayA) == identifier)
+                #expect(try program(on: "lan0", in: network.gatewayA) == nil, "a failed start leaves nothing")
+
+                let forced = try SluiceGateway(
+                    ManualTunnel().batch(.a), in: network.gatewayA,
+                    GatewayOptions(mode: "generic", extra: ["--force"]))
+                defer { forced.process.terminate() }
+                #expect(try program(on: "wan0", in: network.gatewayA) != identifier)
+            }
+        }
+
+        /// The smallest XDP program that is not ours, compiled with the toolchain's clang.
+        private func compileForeignProgram() throws -> String {
+            let source = try TestRun.current.scratchFile(
+                "foreign.c",
+                """
+                __attribute__((section("xdp"), used)) int foreign(void *context) { return 2; /* XDP_PASS */ }
+                char license[] __attribute__((section("license"), used)) = "GPL";
+                """)
+            let object = TestRun.current.scratchPath("foreign.o")
+            try run(["clang", "-target", "bpf", "-O2", "-g", "-c", source, "-o", object])
+            return object
+        }
+
+        @Test("without the second gateway's answer nothing hangs: the control socket still answers")
+        func peerAbsent() throws {
+            try TwoGateways.with { network in
+                let gateway = try SluiceGateway(ManualTunnel().batch(.a), in: network.gatewayA)
+                defer { gateway.process.terminate() }
+                let client = try EchoClient(from: network.lanA, to: Side.b.host(.ipv4), .ipv4, dontFragment: false)
+                for _ in 0..<5 { #expect(client.echo(payload: 56, attempts: 1, within: .milliseconds(100)) == .lost) }
+                #expect(try gateway.status().object.isEmpty == false)
+            }
+        }
+    }
+}
