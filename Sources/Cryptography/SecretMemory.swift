@@ -10,7 +10,7 @@ import Synchronization
 ///
 /// Blocks are 64-byte aligned and come in powers of two from 64 bytes up, cut from chunks of 64 KiB, so that tens of
 /// thousands of keys need a few mappings only. For the control side: it takes a lock.
-enum SecretMemory {
+public enum SecretMemory {
     /// A zeroed block of at least `byteCount` bytes. Traps when the system has no memory left, as Swift's own
     /// allocations do.
     static func allocate(byteCount: Int) -> UnsafeMutableRawPointer {
@@ -26,7 +26,7 @@ enum SecretMemory {
 
     /// Whether every page so far could be locked; false means that keys might reach swap space (raise RLIMIT_MEMLOCK
     /// or grant CAP_IPC_LOCK).
-    static var isLocked: Bool { pool.withLock { $0.unlockedChunks == 0 } }
+    public static var isLocked: Bool { pool.withLock { $0.unlockedChunks == 0 } }
 
     private static let pool = Mutex(SecretPool())
 

@@ -11,6 +11,7 @@ import Testing
         let name = isGCM ? published.transform.dropLast(2) + "\(icvLength)" : published.transform
         let vector = Vector(published, key: published.key, icv: String(published.icv.prefix(2 * icvLength)))
         try vector.check(ESPTransform(parsing: name), seals: true)
+        try vector.check(ESPTransform(parsing: name), seals: true, engine: OpenSSLEngine(insideProvider: true))
     }
 
     /// RFC 3602. The engine draws its own IV to seal, so only opening can be checked against the vector.
@@ -79,9 +80,9 @@ private struct Vector {
         self.key = key
     }
 
-    func check(_ transform: ESPTransform, seals: Bool) throws {
+    func check(_ transform: ESPTransform, seals: Bool, engine: OpenSSLEngine = OpenSSLEngine()) throws {
         let key = try #require(SecretBytes(hexadecimal: key))
-        let pair = try CipherPair(transform, key: key, extended: extended)
+        let pair = try CipherPair(transform, key: key, extended: extended, engine: engine)
         let packet = TestPacket()
         let expected = header + iv + sealed + icv
         if seals {

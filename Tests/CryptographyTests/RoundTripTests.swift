@@ -50,6 +50,30 @@ import Testing
         #expect(packet.run(right.opener) == .integrityFailure)
     }
 
+    /// The engine's two ways to do an AEAD seal to the same bytes, and each refuses what was tampered with.
+    @Test(arguments: ESPTransform.all.filter(\.isAEAD), [false, true])
+    func bothWaysOfTheEngineAgree(transform: ESPTransform, extended: Bool) throws {
+        let key = try SecretBytes.random(count: transform.keyMaterialLength)
+        let pair = try CipherPair(transform, key: key, extended: extended)
+        let inside = try CipherPair(
+            transform, key: key, extended: extended, engine: OpenSSLEngine(insideProvider: true))
+        let (packet, other) = (TestPacket(), TestPacket())
+        for length in Array(0..<100) + [447, 448, 449, 511, 512, 513, 959, 960, 961, 1472, 2000] {
+            let payload = (0..<length).map { UInt8(truncatingIfNeeded: $0) }
+            for packet in [packet, other] {
+                packet.write(spi: 9, sequence: UInt32(length), payload: payload, for: transform)
+            }
+            #expect(packet.run(pair.sealer, iv: UInt64(length), sequenceHigh: 1) == .ok)
+            #expect(other.run(inside.sealer, iv: UInt64(length), sequenceHigh: 1) == .ok)
+            #expect(packet.bytes == other.bytes)
+            packet.bytes[packet.bytes.count - 1] ^= 1
+            #expect(packet.run(inside.opener, sequenceHigh: 1) == .integrityFailure)
+            #expect(packet.payload.allSatisfy { $0 == 0 })
+            #expect(other.run(inside.opener, sequenceHigh: 1) == .ok)
+            #expect(other.payload == payload)
+        }
+    }
+
     @Test func refusesPayloadsThatAreNoWholeBlocks() throws {
         let pair = try CipherPair(.aes128CBCSHA256)
         let packet = TestPacket()

@@ -1,7 +1,6 @@
+import Cryptography
 import Glibc
 import Testing
-
-@testable import Cryptography
 
 @Suite struct SecretBytesTests {
     @Test func neverShowsItsContent() throws {

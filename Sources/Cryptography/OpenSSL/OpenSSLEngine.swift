@@ -1,8 +1,16 @@
 import CLibCrypto
 
 /// The engine that is always there: OpenSSL's libcrypto (3.0 or later).
+///
+/// Best batches of 64 packets on an AMD Milan core at 2.45 GHz, in cycles per packet sealed (payloads of 64 and 1424
+/// bytes, OpenSSL 3.0): AES-128-GCM as `GCMContext` does it 253 and 1066; the provider's own AES-GCM through its dispatch
+/// table (`AEADContext`) 389 and 1180; through `EVP_Cipher` and a prebuilt `OSSL_PARAM` 623 and 1403.
 public struct OpenSSLEngine: ESPEngine {
-    public init() {}
+    private let insideProvider: Bool
+
+    /// `insideProvider`: AES-GCM and ChaCha20-Poly1305 run wholly within the provider that OpenSSL's configuration
+    /// chooses, at the cost above. Always so for AES-GCM when that provider is not OpenSSL's default one (FIPS).
+    public init(insideProvider: Bool = false) { self.insideProvider = insideProvider }
 
     public var name: String { "openssl" }
 
@@ -16,21 +24,36 @@ public struct OpenSSLEngine: ESPEngine {
             throw .keyLength(transform: transform, expected: expected, actual: keyMaterial.count)
         }
         return try keyMaterial.withUnsafeBytes { key throws(CryptographyError) in
-            try Self.makeCipher(transform, key: key, direction: direction, extended: extendedSequenceNumbers)
+            try makeCipher(transform, key: key, direction: direction, extended: extendedSequenceNumbers)
         }
     }
 
-    private static func makeCipher(
+    private func makeCipher(
         _ transform: ESPTransform, key: UnsafeRawBufferPointer, direction: CipherDirection, extended: Bool
     ) throws(CryptographyError) -> ESPCipher {
         if let integrity = transform.integrity {
             return try MACContext.makeCipher(
                 transform, integrity: integrity, key: key, direction: direction, extended: extended)
         }
-        if case .chaCha20Poly1305 = transform.encryption {
+        switch transform.encryption {
+        case .aesGCM(let keyBits, _) where insideProvider || !Self.usesDefaultProvider("AES-\(keyBits)-GCM"):
+            return try AEADContext.makeCipher(
+                transform, name: "AES-\(keyBits)-GCM", key: key, direction: direction, extended: extended)
+        case .chaCha20Poly1305 where insideProvider:
             return try AEADContext.makeCipher(
                 transform, name: "ChaCha20-Poly1305", key: key, direction: direction, extended: extended)
+        case .chaCha20Poly1305:
+            return try ChaChaContext.makeCipher(transform, key: key, direction: direction, extended: extended)
+        default:
+            return try GCMContext.makeCipher(transform, key: key, direction: direction, extended: extended)
         }
-        return try GCMContext.makeCipher(transform, key: key, direction: direction, extended: extended)
+    }
+
+    /// Whether OpenSSL's configuration leaves `name` to the provider "default".
+    private static func usesDefaultProvider(_ name: String) -> Bool {
+        guard let cipher = EVP_CIPHER_fetch(nil, name, nil) else { return false }
+        defer { EVP_CIPHER_free(cipher) }
+        guard let provider = OSSL_PROVIDER_get0_name(EVP_CIPHER_get0_provider(cipher)) else { return false }
+        return String(cString: provider) == "default"
     }
 }

@@ -34,21 +34,22 @@ struct ProviderCipher: BitwiseCopyable, @unchecked Sendable {
     /// A keyed instance of the algorithm `name` ("AES-128-CTR"). Throws `library`.
     init(_ name: String, key: UnsafeRawBufferPointer, direction: CipherDirection) throws(CryptographyError) {
         guard let cipher = EVP_CIPHER_fetch(nil, name, nil) else { throw libraryError("EVP_CIPHER_fetch(\(name))") }
-        guard let table = DispatchTable(of: cipher, name: name, direction: direction),
-            let instance = table.new(OSSL_PROVIDER_get0_provider_ctx(EVP_CIPHER_get0_provider(cipher)))
+        let provider = EVP_CIPHER_get0_provider(cipher)
+        guard let functions = CipherFunctions(of: provider, name: name, direction: direction),
+            let instance = functions.new(OSSL_PROVIDER_get0_provider_ctx(provider))
         else {
             EVP_CIPHER_free(cipher)
             throw .library(function: "OSSL_PROVIDER_query_operation(\(name))", reason: "no usable implementation")
         }
         self.instance = instance
-        startFunction = table.start
-        runFunction = table.run
-        finishFunction = table.finish
-        getFunction = table.get
-        freeFunction = table.free
+        startFunction = functions.start
+        runFunction = functions.run
+        finishFunction = functions.finish
+        getFunction = functions.get
+        freeFunction = functions.free
         reference = cipher
         let bytes = key.assumingMemoryBound(to: UInt8.self)
-        guard table.start(instance, bytes.baseAddress, key.count, nil, 0, nil) == 1 else {
+        guard functions.start(instance, bytes.baseAddress, key.count, nil, 0, nil) == 1 else {
             release()
             throw libraryError("\(name) initialisation")
         }
@@ -71,9 +72,15 @@ struct ProviderCipher: BitwiseCopyable, @unchecked Sendable {
     /// Processes `count` bytes in place.
     @inline(__always)
     func process(_ bytes: UnsafeMutableRawPointer, count: Int) -> Bool {
+        process(bytes, from: bytes, count: count)
+    }
+
+    /// Processes `count` bytes of `source` into `bytes`.
+    @inline(__always)
+    func process(_ bytes: UnsafeMutableRawPointer, from source: UnsafeRawPointer, count: Int) -> Bool {
         var written = 0
-        let bytes = bytes.assumingMemoryBound(to: UInt8.self)
-        return runFunction(instance, bytes, &written, count, bytes, count) == 1
+        let (output, input) = (bytes.assumingMemoryBound(to: UInt8.self), source.assumingMemoryBound(to: UInt8.self))
+        return runFunction(instance, output, &written, count, input, count) == 1
     }
 
     /// Takes in additional authenticated data (AEADs only).
@@ -98,8 +105,8 @@ struct ProviderCipher: BitwiseCopyable, @unchecked Sendable {
     }
 }
 
-/// The functions of one algorithm in its provider's table.
-private struct DispatchTable {
+/// The functions of one cipher in its provider's table.
+private struct CipherFunctions {
     let new: @convention(c) (UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer?
     let start: ProviderCipher.Start
     let run: ProviderCipher.Run
@@ -107,25 +114,21 @@ private struct DispatchTable {
     let get: ProviderCipher.GetParameters
     let free: ProviderCipher.Free
 
-    init?(of cipher: OpaquePointer, name: String, direction: CipherDirection) {
-        guard let provider = EVP_CIPHER_get0_provider(cipher), let entries = Self.entries(provider, name) else {
+    init?(of provider: OpaquePointer?, name: String, direction: CipherDirection) {
+        guard let provider, let table = ProviderDispatch(provider, operation: OSSL_OP_CIPHER, name: name) else {
             return nil
         }
-        var functions: [Int32: UnsafePointer<OSSL_DISPATCH>] = [:]
-        var entry = entries
-        while entry.pointee.function_id != 0 {
-            functions[entry.pointee.function_id] = entry
-            entry += 1
-        }
-        let starter = direction == .seal ? OSSL_FUNC_CIPHER_ENCRYPT_INIT : OSSL_FUNC_CIPHER_DECRYPT_INIT
-        guard let new = functions[OSSL_FUNC_CIPHER_NEWCTX].flatMap({ OSSL_FUNC_cipher_newctx($0) }),
-            let start = functions[starter].flatMap({
-                direction == .seal ? OSSL_FUNC_cipher_encrypt_init($0) : OSSL_FUNC_cipher_decrypt_init($0)
-            }),
-            let run = functions[OSSL_FUNC_CIPHER_CIPHER].flatMap({ OSSL_FUNC_cipher_cipher($0) }),
-            let finish = functions[OSSL_FUNC_CIPHER_FINAL].flatMap({ OSSL_FUNC_cipher_final($0) }),
-            let get = functions[OSSL_FUNC_CIPHER_GET_CTX_PARAMS].flatMap({ OSSL_FUNC_cipher_get_ctx_params($0) }),
-            let free = functions[OSSL_FUNC_CIPHER_FREECTX].flatMap({ OSSL_FUNC_cipher_freectx($0) })
+        let starter: ProviderCipher.Start? =
+            switch direction {
+            case .seal: table.function(OSSL_FUNC_CIPHER_ENCRYPT_INIT) { OSSL_FUNC_cipher_encrypt_init($0) }
+            case .open: table.function(OSSL_FUNC_CIPHER_DECRYPT_INIT) { OSSL_FUNC_cipher_decrypt_init($0) }
+            }
+        guard let start = starter,
+            let new = table.function(OSSL_FUNC_CIPHER_NEWCTX, { OSSL_FUNC_cipher_newctx($0) }),
+            let run = table.function(OSSL_FUNC_CIPHER_CIPHER, { OSSL_FUNC_cipher_cipher($0) }),
+            let finish = table.function(OSSL_FUNC_CIPHER_FINAL, { OSSL_FUNC_cipher_final($0) }),
+            let get = table.function(OSSL_FUNC_CIPHER_GET_CTX_PARAMS, { OSSL_FUNC_cipher_get_ctx_params($0) }),
+            let free = table.function(OSSL_FUNC_CIPHER_FREECTX, { OSSL_FUNC_cipher_freectx($0) })
         else { return nil }
         self.new = new
         self.start = start
@@ -134,30 +137,4 @@ private struct DispatchTable {
         self.get = get
         self.free = free
     }
-
-    /// The provider's table for the algorithm that goes by `name` (names are colon-separated, case does not matter).
-    private static func entries(_ provider: OpaquePointer, _ name: String) -> UnsafePointer<OSSL_DISPATCH>? {
-        var noCache: Int32 = 0
-        guard var algorithm = OSSL_PROVIDER_query_operation(provider, OSSL_OP_CIPHER, &noCache) else { return nil }
-        while let names = algorithm.pointee.algorithm_names {
-            let known = String(cString: names).lowercased().split(separator: ":")
-            if known.contains(where: { $0 == name.lowercased() }) { return algorithm.pointee.implementation }
-            algorithm += 1
-        }
-        return nil
-    }
-}
-
-/// libcrypto's newest error of this thread as ours; empties its error queue.
-func libraryError(_ function: String) -> CryptographyError {
-    let code = ERR_peek_last_error()
-    ERR_clear_error()
-    guard code != 0 else { return .library(function: function, reason: "no reason given") }
-    var text = [CChar](repeating: 0, count: 256)
-    ERR_error_string_n(code, &text, text.count)
-    return .library(
-        function: function,
-        reason: text.withUnsafeBufferPointer { buffer in
-            buffer.baseAddress.map { String(cString: $0) } ?? ""
-        })
 }
