@@ -16,7 +16,7 @@ import Synchronization
 /// thread calls `reclaim` from a timer. All methods may be called from any thread.
 public final class SnapshotPublisher: Sendable {
     let shared: PublicationState
-    private let control: Mutex<Control>
+    private let control: ControlLock<Control>
 
     private struct Control {
         var current: Snapshot
@@ -28,7 +28,7 @@ public final class SnapshotPublisher: Sendable {
     public init(workers: Int, initial snapshot: Snapshot? = nil) {
         let first = snapshot ?? SnapshotBuilder(workers: workers).build()
         shared = PublicationState(workers: workers, tables: first.tables)
-        control = Mutex(Control(current: first))
+        control = ControlLock(Control(current: first))
     }
 
     /// The newest snapshot.
