@@ -7,11 +7,14 @@ public enum HopLimit {
     @inlinable
     public static func decrement(_ ip: UnsafeMutableRawPointer) -> Bool {
         if ip.uint8(at: 0) >> 4 == 4 {
-            let old = ip.uint16(at: 8)  // TTL and protocol: one word of the checksum
-            guard old >> 8 > 1 else { return false }
-            let new = old &- 0x0100
-            ip.store(new, at: 8)
-            ip.store(Checksum.update(checksum: ip.uint16(at: 10), from: old, to: new), at: 10)
+            guard ip.uint8(at: 8) > 1 else { return false }
+            ip.store(ip.uint8(at: 8) &- 1, at: 8)
+            // TTL is the high byte of its word, so the complement sum grows by 0x0100 in network order; the carry comes
+            // around, and 0xFFFF, which no header of a packet has, becomes 0.
+            let field = UInt32(ip.loadUnaligned(fromByteOffset: 10, as: UInt16.self))
+            let sum = field &+ UInt32(UInt16(0x0100).bigEndian)
+            let checksum = UInt16(truncatingIfNeeded: sum &+ (sum >= 0xFFFF ? 1 : 0))
+            ip.storeBytes(of: checksum, toByteOffset: 10, as: UInt16.self)
         } else {
             let old = ip.uint8(at: 7)
             guard old > 1 else { return false }

@@ -1,4 +1,3 @@
-import CLinux
 import Packets
 import XDP
 
@@ -23,7 +22,6 @@ extension Worker {
         while offset < count {
             let descriptor = ports[port].rings.receive.read(at: first &+ UInt32(truncatingIfNeeded: offset))
             let start = base + Int(truncatingIfNeeded: descriptor.address)
-            sluice_prefetch(start)
             let slot = PacketSlot(start: start, length: descriptor.length, port: number)
             if role == .lan {
                 outbound.append(slot)

@@ -6,11 +6,11 @@ struct LinkLayer {
     var headerLength = 14
     var family = AddressFamily.ipv4
 
-    /// EtherTypes as they lie in the header (network order, read on a little-endian machine or not).
-    static let ipv4 = UInt16(0x0800).bigEndian
-    static let ipv6 = UInt16(0x86DD).bigEndian
-    static let vlan = UInt16(0x8100).bigEndian
-    static let serviceVLAN = UInt16(0x88A8).bigEndian
+    /// EtherTypes as they lie in the header. Computed, as a stored one would be initialised under a lock at its first use.
+    static var ipv4: UInt16 { UInt16(0x0800).bigEndian }
+    static var ipv6: UInt16 { UInt16(0x86DD).bigEndian }
+    static var vlan: UInt16 { UInt16(0x8100).bigEndian }
+    static var serviceVLAN: UInt16 { UInt16(0x88A8).bigEndian }
 
     /// False when the frame is too short or carries something else than IP.
     @inline(__always)

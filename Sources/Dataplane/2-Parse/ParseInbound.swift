@@ -11,6 +11,7 @@ extension Worker {
         var index = 0
         while index < count {
             let slot = slots + index
+            sluice_prefetch(slot[SlotBatch.lookAhead].start)
             index &+= 1
             let verdict = Worker.parseInbound(slot)
             if let reason = verdict.reason {

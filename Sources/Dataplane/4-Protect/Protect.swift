@@ -35,6 +35,11 @@ extension Worker {
         var index = 0
         while index < count {
             let slot = slots + index
+            // Header, where the outer headers go, where the trailer goes.
+            let ahead = slot + SlotBatch.lookAhead
+            sluice_prefetch_write(ahead.pointee.packet)
+            sluice_prefetch_write(ahead.pointee.packet - 64)
+            sluice_prefetch_write(ahead.pointee.packet + Int(ahead.pointee.length))
             index &+= 1
             guard let raw = slot.pointee.association else { continue }
             let sa = raw.assumingMemoryBound(to: OutboundSA.self)
@@ -84,6 +89,7 @@ extension Worker {
             let slot = slots + index
             let outer = scratch.outer + index
             let operation = scratch.operations + index
+            sluice_prefetch_write(slot[SlotBatch.lookAhead].packet - 64)
             index &+= 1
             guard let raw = slot.pointee.association else { continue }
             let sa = raw.assumingMemoryBound(to: OutboundSA.self)

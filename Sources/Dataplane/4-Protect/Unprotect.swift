@@ -1,3 +1,4 @@
+import CLinux
 import Cryptography
 import IPsec
 import Packets
@@ -41,31 +42,36 @@ extension Worker {
         return kept
     }
 
-    /// Everything after the cipher: replay commit, trailer, selectors, inbound policy, and on to the destination.
+    /// Everything after the cipher: replay commit, trailer, selectors, inbound policy, ECN, and on to the destination.
     @inline(__always)
     private mutating func finishOpen(_ slots: UnsafeMutablePointer<PacketSlot>, count: Int) {
-        var inner = InnerPacket(start: slots.pointee.packet)
+        var payload = ESPInbound.Payload(start: slots.pointee.packet)
         var opened: UInt64 = 0
         var index = 0
         while index < count {
             let slot = slots + index
-            let operation = scratch.operations + index
+            let operation = UnsafePointer(scratch.operations + index)
+            // Inner header and trailer, which the cipher has left behind by now.
+            let ahead = slot + SlotBatch.lookAhead
+            sluice_prefetch_write(ahead.pointee.esp + 32)
+            sluice_prefetch(ahead.pointee.esp + Int(ahead.pointee.espLength) - 18)
             index &+= 1
             guard let raw = slot.pointee.association else { continue }
             let sa = raw.assumingMemoryBound(to: InboundSA.self)
-            let verdict = ESPInbound.finish(
-                sa, operation: UnsafePointer(operation), outerTrafficClass: slot.pointee.trafficClass, now: now,
-                inner: &inner)
+            let outerTrafficClass = slot.pointee.trafficClass
+            if let reason = ESPInbound.unwrap(sa, operation: operation, now: now, payload: &payload).reason {
+                drop(slot.pointee, reason)
+                continue
+            }
+            guard acceptInner(slot, payload: payload, association: raw) else { continue }
+            let verdict = ESPInbound.complete(
+                sa, packet: payload.start, length: Int(slot.pointee.length), family: payload.family,
+                trafficClass: &slot.pointee.trafficClass, outerTrafficClass: outerTrafficClass, now: now)
             if let reason = verdict.reason {
                 drop(slot.pointee, reason)
                 continue
             }
-            guard acceptInner(slot, inner: inner, association: raw) else { continue }
             opened &+= 1
-            slot.pointee.packet = inner.start
-            slot.pointee.length = UInt32(truncatingIfNeeded: inner.length)
-            slot.pointee.trafficClass = inner.summary.trafficClass
-            slot.pointee.flags = inner.summary.dontFragment ? [.decrypted, .dontFragment] : .decrypted
             forwardInner(slot)
         }
         self.count(.opened, opened)

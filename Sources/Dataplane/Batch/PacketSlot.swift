@@ -71,11 +71,19 @@ struct SlotBatch: ~Copyable {
     var count = 0
 
     init(capacity: Int) {
-        slots = .allocate(capacity: capacity)
+        // A few more than fit, so that a stage may look ahead without a comparison.
+        slots = .allocate(capacity: capacity + SlotBatch.lookAhead)
+        slots.initialize(
+            repeating: PacketSlot(start: UnsafeMutableRawPointer(slots), length: 0, port: PacketSlot.noPort),
+            count: capacity + SlotBatch.lookAhead)
         self.capacity = capacity
     }
 
     deinit { slots.deallocate() }
+
+    /// How far ahead of its packet a stage prefetches. Frames lie at multiples of their size, so the headers of a batch
+    /// share a few sets of the first-level cache: what is fetched much earlier is gone again.
+    static var lookAhead: Int { 3 }
 
     var isFull: Bool { count >= capacity }
 

@@ -22,7 +22,7 @@ final class GatewayPair {
         func gateway(_ side: BenchmarkSite.Side) throws -> MemoryGateway {
             let site = BenchmarkSite(configuration, side: side)
             return try MemoryGateway(
-                framesPerWorker: 16 * batch, snapshot: site.snapshot(engine: engine, key: key),
+                framesPerWorker: max(2048, 16 * batch), snapshot: site.snapshot(engine: engine, key: key),
                 configure: { $0.batchSize = batch })
         }
         sender = try gateway(.sender)

@@ -28,13 +28,13 @@ public struct InnerPacket: BitwiseCopyable {
 ///              3. high half of the sequence number    RFC 4303 appendix A2
 ///              4. replay check, without change
 ///     (cipher) ICV, decryption                        in batches: `ESPBatch`
-///     finish   5. the cipher's status
+///     unwrap   5. the cipher's status
 ///              6. replay check again, with change     a copy may be in the same batch
 ///              7. lifetime
 ///              8. trailer, padding, next header       only of authenticated packets, so they are no oracle
-///              9. the inner packet                    its length ends it; the rest is TFC padding
+///     accept   9. the inner packet                    its length ends it; the rest is TFC padding
 ///             10. selectors
-///             11. ECN                                 RFC 6040
+///     complete 11. ECN                                RFC 6040
 ///
 /// Not done here: the lookup of the SPI, reassembly of outer fragments, TTL of the inner packet, policies.
 public enum ESPInbound {
@@ -85,7 +85,7 @@ public enum ESPInbound {
         }
         operation.pointee.context = sa.pointee.context
         operation.pointee.header = header
-        // Opening needs no IV from us; the whole sequence number waits here for `finish`.
+        // Opening needs no IV from us; the whole sequence number waits here for `unwrap`.
         operation.pointee.iv = sequence
         operation.pointee.payloadLength = UInt32(truncatingIfNeeded: payloadLength)
         operation.pointee.sequenceHigh = UInt32(truncatingIfNeeded: sequence &>> 32)
@@ -93,17 +93,50 @@ public enum ESPInbound {
         return .pass
     }
 
-    /// Everything after the cipher. The inner packet may be forwarded if the verdict is `pass`; a drop is counted at the
-    /// SA.
+    /// Everything after the cipher, for callers without a memory of flows: `unwrap`, `accept`, `complete`.
     ///
     /// - Parameters:
     ///   - outerTrafficClass: DS and ECN field of the outer header.
     ///   - now: nanoseconds of the dataplane's clock.
     @inlinable
-    @inline(__always)
     public static func finish(
         _ sa: UnsafeMutablePointer<InboundSA>, operation: UnsafePointer<ESPOperation>, outerTrafficClass: UInt8,
         now: UInt64, inner: inout InnerPacket
+    ) -> Verdict {
+        var payload = Payload(start: operation.pointee.header)
+        let unwrapped = unwrap(sa, operation: operation, now: now, payload: &payload)
+        if !unwrapped.isPass { return unwrapped }
+        let accepted = accept(sa, payload: payload, inner: &inner)
+        if !accepted.isPass { return accepted }
+        return complete(
+            sa, packet: inner.start, length: inner.length, family: inner.summary.family,
+            trafficClass: &inner.summary.trafficClass, outerTrafficClass: outerTrafficClass, now: now)
+    }
+
+    /// What was under the encryption, before anybody has looked at it.
+    @frozen
+    public struct Payload: BitwiseCopyable {
+        /// The inner packet, if it is one.
+        public var start: UnsafeMutableRawPointer
+        /// Bytes from there to the padding: the packet, then TFC padding.
+        public var available: Int
+        /// What the next header field says that it is.
+        public var family: AddressFamily
+
+        @inlinable
+        public init(start: UnsafeMutableRawPointer) {
+            self.start = start
+            available = 0
+            family = .ipv4
+        }
+    }
+
+    /// Steps 5 to 8. A drop is counted at the SA.
+    @inlinable
+    @inline(__always)
+    public static func unwrap(
+        _ sa: UnsafeMutablePointer<InboundSA>, operation: UnsafePointer<ESPOperation>, now: UInt64,
+        payload: inout Payload
     ) -> Verdict {
         if operation.pointee.status != .ok {
             return drop(sa, operation.pointee.status == .integrityFailure ? .integrityFailure : .cryptoError)
@@ -130,28 +163,51 @@ public enum ESPInbound {
         if nextHeader != IPProtocol.ipv4 && nextHeader != IPProtocol.ipv6 {
             return drop(sa, nextHeader == IPProtocol.none ? .dummyPacket : .unsupportedNextHeader)
         }
+        payload.start = start
+        payload.available = available
+        payload.family = nextHeader == IPProtocol.ipv4 ? .ipv4 : .ipv6
+        return .pass
+    }
 
-        let failure = PacketSummary.parse(start, available: available, into: &inner.summary)
+    /// Steps 9 and 10: the payload is an IP packet of its family, and one that the SA may carry. A drop is counted at the
+    /// SA. Depends on nothing but the addresses, the upper protocol and the ports (and the packet's form): what was
+    /// accepted once for a flow need not be asked again.
+    @inlinable
+    public static func accept(
+        _ sa: UnsafeMutablePointer<InboundSA>, payload: Payload, inner: inout InnerPacket
+    ) -> Verdict {
+        let failure = PacketSummary.parse(payload.start, available: payload.available, into: &inner.summary)
         if failure != .none { return drop(sa, failure == .totalLength ? .innerLength : .innerMalformed) }
-        let family: AddressFamily = nextHeader == IPProtocol.ipv4 ? .ipv4 : .ipv6
-        if inner.summary.family != family { return drop(sa, .innerMalformed) }
-        inner.start = start
+        if inner.summary.family != payload.family { return drop(sa, .innerMalformed) }
+        inner.start = payload.start
         inner.length = inner.summary.totalLength
-
         let isFirst = sa.pointee.selector.matches(
-            start, family: family, upperProtocol: inner.summary.upperProtocol, tag: sa.pointee.selectorTag)
+            payload.start, family: payload.family, upperProtocol: inner.summary.upperProtocol,
+            tag: sa.pointee.selectorTag)
         if !isFirst {
             if !matchesAnySelector(sa, inner.summary) { return drop(sa, .selectorMismatch) }
         }
+        return .pass
+    }
+
+    /// Step 11, and the SA's counters. `trafficClass` is that of the inner packet; ECN may change it.
+    @inlinable
+    @inline(__always)
+    public static func complete(
+        _ sa: UnsafeMutablePointer<InboundSA>, packet: UnsafeMutableRawPointer, length: Int, family: AddressFamily,
+        trafficClass: inout UInt8, outerTrafficClass: UInt8, now: UInt64
+    ) -> Verdict {
         if sa.pointee.flags.contains(.ecn) {
-            let field = ECN.decapsulate(inner: inner.summary.trafficClass, outer: outerTrafficClass)
-            if field != inner.summary.trafficClass & 3 {
-                let verdict = applyECN(sa, field: field, to: &inner)
+            let field = ECN.decapsulate(inner: trafficClass, outer: outerTrafficClass)
+            if field != trafficClass & 3 {
+                let verdict = applyECN(sa, field: field, packet: packet, family: family, trafficClass: &trafficClass)
                 if !verdict.isPass { return verdict }
             }
         }
+        let packets = sa.pointee.packets.load(ordering: .relaxed)
+        let bytes = sa.pointee.bytes.load(ordering: .relaxed)
         sa.pointee.packets.store(packets &+ 1, ordering: .relaxed)
-        sa.pointee.bytes.store(bytes &+ UInt64(truncatingIfNeeded: inner.length), ordering: .relaxed)
+        sa.pointee.bytes.store(bytes &+ UInt64(truncatingIfNeeded: length), ordering: .relaxed)
         sa.pointee.lastUsed.store(now, ordering: .relaxed)
         return .pass
     }

@@ -43,7 +43,8 @@ extension ESPInbound {
     @usableFromInline
     @inline(never)
     static func applyECN(
-        _ sa: UnsafeMutablePointer<InboundSA>, field: UInt8, to inner: inout InnerPacket
+        _ sa: UnsafeMutablePointer<InboundSA>, field: UInt8, packet: UnsafeMutableRawPointer, family: AddressFamily,
+        trafficClass: inout UInt8
     ) -> Verdict {
         if field & (ECN.anomaly | ECN.drop) != 0 {
             let count = sa.pointee.ecnAnomalies.load(ordering: .relaxed)
@@ -51,9 +52,9 @@ extension ESPInbound {
         }
         if field & ECN.drop != 0 { return drop(sa, .ecnIllegal) }
         let marking = field & 3
-        if marking != inner.summary.trafficClass & 3 {
-            ECN.set(marking, in: inner.start, family: inner.summary.family)
-            inner.summary.trafficClass = inner.summary.trafficClass & ~3 | marking
+        if marking != trafficClass & 3 {
+            ECN.set(marking, in: packet, family: family)
+            trafficClass = trafficClass & ~3 | marking
         }
         return .pass
     }
