@@ -24,7 +24,7 @@ import Testing
             WorkerStatus(
                 index: 0, core: 1, polls: 10, batches: 4, receivedPackets: 130, transmittedPackets: 120,
                 batchFill: 32.5, cyclesPerPacket: 412.25, handoversSent: 0, handoversReceived: 0, sleeps: 5,
-                freeFrames: 4000, droppedPackets: 10)
+                freeFrames: 4000, droppedPackets: 10, counters: [NamedCount(name: "kicks", packets: 9)])
         ],
         frames: FrameStatus(count: 4096, sizeInBytes: 2048, hugePages: false),
         securityAssociations: [
@@ -32,16 +32,18 @@ import Testing
                 direction: "in", spi: "0x00001001", source: "10.99.0.2", destination: "10.99.0.1",
                 requestIdentifier: 1, mode: "tunnel", transform: "aes128gcm16", encapsulation: nil, worker: 0,
                 packets: 5_000, bytes: 400_000, sequence: 5_004, extendedSequenceNumbers: true, replayWindow: 1024,
-                mtu: nil, events: ["first-use"], drops: [DropStatus(reason: "replay-duplicate", packets: 3)])
+                missingInWindow: 4, mtu: nil, ageSeconds: 60, idleSeconds: 0, events: ["first-use"], drops: [DropStatus(reason: "replay-duplicate", packets: 3)])
         ],
         policies: [
             PolicyStatus(
                 index: 0, direction: "out", source: "10.1.0.0/16", destination: "10.2.0.0/16", protocol: nil,
-                priority: 0, action: "protect", requestIdentifier: 1, packets: 12, bytes: 3400)
+                sourcePorts: nil, destinationPorts: "443", priority: 0, action: "protect", requestIdentifier: 1, packets: 12, bytes: 3400)
         ],
-        nextHops: [
-            NextHopStatus(
-                address: "10.99.0.2", interface: "wan0", macAddress: nil, state: "unresolved", mtu: 1500)
+        peers: [
+            PeerStatus(address: "10.99.0.2", nextHop: nil, interface: "wan0", state: "unresolved", mtu: 1500)
+        ],
+        neighbours: [
+            NeighbourStatus(address: "10.99.0.2", interface: "wan0", macAddress: nil, state: "unresolved")
         ],
         drops: [DropStatus(reason: "unknown-spi", packets: 10, explanation: "No SA has the packet's SPI.")])
 
@@ -55,8 +57,8 @@ import Testing
         #expect(has("32.5", "412.3", "4,000"))
         #expect(has("0x00001001", "aes128gcm16", "5,004", "1024", "first-use"))
         #expect(has("0x00001001 dropped 3 replay-duplicate"))
-        #expect(has("out", "10.1.0.0/16", "protect"))
-        #expect(has("10.99.0.2", "unresolved"))
+        #expect(has("out", "10.1.0.0/16", "any > 443", "protect"))
+        #expect(has("10.99.0.2", "on link", "unresolved", "1500"))
         #expect(has("unknown-spi", "10", "No SA has"))
         #expect(!lines.contains { $0.hasSuffix(" ") })
     }

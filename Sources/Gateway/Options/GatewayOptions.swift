@@ -1,28 +1,20 @@
+import Cryptography
 import XDP
 
 /// All that `sluice run` can be told. Every field has the default of its flag.
 public struct GatewayOptions: Hashable, Sendable {
-    /// Whether XDP runs in the driver.
-    public enum XDPMode: String, CaseIterable, Sendable {
-        /// Native, and generic where the driver has none.
-        case auto
-        case native
-        case generic
-    }
-
-    /// Whether packets are copied between driver and frames.
-    public enum CopyMode: String, CaseIterable, Sendable {
-        /// Zero copy, and copies where the driver has none.
-        case auto
-        case copy
-        case zeroCopy = "zero-copy"
-    }
-
     /// Who does the cryptography.
     public enum Engine: String, CaseIterable, Sendable {
         /// The fastest that is installed.
         case auto
         case openssl
+
+        /// Who makes the ciphers.
+        public var maker: any ESPEngine {
+            switch self {
+            case .auto, .openssl: OpenSSLEngine()
+            }
+        }
     }
 
     /// Where the control socket is unless told otherwise.
@@ -46,7 +38,9 @@ public struct GatewayOptions: Hashable, Sendable {
     public var frameSizeInBytes = 2048
     /// Descriptors per ring.
     public var ringSize = 1024
+    /// Where XDP runs.
     public var xdpMode = XDPMode.auto
+    /// How packets get into the frames.
     public var copyMode = CopyMode.auto
     /// Whether idle workers spin instead of sleeping.
     public var busyPoll = false

@@ -9,7 +9,8 @@ public struct StatusReport: Codable, Hashable, Sendable {
     public var frames: FrameStatus
     public var securityAssociations: [AssociationStatus]
     public var policies: [PolicyStatus]
-    public var nextHops: [NextHopStatus]
+    public var peers: [PeerStatus]
+    public var neighbours: [NeighbourStatus]
     /// Over all workers; only reasons that occurred.
     public var drops: [DropStatus]
 }
@@ -83,6 +84,8 @@ public struct WorkerStatus: Codable, Hashable, Sendable {
     public var sleeps: UInt64
     public var freeFrames: Int
     public var droppedPackets: UInt64
+    /// Everything that the worker counts, by name.
+    public var counters: [NamedCount]
 }
 
 /// The packet memory.
@@ -113,8 +116,13 @@ public struct AssociationStatus: Codable, Hashable, Sendable {
     public var extendedSequenceNumbers: Bool
     /// In: packets that the replay window holds; 0 = off.
     public var replayWindow: Int?
+    /// In: packets of the window that have not arrived (yet).
+    public var missingInWindow: Int?
     /// Out: largest inner packet.
     public var mtu: Int?
+    public var ageSeconds: Int
+    /// Since the last packet; nil before the first.
+    public var idleSeconds: Int?
     /// What happened to it: `first-use`, `soft-bytes`, `sequence-exhausted`, …
     public var events: [String]
     public var drops: [DropStatus]
@@ -128,6 +136,9 @@ public struct PolicyStatus: Codable, Hashable, Sendable {
     public var destination: String
     /// A protocol's number; absent = any.
     public var `protocol`: UInt8?
+    /// One port or a range; absent = all.
+    public var sourcePorts: String?
+    public var destinationPorts: String?
     public var priority: UInt32
     /// `protect`, `bypass` or `discard`.
     public var action: String
@@ -136,15 +147,26 @@ public struct PolicyStatus: Codable, Hashable, Sendable {
     public var bytes: UInt64
 }
 
-/// Where packets go next.
-public struct NextHopStatus: Codable, Hashable, Sendable {
+/// How a peer's outer address is reached.
+public struct PeerStatus: Codable, Hashable, Sendable {
+    public var address: String
+    /// nil when the peer itself is on the link.
+    public var nextHop: String?
+    public var interface: String?
+    /// `resolved`, `unresolved`, `failed`, `unreachable`, `noRoute`, `notAPort`, …
+    public var state: String
+    /// Largest outer packet; nil when there is no way out.
+    public var mtu: Int?
+}
+
+/// A host on the link of a port.
+public struct NeighbourStatus: Codable, Hashable, Sendable {
     public var address: String
     public var interface: String
-    /// nil while the neighbour has not answered.
+    /// nil while it has not answered.
     public var macAddress: String?
-    /// `resolved`, `unresolved`, `local`, `unreachable`, `prohibit`.
+    /// `resolved`, `unresolved` or `failed`.
     public var state: String
-    public var mtu: Int
 }
 
 /// Packets dropped for one reason.

@@ -8,7 +8,8 @@ extension StatusReport {
             sections.append(Self.section("Security associations", associationsTable) + associationDetails)
         }
         if !policies.isEmpty { sections.append(Self.section("Policies", policiesTable)) }
-        if !nextHops.isEmpty { sections.append(Self.section("Next hops", nextHopsTable)) }
+        if !peers.isEmpty { sections.append(Self.section("Peers", peersTable)) }
+        if !neighbours.isEmpty { sections.append(Self.section("Neighbours", neighboursTable)) }
         sections.append(dropsText)
         return sections.joined(separator: "\n")
     }
@@ -102,13 +103,14 @@ extension StatusReport {
 
     private var policiesTable: TextTable {
         var table = TextTable([
-            .right("priority"), .left("dir"), .left("source"), .left("destination"), .left("proto"), .left("action"),
+            .right("priority"), .left("dir"), .left("source"), .left("destination"), .left("proto"), .left("ports"), .left("action"),
             .right("reqid"), .right("packets"), .right("bytes"),
         ])
         for policy in policies {
             table.append([
                 "\(policy.priority)", policy.direction, policy.source, policy.destination,
-                policy.protocol.map { "\($0)" } ?? "any", policy.action,
+                policy.protocol.map { "\($0)" } ?? "any",
+                "\(policy.sourcePorts ?? "any") > \(policy.destinationPorts ?? "any")", policy.action,
                 policy.requestIdentifier.map { "\($0)" } ?? "-", HumanText.count(policy.packets),
                 HumanText.count(policy.bytes),
             ])
@@ -116,12 +118,25 @@ extension StatusReport {
         return table
     }
 
-    private var nextHopsTable: TextTable {
+    private var peersTable: TextTable {
         var table = TextTable([
-            .left("address"), .left("interface"), .left("link address"), .left("state"), .right("mtu"),
+            .left("peer"), .left("next hop"), .left("interface"), .left("state"), .right("mtu"),
         ])
-        for hop in nextHops {
-            table.append([hop.address, hop.interface, hop.macAddress ?? "-", hop.state, "\(hop.mtu)"])
+        for peer in peers {
+            table.append([
+                peer.address, peer.nextHop ?? "on link", peer.interface ?? "-", peer.state,
+                peer.mtu.map { "\($0)" } ?? "-",
+            ])
+        }
+        return table
+    }
+
+    private var neighboursTable: TextTable {
+        var table = TextTable([.left("address"), .left("interface"), .left("link address"), .left("state")])
+        for neighbour in neighbours {
+            table.append([
+                neighbour.address, neighbour.interface, neighbour.macAddress ?? "-", neighbour.state,
+            ])
         }
         return table
     }

@@ -74,6 +74,14 @@ public enum HumanText {
         return (value < 0 && tenths > 0 ? "-" : "") + "\(tenths / 10).\(tenths % 10)"
     }
 
+    /// Two digits behind the point.
+    public static func hundredths(_ value: Double) -> String {
+        guard value.isFinite, abs(value) < 1e15 else { return "-" }
+        let hundredths = Int64((abs(value) * 100).rounded())
+        let fraction = hundredths % 100
+        return (value < 0 && hundredths > 0 ? "-" : "") + "\(hundredths / 100)." + (fraction < 10 ? "0" : "") + "\(fraction)"
+    }
+
     /// `93784` becomes `1d 2h 3m 4s`.
     public static func duration(seconds: Int) -> String {
         let parts = [

@@ -2,8 +2,8 @@ import ArgumentParser
 import Gateway
 import XDP
 
-extension GatewayOptions.XDPMode: ExpressibleByArgument {}
-extension GatewayOptions.CopyMode: ExpressibleByArgument {}
+extension XDPMode: ExpressibleByArgument {}
+extension CopyMode: ExpressibleByArgument {}
 extension GatewayOptions.Engine: ExpressibleByArgument {}
 extension UMEM.HugePages: ExpressibleByArgument {}
 
@@ -58,12 +58,12 @@ struct PortFlags: ParsableArguments {
     @Option(
         help: ArgumentHelp(
             "Where XDP runs. auto: in the driver (native), else in the stack (generic).", valueName: "mode"))
-    var xdpMode = GatewayOptions.XDPMode.auto
+    var xdpMode = XDPMode.auto
 
     @Option(
         help: ArgumentHelp(
             "Whether the driver copies packets. auto: zero-copy where the driver can.", valueName: "mode"))
-    var copyMode = GatewayOptions.CopyMode.auto
+    var copyMode = CopyMode.auto
 
     @Option(
         help: ArgumentHelp("Frames of packet memory. By default enough for all rings.", valueName: "count"))

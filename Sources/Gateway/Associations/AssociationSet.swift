@@ -1,0 +1,82 @@
+import Configuration
+import Cryptography
+import IPsec
+import Packets
+import Policy
+
+/// The SAs of a configuration, each with its direction, its owner and its keys set.
+struct AssociationSet {
+    var inbound: [InboundAssociation] = []
+    var outbound: [OutboundAssociation] = []
+    /// States that are neither to nor from this host; one file may configure several.
+    var foreign: [SAParameters] = []
+
+    /// - Parameters:
+    ///   - pathMTU: largest outer packet in bytes, until the route to the peer says otherwise.
+    ///   - now: nanoseconds of the dataplane's clock.
+    init(
+        _ configuration: ManualConfiguration, localAddresses: Set<IPAddress>, workers: Int, engine: any ESPEngine,
+        pathMTU: Int, now: UInt64
+    ) throws(GatewayError) {
+        var owners = OwnerAssignment(workers: workers)
+        for state in configuration.states {
+            let direction = AssociationDirection.of(
+                state, policies: configuration.policies, localAddresses: localAddresses)
+            guard let direction else {
+                foreign.append(state)
+                continue
+            }
+            var parameters = state
+            parameters.owner = owners.next(for: state, direction)
+            do throws(SAError) {
+                switch direction {
+                case .inbound:
+                    inbound.append(try InboundAssociation(parameters, engine: engine, now: now))
+                case .outbound:
+                    outbound.append(
+                        try OutboundAssociation(parameters, engine: engine, pathMTU: pathMTU, now: now))
+                }
+            } catch {
+                throw GatewayError(.configuration, "SA \(state.spi.spiText): \(error)", remedy: "")
+            }
+        }
+    }
+}
+
+/// Spreads SAs over workers: the two directions of a tunnel meet on one worker, further SAs of the same tunnel go to the
+/// next ones, as a peer with one SA per core (RFC 9611) would want it.
+struct OwnerAssignment {
+    private struct Tunnel: Hashable {
+        let requestID: UInt32
+        let endpoints: Set<IPAddress>
+    }
+
+    private struct Lane: Hashable {
+        let tunnel: Tunnel
+        let direction: AssociationDirection
+    }
+
+    private let workers: Int
+    private var first: [Tunnel: Int] = [:]
+    private var count: [Lane: Int] = [:]
+
+    init(workers: Int) { self.workers = workers }
+
+    mutating func next(for parameters: SAParameters, _ direction: AssociationDirection) -> Int {
+        let tunnel = Tunnel(
+            requestID: parameters.requestID, endpoints: [parameters.source, parameters.destination])
+        let lane = Lane(tunnel: tunnel, direction: direction)
+        let start = first[tunnel] ?? first.count
+        first[tunnel] = start
+        defer { count[lane, default: 0] += 1 }
+        return (start + count[lane, default: 0]) % workers
+    }
+}
+
+extension UInt32 {
+    /// An SPI as people write it: `0x` and eight digits.
+    var spiText: String {
+        let digits = String(self, radix: 16)
+        return "0x" + String(repeating: "0", count: 8 - digits.count) + digits
+    }
+}

@@ -1,0 +1,52 @@
+import ControlPlane
+import Logging
+import NIOCore
+
+/// The control loop as other threads see it: everything is asked of its event loop.
+struct ControlHandle: Sendable {
+    private let eventLoop: any EventLoop
+    private let bound: NIOLoopBound<ControlLoop>
+    private let timer: RepeatedTask
+
+    /// Makes the loop and publishes the first snapshot. Blocks until that is done.
+    init(_ parts: ControlParts, on eventLoop: any EventLoop, logger: Logger) throws {
+        self.eventLoop = eventLoop
+        let bound = try eventLoop.submit {
+            NIOLoopBound(
+                try ControlLoop(parts, network: parts.monitor.initialState, logger: logger), eventLoop: eventLoop)
+        }.wait()
+        self.bound = bound
+        timer = eventLoop.scheduleRepeatedTask(
+            initialDelay: .zero, delay: .milliseconds(ControlLoop.tickInMilliseconds)
+        ) { _ in bound.value.tick() }
+    }
+
+    /// Ends it, and takes back the host's routes.
+    func stop() {
+        timer.cancel()
+        try? eventLoop.submit { [bound] in bound.value.stop() }.wait()
+    }
+
+    /// The commands of the control socket. They run on the loop.
+    func commands() -> CommandRegistry {
+        CommandRegistry([
+            VersionCommand(daemon: Product.name, version: Product.version),
+            StatsCommand { [bound] in bound.value.daemonStatistics() },
+            StatusCommand { [bound] format in
+                let report = bound.value.report()
+                switch format {
+                case .json: return Array(try JSONDocument.text(report).utf8)
+                case .text: return Array(report.text().utf8)
+                }
+            },
+        ])
+    }
+
+    /// SAs and policies in use, for the line that says that the gateway is ready.
+    func counts() throws -> (associations: Int, policies: Int) {
+        try eventLoop.submit { [bound] in
+            let snapshot = bound.value.snapshot
+            return (snapshot.outboundAssociations.count + snapshot.inboundAssociations.count, snapshot.policies.count)
+        }.wait()
+    }
+}

@@ -1,0 +1,217 @@
+import Dataplane
+import IPsec
+import Logging
+import Netlink
+import NIOCore
+import Packets
+import Policy
+import XDP
+
+/// The control side of a running gateway. Everything here happens on one event loop, so nothing is locked.
+///
+/// Every few milliseconds it looks for a new network configuration and for what workers tell; once a second it looks after
+/// SAs and neighbours. What comes of it is a new snapshot for the workers.
+final class ControlLoop {
+    let parts: ControlParts
+    let logger: Logger
+    let startedAt = Worker.clock()
+    private(set) var network: NetworkState
+    private(set) var view: ForwardingView
+    private let builder: SnapshotBuilder
+    private var watch = AssociationWatch()
+    private var neighbours: NeighbourKeeper
+    private var inboxes: [EventInbox]
+    private var hostRoutes: HostRouteKeeper
+    private var ticks = 0
+    private var monitorHasFailed = false
+
+    static let tickInMilliseconds: Int64 = 10
+    private static let ticksPerSecond = Int(1000 / tickInMilliseconds)
+
+    /// Sets up policies and SAs, and publishes the first snapshot. Throws what the configuration does not allow.
+    init(_ parts: ControlParts, network: NetworkState, logger: Logger) throws {
+        self.parts = parts
+        self.network = network
+        self.logger = logger
+        builder = SnapshotBuilder(workers: parts.plan.workers)
+        neighbours = NeighbourKeeper(session: parts.session, logger: logger)
+        hostRoutes = HostRouteKeeper(
+            session: parts.session, device: parts.hostTunnel, policies: parts.configuration.policies, logger: logger)
+        inboxes = parts.events.map { EventInbox($0.consumer()) }
+        view = ForwardingView(network, ports: Self.portNumbers(parts))
+        try install()
+        try apply(view, before: nil)
+    }
+
+    /// Takes back what the loop has changed on the host.
+    func stop() {
+        hostRoutes.removeAll()
+    }
+
+    var snapshot: Snapshot { parts.publisher.current }
+
+    private static func portNumbers(_ parts: ControlParts) -> [UInt32: UInt16] {
+        Dictionary(
+            uniqueKeysWithValues: parts.plan.ports.enumerated().map { ($1.interface.index, UInt16($0)) })
+    }
+
+    // MARK: The configuration
+
+    private func install() throws {
+        let configuration = parts.configuration
+        let associations = try AssociationSet(
+            configuration, localAddresses: view.localAddresses, workers: parts.plan.workers, engine: parts.engine,
+            pathMTU: parts.options.mtu ?? 1500, now: startedAt)
+        do {
+            try builder.setPolicies(configuration.policies)
+            for association in associations.inbound { try builder.addInbound(association) }
+            for association in associations.outbound { try builder.addOutbound(association) }
+        } catch {
+            throw GatewayError(.configuration, "\(parts.options.xfrmBatch): \(error)", remedy: "")
+        }
+        for state in associations.foreign {
+            logger.warning(
+                "SA is neither to nor from this host, and no policy names it",
+                metadata: ["spi": "\(state.spi.spiText)", "source": "\(state.source)", "destination": "\(state.destination)"])
+        }
+        try parts.tables.setPrefixes(
+            Dictionary(uniqueKeysWithValues: SteeredPrefixes.of(configuration.policies).map { ($0, .protect) }))
+        logger.info(
+            "configuration loaded",
+            metadata: [
+                "file": "\(parts.options.xfrmBatch)", "policies": "\(configuration.policies.count)",
+                "inbound": "\(associations.inbound.count)", "outbound": "\(associations.outbound.count)",
+            ])
+    }
+
+    // MARK: Events
+
+    /// To be called every `tickInMilliseconds`.
+    func tick() {
+        let news = parts.mailbox.take()
+        if let state = news.state { follow(state) }
+        if let failure = news.failure {
+            logger.error("netlink monitor ended, starting another", metadata: ["error": "\(failure)"])
+            monitorHasFailed = true
+        }
+        var wanted = false
+        for index in inboxes.indices {
+            while let event = inboxes[index].ring.pop() { wanted = take(event) || wanted }
+        }
+        ticks += 1
+        let isFullSecond = ticks % Self.ticksPerSecond == 0
+        if isFullSecond { secondPassed() }
+        if wanted || isFullSecond { probeNeighbours() }
+    }
+
+    private func follow(_ state: NetworkState) {
+        network = state
+        let before = view
+        view = ForwardingView(state, ports: Self.portNumbers(parts))
+        guard view != before else { return }
+        do {
+            try apply(view, before: before)
+        } catch {
+            logger.error("new network configuration not applied", metadata: ["error": "\(error)"])
+        }
+        PortChanges.log(parts.plan.ports, before: before, after: view, logger)
+    }
+
+    /// Returns whether a neighbour is wanted.
+    private func take(_ event: WorkerEvent) -> Bool {
+        let address =
+            event.family == 4
+            ? IPAddress(ipv4: UInt32(truncatingIfNeeded: event.addressLow))
+            : IPAddress(ipv6High: event.addressHigh, low: event.addressLow)
+        switch event.kind {
+        case .neighbourWanted:
+            neighbours.want(.init(interfaceIndex: event.interfaceIndex, address: address), now: Worker.clock())
+            return true
+        case .acquire:
+            logger.debug("no SA for a packet that a policy protects", metadata: ["destination": "\(address)"])
+            return false
+        }
+    }
+
+    private func secondPassed() {
+        parts.publisher.reclaim()
+        if monitorHasFailed {
+            do {
+                try parts.monitor.restart()
+                monitorHasFailed = false
+            } catch {
+                logger.error("netlink monitor not restarted", metadata: ["error": "\(error)"])
+            }
+        }
+        lookAfterAssociations()
+    }
+
+    private func probeNeighbours() {
+        neighbours.probe(peerHops(), view: view, in: network, now: Worker.clock())
+    }
+
+    /// The neighbours that lead to the peers.
+    private func peerHops() -> [Neighbour.Key] {
+        let current = snapshot
+        return Set(current.outboundAssociations.map(\.parameters.destination)).compactMap { peer in
+            let hop = current.tables.pointee.route(to: peer).pointee
+            guard hop.portIndex != NextHop.noPort else { return nil }
+            return Neighbour.Key(interfaceIndex: hop.interfaceIndex, address: hop.isOnLink ? peer : hop.address)
+        }
+    }
+
+    // MARK: Snapshots
+
+    /// Hands what changed to the builder, the steering program and the host's routes, and publishes.
+    private func apply(_ view: ForwardingView, before: ForwardingView?) throws {
+        if view.interfaces != before?.interfaces { builder.setInterfaces(view.interfaces) }
+        if view.routes != before?.routes { builder.setRoutes(view.routes) }
+        if view.neighbours != before?.neighbours { builder.setNeighbours(view.neighbours) }
+        if view.localAddresses != before?.localAddresses {
+            try parts.tables.setLocalAddresses(view.localAddresses)
+        }
+        let next = builder.build()
+        if view.interfaces != before?.interfaces || view.routes != before?.routes { setPathMTU(next) }
+        parts.publisher.publish(next)
+        let peers = Set(next.outboundAssociations.map(\.parameters.destination))
+        hostRoutes.update(network, peers: peers)
+    }
+
+    /// The largest outer packet of each SA follows from where its peer is reached.
+    private func setPathMTU(_ snapshot: Snapshot) {
+        for association in snapshot.outboundAssociations {
+            let hop = snapshot.tables.pointee.route(to: association.parameters.destination).pointee
+            guard hop.portIndex != NextHop.noPort else { continue }
+            association.setPathMTU(min(Int(hop.mtu), parts.options.mtu ?? .max))
+        }
+    }
+
+    private func lookAfterAssociations() {
+        let now = Worker.clock()
+        let current = snapshot
+        var removed = false
+        for association in current.outboundAssociations {
+            let isOver = watch.look(
+                ObjectIdentifier(association), association.parameters, .outbound, events: association.events,
+                status: { association.status(now: now) }, logger: logger)
+            guard isOver else { continue }
+            watch.forget(ObjectIdentifier(association))
+            removed = builder.removeOutbound(association) || removed
+        }
+        for association in current.inboundAssociations {
+            let isOver = watch.look(
+                ObjectIdentifier(association), association.parameters, .inbound, events: association.events,
+                status: { association.status(now: now) }, logger: logger)
+            guard isOver else { continue }
+            watch.forget(ObjectIdentifier(association))
+            removed = builder.removeInbound(spi: association.parameters.spi) || removed
+        }
+        if removed { parts.publisher.publish(builder.build()) }
+    }
+}
+
+/// The reading end of a worker's events, which cannot be copied into an array.
+private final class EventInbox {
+    var ring: ConsumerRing<WorkerEvent>
+    init(_ ring: consuming ConsumerRing<WorkerEvent>) { self.ring = ring }
+}

@@ -1,0 +1,28 @@
+import Configuration
+import Cryptography
+import Dataplane
+import Netlink
+import Policy
+import XDP
+
+/// What the control loop works with, made at the start and never exchanged. All of it may be used from any thread.
+struct ControlParts: Sendable {
+    let options: GatewayOptions
+    let plan: PortPlan
+    let configuration: ManualConfiguration
+    let engine: any ESPEngine
+    let umem: UMEM
+    /// In the order of `plan.ports`.
+    let ports: [XDPPort]
+    let tables: SteeringTables
+    let publisher: SnapshotPublisher
+    let statistics: [WorkerStatistics]
+    /// What each worker tells.
+    let events: [SPSCRing<WorkerEvent>]
+    let session: NetlinkSession
+    let mailbox: NetworkMailbox
+    let mesh: HandoverMesh
+    let monitor: MonitorHolder
+    /// The TUN device that the host's own packets go through, if there is one.
+    let hostTunnel: HostTunnel?
+}

@@ -1,0 +1,66 @@
+import Logging
+import Netlink
+import Packets
+import Policy
+
+/// Keeps the routes that lead the host's own packets into tunnels in step with its addresses.
+struct HostRouteKeeper {
+    private let session: NetlinkSession
+    private let device: HostTunnel?
+    private let policies: [SecurityPolicy]
+    private let logger: Logger
+    private var installed: [IPPrefix: Route] = [:]
+    /// Destinations for which there is a route of somebody else; told once.
+    private var refused: Set<IPPrefix> = []
+
+    init(session: NetlinkSession, device: HostTunnel?, policies: [SecurityPolicy], logger: Logger) {
+        self.session = session
+        self.device = device
+        self.policies = policies
+        self.logger = logger
+    }
+
+    mutating func update(_ state: NetworkState, peers: Set<IPAddress>) {
+        guard let device else { return }
+        let addresses = state.localAddresses().filter { $0.interfaceIndex != device.interfaceIndex }.map(\.address)
+        let planned = HostRoutes.plan(
+            policies, localAddresses: addresses, peers: peers, device: device.interfaceIndex, mtu: device.mtu)
+        let taken = Set(
+            state.allRoutes.filter { $0.table == .main && $0.origin != .sluice && $0.metric == 0 }.map(\.destination))
+        let wanted = Dictionary(uniqueKeysWithValues: planned.map { ($0.destination, $0) })
+        for (prefix, route) in installed where wanted[prefix] == nil { remove(route) }
+        for route in planned where installed[route.destination] != route {
+            if taken.contains(route.destination) { refuse(route.destination) } else { add(route) }
+        }
+    }
+
+    /// Removes all routes again.
+    mutating func removeAll() {
+        for route in installed.values { remove(route) }
+    }
+
+    private mutating func add(_ route: Route) {
+        do throws(NetlinkError) {
+            try session.replace(route)
+            installed[route.destination] = route
+            logger.info("host route added", metadata: ["destination": "\(route.destination)", "device": "\(device?.name ?? "")"])
+        } catch {
+            logger.warning(
+                "host route not added: packets of this host itself to that network are not protected",
+                metadata: ["destination": "\(route.destination)", "error": "\(error)"])
+        }
+    }
+
+    private mutating func remove(_ route: Route) {
+        installed[route.destination] = nil
+        // It may have gone with its device or its source address.
+        try? session.remove(route)
+    }
+
+    private mutating func refuse(_ destination: IPPrefix) {
+        guard refused.insert(destination).inserted else { return }
+        logger.warning(
+            "a route of somebody else keeps packets of this host itself out of the tunnel; remove it if they belong there",
+            metadata: ["destination": "\(destination)"])
+    }
+}

@@ -1,0 +1,35 @@
+import Logging
+import Packets
+import Policy
+
+/// One log line for each thing that happens to a port.
+enum PortChanges {
+    static func log(_ ports: [PortPlan.Port], before: ForwardingView, after: ForwardingView, _ logger: Logger) {
+        for (number, port) in ports.enumerated() {
+            let old = before.interfaces.first { $0.port == UInt16(number) && $0.vlan == nil }
+            let new = after.interfaces.first { $0.port == UInt16(number) && $0.vlan == nil }
+            for (level, message) in differences(old, new) {
+                logger.log(level: level, "\(message)", metadata: ["port": "\(port.interface.name)"])
+            }
+        }
+    }
+
+    /// What to say of a port that looked so and looks so now; nil: it is not there.
+    static func differences(_ old: PortInterface?, _ new: PortInterface?) -> [(Logger.Level, String)] {
+        guard let new else {
+            return old == nil ? [] : [(.error, "port is gone; restart the gateway when it is back")]
+        }
+        guard let old else { return [(.notice, "port is back")] }
+        var lines: [(Logger.Level, String)] = []
+        if old.isUp != new.isUp { lines.append(new.isUp ? (.notice, "port is up") : (.warning, "port is down")) }
+        if old.mtu != new.mtu { lines.append((.notice, "port's MTU is \(new.mtu), was \(old.mtu)")) }
+        if old.linkAddress != new.linkAddress {
+            lines.append((.notice, "port's link address is \(new.linkAddress), was \(old.linkAddress)"))
+        }
+        if old.addresses != new.addresses {
+            let list = new.addresses.map(\.description).joined(separator: " ")
+            lines.append((.notice, "port's addresses are \(list.isEmpty ? "none" : list)"))
+        }
+        return lines
+    }
+}

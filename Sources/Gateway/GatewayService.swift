@@ -1,0 +1,57 @@
+import Dataplane
+import Logging
+import ServiceLifecycle
+
+/// `sluice run`: a gateway as a service that ends with SIGTERM or SIGINT.
+public struct GatewayService: Service {
+    private let options: GatewayOptions
+    private let announce: @Sendable (String) -> Void
+    private let logger = Logger(label: "gateway")
+
+    /// Runs a gateway until a signal ends it. `announce` gets the line that says that packets flow.
+    public static func run(_ options: GatewayOptions, announce: @escaping @Sendable (String) -> Void) async throws {
+        let service = GatewayService(options: options, announce: announce)
+        var quiet = Logger(label: "lifecycle")
+        quiet.logLevel = .warning
+        let group = ServiceGroup(
+            configuration: .init(
+                services: [.init(service: service, successTerminationBehavior: .gracefullyShutdownGroup)],
+                gracefulShutdownSignals: [.sigterm, .sigint], logger: quiet))
+        try await group.run()
+    }
+
+    public func run() async throws {
+        let begun = Worker.clock()
+        ProcessHardening.apply()
+        ProcessHardening.raiseDescriptorLimit()
+        try await serve(try start(), since: begun)
+    }
+
+    /// Blocks for as long as it takes to open the ports; nothing else runs yet.
+    private func start() throws -> RunningGateway {
+        let gateway = try RunningGateway(options, logger: logger)
+        do {
+            try gateway.start()
+        } catch {
+            gateway.stop()
+            throw error
+        }
+        return gateway
+    }
+
+    private func serve(_ gateway: RunningGateway, since begun: UInt64) async throws {
+        let line = try readyLine(gateway, since: begun)
+        announce(line)
+        ServiceManager.ready(line)
+        logger.info("gateway is ready")
+        try? await gracefulShutdown()
+        logger.info("gateway is stopping")
+        ServiceManager.stopping()
+        gateway.stop()
+        logger.info("gateway has stopped")
+    }
+
+    private func readyLine(_ gateway: RunningGateway, since begun: UInt64) throws -> String {
+        try gateway.readyLine(milliseconds: Int((Worker.clock() &- begun) / 1_000_000))
+    }
+}

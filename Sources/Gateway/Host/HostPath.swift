@@ -1,0 +1,81 @@
+import CLinux
+import Dataplane
+import Glibc
+import Netlink
+import Synchronization
+import XDP
+
+/// The slow path: decrypted packets for this host go to the kernel through a TUN device, and what the host sends into a
+/// tunnel comes from there. The last participant of the handover mesh, on a thread of its own, `sluice-host`.
+///
+/// Every frame that a worker hands over is paid back with a free one, and the other way round, so nobody's pool runs dry.
+final class HostPath: @unchecked Sendable {
+    /// Packets written to and read from the TUN device, and those it did not take.
+    struct Counters: Sendable, Equatable {
+        var delivered: UInt64 = 0
+        var sent: UInt64 = 0
+        var refused: UInt64 = 0
+    }
+
+    private let ends: HostEnds
+    private let wakeUp: WakeUp
+    private let stopping = Atomic<Bool>(false)
+    private let shared = Mutex(Counters())
+    private var handle: pthread_t?
+
+    var counters: Counters { shared.withLock { $0 } }
+
+    /// - Parameters:
+    ///   - frames: numbers of the frames that the host starts with.
+    ///   - tunnel: nil when the kernel has no TUN device; packets for the host are then dropped.
+    init(umem: UMEM, mesh: HandoverMesh, workers: Int, frames: Range<Int>, tunnel: HostTunnel?) {
+        wakeUp = mesh.wakeUp(of: mesh.host)
+        ends = HostEnds(umem: umem, mesh: mesh, workers: workers, frames: frames, tunnel: tunnel)
+    }
+
+    func start() throws(GatewayError) {
+        var started = pthread_t()
+        let context = Unmanaged.passRetained(self)
+        let code = pthread_create(&started, nil, { HostPath.enter($0) }, context.toOpaque())
+        guard code == 0 else {
+            context.release()
+            throw GatewayError(
+                .failure, "cannot start the host path: \(String(cString: strerror(code)))",
+                remedy: "raise the limit of threads (ulimit -u, TasksMax=)")
+        }
+        handle = started
+    }
+
+    func stop() {
+        stopping.store(true, ordering: .relaxed)
+        wakeUp.signal()
+        if let handle { pthread_join(handle, nil) }
+        handle = nil
+    }
+
+    private func run() {
+        pthread_setname_np(pthread_self(), "sluice-host")
+        var descriptors = [
+            pollfd(fd: wakeUp.fileDescriptor, events: Int16(POLLIN), revents: 0),
+            pollfd(fd: ends.deviceDescriptor, events: Int16(POLLIN), revents: 0),
+        ]
+        var counters = Counters()
+        while !stopping.load(ordering: .relaxed) {
+            if ends.round(&counters) {
+                let now = counters
+                shared.withLock { $0 = now }
+                continue
+            }
+            wakeUp.announce()
+            if !ends.hasWork, !stopping.load(ordering: .relaxed) {
+                _ = poll(&descriptors, nfds_t(descriptors.count), 100)
+            }
+            wakeUp.clear()
+        }
+    }
+
+    private static func enter(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
+        if let context { Unmanaged<HostPath>.fromOpaque(context).takeRetainedValue().run() }
+        return nil
+    }
+}

@@ -1,0 +1,32 @@
+import IPsec
+import Netlink
+import Packets
+import Policy
+
+/// Which of the host's own packets belong into tunnels: routes that lead them to the slow path's TUN device.
+enum HostRoutes {
+    /// One route for each destination of a protecting outbound policy whose sources include an address of ours. Without
+    /// one, nothing that this host sends can match the policy.
+    ///
+    /// A destination that holds a peer's outer address is left out: the route would catch IKE and what else the host
+    /// sends to the peer itself.
+    static func plan(
+        _ policies: [SecurityPolicy], localAddresses: [IPAddress], peers: Set<IPAddress>, device: UInt32, mtu: UInt32
+    ) -> [Route] {
+        var planned: [IPPrefix: Route] = [:]
+        for policy in policies where policy.direction == .out {
+            guard case .protect = policy.action else { continue }
+            let selector = policy.selector
+            guard let source = localAddresses.first(where: { selector.source.contains($0) }) else { continue }
+            for prefix in SteeredPrefixes.cover(selector.destination) where planned[prefix] == nil {
+                guard !peers.contains(where: prefix.contains) else { continue }
+                planned[prefix] = Route(
+                    destination: prefix, origin: .sluice, scope: .link, preferredSource: source, mtu: mtu,
+                    hops: [Route.Hop(interfaceIndex: device)])
+            }
+        }
+        return planned.values.sorted {
+            ($0.destination.address, $0.destination.length) < ($1.destination.address, $1.destination.length)
+        }
+    }
+}

@@ -1,0 +1,89 @@
+import ControlPlane
+import Glibc
+import Logging
+import Netlink
+import NIOPosix
+import Policy
+import XDP
+
+/// A gateway from its start to its end: ports, workers, control loop, control socket.
+final class RunningGateway {
+    let parts: ControlParts
+    private let logger: Logger
+    private let workers: [WorkerThread]
+    private let hostPath: HostPath
+    private let group: MultiThreadedEventLoopGroup
+    private var control: ControlHandle?
+    private var server: VICIServer?
+
+    /// Makes all parts; nothing happens to packets yet, and releasing the gateway undoes everything.
+    init(_ options: GatewayOptions, logger: Logger) throws {
+        self.logger = logger
+        let configuration = try ConfigurationFile.load(options.xfrmBatch, replayWindow: options.replayWindow)
+        for warning in configuration.warnings { logger.warning("\(warning)") }
+        if let warning = ConfigurationFile.permissionWarning(options.xfrmBatch) { logger.warning("\(warning)") }
+        try Privileges.check()
+        let plan = try Assembly.plan(options)
+        let mailbox = NetworkMailbox()
+        let monitor = try MonitorHolder(mailbox)
+        let session = try Assembly.environment { () throws(NetlinkError) in try NetlinkSession() }
+        let (umem, tables, ports) = try Assembly.ports(options, plan, logger: logger)
+        parts = ControlParts(
+            options: options, plan: plan, configuration: configuration, engine: options.engine.maker, umem: umem,
+            ports: ports, tables: tables, publisher: SnapshotPublisher(workers: plan.workers),
+            statistics: (0..<plan.workers).map { _ in .init() }, events: Assembly.eventRings(plan), session: session,
+            mailbox: mailbox, mesh: Assembly.mesh(plan), monitor: monitor,
+            hostTunnel: Assembly.hostTunnel(
+                configuration, session: session, pathMTU: options.mtu ?? 1500, logger: logger))
+        workers = try Assembly.workers(parts)
+        let firstHostFrame = plan.workers * plan.framesPerWorker
+        hostPath = HostPath(
+            umem: umem, mesh: parts.mesh, workers: plan.workers,
+            frames: firstHostFrame..<firstHostFrame + PortPlan.hostFrames, tunnel: parts.hostTunnel)
+        group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    }
+
+    /// Starts everything; packets flow when this returns. After an error `stop` is to be called as well.
+    func start() throws {
+        let control = try ControlHandle(parts, on: group.next(), logger: logger)
+        self.control = control
+        server = try VICIServer.start(
+            path: parts.options.controlSocket, registry: control.commands(), group: group, logger: logger)
+        for worker in workers { try worker.start() }
+        try hostPath.start()
+        waitForWorkers()
+        for port in parts.ports { try Assembly.environment { () throws(XDPError) in try port.start() } }
+    }
+
+    /// Packets are to find frames in the fill rings, which workers put there in their first round.
+    private func waitForWorkers() {
+        for _ in 0..<1000 where !workers.allSatisfy(\.hasStarted) { usleep(1000) }
+    }
+
+    /// Ends everything, in the order in which it hurts least: first packets go to the host again.
+    func stop() {
+        for port in parts.ports { try? port.stop() }
+        try? server?.stop()
+        control?.stop()
+        parts.monitor.stop()
+        for worker in workers { worker.stop() }
+        hostPath.stop()
+        for port in parts.ports { port.close() }
+        try? group.syncShutdownGracefully()
+    }
+
+    /// One line: what runs where.
+    func readyLine(milliseconds: Int) throws -> String {
+        let ports = parts.ports.map { port in
+            "\(port.roles.names.joined(separator: "+")) \(port.interface.name) "
+                + "(\(port.mode.xdp.rawValue), \(port.mode.copy.rawValue))"
+        }
+        let cores = parts.plan.cores.map(String.init).joined(separator: ",")
+        let counts = try control?.counts() ?? (associations: 0, policies: 0)
+        return """
+            ready in \(milliseconds) ms: \(Product.name) \(Product.version), \(ports.joined(separator: ", ")), workers \
+            \(parts.plan.workers) on cores \(cores), \(counts.associations) SAs, \(counts.policies) policies, \
+            control socket \(parts.options.controlSocket)
+            """
+    }
+}

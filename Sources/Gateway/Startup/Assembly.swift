@@ -1,0 +1,145 @@
+import Configuration
+import Cryptography
+import Dataplane
+import Logging
+import Netlink
+import Policy
+import XDP
+
+/// Makes the parts of a gateway, in the order in which they need each other. Nothing here changes what happens to packets:
+/// that begins when the ports start.
+enum Assembly {
+    /// Packets that one ring of the handover mesh holds.
+    private static let handoverCapacity = 2048
+    /// Events of a worker that may wait for the control loop.
+    private static let eventCapacity = 256
+
+    /// What to do about an error of the layers below is in their descriptions.
+    static func environment<Value, Failure: Error>(
+        _ body: () throws(Failure) -> Value
+    ) throws(GatewayError) -> Value {
+        do throws(Failure) {
+            return try body()
+        } catch {
+            throw GatewayError(.environment, "\(error)", remedy: "")
+        }
+    }
+
+    static func plan(_ options: GatewayOptions) throws(GatewayError) -> PortPlan {
+        var interfaces: [String: PortPlan.Interface] = [:]
+        for name in options.lan + options.wan {
+            let found = try environment { () throws(XDPError) in try NetworkInterface(named: name) }
+            interfaces[name] = PortPlan.Interface(
+                name: name, index: UInt32(bitPattern: found.index), queueCount: found.queueCount)
+        }
+        return try PortPlan(options, interfaces: interfaces, allowedCores: Cores.allowed())
+    }
+
+    /// Opens all ports over one packet memory. Their programs are attached and let everything pass to the host.
+    static func ports(
+        _ options: GatewayOptions, _ plan: PortPlan, logger: Logger
+    ) throws(GatewayError) -> (umem: UMEM, tables: SteeringTables, ports: [XDPPort]) {
+        try environment { () throws(XDPError) in
+            let umem = try UMEM(
+                frames: plan.frames, frameSize: options.frameSizeInBytes, hugePages: options.hugePages)
+            let tables = try SteeringTables()
+            var ports: [XDPPort] = []
+            for port in plan.ports {
+                var settings = PortOptions()
+                settings.queueCount = port.interface.queueCount
+                settings.ringSize = options.ringSize
+                settings.xdpMode = options.xdpMode
+                settings.copyMode = options.copyMode
+                settings.busyPoll = options.busyPoll ? PortOptions.BusyPoll() : nil
+                settings.force = options.force
+                let opened = try XDPPort(
+                    interface: port.interface.name, roles: port.roles, umem: umem, tables: tables, options: settings)
+                logger.info(
+                    "port opened",
+                    metadata: [
+                        "port": "\(port.interface.name)", "roles": "\(port.roles.names.joined(separator: ","))",
+                        "xdp": "\(opened.mode.xdp.rawValue)", "why-xdp": "\(opened.mode.xdpText)",
+                        "packets": "\(opened.mode.copy.rawValue)", "why-packets": "\(opened.mode.copyText)",
+                        "queues": "\(opened.queueCount)",
+                    ])
+                ports.append(opened)
+            }
+            return (umem, tables, ports)
+        }
+    }
+
+    /// The workers, each with its queues of every port and its share of the frames; not started yet.
+    static func workers(
+        _ parts: ControlParts
+    ) throws(GatewayError) -> [WorkerThread] {
+        var workers: [WorkerThread] = []
+        for index in 0..<parts.plan.workers {
+            var queues: [WorkerQueue] = []
+            for (number, port) in parts.ports.enumerated() {
+                for queue in 0..<port.queueCount where parts.plan.worker(ofQueue: queue) == index {
+                    guard let rings = port.makeRings(queue: queue) else {
+                        throw GatewayError(
+                            .failure, "port \(port.interface.name) closed before it was used", remedy: "try again")
+                    }
+                    queues.append(WorkerQueue(rings: rings, portIndex: UInt16(number), role: port.roles.workerRole))
+                }
+            }
+            var configuration = WorkerConfiguration(index: index)
+            configuration.batchSize = parts.options.batch
+            let first = index * parts.plan.framesPerWorker
+            let worker = Worker(
+                configuration: configuration, queues: queues, umem: parts.umem,
+                pool: FramePool(umem: parts.umem, frames: first..<first + parts.plan.framesPerWorker),
+                reader: parts.publisher.makeReader(worker: index), mesh: parts.mesh,
+                events: parts.events[index].producer(), statistics: parts.statistics[index])
+            workers.append(
+                WorkerThread(
+                    worker, index: index, core: parts.plan.cores[index], busyPoll: parts.options.busyPoll,
+                    statistics: parts.statistics[index], wakeUp: parts.mesh.wakeUp(of: index)))
+        }
+        return workers
+    }
+
+    static func mesh(_ plan: PortPlan) -> HandoverMesh {
+        HandoverMesh(workers: plan.workers, capacity: handoverCapacity)
+    }
+
+    static func eventRings(_ plan: PortPlan) -> [SPSCRing<WorkerEvent>] {
+        (0..<plan.workers).map { _ in SPSCRing(capacity: eventCapacity) }
+    }
+
+    /// The TUN device of the slow path. Without one the gateway works, but not for packets of the host itself.
+    static func hostTunnel(
+        _ configuration: ManualConfiguration, session: NetlinkSession, pathMTU: Int, logger: Logger
+    ) -> HostTunnel? {
+        let mtus = configuration.states.map { $0.innerMTU(pathMTU: pathMTU) }
+        // IPv6 needs 1280.
+        let mtu = UInt32(max(mtus.min() ?? 1400, 1280))
+        do throws(NetlinkError) {
+            return HostTunnel(try TUNDevice(name: "sluice%d", mtu: mtu, session: session), mtu: mtu)
+        } catch {
+            logger.warning(
+                "no TUN device: packets from and to this host itself do not go through tunnels",
+                metadata: ["error": "\(error)"])
+            return nil
+        }
+    }
+}
+
+extension PortRoles {
+    var names: [String] { (contains(.lan) ? ["lan"] : []) + (contains(.wan) ? ["wan"] : []) }
+
+    /// The same in the dataplane's words.
+    var workerRole: PortRole {
+        var role: PortRole = []
+        if contains(.lan) { role.insert(.lan) }
+        if contains(.wan) { role.insert(.wan) }
+        return role
+    }
+}
+
+extension PortMode {
+    /// Why the mode is what it is, in words also when it is the best one.
+    var xdpText: String { xdpReason.isEmpty ? "the best that there is" : xdpReason }
+    var copyText: String { copyReason.isEmpty ? "the best that there is" : copyReason }
+}

@@ -1,0 +1,23 @@
+import Configuration
+import Glibc
+
+/// Reads the file of `ip xfrm` lines as `run` and `check` both do.
+public enum ConfigurationFile {
+    /// The SAs and policies of the file; every problem in it is in the error, a line each.
+    public static func load(_ path: String, replayWindow: Int) throws(GatewayError) -> ManualConfiguration {
+        do throws(ConfigurationErrors) {
+            return try XfrmBatch.load(path: path, defaultReplayWindow: replayWindow)
+        } catch {
+            throw GatewayError(.configuration, "\(error)", remedy: "")
+        }
+    }
+
+    /// What to say about who may read the file; nil when only its owner may.
+    public static func permissionWarning(_ path: String) -> String? {
+        var status = stat()
+        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_mode & 0o077 != 0 else {
+            return nil
+        }
+        return "\(path) holds keys and others may read it; `chmod 600 \(path)`"
+    }
+}

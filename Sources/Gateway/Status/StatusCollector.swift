@@ -1,0 +1,125 @@
+import ControlPlane
+import Dataplane
+import Glibc
+import IPsec
+import Packets
+import Policy
+import Telemetry
+import XDP
+
+/// The status document of a running gateway, put together on the control loop.
+extension ControlLoop {
+    func report() -> StatusReport {
+        let now = Worker.clock()
+        let current = snapshot
+        return StatusReport(
+            gateway: gatewayStatus(now: now, generation: current.generation),
+            ports: parts.plan.ports.indices.map(portStatus),
+            workers: parts.statistics.enumerated().map { workerStatus($0, $1) },
+            frames: FrameStatus(
+                count: parts.umem.frameCount, sizeInBytes: parts.umem.frameSize,
+                hugePages: parts.umem.usedHugePages),
+            securityAssociations: current.outboundAssociations.map { AssociationStatus($0.status(now: now)) }
+                + current.inboundAssociations.map { AssociationStatus($0.status(now: now)) },
+            policies: current.policies.enumerated().map { PolicyStatus(index: $0, $1) },
+            peers: peerStatus(current), neighbours: neighbourStatus(), drops: dropStatus())
+    }
+
+    /// The short form that `swanctl --stats` shows.
+    func daemonStatistics() -> DaemonStatistics {
+        let uptime = Int((Worker.clock() &- startedAt) / 1_000_000_000)
+        var began = time(nil) - uptime
+        var parts = tm()
+        localtime_r(&began, &parts)
+        var buffer = [CChar](repeating: 0, count: 64)
+        let length = strftime(&buffer, buffer.count, "%b %d %H:%M:%S %Y", &parts)
+        let since = String(decoding: buffer.prefix(length).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        return DaemonStatistics(
+            uptimeSeconds: uptime, since: since, workers: self.parts.plan.workers, idleWorkers: 0,
+            features: [self.parts.engine.name])
+    }
+
+    private func gatewayStatus(now: UInt64, generation: UInt64) -> GatewayStatus {
+        GatewayStatus(
+            version: Product.version, processIdentifier: Int(getpid()),
+            uptimeSeconds: Int((now &- startedAt) / 1_000_000_000), residentBytes: Self.residentBytes(),
+            engine: parts.engine.name, snapshotGeneration: generation)
+    }
+
+    /// The second figure of `/proc/self/statm`, in pages.
+    private static func residentBytes() -> Int {
+        let figures = ProcessFile.read("/proc/self/statm")?.split(separator: " ") ?? []
+        return figures.count > 1 ? (Int(figures[1]) ?? 0) * Int(sysconf(Int32(_SC_PAGESIZE))) : 0
+    }
+
+    private func portStatus(_ number: Int) -> PortStatus {
+        let port = parts.ports[number]
+        let interface = view.interfaces.first { $0.port == UInt16(number) && $0.vlan == nil }
+        let counts = (try? port.program.verdicts()) ?? []
+        let steering = zip(SteeringVerdict.allCases, counts).filter { $0.1 > 0 }
+        return PortStatus(
+            name: port.interface.name, interfaceIndex: UInt32(bitPattern: port.interface.index),
+            roles: port.roles.names, isUp: interface?.isUp ?? false,
+            macAddress: interface?.linkAddress.description ?? "-", mtu: UInt32(interface?.mtu ?? port.interface.mtu),
+            addresses: interface?.addresses.map(\.description) ?? [], xdpMode: port.mode.xdp.rawValue,
+            xdpModeReason: port.mode.xdpText, copyMode: port.mode.copy.rawValue, copyModeReason: port.mode.copyText,
+            steering: steering.map { NamedCount(name: $0.name, packets: $1) },
+            queues: (0..<port.queueCount).compactMap { queueStatus(port, $0) })
+    }
+
+    private func queueStatus(_ port: XDPPort, _ queue: Int) -> QueueStatus? {
+        guard let figures = try? port.statistics(queue: queue) else { return nil }
+        return QueueStatus(
+            queue: queue, worker: parts.plan.worker(ofQueue: queue), receiveDropped: figures.receiveDropped,
+            receiveInvalidDescriptors: figures.invalidFill, transmitInvalidDescriptors: figures.invalidTransmit,
+            receiveRingFull: figures.receiveRingFull, fillRingEmpty: figures.fillRingEmpty,
+            transmitRingEmpty: figures.transmitRingEmpty)
+    }
+
+    private func workerStatus(_ index: Int, _ statistics: WorkerStatistics) -> WorkerStatus {
+        let received = statistics[.received]
+        let batches = statistics[.batches]
+        let worked = received &+ statistics[.takenOver]
+        return WorkerStatus(
+            index: index, core: parts.plan.cores[index], polls: statistics[.rounds],
+            batches: batches, receivedPackets: received, transmittedPackets: statistics[.transmitted],
+            batchFill: batches == 0 ? 0 : Double(received) / Double(batches),
+            cyclesPerPacket: worked == 0 ? 0 : Double(statistics[.busyCycles]) / Double(worked),
+            handoversSent: statistics[.handedOver], handoversReceived: statistics[.takenOver],
+            sleeps: statistics[.sleeps], freeFrames: Int(statistics[.freeFrames]),
+            droppedPackets: statistics.drops.total,
+            counters: WorkerCounter.allCases.map { NamedCount(name: $0.name, packets: statistics[$0]) })
+    }
+
+    private func peerStatus(_ current: Snapshot) -> [PeerStatus] {
+        Set(current.outboundAssociations.map(\.parameters.destination)).sorted().map { peer in
+            let hop = current.tables.pointee.route(to: peer).pointee
+            return PeerStatus(
+                address: peer.description, nextHop: hop.isOnLink ? nil : hop.address.description,
+                interface: network.link(index: hop.interfaceIndex)?.name, state: "\(hop.state)",
+                mtu: hop.portIndex == NextHop.noPort ? nil : Int(hop.mtu))
+        }
+    }
+
+    private func neighbourStatus() -> [NeighbourStatus] {
+        view.neighbours.map { entry in
+            let (state, address): (String, String?) =
+                switch entry.state {
+                case .resolved(let address): ("resolved", address.description)
+                case .unresolved: ("unresolved", nil)
+                case .failed: ("failed", nil)
+                }
+            return NeighbourStatus(
+                address: entry.address.description, interface: network.link(index: entry.interfaceIndex)?.name ?? "",
+                macAddress: address, state: state)
+        }
+    }
+
+    private func dropStatus() -> [DropStatus] {
+        DropReason.allCases.compactMap { reason in
+            let packets = parts.statistics.reduce(UInt64(0)) { $0 &+ $1.drops[reason] }
+            return packets == 0
+                ? nil : DropStatus(reason: reason.name, packets: packets, explanation: reason.explanation)
+        }
+    }
+}

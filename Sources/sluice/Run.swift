@@ -1,0 +1,53 @@
+import ArgumentParser
+import Gateway
+
+struct Run: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "run",
+        abstract: "Run the gateway, in the foreground.",
+        discussion: """
+            Prints one line that starts with `ready` once packets flow, and tells systemd when it started us. SIGTERM and \
+            SIGINT end it cleanly: XDP program detached, routes removed, keys zeroed.
+
+              sluice run --xfrm-batch /etc/sluice/tunnel.xfrm --lan eth1 --wan eth0
+
+            Needs root, or CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF and CAP_IPC_LOCK.
+            """)
+
+    @OptionGroup(title: "Tunnel") var tunnel: TunnelFlags
+    @OptionGroup(title: "Workers") var workers: WorkerFlags
+    @OptionGroup(title: "Ports") var ports: PortFlags
+    @OptionGroup(title: "Control") var control: ControlFlags
+    @OptionGroup(title: "Logs") var logs: LogFlags
+
+    private func options() throws -> GatewayOptions {
+        do throws(OptionError) {
+            return try GatewayOptions(tunnel: tunnel, workers: workers, ports: ports, control: control)
+        } catch {
+            throw ValidationError("\(error)")
+        }
+    }
+
+    func validate() throws { _ = try options() }
+
+    func run() async throws {
+        let options = try options()
+        logs.bootstrap()
+        do {
+            try await GatewayService.run(options) { writeToStandardOutput($0 + "\n") }
+        } catch {
+            throw Failure(gateway: error)
+        }
+    }
+}
+
+extension Failure {
+    /// The exit code that fits the reason.
+    init(gateway error: any Error) {
+        guard let error = error as? GatewayError else {
+            self.init(.failure, "\(error)")
+            return
+        }
+        self.init(error.kind == .configuration ? .configuration : .failure, "\(error)")
+    }
+}
