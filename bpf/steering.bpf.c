@@ -30,8 +30,9 @@
 #define IPV6_MAX_EXTENSIONS 8
 #define MARKER_LENGTH 4 // the SPI's place, RFC 3948 section 2
 
-/// This port's constants: set before loading, known to the verifier.
-volatile const struct sluice_constants sluice_constants = {
+/// This port's constants: set before loading, known to the verifier. In a section of their own, because the compiler puts
+/// constants of its making into .rodata.
+volatile const struct sluice_constants sluice_constants SEC(".rodata.sluice") = {
     .roles = SLUICE_ROLE_LAN | SLUICE_ROLE_WAN,
     .udp_port = 4500,
 };

@@ -1,8 +1,8 @@
 import ControlPlane
 import Glibc
 import Logging
-import Netlink
 import NIOPosix
+import Netlink
 import Policy
 import XDP
 

@@ -27,7 +27,8 @@ struct Check: ParsableCommand {
     func validate() throws {
         guard replayWindow == 0 || (32...65_536).contains(replayWindow) else {
             throw ValidationError(
-                "--replay-window \(replayWindow): out of range; give 32 to 65536 packets, or 0 for no replay protection")
+                "--replay-window \(replayWindow): out of range; give 32 to 65536 packets, or 0 for no replay protection"
+            )
         }
     }
 

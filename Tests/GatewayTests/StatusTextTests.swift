@@ -32,12 +32,14 @@ import Testing
                 direction: "in", spi: "0x00001001", source: "10.99.0.2", destination: "10.99.0.1",
                 requestIdentifier: 1, mode: "tunnel", transform: "aes128gcm16", encapsulation: nil, worker: 0,
                 packets: 5_000, bytes: 400_000, sequence: 5_004, extendedSequenceNumbers: true, replayWindow: 1024,
-                missingInWindow: 4, mtu: nil, ageSeconds: 60, idleSeconds: 0, events: ["first-use"], drops: [DropStatus(reason: "replay-duplicate", packets: 3)])
+                missingInWindow: 4, mtu: nil, ageSeconds: 60, idleSeconds: 0, events: ["first-use"],
+                drops: [DropStatus(reason: "replay-duplicate", packets: 3)])
         ],
         policies: [
             PolicyStatus(
                 index: 0, direction: "out", source: "10.1.0.0/16", destination: "10.2.0.0/16", protocol: nil,
-                sourcePorts: nil, destinationPorts: "443", priority: 0, action: "protect", requestIdentifier: 1, packets: 12, bytes: 3400)
+                sourcePorts: nil, destinationPorts: "443", priority: 0, action: "protect", requestIdentifier: 1,
+                packets: 12, bytes: 3400)
         ],
         peers: [
             PeerStatus(address: "10.99.0.2", nextHop: nil, interface: "wan0", state: "unresolved", mtu: 1500)

@@ -49,7 +49,9 @@ struct AssociationWatch {
         ]
         // A hard limit says all that its soft limit would.
         var events = events
-        for (hard, soft) in [(SAEvents.hardBytes, SAEvents.softBytes), (.hardPackets, .softPackets), (.hardTime, .softTime)]
+        for (hard, soft) in [
+            (SAEvents.hardBytes, SAEvents.softBytes), (.hardPackets, .softPackets), (.hardTime, .softTime),
+        ]
         where events.contains(hard) { events.remove(soft) }
         for (event, level, message) in messages where events.contains(event) {
             logger.log(level: level, "\(message)", metadata: metadata)

@@ -1,8 +1,8 @@
 import Dataplane
 import IPsec
 import Logging
-import Netlink
 import NIOCore
+import Netlink
 import Packets
 import Policy
 import XDP
@@ -72,7 +72,9 @@ final class ControlLoop {
         for state in associations.foreign {
             logger.warning(
                 "SA is neither to nor from this host, and no policy names it",
-                metadata: ["spi": "\(state.spi.spiText)", "source": "\(state.source)", "destination": "\(state.destination)"])
+                metadata: [
+                    "spi": "\(state.spi.spiText)", "source": "\(state.source)", "destination": "\(state.destination)",
+                ])
         }
         try parts.tables.setPrefixes(
             Dictionary(uniqueKeysWithValues: SteeredPrefixes.of(configuration.policies).map { ($0, .protect) }))

@@ -43,7 +43,9 @@ struct HostRouteKeeper {
         do throws(NetlinkError) {
             try session.replace(route)
             installed[route.destination] = route
-            logger.info("host route added", metadata: ["destination": "\(route.destination)", "device": "\(device?.name ?? "")"])
+            logger.info(
+                "host route added",
+                metadata: ["destination": "\(route.destination)", "device": "\(device?.name ?? "")"])
         } catch {
             logger.warning(
                 "host route not added: packets of this host itself to that network are not protected",

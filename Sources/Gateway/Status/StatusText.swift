@@ -103,7 +103,8 @@ extension StatusReport {
 
     private var policiesTable: TextTable {
         var table = TextTable([
-            .right("priority"), .left("dir"), .left("source"), .left("destination"), .left("proto"), .left("ports"), .left("action"),
+            .right("priority"), .left("dir"), .left("source"), .left("destination"), .left("proto"), .left("ports"),
+            .left("action"),
             .right("reqid"), .right("packets"), .right("bytes"),
         ])
         for policy in policies {

@@ -79,7 +79,8 @@ public enum HumanText {
         guard value.isFinite, abs(value) < 1e15 else { return "-" }
         let hundredths = Int64((abs(value) * 100).rounded())
         let fraction = hundredths % 100
-        return (value < 0 && hundredths > 0 ? "-" : "") + "\(hundredths / 100)." + (fraction < 10 ? "0" : "") + "\(fraction)"
+        return (value < 0 && hundredths > 0 ? "-" : "") + "\(hundredths / 100)." + (fraction < 10 ? "0" : "")
+            + "\(fraction)"
     }
 
     /// `93784` becomes `1d 2h 3m 4s`.
