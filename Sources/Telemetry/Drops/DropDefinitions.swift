@@ -117,7 +117,8 @@ extension DropReason {
         .init(
             .noInboundPolicy, "no-inbound-policy", .error,
             "The decrypted packet matches no inbound or forward policy, or one that discards.",
-            "Add a policy with dir fwd for this traffic (dir in when it is for the gateway itself), or sel to the state."),
+            "Add a policy with dir fwd for this traffic (dir in when it is for the gateway itself), or sel to the state."
+        ),
         .init(
             .inboundProtectionMismatch, "inbound-protection-mismatch", .error,
             "The policy wants this traffic through an SA with another reqid, other endpoints or no SA at all.",
