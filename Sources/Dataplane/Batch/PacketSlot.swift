@@ -45,6 +45,9 @@ struct PacketSlot: BitwiseCopyable {
         static let decrypted = Flags(rawValue: 32)
         /// An ESP packet of ours: nobody can be told of errors any more.
         static let sealed = Flags(rawValue: 64)
+
+        /// Those that say where the packet came from. Another worker cannot find them out; the rest it parses again.
+        static var ofTheJourney: Flags { [.local, .generated, .forwarded, .decrypted] }
     }
 
     /// A packet as it arrived: `length` bytes from its Ethernet header on.

@@ -9,8 +9,9 @@ extension Worker {
         // Outbound and inbound packets start at their Ethernet header, and are parsed again where they arrive.
         let skipped = slot.packet - slot.start
         let length = isPlain ? Int(slot.length) : Int(slot.length) &+ skipped
-        let entry = HandoverEntry(
+        var entry = HandoverEntry(
             address: address(of: start), length: UInt32(truncatingIfNeeded: length), port: slot.port, kind: kind)
+        entry.flags = slot.flags.intersection(.ofTheJourney).rawValue
         if handover.send(entry, to: target) {
             count(kind == .toHost ? .toHost : .handedOver)
         } else {
@@ -48,7 +49,10 @@ extension Worker {
             let start = base + Int(truncatingIfNeeded: entry.address)
             switch entry.kind {
             case .outbound, .toHost, .freeFrame:
-                outbound.append(PacketSlot(start: start, length: entry.length, port: entry.port))
+                outbound.append(
+                    PacketSlot(
+                        start: start, length: entry.length, port: entry.port,
+                        flags: PacketSlot.Flags(rawValue: entry.flags)))
             case .fromHost:
                 count(.fromHost)
                 outbound.append(

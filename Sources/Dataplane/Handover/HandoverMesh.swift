@@ -24,6 +24,8 @@ public struct HandoverEntry: BitwiseCopyable, Sendable {
     /// The port of arrival, `UInt16.max` for none.
     public var port: UInt16
     public var kind: Kind
+    /// What is known of the packet and does not lie in it: raw `PacketSlot.Flags`.
+    var flags: UInt8 = 0
 
     public init(address: UInt64, length: UInt32, port: UInt16, kind: Kind) {
         self.address = address
