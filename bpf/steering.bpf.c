@@ -30,9 +30,8 @@
 #define IPV6_MAX_EXTENSIONS 8
 #define MARKER_LENGTH 4 // the SPI's place, RFC 3948 section 2
 
-/// This port's constants: set before loading, known to the verifier. In a section of their own, because the compiler puts
-/// constants of its making into .rodata.
-volatile const struct sluice_constants sluice_constants SEC(".rodata.sluice") = {
+/// This port's constants, alone in their section: set before loading, known to the verifier.
+volatile const struct sluice_constants sluice_constants SEC(SLUICE_CONSTANTS_SECTION) = {
     .roles = SLUICE_ROLE_LAN | SLUICE_ROLE_WAN,
     .udp_port = 4500,
 };
@@ -212,11 +211,12 @@ static __always_inline int is_group6(const struct in6_addr *address)
 
 static __always_inline int steer_ipv4(struct xdp_md *ctx, struct iphdr *ip, void *end)
 {
-    struct sluice_address address = {.bytes = {[10] = 0xff, [11] = 0xff}};
-    struct sluice_prefix4 prefix = {.length = 32};
+    struct sluice_address address = {};
+    struct sluice_prefix4 prefix;
 
     if ((void *)(ip + 1) > end || ip->version != 4 || ip->ihl < 5)
         return pass(SLUICE_PASS_MALFORMED);
+    address.bytes[10] = address.bytes[11] = 0xff;
     __builtin_memcpy(&address.bytes[12], &ip->daddr, 4);
     if (is_local(&address))
         return steer_local4(ctx, ip, end);
@@ -224,16 +224,18 @@ static __always_inline int steer_ipv4(struct xdp_md *ctx, struct iphdr *ip, void
         return pass(SLUICE_PASS_GROUP);
     if (!(sluice_constants.roles & SLUICE_ROLE_LAN))
         return pass(SLUICE_PASS_NOT_LOCAL);
+    prefix.length = 32;
     __builtin_memcpy(prefix.bytes, &ip->daddr, 4);
     return steer_prefix(ctx, bpf_map_lookup_elem(&sluice_prefix4, &prefix));
 }
 
 static __always_inline int steer_ipv6(struct xdp_md *ctx, struct ipv6hdr *ip, void *end)
 {
-    struct sluice_prefix6 prefix = {.length = 128};
+    struct sluice_prefix6 prefix;
 
     if ((void *)(ip + 1) > end || ip->version != 6)
         return pass(SLUICE_PASS_MALFORMED);
+    prefix.length = 128;
     __builtin_memcpy(prefix.bytes, &ip->daddr, 16);
     if (is_local((struct sluice_address *)prefix.bytes))
         return steer_local6(ctx, ip, end);

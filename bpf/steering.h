@@ -9,7 +9,8 @@
 #define SLUICE_ROLE_LAN 1
 #define SLUICE_ROLE_WAN 2
 
-/// What the gateway tells a port's program before it is loaded; the only constant data of the object.
+/// What the gateway tells a port's program before it is loaded, and the section where it lies.
+#define SLUICE_CONSTANTS_SECTION ".rodata.port"
 struct sluice_constants {
     __u32 roles;
     __u16 udp_port; // of encapsulated ESP, host order

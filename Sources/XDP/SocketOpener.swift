@@ -29,9 +29,7 @@ struct SocketOpener {
         let registration = try UMEMRegistration(umem, ringSize: options.ringSize)
         var sockets: [XDPSocket] = []
         for queue in 0..<queueCount {
-            let socket = try openPatiently(registration, queue: queue, zeroCopy: zeroCopy)
-            if let busyPoll = options.busyPoll { socket.enableBusyPolling(busyPoll) }
-            sockets.append(socket)
+            sockets.append(try openPatiently(registration, queue: queue, zeroCopy: zeroCopy))
         }
         return sockets
     }
@@ -44,7 +42,7 @@ struct SocketOpener {
         while true {
             do throws(XDPError) {
                 return try XDPSocket(
-                    registration, interface: interface, queue: queue, zeroCopy: zeroCopy, ringSize: options.ringSize)
+                    registration, interface: interface, queue: queue, zeroCopy: zeroCopy, options: options)
             } catch {
                 guard case .queueBusy = error, attempt < ProgramAttachment.patience.attempts else { throw error }
                 attempt += 1

@@ -110,7 +110,7 @@ public final class SteeringProgram: @unchecked Sendable {
     /// Writes the program's constants before the kernel freezes them.
     private static func setConstants(_ object: OpaquePointer, roles: PortRoles, port: UInt16) throws(XDPError) {
         var constants = sluice_constants(roles: roles.rawValue, udp_port: port, unused: 0)
-        guard let map = bpf_object__find_map_by_name(object, ".rodata.sluice") else {
+        guard let map = bpf_object__find_map_by_name(object, SLUICE_CONSTANTS_SECTION) else {
             throw .programRejected(errno: ENOENT, log: "the object has no constants")
         }
         let result = bpf_map__set_initial_value(map, &constants, MemoryLayout<sluice_constants>.size)

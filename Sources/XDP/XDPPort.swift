@@ -19,6 +19,8 @@ public final class XDPPort: Sendable {
     public let program: SteeringProgram
     /// How many queues are open, from queue 0 on.
     public let queueCount: Int
+    /// Whether the kernel granted the busy polling that was asked for on every queue (Linux 5.11 and newer).
+    public let busyPolling: Bool
 
     private struct Open {
         var attachment: ProgramAttachment
@@ -43,6 +45,7 @@ public final class XDPPort: Sendable {
         let (sockets, copy, reason) = try opener.open(native: attachment.mode == .native)
         mode = PortMode(xdp: attachment.mode, copy: copy, xdpReason: attachment.reason, copyReason: reason)
         queueCount = queues
+        busyPolling = options.busyPoll != nil && sockets.allSatisfy(\.busyPolling)
         self.interface = interface
         self.roles = roles
         open = Mutex(Open(attachment: attachment, sockets: sockets))

@@ -11,6 +11,8 @@ public final class XDPSocket: @unchecked Sendable {
     public let queue: Int
     /// The socket, as long as this object lives.
     public let fileDescriptor: Int32
+    /// Whether preferred busy polling was asked for and granted.
+    let busyPolling: Bool
     private let registration: UMEMRegistration
     private let handle: OpaquePointer
     private let frames: FrameRings
@@ -18,11 +20,11 @@ public final class XDPSocket: @unchecked Sendable {
     private let transmit: xsk_ring_prod
 
     init(
-        _ registration: UMEMRegistration, interface: NetworkInterface, queue: Int, zeroCopy: Bool, ringSize: Int
+        _ registration: UMEMRegistration, interface: NetworkInterface, queue: Int, zeroCopy: Bool, options: PortOptions
     ) throws(XDPError) {
         var config = xsk_socket_config()
-        config.rx_size = UInt32(ringSize)
-        config.tx_size = UInt32(ringSize)
+        config.rx_size = UInt32(options.ringSize)
+        config.tx_size = UInt32(options.ringSize)
         config.libxdp_flags = UInt32(XSK_LIBXDP_FLAGS__INHIBIT_PROG_LOAD)
         config.bind_flags = UInt16(XDP_USE_NEED_WAKEUP) | UInt16(zeroCopy ? XDP_ZEROCOPY : XDP_COPY)
         let frames = registration.nextRings()
@@ -41,9 +43,11 @@ public final class XDPSocket: @unchecked Sendable {
         self.receive = receive
         self.transmit = transmit
         self.queue = queue
-        fileDescriptor = xsk_socket__fd(handle)
+        let socket = xsk_socket__fd(handle)
+        fileDescriptor = socket
+        busyPolling = options.busyPoll.map { Self.enableBusyPolling($0, on: socket) } ?? false
         // One system call may then send a whole ring instead of 32 packets. Kernels before 6.18 don't know it: no harm.
-        setOption(Int32(SLUICE_SOL_XDP), Int32(SLUICE_XDP_MAX_TX_SKB_BUDGET), to: Int32(ringSize))
+        Self.set(Int32(SLUICE_SOL_XDP), Int32(SLUICE_XDP_MAX_TX_SKB_BUDGET), to: Int32(options.ringSize), of: socket)
     }
 
     deinit { xsk_socket__delete(handle) }
@@ -57,13 +61,6 @@ public final class XDPSocket: @unchecked Sendable {
             fileDescriptor: fileDescriptor)
     }
 
-    /// Asks for preferred busy polling; false when the kernel doesn't have it (before Linux 5.11).
-    @discardableResult func enableBusyPolling(_ options: PortOptions.BusyPoll) -> Bool {
-        setOption(SOL_SOCKET, Int32(SLUICE_SO_PREFER_BUSY_POLL), to: 1)
-            && setOption(SOL_SOCKET, Int32(SLUICE_SO_BUSY_POLL), to: options.microseconds)
-            && setOption(SOL_SOCKET, Int32(SLUICE_SO_BUSY_POLL_BUDGET), to: options.budget)
-    }
-
     /// The kernel's counters of this socket.
     public func statistics() throws(XDPError) -> SocketStatistics {
         var raw = xdp_statistics()
@@ -74,17 +71,16 @@ public final class XDPSocket: @unchecked Sendable {
         return SocketStatistics(raw)
     }
 
-    /// Whether the kernel moves packets without copying.
-    var isZeroCopy: Bool {
-        var options = xdp_options()
-        var length = socklen_t(MemoryLayout<xdp_options>.size)
-        return getsockopt(fileDescriptor, Int32(SLUICE_SOL_XDP), Int32(XDP_OPTIONS), &options, &length) == 0
-            && options.flags & UInt32(XDP_OPTIONS_ZEROCOPY) != 0
+    private static func enableBusyPolling(_ busyPoll: PortOptions.BusyPoll, on socket: Int32) -> Bool {
+        set(SOL_SOCKET, Int32(SLUICE_SO_PREFER_BUSY_POLL), to: 1, of: socket)
+            && set(SOL_SOCKET, Int32(SLUICE_SO_BUSY_POLL), to: busyPoll.microseconds, of: socket)
+            && set(SOL_SOCKET, Int32(SLUICE_SO_BUSY_POLL_BUDGET), to: busyPoll.budget, of: socket)
     }
 
-    @discardableResult private func setOption(_ level: Int32, _ option: Int32, to value: Int32) -> Bool {
+    @discardableResult
+    private static func set(_ level: Int32, _ option: Int32, to value: Int32, of socket: Int32) -> Bool {
         withUnsafePointer(to: value) {
-            setsockopt(fileDescriptor, level, option, $0, socklen_t(MemoryLayout<Int32>.size)) == 0
+            setsockopt(socket, level, option, $0, socklen_t(MemoryLayout<Int32>.size)) == 0
         }
     }
 

@@ -1,0 +1,69 @@
+import CLibBPF
+import Foundation
+import Packets
+import TestSupport
+import XDP
+
+struct TestFailure: Error, CustomStringConvertible {
+    let description: String
+}
+
+/// A veth pair in a namespace of its own: the port under test, "port", and the far end of its cable, "far".
+final class PortPair: Sendable {
+    let namespace: NetworkNamespace
+    let port = "port"
+    let far = "far"
+
+    init(queues: Int = 1, mtu: Int = 1500) throws {
+        namespace = try NetworkNamespace("port")
+        // No IPv6 addresses: the kernel then sends nothing of its own accord.
+        try namespace.sysctl("net.ipv6.conf.default.disable_ipv6=1")
+        try namespace.connect(port, to: namespace, far, queues: queues, mtu: mtu)
+    }
+
+    deinit { namespace.remove() }
+
+    /// Tables in which 203.0.113.1 is the gateway's own address.
+    static func tables() throws -> SteeringTables {
+        let tables = try SteeringTables()
+        try tables.setLocalAddresses(Set(["203.0.113.1"].compactMap { IPAddress($0) }))
+        return tables
+    }
+
+    /// Opens the port in the namespace.
+    func open(
+        roles: PortRoles = .wan, umem: UMEM, tables: SteeringTables? = nil, options: PortOptions = PortOptions()
+    ) throws -> XDPPort {
+        let tables = try tables ?? Self.tables()
+        return try namespace.perform {
+            try XDPPort(interface: port, roles: roles, umem: umem, tables: tables, options: options)
+        }
+    }
+
+    /// The rings of a queue of a port that is open.
+    static func rings(_ port: XDPPort, queue: Int = 0) throws -> SocketRings {
+        guard let rings = port.makeRings(queue: queue) else { throw TestFailure(description: "the port is closed") }
+        return rings
+    }
+
+    /// The ids of the XDP programs on the port.
+    func programs() throws -> [UInt32] {
+        try namespace.perform {
+            var ids = [UInt32](repeating: 0, count: 3)
+            let result = sluice_bpf_query(Int32(if_nametoindex(port)), &ids)
+            guard result == 0 else { throw TestFailure(description: "query: errno \(-result)") }
+            return ids.filter { $0 != 0 }
+        }
+    }
+
+    /// A socket at the far end of the cable.
+    func farEnd() throws -> PacketSocket { try PacketSocket(far, in: namespace, ignoreOutgoing: true) }
+}
+
+extension PortOptions {
+    init(_ mode: XDPMode, ringSize: Int) {
+        self.init()
+        xdpMode = mode
+        self.ringSize = ringSize
+    }
+}
