@@ -30,7 +30,7 @@ let package = Package(
     ],
     targets: [
         // C borders: module maps and header shims.
-        .systemLibrary(name: "CLibXDP", pkgConfig: "libxdp", providers: [.apt(["libxdp-dev"])]),
+        .systemLibrary(name: "CXDP"),
         .systemLibrary(name: "CLibBPF", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev"])]),
         .systemLibrary(name: "CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CLinux"),
@@ -41,7 +41,7 @@ let package = Package(
         .target(name: "Cryptography", dependencies: ["CLibCrypto", "CLinux"], swiftSettings: hot),
         .target(name: "IPsec", dependencies: ["Cryptography", "Packets", "Telemetry", "CLinux"], swiftSettings: hot),
         .target(name: "Policy", dependencies: ["IPsec", "Cryptography", "Packets", "Telemetry", "CLinux"], swiftSettings: hot),
-        .target(name: "XDP", dependencies: ["CLibXDP", "CLibBPF", "CLinux", "BPFObjects", "Packets"], swiftSettings: hot),
+        .target(name: "XDP", dependencies: ["CXDP", "CLibBPF", "CLinux", "BPFObjects", "Packets"], swiftSettings: hot),
         .target(
             name: "Dataplane",
             dependencies: ["XDP", "IPsec", "Policy", "Cryptography", "Telemetry", "Packets", "CLinux"],

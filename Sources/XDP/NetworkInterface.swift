@@ -1,4 +1,4 @@
-import CLibXDP
+import CXDP
 
 #if canImport(Glibc)
     import Glibc

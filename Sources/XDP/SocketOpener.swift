@@ -3,6 +3,10 @@
 #endif
 
 /// Opens the sockets of all queues of a port, all in the same copy mode.
+///
+/// Every port registers the UMEM with the kernel anew, and its queues share that registration (`XDP_SHARED_UMEM`): frames
+/// move freely between all of them, but zero-copy or copy is a matter of the registration. So one port whose driver only
+/// copies doesn't take zero-copy from the others.
 struct SocketOpener {
     let interface: NetworkInterface
     let umem: UMEM
@@ -26,23 +30,21 @@ struct SocketOpener {
     }
 
     private func open(zeroCopy: Bool) throws(XDPError) -> [XDPSocket] {
-        let registration = try UMEMRegistration(umem, ringSize: options.ringSize)
         var sockets: [XDPSocket] = []
         for queue in 0..<queueCount {
-            sockets.append(try openPatiently(registration, queue: queue, zeroCopy: zeroCopy))
+            sockets.append(try openPatiently(queue, zeroCopy: zeroCopy, sharing: sockets.first))
         }
         return sockets
     }
 
     /// The kernel frees the queues of a process that ended a moment later, so a busy queue is asked for again for a while.
-    private func openPatiently(
-        _ registration: UMEMRegistration, queue: Int, zeroCopy: Bool
-    ) throws(XDPError) -> XDPSocket {
+    private func openPatiently(_ queue: Int, zeroCopy: Bool, sharing first: XDPSocket?) throws(XDPError) -> XDPSocket {
         var attempt = 1
         while true {
             do throws(XDPError) {
                 return try XDPSocket(
-                    registration, interface: interface, queue: queue, zeroCopy: zeroCopy, options: options)
+                    interface: interface, queue: queue, umem: umem, sharing: first, zeroCopy: zeroCopy,
+                    options: options)
             } catch {
                 guard case .queueBusy = error, attempt < ProgramAttachment.patience.attempts else { throw error }
                 attempt += 1

@@ -1,4 +1,4 @@
-public import CLibXDP
+public import CXDP
 
 /// The four rings of one port and queue, as a worker holds them: over an AF_XDP socket, or over a ``FakeKernel``.
 public struct SocketRings: ~Copyable, Sendable {

@@ -24,7 +24,10 @@ import XDP
     /// A program that passes everything, under a stranger's name.
     private func loadStranger() throws -> Int32 {
         // r0 = XDP_PASS; exit
-        let code = [bpf_insn(code: 0xb7, dst_reg: 0, src_reg: 0, off: 0, imm: 2), bpf_insn(code: 0x95, dst_reg: 0, src_reg: 0, off: 0, imm: 0)]
+        let code = [
+            bpf_insn(code: 0xb7, dst_reg: 0, src_reg: 0, off: 0, imm: 2),
+            bpf_insn(code: 0x95, dst_reg: 0, src_reg: 0, off: 0, imm: 0),
+        ]
         let program = bpf_prog_load(BPF_PROG_TYPE_XDP, "stranger", "GPL", code, code.count, nil)
         guard program >= 0 else { throw TestFailure(description: "load: errno \(-program)") }
         return program
@@ -130,7 +133,9 @@ import XDP
                 _ = try SteeringTables()
                 exit(3)
             } catch {
-                guard let error = error as? XDPError, case .missingCapability(let name, _, EPERM) = error else { exit(4) }
+                guard let error = error as? XDPError, case .missingCapability(let name, _, EPERM) = error else {
+                    exit(4)
+                }
                 exit(name.contains("CAP_BPF") && error.description.contains("run as root") ? 0 : 5)
             }
         }

@@ -41,7 +41,6 @@ import XDP
         #expect(Set(received.joined()) == Set(sent))
         #expect(received.joined().count == sent.count)
         if queues == 1 { #expect(received[0] == sent, "one queue keeps the order") }
-        #expect(received.allSatisfy { !$0.isEmpty }, "every queue gets packets")
         #expect(try Self.count(.socketUDPESP, on: port) == UInt64(sent.count))
 
         for (queue, worker) in workers.enumerated() {
@@ -51,6 +50,26 @@ import XDP
             let statistics = try #require(try port.statistics(queue: queue))
             #expect(statistics.invalidFill == 0 && statistics.invalidTransmit == 0 && statistics.receiveDropped == 0)
         }
+    }
+
+    /// The kernel spreads flows over the queues by their hash, and each queue's packets come to its own socket.
+    @Test(arguments: [XDPMode.native, .generic])
+    func flowsSpreadOverQueues(mode: XDPMode) throws {
+        let pair = try PortPair(queues: 2)
+        let umem = try UMEM(frames: 512)
+        let port = try pair.open(umem: umem, options: .init(mode, ringSize: 256))
+        let workers = try (0..<2).map {
+            try TestWorker(port, queue: $0, umem: umem, frames: $0 * 256..<($0 + 1) * 256)
+        }
+        try port.start()
+        try pair.sendDatagrams(flows: 64, to: "203.0.113.1", port: 4500, Frames.esp)
+        var received = [0, 0]
+        for _ in 0..<200 where received[0] + received[1] < 64 {
+            for queue in 0..<2 { received[queue] += workers[queue].receive(within: 10).count }
+        }
+        #expect(received[0] + received[1] == 64)
+        // In generic mode veth puts everything into its first queue.
+        if mode == .native { #expect(received[0] > 5 && received[1] > 5, "\(received)") }
     }
 
     /// Two ports, one UMEM: a received frame goes out on the other port without a copy.
@@ -96,7 +115,7 @@ import XDP
         #expect(try Self.count(.passNoSocket, on: port) == 2)
         #expect(try Self.count(.socketUDPESP, on: port) == 1)
         let statistics = try #require(try port.statistics(queue: 0))
-        #expect(statistics.fillRingEmpty + statistics.receiveDropped == 1, "nobody filled the fill ring")
+        #expect(statistics.fillRingEmpty == 1, "nobody filled the fill ring")
     }
 
     @Test func autoSaysWhatItGotAndWhy() throws {
@@ -105,7 +124,8 @@ import XDP
         let port = try pair.open(umem: umem, options: .init(.auto, ringSize: 64))
         #expect(port.mode.xdp == .native && port.mode.xdpReason.isEmpty)
         #expect(port.mode.copy == .copy)
-        #expect(port.mode.description.hasPrefix("native, copy (zero-copy: the driver of port has no zero-copy on queue 0"))
+        #expect(
+            port.mode.description.hasPrefix("native, copy (zero-copy: the driver of port has no zero-copy on queue 0"))
     }
 
     /// The far end's MTU is too large for native XDP on veth.

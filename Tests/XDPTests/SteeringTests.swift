@@ -129,6 +129,7 @@ import XDP
     }
 
     private static func names(_ counters: [UInt64]) -> String {
-        zip(SteeringVerdict.allCases, counters).filter { $0.1 > 0 }.map { "\($0.0.name) \($0.1)" }.joined(separator: ", ")
+        zip(SteeringVerdict.allCases, counters).filter { $0.1 > 0 }.map { "\($0.0.name) \($0.1)" }.joined(
+            separator: ", ")
     }
 }

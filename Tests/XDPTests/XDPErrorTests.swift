@@ -3,11 +3,14 @@ import XDP
 
 @Suite struct XDPErrorTests {
     static let all: [XDPError] = [
-        .invalidArgument(what: "a ring size of 3", remedy: "use a power of two"), .memoryUnavailable(bytes: 1 << 30, errno: 12),
-        .hugePagesUnavailable(bytes: 1 << 22, errno: 12), .missingCapability("CAP_NET_RAW", place: "open a socket", errno: 1),
+        .invalidArgument(what: "a ring size of 3", remedy: "use a power of two"),
+        .memoryUnavailable(bytes: 1 << 30, errno: 12),
+        .hugePagesUnavailable(bytes: 1 << 22, errno: 12),
+        .missingCapability("CAP_NET_RAW", place: "open a socket", errno: 1),
         .lockedMemoryLimit(place: "register frames", errno: 105), .noSuchInterface("eth7"), .interfaceDown("eth7"),
         .tooFewQueues(interface: "eth7", asked: 4, available: 2), .queueBusy(interface: "eth7", queue: 1),
-        .mtuTooLarge(interface: "eth7", mtu: 9000, errno: 34), .mtuTooLargeForFrames(interface: "eth7", mtu: 2000, limit: 1774),
+        .mtuTooLarge(interface: "eth7", mtu: 9000, errno: 34),
+        .mtuTooLargeForFrames(interface: "eth7", mtu: 2000, limit: 1774),
         .nativeUnsupported(interface: "eth7", errno: 95), .zeroCopyUnsupported(interface: "eth7", queue: 0, errno: 95),
         .unsupportedKernel(feature: "AF_XDP", errno: 97), .programRejected(errno: 22, log: "R1 invalid mem access"),
         .foreignProgram(interface: "eth7", id: 12, name: "xdp_dispatcher"), .alreadyRunning(interface: "eth7", id: 13),
@@ -28,12 +31,15 @@ import XDP
     @Test func examples() {
         #expect(
             XDPError.hugePagesUnavailable(bytes: 1 << 22, errno: 12).description
-                == "no 4 MiB of huge pages: Cannot allocate memory (errno 12); reserve 2 pages in /proc/sys/vm/nr_hugepages, or use --huge-pages auto")
+                == "no 4 MiB of huge pages: Cannot allocate memory (errno 12); reserve 2 pages in /proc/sys/vm/nr_hugepages, or use --huge-pages auto"
+        )
         #expect(
             XDPError.foreignProgram(interface: "eth7", id: 12, name: "xdp_dispatcher").description
-                == "interface eth7 already has the XDP program \"xdp_dispatcher\" (id 12), which isn't ours; remove it with: ip link set eth7 xdp off, or use --force")
+                == "interface eth7 already has the XDP program \"xdp_dispatcher\" (id 12), which isn't ours; remove it with: ip link set eth7 xdp off, or use --force"
+        )
         #expect(
             XDPError.tooFewQueues(interface: "eth7", asked: 4, available: 2).description
-                == "4 queues asked for, interface eth7 has 2; use fewer workers, or add queues with: ethtool -L eth7 combined 4")
+                == "4 queues asked for, interface eth7 has 2; use fewer workers, or add queues with: ethtool -L eth7 combined 4"
+        )
     }
 }

@@ -56,6 +56,27 @@ final class PortPair: Sendable {
         }
     }
 
+    /// Sends one UDP datagram from the far end for each of so many flows, through the host's network stack.
+    func sendDatagrams(flows: Int, to destination: String, port number: UInt16, _ payload: [UInt8]) throws {
+        try namespace.ip(
+            "addr add 198.51.100.1/24 dev \(far)", "route add \(destination) dev \(far)",
+            "neigh add \(destination) lladdr 02:00:00:00:00:01 dev \(far)")
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = number.bigEndian
+        inet_pton(AF_INET, destination, &address.sin_addr)
+        for _ in 0..<flows {
+            let sender = try namespace.perform { socket(AF_INET, Int32(SOCK_DGRAM.rawValue), 0) }
+            defer { close(sender) }
+            let sent = withUnsafePointer(to: &address) {
+                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                    sendto(sender, payload, payload.count, 0, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+                }
+            }
+            guard sent == payload.count else { throw TestFailure(description: "sendto: errno \(errno)") }
+        }
+    }
+
     /// A socket at the far end of the cable.
     func farEnd() throws -> PacketSocket { try PacketSocket(far, in: namespace, ignoreOutgoing: true) }
 }

@@ -23,7 +23,8 @@ final class SteeringFixture: Sendable {
             ("2001:db8:2::/48", .protect), ("2001:db8:2:99::/64", .pass),
         ]
         try tables.setPrefixes(
-            Dictionary(uniqueKeysWithValues: prefixes.compactMap { text, action in IPPrefix(text).map { ($0, action) } }))
+            Dictionary(
+                uniqueKeysWithValues: prefixes.compactMap { text, action in IPPrefix(text).map { ($0, action) } }))
         let umem = try UMEM(frames: 64, hugePages: .never)
         port = try pair.open(roles: [.lan, .wan], umem: umem, tables: tables)
         descriptor = try PortPair.rings(port).fileDescriptor

@@ -43,7 +43,9 @@ final class TestWorker {
                 address = pool.pop()
             }
             let start = umem.pointer(at: address + 100)
-            for (offset, byte) in packet.enumerated() { start.storeBytes(of: byte, toByteOffset: offset, as: UInt8.self) }
+            for (offset, byte) in packet.enumerated() {
+                start.storeBytes(of: byte, toByteOffset: offset, as: UInt8.self)
+            }
             while !rings.transmit.push(XDPDescriptor(address: address + 100, length: UInt32(packet.count))) {
                 guard drain(&patience) else { return false }
             }

@@ -1,4 +1,4 @@
-// AF_XDP sockets: libxdp's socket set-up, the kernel's constants, the interface questions, and the two wake-ups of the hot path.
+// AF_XDP sockets: the kernel's own interface, the questions about an interface, and the two wake-ups of the hot path.
 #pragma once
 #include <errno.h>
 #include <linux/ethtool.h>
@@ -9,7 +9,6 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
-#include <xdp/xsk.h>
 
 /// Marks a C function that neither allocates nor locks, so that Swift's performance diagnostics accept it.
 #define SLUICE_XDP_HOT __attribute__((swift_attr("@_noLocks"))) __attribute__((swift_attr("@_noAllocation")))
@@ -24,10 +23,11 @@ SLUICE_XDP_HOT static inline int sluice_xsk_receive(int fd) {
     return recvfrom(fd, 0, 0, MSG_DONTWAIT, 0, 0) < 0 ? errno : 0;
 }
 
-/// Options of an AF_XDP socket that older headers lack (since Linux 6.18), and of any socket that Glibc does not show.
+/// What the headers of older systems lack, or Glibc does not show.
 enum {
+    SLUICE_AF_XDP = 44,
     SLUICE_SOL_XDP = 283,
-    SLUICE_XDP_MAX_TX_SKB_BUDGET = 9,
+    SLUICE_XDP_MAX_TX_SKB_BUDGET = 9, // since Linux 6.18
     SLUICE_SO_BUSY_POLL = 46,
     SLUICE_SO_PREFER_BUSY_POLL = 69,
     SLUICE_SO_BUSY_POLL_BUDGET = 70,
