@@ -51,6 +51,8 @@ public struct Worker: ~Copyable {
     // What the worker remembers.
     var flows: FlowCache
     var innerFlows: FlowCache
+    /// The entry that the last decrypted packet matched.
+    var lastInner: UnsafeMutablePointer<FlowCache.Entry>?
     var waiting: NeighbourQueue
     var icmpLimiter: RateLimiter
 

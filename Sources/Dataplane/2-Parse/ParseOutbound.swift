@@ -21,9 +21,15 @@ extension Worker {
                 drop(slot.pointee, reason)
                 continue
             }
-            let hash = key.pointee.hash(seed: flows.seed)
-            scratch.hashes[kept] = hash
-            flows.prefetch(hash: hash)
+            // Packets come in trains: the second of a flow and those behind it need no hash.
+            if kept > 0, key.pointee.isSame(as: key - 1) {
+                slot.pointee.flags.insert(.repeatsFlow)
+                scratch.hashes[kept] = scratch.hashes[kept &- 1]
+            } else {
+                let hash = key.pointee.hash(seed: flows.seed)
+                scratch.hashes[kept] = hash
+                flows.prefetch(hash: hash)
+            }
             if kept &+ 1 != index { slots[kept] = slot.pointee }
             kept &+= 1
         }

@@ -40,9 +40,9 @@ struct FlowCache: ~Copyable {
     @inline(__always)
     func find(_ key: UnsafePointer<FlowKey>, hash: UInt64, generation: UInt32) -> UnsafeMutablePointer<Entry>? {
         let first = entries + Int(truncatingIfNeeded: hash & mask)
-        if first.pointee.generation == generation, key.pointee.isSame(as: FlowCache.keyAddress(first)) { return first }
+        if first.pointee.generation == generation, key.pointee.isSame(as: FlowCache.key(of: first)) { return first }
         let second = entries + Int(truncatingIfNeeded: (hash & mask) ^ 1)
-        if second.pointee.generation == generation, key.pointee.isSame(as: FlowCache.keyAddress(second)) {
+        if second.pointee.generation == generation, key.pointee.isSame(as: FlowCache.key(of: second)) {
             return second
         }
         return nil
@@ -59,7 +59,7 @@ struct FlowCache: ~Copyable {
     }
 
     @inline(__always)
-    private static func keyAddress(_ entry: UnsafeMutablePointer<Entry>) -> UnsafePointer<FlowKey> {
+    static func key(of entry: UnsafeMutablePointer<Entry>) -> UnsafePointer<FlowKey> {
         UnsafeRawPointer(entry).assumingMemoryBound(to: FlowKey.self)
     }
 }

@@ -18,10 +18,17 @@ extension Worker {
         let isCommon = CommonPacket.read(
             payload.start, available: payload.available, family: payload.family, slot: slot, key: key)
         guard isCommon else { return decideInner(slot, payload: payload, association: association, hash: nil) }
+        if let entry = lastInner, entry.pointee.association == association, entry.pointee.generation == generation,
+            key.pointee.isSame(as: FlowCache.key(of: entry))
+        {
+            slot.pointee.nextHop = entry.pointee.nextHop
+            return true
+        }
         let hash = key.pointee.hash(seed: innerFlows.seed)
         if let entry = innerFlows.find(key, hash: hash, generation: generation),
             entry.pointee.association == association
         {
+            lastInner = entry
             slot.pointee.nextHop = entry.pointee.nextHop
             return true
         }

@@ -10,6 +10,7 @@ extension Worker {
     /// Packets that go on are moved to the front; returns how many. The others were forwarded, handed over or dropped.
     @inline(__always)
     mutating func lookupOutbound(_ slots: UnsafeMutablePointer<PacketSlot>, count: Int) -> Int {
+        var last: UnsafeMutablePointer<FlowCache.Entry>?
         var kept = 0
         var index = 0
         while index < count {
@@ -17,7 +18,10 @@ extension Worker {
             let key = UnsafePointer(scratch.keys + index)
             let hash = scratch.hashes[index]
             index &+= 1
-            if let entry = flows.find(key, hash: hash, generation: generation) {
+            if last == nil || !slot.pointee.flags.contains(.repeatsFlow) {
+                last = flows.find(key, hash: hash, generation: generation)
+            }
+            if let entry = last {
                 slot.pointee.nextHop = entry.pointee.nextHop
                 slot.pointee.association = entry.pointee.association
                 if Int(entry.pointee.owner) != self.index {
@@ -27,7 +31,7 @@ extension Worker {
             } else if !decideOutbound(slot, key: key, hash: hash) {
                 continue
             }
-            if let association = slot.pointee.association {
+            if let association = slot.pointee.association, !slot.pointee.flags.contains(.repeatsFlow) {
                 sluice_prefetch(association)
                 sluice_prefetch_write(association + 64)
                 sluice_prefetch(association + 128)

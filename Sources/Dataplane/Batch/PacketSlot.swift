@@ -45,6 +45,8 @@ struct PacketSlot: BitwiseCopyable {
         static let decrypted = Flags(rawValue: 32)
         /// An ESP packet of ours: nobody can be told of errors any more.
         static let sealed = Flags(rawValue: 64)
+        /// Of the same flow as the packet before it in the batch.
+        static let repeatsFlow = Flags(rawValue: 128)
 
         /// Those that say where the packet came from. Another worker cannot find them out; the rest it parses again.
         static var ofTheJourney: Flags { [.local, .generated, .forwarded, .decrypted] }
