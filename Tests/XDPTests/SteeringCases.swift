@@ -206,6 +206,10 @@ struct SteeringCase: CustomStringConvertible, Sendable {
         .init("IPv4 link-local", both, Frames.ethernet(tcp4(to: "169.254.1.1")), .passGroup),
         .init("IPv6 multicast to a unicast MAC", both, Frames.ethernet(tcp6(to: "ff02::1")), .passGroup),
         .init("IPv6 link-local of a neighbour", both, Frames.ethernet(tcp6(to: "fe80::2")), .passGroup),
+        .init("last of the IPv6 link-local prefix", both, Frames.ethernet(tcp6(to: "febf:ffff::2")), .passGroup),
+        .init("one behind it", both, Frames.ethernet(tcp6(to: "fec0::")), .passUnprotected),
+        .init("IPv4 loopback", both, Frames.ethernet(tcp4(to: "127.0.0.1")), .passGroup),
+        .init("IPv4, one before multicast", both, Frames.ethernet(tcp4(to: "223.255.255.255")), .passUnprotected),
         .init("LLDP", .wan, Frames.ethernet([UInt8](repeating: 0, count: 46), type: 0x88cc), .passNotIP),
         .init(
             "IEEE 802.3 length instead of a type", .wan, Frames.ethernet([UInt8](repeating: 0, count: 46), type: 46),
