@@ -18,6 +18,9 @@ extension MemoryGateway {
     /// Replaces what the workers know. Packets that wait for a neighbour notice it in their next round.
     public func publish(_ snapshot: Snapshot) { publisher.publish(snapshot) }
 
+    /// The snapshot that was published last.
+    public var current: Snapshot { publisher.current }
+
     /// What the workers told the control thread since the last call.
     public func takeEvents() -> [WorkerEvent] {
         var taken: [WorkerEvent] = []
