@@ -110,14 +110,14 @@ make_network() {
         ip netns exec "$namespace" sysctl -qw net.ipv6.conf.all.disable_ipv6=1 net.ipv6.conf.default.disable_ipv6=1
         ip -n "$namespace" link set lo up
     done
-    ip -n "$wire" link add bridge type bridge
+    ip -n "$wire" link add bridge type bridge mcast_snooping 0
     ip -n "$wire" link set bridge up
-    join "$gateway_a" wan0 "$wire" a
-    join "$gateway_b" wan0 "$wire" b
+    join "$gateway_a" wan0 "$wire" port-a
+    join "$gateway_b" wan0 "$wire" port-b
     join "$gateway_a" lan0 "$lan_a" eth0
     join "$gateway_b" lan0 "$lan_b" eth0
-    ip -n "$wire" link set a master bridge
-    ip -n "$wire" link set b master bridge
+    ip -n "$wire" link set port-a master bridge
+    ip -n "$wire" link set port-b master bridge
     ip -n "$gateway_a" address add 10.99.0.1/24 dev wan0
     ip -n "$gateway_b" address add 10.99.0.2/24 dev wan0
     site "$gateway_a" "$lan_a" 192.168.1
@@ -130,7 +130,7 @@ join() {
     for end in "$1 $2" "$3 $4"; do
         set -- $end
         ip netns exec "$1" ethtool -K "$2" tx off rx off tso off gso off gro off >/dev/null
-        ip -n "$1" link set "$2" up
+        ip -n "$1" link set dev "$2" up
     done
 }
 
@@ -138,7 +138,6 @@ site() {
     ip -n "$1" address add "$3.1/24" dev lan0
     ip -n "$2" address add "$3.2/24" dev eth0
     ip -n "$2" route add default via "$3.1"
-    ip netns exec "$1" sysctl -qw net.ipv4.ip_forward=1
 }
 
 # ----------------------------------------------------------------------------------------------------------- the tunnel
@@ -164,29 +163,36 @@ xfrm policy add src $2 dst $1 dir fwd tmpl src $4 dst $3 proto esp reqid 1 mode 
 LINES
 }
 
+# Two gateways on one machine should not share a core if there are two.
+core_of() {
+    local cores
+    cores=$(taskset -cp $$ | sed 's/.*: //' | tr ',' '\n' | while IFS=- read -r first last; do seq "$first" "${last:-$first}"; done)
+    if [ "$1" = a ]; then head -n 1 <<<"$cores"; else tail -n 1 <<<"$cores"; fi
+}
+
 start_gateways() {
     local end namespace
     for end in a b; do
         namespace=$id-gw-$end
         ip netns exec "$namespace" "$sluice" run --xfrm-batch "$dir/$end.xfrm" --lan lan0 --wan wan0 \
-            --control "$dir/$end.vici" >"$dir/$end.out" 2>"$dir/$end.log" &
+            --workers 1 --cores "$(core_of "$end")" --control "$dir/$end.vici" >"$dir/$end.out" 2>"$dir/$end.log" &
         pids+=($!)
-        eval "gateway_pid_$end=$!"
     done
     for end in a b; do
         for _ in $(seq 100); do
-            if grep -q '^ready' "$dir/$end.out"; then break; fi
+            if grep -qs "^ready" "$dir/$end.out"; then break; fi
             sleep 0.1
         done
         grep -q '^ready' "$dir/$end.out" || fail "gateway $end did not get ready: $(tail -n 5 "$dir/$end.log")"
-        say "  gateway $end: $(head -n 1 "$dir/$end.out")"
+        say "  gateway $end: $(sed 's/, control socket.*//' "$dir/$end.out")"
     done
 }
 
+# Before the gateways start, so that not a frame is missed.
 start_witness() {
     # One count of frames that no tunnel needs, and one of the address resolution that it does.
-    start ip netns exec "$wire" tcpdump -nn -p -Z root -i a -w "$dir/plain.pcap" -U 'not esp and not arp' 2>"$dir/plain.log"
-    start ip netns exec "$wire" tcpdump -nn -p -Z root -i a -w "$dir/arp.pcap" -U 'arp' 2>"$dir/arp.log"
+    start ip netns exec "$wire" tcpdump -nn -p -Z root -i port-a -w "$dir/plain.pcap" -U 'not esp and not arp' 2>"$dir/plain.log"
+    start ip netns exec "$wire" tcpdump -nn -p -Z root -i port-a -w "$dir/arp.pcap" -U 'arp' 2>"$dir/arp.log"
     for log in plain arp; do
         for _ in $(seq 50); do
             if grep -q 'listening on' "$dir/$log.log"; then break; fi
@@ -197,7 +203,7 @@ start_witness() {
 }
 
 wire_frames() {
-    ip -n "$wire" -s -j link show dev a | jq '.[0].stats64 | .rx.packets + .tx.packets'
+    ip -n "$wire" -s -j link show dev port-a | jq '.[0].stats64 | .rx.packets + .tx.packets'
 }
 
 # ----------------------------------------------------------------------------------------------------------- the loads
@@ -225,7 +231,6 @@ row() { printf '  %-34s %s\n' "$1" "$2"; }
 
 report() {
     local end plain arp frames esp sent
-    # shellcheck disable=SC2034
     for end in a b; do "$sluice" status --json --control "$dir/$end.vici" >"$dir/$end.json"; done
     sleep 0.5
     plain=$(tcpdump -nn -r "$dir/plain.pcap" 2>/dev/null | wc -l)
@@ -236,7 +241,7 @@ report() {
     say ""
     say "Through the tunnel, from lan-a to lan-b"
     row "latency, round trip" "$(sed -n 's|^rtt min/avg/max/mdev = \([^/]*\)/\([^/]*\)/\([^/]*\)/.*|min \1, mean \2, max \3 ms|p' "$dir/ping.txt")"
-    row "pings lost" "$(sed -n 's|.* \([0-9.]*% packet loss\).*|\1|p' "$dir/ping.txt")"
+    row "pings lost" "$(sed -n 's|.*, \([0-9.]*%\) packet loss.*|\1|p' "$dir/ping.txt")"
     row "TCP stream" "$(jq -r '.end | "\(.sum_received.bits_per_second / 1e7 | round / 100) Gbit/s, \(.sum_sent.retransmits) retransmits"' "$dir/tcp.json")"
     row "paced load" "$(jq -r '.end.sum | "\(.packets / .seconds | round) packets/s sent, \(.packets) in all"' "$dir/udp.json")"
     row "paced load, packets lost" "$(jq -r '.end.sum | "\(.lost_packets) (\(.lost_percent * 1000 | round / 1000) %)"' "$dir/udp.json")"
@@ -245,7 +250,7 @@ report() {
     say "Security associations"
     printf '  %-8s %-4s %-12s %14s %16s %14s %8s\n' gateway dir spi packets bytes sequence dropped
     for end in a b; do
-        jq -r --arg end "$end" '.security_associations[] | [$end, .direction, .spi, .packets, .bytes, .sequence,
+        jq -r --arg gateway "$end" '.security_associations[] | [$gateway, .direction, .spi, .packets, .bytes, .sequence,
             ([.drops[].packets] | add // 0)] | @tsv' "$dir/$end.json" |
             while IFS=$'\t' read -r gateway direction spi packets bytes sequence dropped; do
                 printf '  %-8s %-4s %-12s %14s %16s %14s %8s\n' \
@@ -287,8 +292,8 @@ make_network
 say "  lan-a 192.168.1.0/24 ── gw-a 10.99.0.1 ══ wire ══ 10.99.0.2 gw-b ── 192.168.2.0/24 lan-b"
 step 4 "Gateways"
 write_configuration
-start_gateways
 start_witness
+start_gateways
 step 5 "Load"
 run_loads
 step 6 "Result"

@@ -95,7 +95,8 @@ extension ControlLoop {
         Set(current.outboundAssociations.map(\.parameters.destination)).sorted().map { peer in
             let hop = current.tables.pointee.route(to: peer).pointee
             return PeerStatus(
-                address: peer.description, nextHop: hop.isOnLink ? nil : hop.address.description,
+                address: peer.description,
+                nextHop: hop.isOnLink || hop.address == peer ? nil : hop.address.description,
                 interface: network.link(index: hop.interfaceIndex)?.name, state: "\(hop.state)",
                 mtu: hop.portIndex == NextHop.noPort ? nil : Int(hop.mtu))
         }

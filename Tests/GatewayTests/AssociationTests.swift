@@ -1,0 +1,145 @@
+import Cryptography
+import IPsec
+import Logging
+import Packets
+import Policy
+import Testing
+
+@testable import Gateway
+
+private let left = IPAddress(ipv4: 0xC000_0201)
+private let right = IPAddress(ipv4: 0xC000_0202)
+private let stranger = IPAddress(ipv4: 0xC633_6401)
+
+private func state(
+    _ source: IPAddress, _ destination: IPAddress, requestID: UInt32 = 1, spi: UInt32 = 0x1000
+) throws -> SAParameters {
+    let transform = try ESPTransform(parsing: "aes128gcm16")
+    return SAParameters(
+        spi: spi, source: source, destination: destination, transform: transform,
+        key: SecretBytes(copying: [UInt8](repeating: 7, count: transform.keyMaterialLength)), requestID: requestID)
+}
+
+private func policy(
+    _ direction: SecurityPolicy.Direction, _ protection: SecurityPolicy.Protection
+) -> SecurityPolicy {
+    SecurityPolicy(selector: .any(.ipv4), direction: direction, action: .protect(protection))
+}
+
+@Suite struct AssociationDirectionTests {
+    private let out = policy(.out, .init(requestID: 1, source: left, destination: right))
+    private let forward = policy(.forward, .init(requestID: 1, source: right, destination: left))
+
+    @Test func policiesDecide() throws {
+        let policies = [out, forward]
+        #expect(AssociationDirection.of(try state(left, right), policies: policies, localAddresses: []) == .outbound)
+        #expect(AssociationDirection.of(try state(right, left), policies: policies, localAddresses: []) == .inbound)
+        // Even against the addresses: one may not be there yet.
+        #expect(
+            AssociationDirection.of(try state(left, right), policies: policies, localAddresses: [right]) == .outbound)
+    }
+
+    @Test func addressesDecideWherePoliciesLeaveItOpen() throws {
+        let open = [policy(.out, .init(requestID: 0)), policy(.in, .init(requestID: 0))]
+        for policies in [open, []] {
+            #expect(
+                AssociationDirection.of(try state(right, left), policies: policies, localAddresses: [left]) == .inbound)
+            #expect(
+                AssociationDirection.of(try state(left, right), policies: policies, localAddresses: [left]) == .outbound
+            )
+            #expect(AssociationDirection.of(try state(stranger, right), policies: [], localAddresses: [left]) == nil)
+        }
+    }
+
+    @Test func anotherRequestIsNotOurs() throws {
+        let other = try state(left, right, requestID: 9)
+        #expect(AssociationDirection.of(other, policies: [out, forward], localAddresses: []) == nil)
+    }
+}
+
+@Suite struct OwnerAssignmentTests {
+    @Test func bothDirectionsMeetOnOneWorker() throws {
+        var owners = OwnerAssignment(workers: 3)
+        #expect(owners.next(for: try state(left, right), .outbound) == 0)
+        #expect(owners.next(for: try state(left, right, requestID: 2), .outbound) == 1)
+        #expect(owners.next(for: try state(right, left), .inbound) == 0)
+        #expect(owners.next(for: try state(right, left, requestID: 2), .inbound) == 1)
+    }
+
+    @Test func furtherOnesOfATunnelGoToTheNext() throws {
+        var owners = OwnerAssignment(workers: 2)
+        let given = try (0..<4).map { _ in owners.next(for: try state(left, right), .outbound) }
+        #expect(given == [0, 1, 0, 1])
+    }
+
+    @Test func spreadsTunnelsEvenly() throws {
+        var owners = OwnerAssignment(workers: 4)
+        var count = [Int](repeating: 0, count: 4)
+        for request in 0..<400 {
+            count[owners.next(for: try state(left, right, requestID: UInt32(request)), .inbound)] += 1
+        }
+        #expect(count == [100, 100, 100, 100])
+    }
+}
+
+@Suite struct AssociationWatchTests {
+    /// Lines that a watch logs.
+    private final class Lines: @unchecked Sendable {
+        var texts: [String] = []
+    }
+
+    private struct Recorder: LogHandler {
+        let lines: Lines
+        var metadata: Logger.Metadata = [:]
+        var logLevel = Logger.Level.trace
+        subscript(metadataKey key: String) -> Logger.MetadataValue? {
+            get { metadata[key] }
+            set { metadata[key] = newValue }
+        }
+        func log(event: LogEvent) { lines.texts.append("\(event.level) \(event.message)") }
+    }
+
+    @Test func tellsEachEventOnce() throws {
+        let lines = Lines()
+        let logger = Logger(label: "test") { _ in Recorder(lines: lines) }
+        var watch = AssociationWatch()
+        let association = try OutboundAssociation(try state(left, right), engine: OpenSSLEngine(), now: 1)
+        func look(_ events: SAEvents) -> Bool {
+            watch.look(
+                ObjectIdentifier(association), association.parameters, .outbound, events: events,
+                status: { association.status(now: 1) }, logger: logger)
+        }
+        #expect(!look([]))
+        #expect(!look(.firstUse))
+        #expect(!look(.firstUse))
+        #expect(!look([.firstUse, .softBytes, .hardBytes]))
+        #expect(!look([.firstUse, .softBytes, .hardBytes, .sequenceExhausted]))
+        #expect(look([.firstUse, .softBytes, .hardBytes, .sequenceExhausted, .softTime, .hardTime]))
+        #expect(lines.texts.count == 4)
+        #expect(lines.texts[0].hasPrefix("info SA carried its first packet"))
+        #expect(lines.texts[1].hasPrefix("error SA reached its hard limit of bytes"))
+        #expect(lines.texts[2].hasPrefix("error SA used its last sequence number"))
+        #expect(lines.texts[3].hasPrefix("error SA reached its hard limit of time"))
+    }
+
+    /// No packet comes, and yet the time is up.
+    @Test func noticesTimeWithoutPackets() throws {
+        let lines = Lines()
+        let logger = Logger(label: "test") { _ in Recorder(lines: lines) }
+        var watch = AssociationWatch()
+        var parameters = try state(right, left)
+        parameters.lifetime = Lifetime(softSecondsAfterAdd: 10, hardSecondsAfterAdd: 20)
+        let association = try InboundAssociation(parameters, engine: OpenSSLEngine(), now: 1)
+        func isOver(after seconds: UInt64) -> Bool {
+            watch.look(
+                ObjectIdentifier(association), parameters, .inbound, events: association.events,
+                status: { association.status(now: 1 + seconds * 1_000_000_000) }, logger: logger)
+        }
+        #expect(!isOver(after: 9))
+        #expect(lines.texts.isEmpty)
+        #expect(!isOver(after: 10))
+        #expect(lines.texts.count == 1)
+        #expect(isOver(after: 20))
+        #expect(lines.texts.count == 2)
+    }
+}

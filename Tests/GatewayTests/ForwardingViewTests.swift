@@ -1,0 +1,151 @@
+import Logging
+import Netlink
+import Packets
+import Policy
+import Testing
+
+@testable import Gateway
+
+/// A network configuration put together from the messages that the kernel sends.
+private func network(_ messages: [NetlinkMessage]) -> NetworkState {
+    var state = NetworkState()
+    for message in messages { _ = state.apply(message) }
+    return state
+}
+
+private func prefix(_ text: String) throws -> IPPrefix { try #require(IPPrefix(text)) }
+private func address(_ text: String) throws -> IPAddress { try #require(IPAddress(text)) }
+private let mac = MACAddress(0x0200_0000_0001)
+private let otherMAC = MACAddress(0x0200_0000_0002)
+
+@Suite struct ForwardingViewTests {
+    private let wan = Link(index: 7, name: "wan0", macAddress: mac)
+
+    private func forwarding(_ messages: [NetlinkMessage]) -> ForwardingView {
+        ForwardingView(network(messages), ports: [7: 1])
+    }
+
+    @Test func followsPortsAndTheirVLANs() throws {
+        let vlan = Link(index: 9, name: "wan0.5", macAddress: mac, mtu: 1496, kind: "vlan", lower: 7, vlanIdentifier: 5)
+        let elsewhere = Link(index: 8, name: "eth9", macAddress: otherMAC)
+        let view = forwarding([
+            .link(wan), .link(vlan), .link(elsewhere),
+            .address(InterfaceAddress(interfaceIndex: 9, address: try address("192.0.2.1"), prefixLength: 24)),
+            .address(InterfaceAddress(interfaceIndex: 8, address: try address("198.51.100.1"), prefixLength: 24)),
+        ])
+        #expect(view.interfaces.map(\.interfaceIndex) == [7, 9])
+        #expect(view.interfaces.map(\.port) == [1, 1])
+        #expect(view.interfaces.map(\.vlan) == [nil, 5])
+        #expect(view.interfaces[1].addresses == [try address("192.0.2.1")])
+        #expect(view.localAddresses == [try address("192.0.2.1"), try address("198.51.100.1")])
+    }
+
+    @Test func linkWithoutCarrierIsDown() {
+        var down = wan
+        down.hasCarrier = false
+        #expect(forwarding([.link(wan)]).interfaces.map(\.isUp) == [true])
+        #expect(forwarding([.link(down)]).interfaces.map(\.isUp) == [false])
+    }
+
+    @Test func translatesRoutes() throws {
+        func route(
+            _ destination: String, _ kind: Route.Kind, _ hops: [Route.Hop] = [], _ origin: Route.Origin = .static
+        )
+            throws -> NetlinkMessage
+        {
+            .route(Route(destination: try prefix(destination), kind: kind, origin: origin, hops: hops), replaces: false)
+        }
+        let gateway = try address("192.0.2.254")
+        let routes = forwarding([
+            .link(wan),
+            try route("10.1.0.0/16", .unicast, [.init(interfaceIndex: 7, gateway: gateway)]),
+            try route("10.2.0.0/16", .blackhole), try route("10.3.0.0/16", .prohibit),
+            try route("10.4.0.0/16", .unreachable), try route("10.5.0.0/16", .local),
+            // The gateway's own route to the host's slow path.
+            try route("10.6.0.0/16", .unicast, [.init(interfaceIndex: 99)], .sluice),
+            try route(
+                "10.7.0.0/16", .unicast,
+                [.init(interfaceIndex: 7, gateway: gateway, isDown: true), .init(interfaceIndex: 7)]),
+        ]).routes
+        let kinds = Dictionary(uniqueKeysWithValues: routes.map { ($0.prefix.description, $0.kind) })
+        #expect(
+            kinds == [
+                "10.1.0.0/16": .unicast(interfaceIndex: 7, gateway: gateway), "10.2.0.0/16": .blackhole,
+                "10.3.0.0/16": .prohibit, "10.4.0.0/16": .unreachable, "10.5.0.0/16": .local,
+                "10.7.0.0/16": .unicast(interfaceIndex: 7, gateway: nil),
+            ])
+    }
+
+    @Test func translatesNeighbours() throws {
+        func neighbour(_ text: String, _ interface: UInt32, _ state: Neighbour.State) throws -> NetlinkMessage {
+            .neighbour(
+                Neighbour(
+                    key: .init(interfaceIndex: interface, address: try address(text)), macAddress: otherMAC,
+                    state: state))
+        }
+        let neighbours = forwarding([
+            .link(wan), try neighbour("192.0.2.3", 7, .failed), try neighbour("192.0.2.2", 7, .stale),
+            try neighbour("192.0.2.4", 7, .incomplete), try neighbour("192.0.2.5", 8, .reachable),
+        ]).neighbours
+        #expect(neighbours.map(\.address.description) == ["192.0.2.2", "192.0.2.3", "192.0.2.4"])
+        #expect(neighbours.map(\.state) == [.resolved(otherMAC), .failed, .unresolved])
+    }
+
+    @Test func sameConfigurationIsEqual() throws {
+        let messages: [NetlinkMessage] = [
+            .link(wan),
+            .address(InterfaceAddress(interfaceIndex: 7, address: try address("192.0.2.1"), prefixLength: 24)),
+        ]
+        #expect(forwarding(messages) == forwarding(messages.reversed()))
+        #expect(forwarding(messages) != forwarding([messages[0]]))
+    }
+}
+
+@Suite struct HostRoutesTests {
+    private func policy(_ source: String, _ destination: String) throws -> SecurityPolicy {
+        SecurityPolicy(
+            selector: .init(source: try prefix(source), destination: try prefix(destination)), direction: .out,
+            action: .protect(.init(requestID: 1)))
+    }
+
+    @Test func leadsThereFromAnAddressOfTheProtectedNetwork() throws {
+        let local = [try address("192.0.2.1"), try address("10.1.0.1")]
+        let routes = HostRoutes.plan(
+            [try policy("10.1.0.0/16", "10.2.0.0/16"), try policy("10.9.0.0/16", "10.3.0.0/16")],
+            localAddresses: local, peers: [try address("192.0.2.2")], device: 12, mtu: 1400)
+        #expect(routes.map(\.destination.description) == ["10.2.0.0/16"])
+        #expect(routes.first?.preferredSource == local[1])
+        #expect(routes.first?.origin == .sluice)
+        #expect(routes.first?.hops == [.init(interfaceIndex: 12)])
+    }
+
+    /// A route for everything would catch what the host sends to the peer itself.
+    @Test func neverCatchesThePeer() throws {
+        let routes = HostRoutes.plan(
+            [try policy("10.1.0.0/16", "0.0.0.0/0")], localAddresses: [try address("10.1.0.1")],
+            peers: [try address("192.0.2.2")], device: 12, mtu: 1400)
+        #expect(routes.isEmpty)
+    }
+}
+
+@Suite struct PortChangesTests {
+    private let port = PortInterface(interfaceIndex: 7, port: 0, linkAddress: mac)
+
+    private func lines(_ change: (inout PortInterface) -> Void) -> [String] {
+        var changed = port
+        change(&changed)
+        return PortChanges.differences(port, changed).map { "\($0.0) \($0.1)" }
+    }
+
+    @Test func saysWhatChanged() throws {
+        let new = try address("192.0.2.9")
+        #expect(lines { _ in } == [])
+        #expect(lines { $0.isUp = false } == ["warning port is down"])
+        #expect(lines { $0.mtu = 9000 } == ["notice port's MTU is 9000, was 1500"])
+        #expect(lines { $0.linkAddress = otherMAC } == ["notice port's link address is \(otherMAC), was \(mac)"])
+        #expect(lines { $0.addresses = [new] } == ["notice port's addresses are 192.0.2.9"])
+        #expect(PortChanges.differences(port, nil).map(\.0) == [.error])
+        #expect(PortChanges.differences(nil, port).map(\.0) == [.notice])
+        #expect(PortChanges.differences(nil, nil).isEmpty)
+    }
+}
