@@ -26,8 +26,9 @@ extension GCMContext {
         }
         answer.initializeMemory(as: UInt8.self, repeating: 0, count: CounterBlock.length)
         let context = GCMContext(
-            header: ESPContextHeader(process: process(transform, direction)), counterCipher: cipher, hash: hash,
-            salt: parts.salt, extended: extended, icvLength: transform.icvLength)
+            header: ESPContextHeader(
+                process: process(transform, direction), companions: (UnsafeRawPointer(hash), cipher.address)),
+            counterCipher: cipher, hash: hash, salt: parts.salt, extended: extended, icvLength: transform.icvLength)
         let owned = SendableHandle(hash)
         return ESPCipher(owning: context, transform: transform, direction: direction) {
             CRYPTO_gcm128_release(owned.handle)

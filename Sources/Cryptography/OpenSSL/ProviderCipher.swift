@@ -61,6 +61,9 @@ struct ProviderCipher: BitwiseCopyable, @unchecked Sendable {
         EVP_CIPHER_free(reference)
     }
 
+    /// Where the provider keeps the key schedule; for prefetching only.
+    var address: UnsafeRawPointer { UnsafeRawPointer(instance) }
+
     // MARK: Per packet; each returns false when the provider refuses
 
     /// Begins a message with a new IV under the key that is set.

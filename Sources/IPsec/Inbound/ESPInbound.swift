@@ -1,3 +1,4 @@
+import CLinux
 import Cryptography
 import Packets
 import Synchronization
@@ -38,6 +39,16 @@ public struct InnerPacket: BitwiseCopyable {
 ///
 /// Not done here: the lookup of the SPI, reassembly of outer fragments, TTL of the inner packet, policies.
 public enum ESPInbound {
+    /// Brings near what the steps before the cipher read of an SA.
+    @inlinable
+    @inline(__always)
+    public static func prefetch(_ sa: UnsafeMutablePointer<InboundSA>) {
+        sluice_prefetch(sa)
+        sluice_prefetch_write(UnsafeRawPointer(sa) + 64)
+        // The bits of the replay window lie behind the record; those of a small window in one line or two.
+        sluice_prefetch_write(UnsafeRawPointer(sa) + MemoryLayout<InboundSA>.stride)
+    }
+
     /// Whether the SA is for packets with this outer destination and encapsulation. A drop is counted at the SA, so
     /// only the SA's owner may call it.
     ///
