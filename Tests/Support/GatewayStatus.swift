@@ -18,7 +18,8 @@ extension JSON {
 
     /// Packets dropped for any reason.
     public var allDrops: [String: Int] {
-        Dictionary(self["drops"].array.map { ($0["reason"].string ?? "?", $0["packets"].int ?? 0) }, uniquingKeysWith: +)
+        Dictionary(
+            self["drops"].array.map { ($0["reason"].string ?? "?", $0["packets"].int ?? 0) }, uniquingKeysWith: +)
     }
 
     /// Frames in the pools of all workers.

@@ -23,8 +23,7 @@ public final class SluiceGateway {
     /// The program under test: `SLUICE_BINARY`, else the release build, else the debug build of this package.
     public static let binary: String = {
         if let path = ProcessInfo.processInfo.environment["SLUICE_BINARY"] { return path }
-        let package = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
-            .deletingLastPathComponent()
+        let package = PythonPeer.packageDirectory
         let candidates = ["release", "debug"].map { package.appending(path: ".build/\($0)/sluice").path }
         return candidates.first { access($0, X_OK) == 0 } ?? candidates[0]
     }()

@@ -81,7 +81,8 @@ extension LiveGateways {
                 try network.lanB.ip(
                     "link set eth0 down", "link set eth0 address 02:00:00:00:02:77", "link set eth0 up",
                     "addr replace \(Side.b.host(.ipv6))/64 dev eth0 nodad",
-                    "route replace default via \(Side.b.router(.ipv4))", "route replace ::/0 via \(Side.b.router(.ipv6))")
+                    "route replace default via \(Side.b.router(.ipv4))",
+                    "route replace ::/0 via \(Side.b.router(.ipv6))")
                 try awaitRecovery(network, .ipv4)
                 try awaitRecovery(network, .ipv6)
             }

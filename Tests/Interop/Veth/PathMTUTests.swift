@@ -15,7 +15,9 @@ extension LiveGateways {
             return words.firstIndex(of: "mtu").flatMap { Int(words[$0 + 1]) }
         }
 
-        @Test("are answered with the size that fits, which then passes", arguments: IPVersion.allCases, IPVersion.allCases)
+        @Test(
+            "are answered with the size that fits, which then passes", arguments: IPVersion.allCases, IPVersion.allCases
+        )
         func learned(inner: IPVersion, outer: IPVersion) throws {
             try TwoGateways.with { network in
                 try TunnelBetween.with(network, ManualTunnel(outer: outer)) { gateways in
