@@ -30,8 +30,10 @@ public enum WorkerCounter: Int, CaseIterable, Sendable {
     case fromHost
     /// ICMP errors sent.
     case icmpErrors
-    /// Fragments made before encryption.
+    /// Fragments made, before encryption or for a LAN.
     case fragments
+    /// Packets that were split into those.
+    case fragmented
     /// Times that the worker slept.
     case sleeps
     /// System calls that asked the kernel to send.

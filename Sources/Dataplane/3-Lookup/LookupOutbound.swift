@@ -73,11 +73,27 @@ extension Worker {
             policyIndex: decision.policyIndex, worker: index, packets: 1, bytes: UInt64(truncatingIfNeeded: length))
         if let reason = decision.verdict.reason {
             if reason == .noOutboundSA { announceAcquire(summary) }
-            drop(slot.pointee, reason)
+            if reason == .noPolicy, slot.pointee.flags.contains(.decrypted) {
+                refuseInner(slot.pointee, destination: summary.destination)
+            } else {
+                drop(slot.pointee, reason)
+            }
         } else {
             forwardPlain(slot.pointee)
         }
         return false
+    }
+
+    /// A packet out of a tunnel that leads to no LAN and that no policy wants into another tunnel. Where its route itself
+    /// refuses it, that is the reason, and its sender is told.
+    private mutating func refuseInner(_ slot: PacketSlot, destination: IPAddress) {
+        var refused = slot
+        let hop = tables.pointee.route(to: destination)
+        refused.nextHop = hop
+        switch hop.pointee.state {
+        case .resolved, .unresolved, .local, .notAPort: drop(slot, .noPolicy)
+        case .failed, .unreachable, .blackhole, .prohibited, .noRoute: sendLater(refused)
+        }
     }
 
     /// Tells the control thread that a policy lacks its SA. When the ring is full the next packet tells it.

@@ -51,8 +51,9 @@ extension Worker {
             piece.length = UInt32(truncatingIfNeeded: length)
             piece.flags.insert(.forwarded)
             begotten.append(piece)
-            count(.fragments)
         }
+        count(.fragments, UInt64(truncatingIfNeeded: begotten.count &- first))
+        count(.fragmented)
         release(slot)
     }
 }

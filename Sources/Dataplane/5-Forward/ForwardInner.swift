@@ -59,6 +59,8 @@ extension Worker {
         var next = slot
         let hop = tables.pointee.route(to: Worker.destination(of: slot.packet))
         next.nextHop = hop
+        // For this host, or for nowhere: it is not forwarded, so hop limit and size do not matter.
+        if hop.pointee.state != .resolved, hop.pointee.state != .unresolved { return sendLater(next) }
         if slot.flags.isDisjoint(with: [.local, .forwarded]) {
             guard HopLimit.decrement(slot.packet) else {
                 return answer(slot, with: .timeExceeded, reason: .hopLimitExpired)
@@ -84,19 +86,29 @@ extension Worker {
         while true {
             let frame = pool.pop()
             if frame == FramePool.empty { return drop(slot, .framePoolEmpty) }
-            let start = base + Int(truncatingIfNeeded: frame) + UMEM.headroom
-            var piece = PacketSlot(start: start, length: 0, port: slot.port, flags: [.forwarded])
-            piece.packet = start + Worker.largestLinkHeader
-            piece.nextHop = slot.nextHop
+            var piece = slot
+            piece.packet = base + Int(truncatingIfNeeded: frame) + UMEM.headroom + Worker.largestLinkHeader
             let length = fragmenter.next(into: piece.packet)
             if length == 0 {
                 pool.push(frame)
+                count(.fragmented)
                 return release(slot)
             }
             piece.length = UInt32(truncatingIfNeeded: length)
+            piece.flags.insert(.forwarded)
+            keepLinkHeader(of: slot, for: &piece)
             count(.fragments)
             withUnsafeMutablePointer(to: &piece) { send($0) }
         }
+    }
+
+    /// Should a fragment turn out to be undeliverable, the answer to its sender needs the link header that came with the
+    /// whole packet. One out of a tunnel has none.
+    private func keepLinkHeader(of slot: PacketSlot, for piece: inout PacketSlot) {
+        let length = slot.packet - slot.start
+        let isPlain = slot.flags.isDisjoint(with: [.decrypted, .local]) && length <= Worker.largestLinkHeader
+        piece.start = piece.packet - (isPlain ? length : 14)
+        if isPlain { piece.start.copyMemory(from: slot.start, byteCount: length) }
     }
 
     /// The destination of a packet whose IP header was checked.

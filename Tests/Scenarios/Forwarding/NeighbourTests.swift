@@ -1,0 +1,219 @@
+import Dataplane
+import Packets
+import Policy
+import Telemetry
+import TestSupport
+import Testing
+
+/// Next hops that are not known, not there, or on a VLAN.
+@Suite struct NeighbourTests {
+    static let families: [AddressFamily] = [.ipv4, .ipv6]
+
+    /// A few packets wait while the kernel asks; a snapshot with the answer sends them, in order.
+    @Test(arguments: families, [MemorySite.Port.lan, .wan])
+    func waiting(family: AddressFamily, port: MemorySite.Port) throws {
+        let network = try MemoryNetwork(TunnelOptions { $0.outer = family })
+        let (left, right) = (network.left, network.right)
+        let site = port == .wan ? left : right
+        let address = port == .wan ? left.plan.router(family) : right.plan.host(family)
+        let known = site.neighbours
+        site.neighbours.removeAll { $0.address == address }
+        try site.publish()
+        let packets = network.packets(family, count: 10)
+        #expect(network.exchange(packets) == [])
+        #expect(site[.waiting] == 10)
+        let wanted = site.gateway.takeEvents()
+        #expect(wanted.count == 10)
+        let interface = port == .wan ? SitePlan.wanInterface : SitePlan.lanInterface
+        #expect(
+            wanted.allSatisfy {
+                $0.kind == .neighbourWanted && $0.interfaceIndex == interface && $0.family == family.rawValue
+                    && $0.addressHigh == address.high && $0.addressLow == address.low
+            })
+        #expect(site.lostFrames == 0, "those that wait are accounted for")
+
+        // News about others changes nothing for them.
+        try site.publish()
+        site.settle()
+        #expect(site.takeWAN() == [] && site.takeLAN() == [])
+        site.neighbours = known
+        try site.publish()
+        site.settle()
+        right.receive(left.takeWAN(), at: .wan)
+        #expect(right.takeLANPackets() == packets.map { $0.routed(hops: 2) })
+        #expect(site[.transmitted] == 10)
+        for site in network.sites { #expect(site.drops == [:] && site.lostFrames == 0) }
+    }
+
+    /// No answer in time: the packets end with their reason. Meanwhile, no more than the queue holds wait.
+    @Test(arguments: families)
+    func expiry(family: AddressFamily) throws {
+        let network = try MemoryNetwork(
+            TunnelOptions(),
+            MemorySite.Options {
+                $0.configure = {
+                    $0.neighbourQueueCapacity = 8
+                    $0.neighbourWaitInNanoseconds = 500_000_000
+                }
+            })
+        let right = network.right
+        right.neighbours.removeAll { $0.address == right.plan.host(family) }
+        try right.publish()
+        #expect(network.exchange(network.packets(family, count: 20)) == [])
+        #expect(right.drops == [.neighbourQueueFull: 12])
+        network.clock.advance(milliseconds: 500)
+        right.settle()
+        #expect(right.drops == [.neighbourQueueFull: 12])
+        network.clock.advance(milliseconds: 1)
+        right.settle()
+        #expect(right.drops == [.neighbourQueueFull: 12, .neighbourUnresolved: 8])
+        #expect(right.lostFrames == 0)
+        // Others are not held up.
+        let other = IPPacket(from: network.left.plan.host(family), to: right.plan.host(family, 3), size: 100).bytes
+        #expect(network.exchange([other]) == [other.routed(hops: 2)])
+    }
+
+    /// A neighbour that does not answer, and routes that refuse: the sender hears of it through the tunnel.
+    @Test(arguments: families, [0, 1, 2, 3, 4])
+    func refused(family: AddressFamily, kind: Int) throws {
+        let network = try MemoryNetwork(TunnelOptions { $0.outer = family == .ipv4 ? .ipv6 : .ipv4 })
+        let (left, right) = (network.left, network.right)
+        let host = right.plan.host(family)
+        let reason: DropReason
+        var code: UInt8? = family == .ipv4 ? 1 : 3
+        switch kind {
+        case 0:
+            right.neighbours = right.neighbours.map {
+                $0.address == host
+                    ? NeighbourEntry(interfaceIndex: $0.interfaceIndex, address: host, state: .failed) : $0
+            }
+            reason = .neighbourFailed
+        case 1:
+            right.interfaces[0].isUp = false
+            right.neighbours.removeAll { $0.interfaceIndex == SitePlan.lanInterface }
+            reason = .routeUnreachable
+        case 2:
+            right.routes.append(RouteEntry(prefix: IPPrefix(host: host), kind: .blackhole))
+            reason = .routeUnreachable
+            code = nil
+        case 3:
+            right.routes.removeAll { $0.prefix.contains(host) }
+            reason = .noRoute
+            code = 0
+        default:
+            right.routes.append(RouteEntry(prefix: IPPrefix(host: host), kind: .prohibit))
+            reason = .routeProhibited
+            code = family == .ipv4 ? 13 : 1
+        }
+        try right.publish()
+        let packets = network.packets(family, count: 1)
+        #expect(network.exchange(packets) == [])
+        #expect(right.drops == [reason: 1])
+        left.receive(right.takeWAN(), at: .wan)
+        let answers = left.takeLANPackets()
+        if let code {
+            let error = try #require(ICMPMessage(answers))
+            #expect(error.type == (family == .ipv4 ? 3 : 1) && error.code == code)
+            #expect(error.source == right.plan.lanAddress(family))
+            #expect(error.quotes(packets[0]))
+        } else {
+            #expect(answers == [])
+        }
+        #expect(right.lostFrames == 0)
+    }
+
+    /// Plain traffic to a neighbour that does not answer, in fragments: one answer per packet, in a frame to its sender.
+    @Test func failedNeighbourOfFragments() throws {
+        let network = try MemoryNetwork(sites: 2)
+        let left = network.left
+        left.interfaces[1].mtu = 1280
+        left.policies = [SecurityPolicy(selector: .any(.ipv4), direction: .out, action: .bypass)]
+        left.neighbours = left.neighbours.map {
+            $0.address == left.plan.router(.ipv4)
+                ? NeighbourEntry(interfaceIndex: $0.interfaceIndex, address: $0.address, state: .failed) : $0
+        }
+        try left.publish()
+        var packet = IPPacket(from: left.plan.host(.ipv4), to: network.right.plan.host(.ipv4), size: 1400)
+        packet.dontFragment = false
+        left.receiveFromLAN([packet.bytes])
+        let sent = left.takeLAN().map(SentFrame.init)
+        #expect(sent.map(\.destination) == [left.plan.hostStation()])
+        #expect(sent.map(\.source) == [left.plan.lanPort])
+        let error = try #require(ICMPMessage(sent.map(\.packet)))
+        #expect(error.type == 3 && error.code == 1 && error.destination == packet.source)
+        #expect(left.drops == [.neighbourFailed: 1])
+        #expect(left.lostFrames == 0)
+    }
+
+    /// Fragments that wait, of plain traffic or out of a tunnel, for a neighbour that then turns out not to answer.
+    @Test(arguments: [false, true])
+    func failureWhileFragmentsWait(isPlain: Bool) throws {
+        let network = try MemoryNetwork(TunnelOptions())
+        let (left, right) = (network.left, network.right)
+        let site = isPlain ? left : right
+        let address = isPlain ? left.plan.router(.ipv4) : right.plan.host(.ipv4)
+        site.neighbours.removeAll { $0.address == address }
+        site.interfaces[isPlain ? 1 : 0].mtu = 1280
+        if isPlain { left.policies = [SecurityPolicy(selector: .any(.ipv4), direction: .out, action: .bypass)] }
+        try site.publish()
+        var packet = IPPacket(from: left.plan.host(.ipv4), to: right.plan.host(.ipv4), size: 1400)
+        packet.dontFragment = false
+        left.receiveFromLAN([packet.bytes])
+        if !isPlain { right.receive(left.takeWAN(), at: .wan) }
+        #expect(site[.waiting] == 2)
+        let interface = isPlain ? SitePlan.wanInterface : SitePlan.lanInterface
+        site.neighbours.append(NeighbourEntry(interfaceIndex: interface, address: address, state: .failed))
+        try site.publish()
+        site.settle()
+        #expect(site.drops == [.neighbourFailed: 2])
+        if !isPlain { left.receive(right.takeWAN(), at: .wan) }
+        // One answer, about the first fragment: later ones are never answered (RFC 1122 section 3.2.2).
+        let sent = left.takeLAN().map(SentFrame.init)
+        #expect(sent.map(\.destination) == [left.plan.hostStation()])
+        #expect(ICMPMessage(sent.map(\.packet))?.type == 3)
+        #expect(site.lostFrames == 0)
+    }
+
+    /// VLANs on both sides: tagged frames come in, and leave with the tag of the interface that the route says.
+    @Test(arguments: families, [AddressFamily.ipv4, .ipv6])
+    func vlans(inner: AddressFamily, outer: AddressFamily) throws {
+        let network = try MemoryNetwork(TunnelOptions { $0.outer = outer })
+        let (left, right) = (network.left, network.right)
+        left.interfaces[1].vlan = 100
+        right.interfaces[0].vlan = 4094
+        right.interfaces[1].vlan = 7
+        try left.publish()
+        try right.publish()
+        let largest = Int(left.outbound[0].runtime.pointee.mtu)
+        let packets = [60, 61, 1000, largest].map {
+            IPPacket(from: left.plan.host(inner), to: right.plan.host(inner), size: $0).bytes
+        }
+        left.receiveFromLAN(packets, vlan: 1)
+        let frames = left.takeWAN()
+        #expect(frames.allSatisfy { SentFrame($0).vlan == 100 && SentFrame($0).destination == left.plan.routerStation })
+        right.receive(frames, at: .wan)
+        let sent = right.takeLAN().map(SentFrame.init)
+        #expect(sent.map(\.packet) == packets.map { $0.routed(hops: 2) })
+        #expect(sent.allSatisfy { $0.vlan == 4094 && $0.destination == right.plan.hostStation() })
+        for site in network.sites { #expect(site.drops == [:] && site.lostFrames == 0) }
+    }
+
+    /// A neighbour moves to another link-layer address between two packets of one flow.
+    @Test(arguments: families)
+    func moved(family: AddressFamily) throws {
+        let network = try MemoryNetwork(TunnelOptions())
+        let right = network.right
+        network.left.receiveFromLAN(network.packets(family, count: 2))
+        let frames = network.left.takeWAN()
+        right.receive([frames[0]], at: .wan)
+        let elsewhere = MACAddress(0x02AA_BBCC_DDEE)
+        right.neighbours = right.neighbours.map {
+            $0.address == right.plan.host(family)
+                ? NeighbourEntry(interfaceIndex: $0.interfaceIndex, address: $0.address, state: .resolved(elsewhere))
+                : $0
+        }
+        try right.publish()
+        right.receive([frames[1]], at: .wan)
+        #expect(right.takeLAN().map { SentFrame($0).destination } == [right.plan.hostStation(), elsewhere])
+    }
+}
