@@ -125,7 +125,7 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),
-        .testTarget(name: "Scenarios", dependencies: ["Dataplane", "XDP", "IPsec", "Policy", "Packets", "Telemetry", "Cryptography", "TestSupport"], path: "Tests/Scenarios", swiftSettings: strict),
+        .testTarget(name: "Scenarios", dependencies: ["Dataplane", "XDP", "IPsec", "Policy", "Packets", "Telemetry", "Cryptography", "TestSupport", "CAllocationCounter"], path: "Tests/Scenarios", swiftSettings: strict),
         .testTarget(name: "Interop", dependencies: ["TestSupport", "Packets", "XDP"], path: "Tests/Interop", exclude: ["Peers"], swiftSettings: strict),
     ]
 )

@@ -64,7 +64,7 @@ extension Worker {
     private mutating func admit(
         _ slot: UnsafeMutablePointer<PacketSlot>, sa: UnsafeMutablePointer<OutboundSA>
     ) -> Bool {
-        if slot.pointee.flags.isDisjoint(with: [.local, .forwarded]) {
+        if slot.pointee.flags.isDisjoint(with: .notToBeRouted) {
             guard HopLimit.decrement(slot.pointee.packet) else {
                 answer(slot.pointee, with: .timeExceeded, reason: .hopLimitExpired)
                 return false

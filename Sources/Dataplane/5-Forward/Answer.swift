@@ -29,7 +29,7 @@ extension Worker {
         count(.icmpErrors)
         var error = PacketSlot(
             start: buffer - 14, length: UInt32(truncatingIfNeeded: length &+ 14), port: slot.port,
-            flags: [.generated, .local])
+            flags: .ownMessage)
         error.packet = buffer
         dispatch(error, packetLength: length, to: slot, isIPv4: isIPv4)
         drop(slot, reason)

@@ -61,7 +61,7 @@ extension Worker {
         next.nextHop = hop
         // For this host, or for nowhere: it is not forwarded, so hop limit and size do not matter.
         if hop.pointee.state != .resolved, hop.pointee.state != .unresolved { return sendLater(next) }
-        if slot.flags.isDisjoint(with: [.local, .forwarded]) {
+        if slot.flags.isDisjoint(with: .notToBeRouted) {
             guard HopLimit.decrement(slot.packet) else {
                 return answer(slot, with: .timeExceeded, reason: .hopLimitExpired)
             }
@@ -106,7 +106,7 @@ extension Worker {
     /// whole packet. One out of a tunnel has none.
     private func keepLinkHeader(of slot: PacketSlot, for piece: inout PacketSlot) {
         let length = slot.packet - slot.start
-        let isPlain = slot.flags.isDisjoint(with: [.decrypted, .local]) && length <= Worker.largestLinkHeader
+        let isPlain = slot.flags.isDisjoint(with: .withoutLinkHeader) && length <= Worker.largestLinkHeader
         piece.start = piece.packet - (isPlain ? length : 14)
         if isPlain { piece.start.copyMemory(from: slot.start, byteCount: length) }
     }

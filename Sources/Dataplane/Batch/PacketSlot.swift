@@ -48,8 +48,16 @@ struct PacketSlot: BitwiseCopyable {
         /// Of the same flow as the packet before it in the batch.
         static let repeatsFlow = Flags(rawValue: 128)
 
+        // Sets of several. From raw values: an array literal is an allocation where the compiler does not see through it.
+
         /// Those that say where the packet came from. Another worker cannot find them out; the rest it parses again.
-        static var ofTheJourney: Flags { [.local, .generated, .forwarded, .decrypted] }
+        static var ofTheJourney: Flags { Flags(rawValue: 2 | 4 | 8 | 32) }
+        /// Local or forwarded: the hop limit is not to be decremented (again).
+        static var notToBeRouted: Flags { Flags(rawValue: 2 | 8) }
+        /// Local or decrypted: no station sent the frame.
+        static var withoutLinkHeader: Flags { Flags(rawValue: 2 | 32) }
+        /// Generated and local.
+        static var ownMessage: Flags { Flags(rawValue: 2 | 4) }
     }
 
     /// A packet as it arrived: `length` bytes from its Ethernet header on.

@@ -98,7 +98,7 @@ public enum ESPOutbound {
         _ sa: UnsafeMutablePointer<OutboundSA>, operation: UnsafePointer<ESPOperation>, outer: OuterPacket
     ) -> Verdict {
         if operation.pointee.status != .ok { return drop(sa, .cryptoError) }
-        if sa.pointee.flags.isSuperset(of: [.outerIPv6, .udp]) {
+        if sa.pointee.flags.isSuperset(of: .udpOverIPv6) {
             OuterHeader.writeUDPChecksum(outer, esp: operation.pointee.header)
         }
         return .pass

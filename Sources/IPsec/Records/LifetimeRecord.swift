@@ -65,7 +65,8 @@ public struct LifetimeLimits: Sendable, BitwiseCopyable {
             reason: DropReason
         ) -> UInt64 {
             if value >= hard && hard != .max {
-                events.formUnion([both.soft, both.hard])
+                events.insert(both.soft)
+                events.insert(both.hard)
                 if verdict.isPass { verdict = .drop(reason) }
                 return hard
             }

@@ -90,5 +90,7 @@ public struct OutboundSA: ~Copyable {
         @inlinable static var outerIPv6: Flags { Flags(rawValue: 1) }
         @inlinable static var udp: Flags { Flags(rawValue: 2) }
         @inlinable static var extendedSequence: Flags { Flags(rawValue: 4) }
+        /// Both of the first. (An array literal would allocate where the compiler does not see through it.)
+        @inlinable static var udpOverIPv6: Flags { Flags(rawValue: 3) }
     }
 }
