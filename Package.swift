@@ -121,7 +121,7 @@ let package = Package(
         .testTarget(
             name: "GatewayTests",
             dependencies: [
-                "Gateway", "Cryptography", "IPsec", "Netlink", "Packets", "Policy", "XDP",
+                "Gateway", "Cryptography", "Dataplane", "IPsec", "Netlink", "Packets", "Policy", "XDP", "TestSupport",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),

@@ -93,7 +93,7 @@ install_packages() {
     local missing=() package
     # build: the C libraries; tests: peers and tools
     for package in libxdp-dev libbpf-dev libssl-dev pkg-config git \
-        iproute2 ethtool iputils-ping iperf3 procps kmod tshark user-mode-linux busybox-static perl-base \
+        iproute2 ethtool iputils-ping iperf3 procps kmod tshark strongswan-swanctl user-mode-linux busybox-static perl-base \
         python3 python3-venv; do
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
     done

@@ -1,3 +1,4 @@
+import Configuration
 import ControlPlane
 import Glibc
 import Logging
@@ -20,7 +21,7 @@ final class RunningGateway {
     init(_ options: GatewayOptions, logger: Logger) throws {
         self.logger = logger
         let configuration = try ConfigurationFile.load(options.xfrmBatch, replayWindow: options.replayWindow)
-        for warning in configuration.warnings { logger.warning("\(warning)") }
+        Self.log(configuration.warnings, logger)
         if let warning = ConfigurationFile.permissionWarning(options.xfrmBatch) { logger.warning("\(warning)") }
         try Privileges.check()
         let plan = try Assembly.plan(options)
@@ -41,6 +42,15 @@ final class RunningGateway {
             umem: umem, mesh: parts.mesh, workers: plan.workers,
             frames: firstHostFrame..<firstHostFrame + PortPlan.hostFrames, tunnel: parts.hostTunnel)
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+    }
+
+    /// The first few of them: a file of thousands of lines can have as many.
+    private static func log(_ warnings: [ConfigurationWarning], _ logger: Logger) {
+        let shown = 10
+        for warning in warnings.prefix(shown) { logger.warning("\(warning)") }
+        if warnings.count > shown {
+            logger.warning("\(warnings.count - shown) more warnings about the configuration; `sluice check` shows all")
+        }
     }
 
     /// Starts everything; packets flow when this returns. After an error `stop` is to be called as well.

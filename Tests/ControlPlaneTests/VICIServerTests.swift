@@ -126,7 +126,7 @@ private struct Fail: VICICommand {
 
     @Test func streamsADocumentLargerThanAValue() throws {
         let document = (0..<200_000).map { UInt8(truncatingIfNeeded: $0 &* 7) }
-        let command = StatusCommand { format in format == .json ? document : Array("text".utf8) }
+        let command = StatusCommand { { format in format == .json ? document : Array("text".utf8) } }
         try withServer(CommandRegistry([command])) { path in
             let client = try VICIClient(path: path)
             #expect(try client.status(.json) == document)

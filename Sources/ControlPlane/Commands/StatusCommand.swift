@@ -16,18 +16,22 @@ public struct StatusCommand: VICICommand {
 
     public let name = StatusCommand.command
     public let events = [StatusCommand.event]
-    private let render: @Sendable (Format) throws -> [UInt8]
+    /// Writes a document out. Called off the event loop: a document of thousands of SAs takes a while.
+    public typealias Rendering = @Sendable (Format) throws -> [UInt8]
+    private let collect: @Sendable () -> Rendering
 
-    /// `render` is called on the control event loop.
-    public init(render: @escaping @Sendable (Format) throws -> [UInt8]) {
-        self.render = render
+    /// `collect` is called on the control event loop and gathers the figures.
+    public init(collect: @escaping @Sendable () -> Rendering) {
+        self.collect = collect
     }
 
     public func respond(to request: VICIMessage, session: VICISession) -> EventLoopFuture<VICIMessage> {
-        session.eventLoop.makeCompletedFuture {
-            let wanted = request["format"] ?? Format.json.rawValue
-            guard let format = Format(rawValue: wanted) else { throw StatusError.unknownFormat(wanted) }
-            let document = try render(format)
+        let wanted = request["format"] ?? Format.json.rawValue
+        guard let format = Format(rawValue: wanted) else {
+            return session.eventLoop.makeFailedFuture(StatusError.unknownFormat(wanted))
+        }
+        let rendering = collect()
+        return session.eventLoop.makeFutureWithTask { try rendering(format) }.map { document in
             for start in stride(from: 0, to: document.count, by: VICILimits.maximumValueBytes) {
                 let end = min(start + VICILimits.maximumValueBytes, document.count)
                 var piece = VICIMessage()

@@ -32,11 +32,13 @@ struct ControlHandle: Sendable {
         CommandRegistry([
             VersionCommand(daemon: Product.name, version: Product.version),
             StatsCommand { [bound] in bound.value.daemonStatistics() },
-            StatusCommand { [bound] format in
+            StatusCommand { [bound] in
                 let report = bound.value.report()
-                switch format {
-                case .json: return Array(try JSONDocument.text(report).utf8)
-                case .text: return Array(report.text().utf8)
+                return { format in
+                    switch format {
+                    case .json: return Array(try JSONDocument.text(report).utf8)
+                    case .text: return Array(report.text().utf8)
+                    }
                 }
             },
         ])

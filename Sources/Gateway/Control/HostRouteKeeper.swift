@@ -29,8 +29,13 @@ struct HostRouteKeeper {
             state.allRoutes.filter { $0.table == .main && $0.origin != .sluice && $0.metric == 0 }.map(\.destination))
         let wanted = Dictionary(uniqueKeysWithValues: planned.map { ($0.destination, $0) })
         for (prefix, route) in installed where wanted[prefix] == nil { remove(route) }
+        let before = installed.count
         for route in planned where installed[route.destination] != route {
             if taken.contains(route.destination) { refuse(route.destination) } else { add(route) }
+        }
+        if installed.count != before {
+            logger.info(
+                "host routes lead into tunnels", metadata: ["routes": "\(installed.count)", "device": "\(device.name)"])
         }
     }
 
@@ -43,9 +48,6 @@ struct HostRouteKeeper {
         do throws(NetlinkError) {
             try session.replace(route)
             installed[route.destination] = route
-            logger.info(
-                "host route added",
-                metadata: ["destination": "\(route.destination)", "device": "\(device?.name ?? "")"])
         } catch {
             logger.warning(
                 "host route not added: packets of this host itself to that network are not protected",
