@@ -51,16 +51,18 @@ public enum ESPBatch {
         }
     }
 
-    /// Packets of one SA come in trains; where the SA changes, its key is on its way before its turn: the context two
-    /// packets ahead, what the context points at one packet ahead.
+    /// Packets of one SA come in trains; where the SA changes, its key is on its way before its turn: what the context
+    /// points at two packets ahead. The context itself was fetched by `prepare`.
     @inlinable @inline(__always) static func prefetch(_ operation: UnsafeMutablePointer<ESPOperation>, left: Int) {
         if left > 1, operation[2].context != operation[1].context {
-            sluice_prefetch(operation[2].context)
-            sluice_prefetch(operation[2].context + 64)
+            header(of: operation[2].context).pointee.prefetchCompanions()
         }
-        if operation[1].context != operation[0].context {
-            header(of: operation[1].context).pointee.prefetchCompanions()
-        }
+    }
+
+    /// Has the key of an operation fetched that will be run with its batch.
+    @inlinable @inline(__always) public static func prepare(_ operation: UnsafePointer<ESPOperation>) {
+        sluice_prefetch(operation.pointee.context)
+        sluice_prefetch(operation.pointee.context + 64)
     }
 
     @inlinable @inline(__always)

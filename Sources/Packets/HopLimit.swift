@@ -5,6 +5,7 @@ public enum HopLimit {
     /// `ip` points at an IP header that `PacketSummary.parse` accepted.
     /// - Returns: false when it may not be forwarded: it would reach zero. The packet is then unchanged.
     @inlinable
+    @inline(__always)
     public static func decrement(_ ip: UnsafeMutableRawPointer) -> Bool {
         if ip.uint8(at: 0) >> 4 == 4 {
             guard ip.uint8(at: 8) > 1 else { return false }

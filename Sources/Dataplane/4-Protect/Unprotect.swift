@@ -36,6 +36,7 @@ extension Worker {
                 drop(slot.pointee, reason)
                 continue
             }
+            ESPBatch.prepare(scratch.operations + kept)
             if kept &+ 1 != index { slots[kept] = slot.pointee }
             kept &+= 1
         }

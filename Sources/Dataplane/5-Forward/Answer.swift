@@ -55,7 +55,8 @@ extension Worker {
         link.copyMemory(from: offending.start + 6, byteCount: 6)
         (link + 6).copyMemory(from: offending.start, byteCount: 6)
         (link + 12).copyMemory(from: offending.start + 12, byteCount: linkLength &- 12)
-        stage(link, length: packetLength &+ linkLength, port: portNumber(ofIndex: offending.port), or: error)
+        let verdict = stage(link, length: packetLength &+ linkLength, port: portNumber(ofIndex: offending.port))
+        if let reason = verdict.reason { drop(error, reason) }
     }
 
     /// Our address towards the sender: that of the port of arrival, or of a LAN port for packets out of a tunnel.

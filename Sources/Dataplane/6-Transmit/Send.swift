@@ -13,7 +13,10 @@ extension Worker {
         hop.pointee.writeLinkHeader(before: packet, family: packet.load(as: UInt8.self) >> 4 == 4 ? .ipv4 : .ipv6)
         let linkLength = Int(hop.pointee.linkHeaderLength)
         let link = packet - linkLength
-        stage(link, length: linkLength &+ Int(slot.pointee.length), port: portNumber(of: hop), or: slot.pointee)
+        let length = linkLength &+ Int(slot.pointee.length)
+        // The slot is copied where the packet is dropped, and nowhere else: its fields were just written one by one, and
+        // reading them as a whole would wait for the stores.
+        if let reason = stage(link, length: length, port: portNumber(of: hop)).reason { drop(slot.pointee, reason) }
     }
 
     /// Which of this worker's queues sends for a next hop; -1 for none.
@@ -26,13 +29,13 @@ extension Worker {
         Int(portIndex) < portIndexLimit ? Int(portOfIndex[Int(portIndex)]) : -1
     }
 
-    /// Writes a finished frame into a port's transmit ring. When it is full, the port is asked to send and the packet is
-    /// dropped as `slot`: waiting would hold up all other ports.
+    /// Writes a finished frame into a port's transmit ring. When that is full the packet is to be dropped: waiting would
+    /// hold up all other ports.
     @inline(__always)
-    mutating func stage(_ start: UnsafeMutableRawPointer, length: Int, port: Int, or slot: PacketSlot) {
-        guard port >= 0, port < portCount else { return drop(slot, .egressNotAPort) }
+    mutating func stage(_ start: UnsafeMutableRawPointer, length: Int, port: Int) -> Verdict {
+        guard port >= 0, port < portCount else { return .drop(.egressNotAPort) }
         let descriptor = XDPDescriptor(address: address(of: start), length: UInt32(truncatingIfNeeded: length))
-        if !ports[port].stage(descriptor) { drop(slot, .transmitRingFull) }
+        return ports[port].stage(descriptor) ? .pass : .drop(.transmitRingFull)
     }
 
     /// Shows staged packets to the kernel, and asks it to send them where it wants to be asked.
