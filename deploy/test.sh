@@ -10,7 +10,7 @@ set -uo pipefail
 set -m # every step gets a process group of its own, so that an interruption ends all of it and nothing else
 cd "$(dirname "$0")/.."
 only=${1:-all}
-fuzz_seconds=${SLUICE_FUZZ_SECONDS:-20}
+fuzz_seconds=${SLUICE_FUZZ_SECONDS:-5}
 logs=$PWD/.build/test-logs
 programs=$logs/programs
 passed=0 failed=0 child=

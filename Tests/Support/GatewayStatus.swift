@@ -25,6 +25,12 @@ extension JSON {
     /// Frames in the pools of all workers.
     public var freeFrames: Int { self["workers"].array.reduce(0) { $0 + ($1["free_frames"].int ?? 0) } }
 
+    /// One of the workers' counters, summed.
+    public func counter(_ name: String) -> Int {
+        self["workers"].array.flatMap { $0["counters"].array }.filter { $0["name"].string == name }
+            .reduce(0) { $0 + ($1["packets"].int ?? 0) }
+    }
+
     /// Packets that the workers took from their sockets.
     public var receivedPackets: Int { self["workers"].array.reduce(0) { $0 + ($1["received_packets"].int ?? 0) } }
 

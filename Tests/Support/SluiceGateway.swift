@@ -65,11 +65,21 @@ public final class SluiceGateway {
     public static func explaining<T>(_ gateways: [SluiceGateway], _ body: () throws -> T) throws -> T {
         do { return try body() } catch {
             let state = gateways.map { gateway in
-                let status = (try? gateway.status().description) ?? "no status"
-                return "=== \(gateway.namespace.name)\n\(gateway.process.outputForHumans)\n--- status\n\(status)"
+                "=== \(gateway.namespace.name), \(gateway.isAlive ? "running" : "ended")\n"
+                    + gateway.process.outputForHumans + "\n--- status\n\(gateway.statusForHumans)"
             }
             throw NeverHappened(description: "\(error)\n" + state.joined(separator: "\n"))
         }
+    }
+
+    /// The table of `sluice status`, kept whole in a log, its end here.
+    private var statusForHumans: String {
+        guard isAlive else { return "none" }
+        let result = try? attempt([Self.binary, "status", "--control", controlSocket], in: namespace)
+        guard let text = result?.all else { return "no answer" }
+        let log = TestRun.current.logDirectory.appending(path: "\(namespace.name)-status.txt")
+        try? text.write(to: log, atomically: true, encoding: .utf8)
+        return text
     }
 
     /// Whether the process still runs.

@@ -41,7 +41,11 @@ extension Worker {
         let message: ICMPError.Message
         switch hop.pointee.state {
         case .local: return handOver(slot, to: handover.host, kind: .toHost)
-        case .failed, .unreachable: message = .hostUnreachable
+        case .failed:
+            // It may have come up since: a neighbour is asked for again as long as there is traffic for it.
+            askForNeighbour(hop, destination: Worker.destination(of: slot.packet))
+            message = .hostUnreachable
+        case .unreachable: message = .hostUnreachable
         case .noRoute: message = .networkUnreachable
         case .prohibited: message = .prohibited
         case .resolved, .unresolved, .blackhole, .notAPort: return drop(slot, reason)

@@ -82,7 +82,7 @@ extension LiveGateways {
                 "foreign.c",
                 """
                 __attribute__((section("xdp"), used)) int foreign(void *context) { return 2; /* XDP_PASS */ }
-                char license[] __attribute__((section("license"), used)) = "GPL";
+                char _license[] __attribute__((section("license"), used)) = "GPL";
                 """)
             let object = TestRun.current.scratchPath("foreign.o")
             try run(["clang", "-target", "bpf", "-O2", "-g", "-c", source, "-o", object])
