@@ -21,12 +21,10 @@ let package = Package(
     products: [.executable(name: "sluice", targets: ["sluice"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.0"),
-        .package(url: "https://github.com/apple/swift-collections", from: "1.6.0"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.0"),
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.0"),
         .package(url: "https://github.com/apple/swift-system", from: "1.8.0"),
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.13.0"),
-        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
     ],
     targets: [
         // C borders: module maps and header shims.
@@ -40,8 +38,8 @@ let package = Package(
         .target(name: "Telemetry", dependencies: [.product(name: "Logging", package: "swift-log")], swiftSettings: hot),
         .target(name: "Cryptography", dependencies: ["CLibCrypto", "CLinux"], swiftSettings: hot),
         .target(name: "IPsec", dependencies: ["Cryptography", "Packets", "Telemetry", "CLinux"], swiftSettings: hot),
-        .target(name: "Policy", dependencies: ["IPsec", "Cryptography", "Packets", "Telemetry", "CLinux"], swiftSettings: hot),
-        .target(name: "XDP", dependencies: ["CXDP", "CLibBPF", "CLinux", "BPFObjects", "Packets"], swiftSettings: hot),
+        .target(name: "Policy", dependencies: ["IPsec", "Packets", "Telemetry", "CLinux"], swiftSettings: hot),
+        .target(name: "XDP", dependencies: ["CXDP", "CLibBPF", "BPFObjects", "Packets"], swiftSettings: hot),
         .target(
             name: "Dataplane",
             dependencies: ["XDP", "IPsec", "Policy", "Cryptography", "Telemetry", "Packets", "CLinux"],
@@ -64,7 +62,6 @@ let package = Package(
         .target(
             name: "ControlPlane",
             dependencies: [
-                "Policy", "Telemetry",
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -77,14 +74,12 @@ let package = Package(
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
-                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
             swiftSettings: strict),
         .executableTarget(
             name: "sluice",
             dependencies: [
-                "Gateway", "Configuration", "ControlPlane", "Dataplane", "Policy", "Cryptography", "Packets", "XDP",
-                "Telemetry",
+                "Gateway", "Configuration", "ControlPlane", "Dataplane", "Cryptography", "XDP", "Telemetry",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -96,20 +91,33 @@ let package = Package(
             name: "TestSupport",
             dependencies: [
                 "CTestLinux", "Packets", "Cryptography", "IPsec", "Policy", "XDP", "Dataplane", "Telemetry",
-                .product(name: "Subprocess", package: "swift-subprocess"),
-                .product(name: "SystemPackage", package: "swift-system"),
             ],
             path: "Tests/Support", exclude: ["CAllocationCounter"], swiftSettings: strict),
         .target(name: "CAllocationCounter", path: "Tests/Support/CAllocationCounter"),
         .testTarget(name: "PacketsTests", dependencies: ["Packets"], swiftSettings: strict),
-        .testTarget(name: "TelemetryTests", dependencies: ["Telemetry", .product(name: "Logging", package: "swift-log")], swiftSettings: strict),
-        .testTarget(name: "CryptographyTests", dependencies: ["Cryptography", "CAllocationCounter"], exclude: ["differential.py"], swiftSettings: strict),
-        .testTarget(name: "IPsecTests", dependencies: ["IPsec", "Cryptography", "Packets", "Telemetry", "TestSupport"], swiftSettings: strict),
-        .testTarget(name: "PolicyTests", dependencies: ["Policy", "IPsec", "Cryptography", "Packets", "TestSupport"], swiftSettings: strict),
-        .testTarget(name: "XDPTests", dependencies: ["XDP", "Packets", "CLibBPF", "CTestLinux", "TestSupport"], swiftSettings: strict),
-        .testTarget(name: "DataplaneTests", dependencies: ["Dataplane", "XDP", "IPsec", "Policy", "Packets", "Telemetry", "Cryptography", "TestSupport"], swiftSettings: strict),
-        .testTarget(name: "NetlinkTests", dependencies: ["Netlink", "Packets", "TestSupport"], swiftSettings: strict),
-        .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "Policy", "IPsec", "Cryptography", "Packets"], swiftSettings: strict),
+        .testTarget(
+            name: "TelemetryTests", dependencies: ["Telemetry", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: strict),
+        .testTarget(
+            name: "CryptographyTests", dependencies: ["Cryptography", "CAllocationCounter"],
+            exclude: ["differential.py"], swiftSettings: strict),
+        .testTarget(
+            name: "IPsecTests", dependencies: ["IPsec", "Cryptography", "Packets", "Telemetry"], swiftSettings: strict),
+        .testTarget(
+            name: "PolicyTests", dependencies: ["Policy", "IPsec", "Cryptography", "Packets", "Telemetry"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "XDPTests", dependencies: ["XDP", "Packets", "CLibBPF", "CTestLinux", "TestSupport"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "DataplaneTests",
+            dependencies: [
+                "Dataplane", "XDP", "IPsec", "Policy", "Packets", "Telemetry", "Cryptography", "TestSupport",
+            ], swiftSettings: strict),
+        .testTarget(name: "NetlinkTests", dependencies: ["Netlink", "Packets", "CLinux"], swiftSettings: strict),
+        .testTarget(
+            name: "ConfigurationTests", dependencies: ["Configuration", "Policy", "IPsec", "Cryptography", "Packets"],
+            swiftSettings: strict),
         .testTarget(
             name: "ControlPlaneTests",
             dependencies: [
@@ -125,8 +133,15 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),
-        .testTarget(name: "Scenarios", dependencies: ["Dataplane", "XDP", "IPsec", "Policy", "Packets", "Telemetry", "Cryptography", "TestSupport", "CAllocationCounter"], path: "Tests/Scenarios", swiftSettings: strict),
-        .testTarget(name: "Interop", dependencies: ["TestSupport", "Packets", "XDP"], path: "Tests/Interop", exclude: ["Peers"], swiftSettings: strict),
+        .testTarget(
+            name: "Scenarios",
+            dependencies: [
+                "Dataplane", "XDP", "IPsec", "Policy", "Packets", "Telemetry", "Cryptography", "TestSupport",
+                "CAllocationCounter",
+            ], path: "Tests/Scenarios", swiftSettings: strict),
+        .testTarget(
+            name: "Interop", dependencies: ["TestSupport", "Packets", "XDP"], path: "Tests/Interop", exclude: ["Peers"],
+            swiftSettings: strict),
     ]
 )
 
