@@ -3,6 +3,14 @@
 public enum AddressFamily: UInt8, Sendable, Hashable, BitwiseCopyable {
     case ipv4 = 4
     case ipv6 = 6
+
+    /// Bits of an address: 32 or 128.
+    @inlinable
+    public var bitWidth: Int { self == .ipv4 ? 32 : 128 }
+
+    /// Bytes of an address on the wire: 4 or 16.
+    @inlinable
+    public var byteCount: Int { self == .ipv4 ? 4 : 16 }
 }
 
 /// One IP address of either family: 24 bytes, trivially copied, compared without a branch on the family.
@@ -60,11 +68,7 @@ public struct IPAddress: Sendable, BitwiseCopyable {
 
     /// 32 or 128.
     @inlinable
-    public var bitWidth: Int { family == .ipv4 ? 32 : 128 }
-
-    /// Bytes on the wire: 4 or 16.
-    @inlinable
-    public var byteCount: Int { family == .ipv4 ? 4 : 16 }
+    public var bitWidth: Int { family.bitWidth }
 
     /// 0.0.0.0 or `::`.
     @inlinable
@@ -136,5 +140,18 @@ extension IPAddress: Hashable, Comparable {
         if left.family != right.family { return left.family.rawValue < right.family.rawValue }
         if left.high != right.high { return left.high < right.high }
         return left.low < right.low
+    }
+}
+
+extension IPAddress {
+    /// The next address; the one after the last address of a family is its first.
+    public var successor: IPAddress {
+        var next = self
+        next.low &+= 1
+        switch family {
+        case .ipv4: next.low &= 0xFFFF_FFFF
+        case .ipv6: if next.low == 0 { next.high &+= 1 }
+        }
+        return next
     }
 }

@@ -51,8 +51,6 @@ struct AssociationTests {
                 $0.extendedSequenceNumbers = true
                 $0.lifetime = Lifetime(hardPackets: 9)
             }, now: 1000)
-        tunnel.outbound.setNextHopIndex(12)
-        #expect(tunnel.outbound.runtime.pointee.nextHopIndex == 12)
         #expect(tunnel.outbound.runtime.pointee.owner == 3)
         var status = tunnel.outbound.status(now: 1500)
         #expect(status.idle == nil && status.inUse == nil && status.age == 500)

@@ -99,6 +99,23 @@ final class Tunnel {
     }
 }
 
+extension ESPInbound {
+    /// Everything after the cipher, as for the first packet of a flow.
+    static func finish(
+        _ sa: UnsafeMutablePointer<InboundSA>, operation: UnsafePointer<ESPOperation>, outerTrafficClass: UInt8,
+        now: UInt64, inner: inout InnerPacket
+    ) -> Verdict {
+        var payload = Payload(start: operation.pointee.header)
+        let unwrapped = unwrap(sa, operation: operation, now: now, payload: &payload)
+        if !unwrapped.isPass { return unwrapped }
+        let accepted = accept(sa, payload: payload, inner: &inner)
+        if !accepted.isPass { return accepted }
+        return complete(
+            sa, packet: inner.start, length: inner.length, family: inner.summary.family,
+            trafficClass: &inner.summary.trafficClass, outerTrafficClass: outerTrafficClass, now: now)
+    }
+}
+
 enum TestFailure: Error {
     case unreadable
 }

@@ -111,7 +111,8 @@ struct ICMPErrorTests {
         ])
     func sources(text: String) throws {
         let source = try #require(IPAddress(text))
-        let wire = withMemory(Array(repeating: 0, count: source.byteCount)) { base, _ in source.store(to: base) }.bytes
+        let wire = withMemory(Array(repeating: 0, count: source.family.byteCount)) { base, _ in source.store(to: base) }
+            .bytes
         let packet = source.family == .ipv4 ? IPv4Sample(source: wire).bytes : IPv6Sample(source: wire).bytes
         #expect(summarise(packet).failure == .none)
         #expect(error(.packetTooBig(mtu: 1400), about: packet).isEmpty)

@@ -82,7 +82,7 @@ struct IPAddressTests {
             address.store(to: base + 1)
         }
         #expect(stored == [0xEE] + wire + [0xEE])
-        #expect(address.byteCount == wire.count)
+        #expect(address.family.byteCount == wire.count)
         #expect(address.bitWidth == wire.count * 8)
     }
 

@@ -100,12 +100,3 @@ private struct TemplateIndex {
         }
     }
 }
-
-extension TrafficSelector {
-    /// Whether there are packets that both select.
-    func overlaps(_ other: TrafficSelector) -> Bool {
-        source.overlaps(other.source) && destination.overlaps(other.destination)
-            && (self.protocol == nil || other.protocol == nil || self.protocol == other.protocol)
-            && sourcePorts.overlaps(other.sourcePorts) && destinationPorts.overlaps(other.destinationPorts)
-    }
-}

@@ -18,7 +18,7 @@ enum HostRoutes {
             guard case .protect = policy.action else { continue }
             let selector = policy.selector
             guard let source = localAddresses.first(where: { selector.source.contains($0) }) else { continue }
-            for prefix in SteeredPrefixes.cover(selector.destination) where planned[prefix] == nil {
+            for prefix in selector.destination.prefixes() where planned[prefix] == nil {
                 guard !peers.contains(where: prefix.contains) else { continue }
                 planned[prefix] = Route(
                     destination: prefix, origin: .sluice, scope: .link, preferredSource: source, mtu: mtu,

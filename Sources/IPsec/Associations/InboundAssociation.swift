@@ -8,6 +8,7 @@ import Telemetry
 /// The record lives as long as this object, so whoever hands `runtime` to a worker keeps the object until the worker
 /// has let go of it.
 public final class InboundAssociation: Sendable {
+    /// Without the key, which only the cipher has.
     public let parameters: SAParameters
     /// Nanoseconds of the dataplane's clock.
     public let added: UInt64
@@ -28,7 +29,7 @@ public final class InboundAssociation: Sendable {
         } catch {
             throw .cryptography(error)
         }
-        self.parameters = parameters
+        self.parameters = parameters.withoutKey
         added = now
         drops = .allocate()
         selectors = .allocate(capacity: max(1, parameters.selectors.count))

@@ -12,6 +12,7 @@ import Telemetry
 /// The record lives as long as this object, so whoever hands `runtime` to a worker keeps the object until the worker
 /// has let go of it.
 public final class OutboundAssociation: Sendable {
+    /// Without the key, which only the cipher has.
     public let parameters: SAParameters
     /// Nanoseconds of the dataplane's clock.
     public let added: UInt64
@@ -28,8 +29,8 @@ public final class OutboundAssociation: Sendable {
     ///   - ivBase: where the explicit IVs of counter modes start; nil: by the wall clock for manual keys, so that a
     ///     restart with the same key goes on behind the IVs that were used (RFC 4106 section 2), else 0.
     public init(
-        _ parameters: SAParameters, engine: any ESPEngine, nextHopIndex: UInt32 = 0, pathMTU: Int = 1500,
-        now: UInt64, ivBase: UInt64? = nil
+        _ parameters: SAParameters, engine: any ESPEngine, pathMTU: Int = 1500, now: UInt64,
+        ivBase: UInt64? = nil
     ) throws(SAError) {
         try parameters.validate()
         do {
@@ -39,7 +40,7 @@ public final class OutboundAssociation: Sendable {
         } catch {
             throw .cryptography(error)
         }
-        self.parameters = parameters
+        self.parameters = parameters.withoutKey
         added = now
         drops = .allocate()
         runtime = RuntimeMemory.allocate(byteCount: MemoryLayout<OutboundSA>.size)
@@ -47,8 +48,7 @@ public final class OutboundAssociation: Sendable {
         runtime.initialize(
             to: OutboundSA(
                 parameters, context: cipher.context, drops: drops,
-                ivBase: ivBase ?? (parameters.isManual ? Self.wallClock() : 0), nextHopIndex: nextHopIndex,
-                added: now))
+                ivBase: ivBase ?? (parameters.isManual ? Self.wallClock() : 0), added: now))
         setPathMTU(pathMTU)
     }
 
@@ -60,9 +60,6 @@ public final class OutboundAssociation: Sendable {
 
     /// What happened so far; events are never taken back.
     public var events: SAEvents { SAEvents(rawValue: runtime.pointee.events.load(ordering: .relaxed)) }
-
-    /// The index of the next hop in the snapshot that is about to be published.
-    public func setNextHopIndex(_ index: UInt32) { runtime.pointee.nextHopStorage.store(index, ordering: .relaxed) }
 
     /// The largest outer packet in bytes; the largest inner packet follows from it.
     public func setPathMTU(_ pathMTU: Int) {
@@ -82,7 +79,7 @@ public final class OutboundAssociation: Sendable {
 extension OutboundSA {
     init(
         _ parameters: SAParameters, context: UnsafeMutableRawPointer, drops: DropCounters, ivBase: UInt64,
-        nextHopIndex: UInt32, added: UInt64
+        added: UInt64
     ) {
         let transform = parameters.transform
         self.context = context
@@ -90,7 +87,6 @@ extension OutboundSA {
         self.ivBase = ivBase
         stops = LifetimeStops()
         spi = parameters.spi.bigEndian
-        nextHopStorage = Atomic(nextHopIndex)
         let family = parameters.source.family
         headerLength = UInt8(
             OuterHeaderTemplate.headerLength(family: family, isEncapsulated: parameters.encapsulation != nil))

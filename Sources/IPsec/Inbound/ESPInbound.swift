@@ -13,7 +13,7 @@ public struct InnerPacket: BitwiseCopyable {
     public var length: Int
     public var summary: PacketSummary
 
-    /// A value to be filled by `ESPInbound.finish`.
+    /// A value to be filled by `ESPInbound.accept`.
     @inlinable
     public init(start: UnsafeMutableRawPointer, length: Int = 0, summary: PacketSummary = PacketSummary()) {
         self.start = start
@@ -102,26 +102,6 @@ public enum ESPInbound {
         operation.pointee.sequenceHigh = UInt32(truncatingIfNeeded: sequence &>> 32)
         operation.pointee.status = .failure
         return .pass
-    }
-
-    /// Everything after the cipher, for callers without a memory of flows: `unwrap`, `accept`, `complete`.
-    ///
-    /// - Parameters:
-    ///   - outerTrafficClass: DS and ECN field of the outer header.
-    ///   - now: nanoseconds of the dataplane's clock.
-    @inlinable
-    public static func finish(
-        _ sa: UnsafeMutablePointer<InboundSA>, operation: UnsafePointer<ESPOperation>, outerTrafficClass: UInt8,
-        now: UInt64, inner: inout InnerPacket
-    ) -> Verdict {
-        var payload = Payload(start: operation.pointee.header)
-        let unwrapped = unwrap(sa, operation: operation, now: now, payload: &payload)
-        if !unwrapped.isPass { return unwrapped }
-        let accepted = accept(sa, payload: payload, inner: &inner)
-        if !accepted.isPass { return accepted }
-        return complete(
-            sa, packet: inner.start, length: inner.length, family: inner.summary.family,
-            trafficClass: &inner.summary.trafficClass, outerTrafficClass: outerTrafficClass, now: now)
     }
 
     /// What was under the encryption, before anybody has looked at it.

@@ -48,11 +48,7 @@ public struct AddressRange: Hashable, Sendable, BitwiseCopyable {
 
     /// The prefix that holds exactly these addresses, if there is one.
     public var prefix: IPPrefix? {
-        // Of a prefix the two ends differ in all host bits and in no other.
-        let high = first.high ^ last.high
-        let low = first.low ^ last.low
-        let hostBits = high == 0 ? 64 - low.leadingZeroBitCount : 128 - high.leadingZeroBitCount
-        let candidate = IPPrefix(address: first, length: first.bitWidth - hostBits)
+        let candidate = commonPrefix
         return candidate.first == first && candidate.last == last ? candidate : nil
     }
 }

@@ -93,6 +93,13 @@ public struct SAParameters: Sendable {
         self.owner = owner
     }
 
+    /// The same without the key, for whoever describes an SA whose key is set already: the fewer copies, the better.
+    public var withoutKey: SAParameters {
+        var copy = self
+        copy.key = SecretBytes(count: 0) { _ in }
+        return copy
+    }
+
     /// The highest sequence number that the SA may use (RFC 4303 section 3.3.3).
     public var maximumSequence: UInt64 { extendedSequenceNumbers ? UInt64.max : UInt64(UInt32.max) }
 }

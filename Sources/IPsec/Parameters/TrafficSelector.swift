@@ -75,6 +75,22 @@ public struct TrafficSelector: Hashable, Sendable {
     }
 }
 
+extension TrafficSelector {
+    /// Whether every packet of `other` is one of this selector's.
+    public func contains(_ other: TrafficSelector) -> Bool {
+        source.contains(other.source) && destination.contains(other.destination)
+            && (self.protocol == nil || self.protocol == other.protocol)
+            && sourcePorts.contains(other.sourcePorts) && destinationPorts.contains(other.destinationPorts)
+    }
+
+    /// Whether some packet could match both.
+    public func overlaps(_ other: TrafficSelector) -> Bool {
+        source.overlaps(other.source) && destination.overlaps(other.destination)
+            && (self.protocol == nil || other.protocol == nil || self.protocol == other.protocol)
+            && sourcePorts.overlaps(other.sourcePorts) && destinationPorts.overlaps(other.destinationPorts)
+    }
+}
+
 extension TrafficSelector: CustomStringConvertible {
     /// "10.1.0.0/16 -> 10.2.0.0/16 proto 6 dport 443".
     public var description: String {

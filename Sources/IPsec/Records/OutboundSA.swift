@@ -17,7 +17,6 @@ public struct OutboundSA: ~Copyable {
     @usableFromInline var stops: LifetimeStops
     /// Network order, as it goes into the packet.
     @usableFromInline let spi: UInt32
-    @usableFromInline let nextHopStorage: Atomic<UInt32>
     /// Outer IP header and UDP header: 20, 28, 40 or 48.
     @usableFromInline let headerLength: UInt8
     /// ESP header and IV: 8, 16 or 24.
@@ -35,6 +34,7 @@ public struct OutboundSA: ~Copyable {
     /// The outer DF bit (0x4000) is (inner DF & copy) | set.
     @usableFromInline let dontFragmentCopy: UInt16
     @usableFromInline let dontFragmentSet: UInt16
+    let reserved0: UInt32 = 0
 
     // Line 1, written by the owner for each packet.
     /// The last sequence number that was used.
@@ -45,7 +45,7 @@ public struct OutboundSA: ~Copyable {
     @usableFromInline let lastUsed: Atomic<UInt64>
     @usableFromInline let firstUsed: Atomic<UInt64>
     @usableFromInline let events: Atomic<UInt32>
-    let reserved: UInt32 = 0
+    let reserved1: UInt32 = 0
     @usableFromInline let drops: DropCounters
     @usableFromInline let initialSequence: UInt64
 
@@ -63,10 +63,6 @@ public struct OutboundSA: ~Copyable {
     /// of padding and the trailer, then the longest ICV.
     @inlinable
     public static var maximumTailroom: Int { 80 }
-
-    /// Where the outer packet goes: an index into the next-hop table of the snapshots.
-    @inlinable
-    public var nextHopIndex: UInt32 { nextHopStorage.load(ordering: .relaxed) }
 
     /// The largest inner packet in bytes that fits the path.
     @inlinable

@@ -43,7 +43,7 @@ extension InterfaceAddress {
     /// Reads the payload of `RTM_NEWADDR` or `RTM_DELADDR`; nil when malformed or of another family.
     init?(payload: UnsafeRawBufferPointer) {
         guard let fixed = payload.load(ifaddrmsg.self), let family = AddressFamily(kernel: fixed.ifa_family),
-            Int(fixed.ifa_prefixlen) <= family.byteCount * 8
+            Int(fixed.ifa_prefixlen) <= family.bitWidth
         else { return nil }
         var flags = UInt32(fixed.ifa_flags)
         var local: IPAddress?

@@ -100,7 +100,4 @@ extension AddressFamily {
 
     /// `AF_INET` or `AF_INET6`.
     var kernel: UInt8 { UInt8(truncatingIfNeeded: self == .ipv4 ? AF_INET : AF_INET6) }
-
-    /// Bytes of an address.
-    var byteCount: Int { self == .ipv4 ? 4 : 16 }
 }

@@ -9,7 +9,7 @@ extension Route {
     /// (`RTM_F_CLONED`) rather than a route.
     init?(payload: UnsafeRawBufferPointer) {
         guard let fixed = payload.load(rtmsg.self), let family = AddressFamily(kernel: fixed.rtm_family),
-            let kind = Kind(rawValue: fixed.rtm_type), Int(fixed.rtm_dst_len) <= family.byteCount * 8,
+            let kind = Kind(rawValue: fixed.rtm_type), Int(fixed.rtm_dst_len) <= family.bitWidth,
             fixed.rtm_src_len == 0, fixed.rtm_flags & UInt32(RTM_F_CLONED) == 0
         else { return nil }
         let any = family == .ipv4 ? IPAddress(ipv4: 0) : IPAddress(ipv6High: 0, low: 0)

@@ -105,19 +105,3 @@ extension SecurityPolicy.Protection {
         accepts(requestID: parameters.requestID, source: parameters.source, destination: parameters.destination)
     }
 }
-
-extension TrafficSelector {
-    /// Whether every packet of `other` is one of this selector's.
-    func contains(_ other: TrafficSelector) -> Bool {
-        source.contains(other.source) && destination.contains(other.destination)
-            && (self.protocol == nil || self.protocol == other.protocol)
-            && sourcePorts.contains(other.sourcePorts) && destinationPorts.contains(other.destinationPorts)
-    }
-
-    /// Whether some packet could match both.
-    func overlaps(_ other: TrafficSelector) -> Bool {
-        source.overlaps(other.source) && destination.overlaps(other.destination)
-            && (self.protocol == nil || other.protocol == nil || self.protocol == other.protocol)
-            && sourcePorts.overlaps(other.sourcePorts) && destinationPorts.overlaps(other.destinationPorts)
-    }
-}

@@ -1,11 +1,10 @@
-import IPsec
 import Packets
 
 extension AddressRange {
     /// The fewest prefixes that together hold exactly these addresses, in ascending order; or, when there are more than
     /// `limit`, the one prefix that holds them all and others. At most 2 × width - 2 are needed (RFC 4301 allows
     /// any range), and `limit` keeps a pair of odd ranges from becoming thousands of table entries.
-    func prefixes(limit: Int) -> [IPPrefix] {
+    public func prefixes(limit: Int = .max) -> [IPPrefix] {
         var result: [IPPrefix] = []
         var next = first
         while result.count <= limit {
@@ -18,7 +17,7 @@ extension AddressRange {
     }
 
     /// The longest prefix that holds the whole range.
-    var commonPrefix: IPPrefix {
+    public var commonPrefix: IPPrefix {
         let high = first.high ^ last.high
         let low = first.low ^ last.low
         let differing = high == 0 ? 64 - low.leadingZeroBitCount : 128 - high.leadingZeroBitCount
@@ -34,18 +33,5 @@ extension AddressRange {
             length -= 1
         }
         return IPPrefix(address: start, length: length)
-    }
-}
-
-extension IPAddress {
-    /// The next address; the one after the last address of a family is its first.
-    var successor: IPAddress {
-        var next = self
-        next.low &+= 1
-        switch family {
-        case .ipv4: next.low &= 0xFFFF_FFFF
-        case .ipv6: if next.low == 0 { next.high &+= 1 }
-        }
-        return next
     }
 }

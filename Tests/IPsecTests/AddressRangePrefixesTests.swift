@@ -2,10 +2,8 @@ import IPsec
 import Packets
 import Testing
 
-@testable import Policy
-
 @Suite("Ranges of addresses as prefixes")
-struct PrefixCoverTests {
+struct AddressRangePrefixesTests {
     @Test(
         "A range is split into the fewest prefixes",
         arguments: [
@@ -52,6 +50,21 @@ struct PrefixCoverTests {
     func limit(first: String, last: String, expected: String) throws {
         let range = try #require(AddressRange(first: address(first), last: address(last)))
         #expect(range.prefixes(limit: 8).map(\.description) == [expected])
+    }
+
+    @Test("Every range of five bits: the prefixes hold its addresses once each, and no other")
+    func everySmallRange() throws {
+        let base: UInt32 = 0x0A00_0000
+        for first in UInt32(0)..<32 {
+            for last in first..<32 {
+                let ends = (IPAddress(ipv4: base + first), IPAddress(ipv4: base + last))
+                let prefixes = try #require(AddressRange(first: ends.0, last: ends.1)).prefixes()
+                for offset in UInt32(0)..<32 {
+                    let holding = prefixes.count { $0.contains(IPAddress(ipv4: base + offset)) }
+                    #expect(holding == (offset >= first && offset <= last ? 1 : 0))
+                }
+            }
+        }
     }
 
     private func randomAddress(_ random: inout SeededGenerator, _ family: AddressFamily) -> IPAddress {
