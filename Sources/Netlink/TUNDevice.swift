@@ -13,22 +13,21 @@ public struct TUNDevice: ~Copyable, Sendable {
     public let name: String
     public let interfaceIndex: UInt32
 
-    /// Creates the interface, or joins one of the same name as a further queue, and brings it up.
+    /// Creates the interface and brings it up.
     ///
     /// - Parameters:
     ///   - name: at most 15 bytes; a `%d` in it becomes the first free number.
     ///   - mtu: in bytes.
-    ///   - isMultiQueue: several descriptors may be opened with the same name; the kernel spreads flows over them.
     ///   - session: a netlink session of the same network namespace.
     public init(
-        name wanted: String, mtu: UInt32, isMultiQueue: Bool = false, session: borrowing NetlinkSession
+        name wanted: String, mtu: UInt32, session: borrowing NetlinkSession
     ) throws(NetlinkError) {
         let descriptor = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw .system(Errno(rawValue: errno), operation: "open /dev/net/tun") }
         let name: String
         let interfaceIndex: UInt32
         do throws(NetlinkError) {
-            name = try Self.attach(descriptor, name: wanted, isMultiQueue: isMultiQueue)
+            name = try Self.attach(descriptor, name: wanted)
             interfaceIndex = if_nametoindex(name)
             try session.configure(interface: interfaceIndex, isUp: true, mtu: mtu, withoutLinkLocal: true)
         } catch {
@@ -40,13 +39,14 @@ public struct TUNDevice: ~Copyable, Sendable {
         self.interfaceIndex = interfaceIndex
     }
 
-    /// Makes the descriptor a queue of an interface; returns the interface's name.
-    private static func attach(_ descriptor: Int32, name: String, isMultiQueue: Bool) throws(NetlinkError) -> String {
+    /// Makes the descriptor the other end of an interface; returns the interface's name.
+    private static func attach(_ descriptor: Int32, name: String) throws(NetlinkError) -> String {
         var request = InterfaceRequest(name: name)
-        let queues = isMultiQueue ? IFF_MULTI_QUEUE : 0
-        request.flags = Int16(truncatingIfNeeded: IFF_TUN | IFF_NO_PI | queues)
+        request.flags = Int16(truncatingIfNeeded: IFF_TUN | IFF_NO_PI)
         guard ioctl(descriptor, UInt(sluice_tun_set_interface), &request) == 0 else {
-            throw .system(Errno(rawValue: errno), operation: "create the interface \(name)")
+            throw .refused(
+                Errno(rawValue: errno), operation: "create the interface \(name)",
+                reason: "another interface may have the name: ip link tells")
         }
         return request.name
     }

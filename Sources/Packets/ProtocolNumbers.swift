@@ -24,18 +24,9 @@ public enum IPProtocol {
 /// Values of the Ethernet type field, in host order.
 public enum EtherType {
     public static let ipv4: UInt16 = 0x0800
-    public static let arp: UInt16 = 0x0806
     /// The tag of an 802.1Q VLAN.
     public static let vlan: UInt16 = 0x8100
     public static let ipv6: UInt16 = 0x86DD
     /// The outer tag of 802.1ad (two tags); not understood, so such frames are not IP to us.
     public static let serviceVLAN: UInt16 = 0x88A8
-}
-
-/// Port numbers that the gateway itself knows.
-public enum Port {
-    /// IKE (RFC 7296 section 2).
-    public static let ike: UInt16 = 500
-    /// IKE and ESP in UDP (RFC 3948).
-    public static let natTraversal: UInt16 = 4500
 }

@@ -29,7 +29,7 @@ struct AddressRangePrefixesTests {
 
     @Test("Prefixes hold exactly the range, in order and without overlap", arguments: 0..<200)
     func exact(seed: Int) throws {
-        var random = SeededGenerator(seed: seed)
+        var random = SeededGenerator(seed: UInt64(seed))
         let ends = (0..<2).map { _ in randomAddress(&random, seed % 2 == 0 ? .ipv4 : .ipv6) }.sorted()
         let range = try #require(AddressRange(first: ends[0], last: ends[1]))
         let prefixes = range.prefixes(limit: 300)

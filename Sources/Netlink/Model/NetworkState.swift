@@ -132,9 +132,6 @@ extension NetworkState {
 
     public func link(index: UInt32) -> Link? { links[index] }
 
-    /// All addresses of this host, tentative ones included.
-    public var allAddresses: some Collection<InterfaceAddress> { addresses.values }
-
     /// All routes of all tables.
     public var allRoutes: some Sequence<Route> { routesByKey.values.joined() }
 

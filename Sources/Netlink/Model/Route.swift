@@ -31,8 +31,7 @@ public struct Route: Hashable, Sendable {
         public static let kernel = Origin(rawValue: 2)
         public static let boot = Origin(rawValue: 3)
         public static let `static` = Origin(rawValue: 4)
-        /// Routes that Sluice has added. A number that no routing daemon uses, so that what an earlier run left behind
-        /// can be recognised and removed.
+        /// Routes that Sluice has added: a number that no routing daemon uses, so that they can be told from all others.
         public static let sluice = Origin(rawValue: 173)
     }
 

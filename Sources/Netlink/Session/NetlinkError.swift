@@ -26,13 +26,18 @@ public enum NetlinkError: Error, Hashable, CustomStringConvertible {
         case .refused(let errno, let operation, let reason):
             "netlink: \(operation): \(errno)\(reason.map { " (\($0))" } ?? "")\(Self.remedy(errno))"
         case .unstableDump:
-            "netlink: the network configuration changes too fast to be read"
+            "netlink: the network configuration changes too fast to be read; try again"
         case .unexpectedAnswer(let operation):
-            "netlink: \(operation): no understandable answer from the kernel"
+            "netlink: \(operation): no understandable answer from the kernel; report it with the output of uname -r"
         }
     }
 
     private static func remedy(_ errno: Errno) -> String {
-        errno == .notPermitted || errno == .permissionDenied ? "; run as root or with CAP_NET_ADMIN" : ""
+        switch errno {
+        case .notPermitted, .permissionDenied: "; run as root or with CAP_NET_ADMIN"
+        // Of all operations only the TUN device opens a file.
+        case .noSuchFileOrDirectory: "; load the kernel module with: modprobe tun"
+        default: ""
+        }
     }
 }

@@ -56,21 +56,6 @@ public final class NetlinkSession: Sendable {
         try execute("remove route \(route.destination)") { Request.remove(route, sequence: $0) }
     }
 
-    /// Removes every route that Sluice has ever added and that is still there. Returns what was removed.
-    @discardableResult
-    public func removeOwnRoutes() throws(NetlinkError) -> [Route] {
-        let leftovers = try routes().filter { $0.origin == .sluice }
-        for route in leftovers {
-            do {
-                try remove(route)
-            } catch {
-                // It went by itself, with its interface for instance.
-                guard error.errno == .noSuchProcess else { throw error }
-            }
-        }
-        return leftovers
-    }
-
     public func add(_ address: InterfaceAddress) throws(NetlinkError) {
         try execute("add address \(address.address)") { Request.change(address, isRemoval: false, sequence: $0) }
     }
