@@ -56,6 +56,7 @@ let package = Package(
             name: "Netlink",
             dependencies: ["CLinux", "Packets", .product(name: "SystemPackage", package: "swift-system")],
             swiftSettings: strict),
+        .target(name: "IKEv2Messages", dependencies: ["Packets"], swiftSettings: strict),
         .target(
             name: "Configuration", dependencies: ["Policy", "IPsec", "Cryptography", "Packets"],
             swiftSettings: strict),
@@ -115,6 +116,7 @@ let package = Package(
                 "Dataplane", "XDP", "IPsec", "Policy", "Packets", "Telemetry", "Cryptography", "TestSupport",
             ], swiftSettings: strict),
         .testTarget(name: "NetlinkTests", dependencies: ["Netlink", "Packets", "CLinux"], swiftSettings: strict),
+        .testTarget(name: "IKEv2MessagesTests", dependencies: ["IKEv2Messages", "Packets"], swiftSettings: strict),
         .testTarget(
             name: "ConfigurationTests", dependencies: ["Configuration", "Policy", "IPsec", "Cryptography", "Packets"],
             swiftSettings: strict),

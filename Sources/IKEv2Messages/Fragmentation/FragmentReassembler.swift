@@ -1,0 +1,121 @@
+/// Puts fragments together again (RFC 7383 section 2.6), for one IKE SA, within bounded memory.
+///
+/// For each fragment: 1. `judge` it before any cryptography, 2. open it, 3. `store` its content. `receive` does all
+/// three. There is no clock inside: the owner calls `discard` when it gives up on an exchange. Nor does it know which
+/// message ids are due: the owner asks only for fragments inside its window, and answers a repeated fragment of a
+/// request that it has answered when it is number 1, and else not at all (section 2.6.1).
+public struct FragmentReassembler: Sendable {
+    public struct Limits: Hashable, Sendable {
+        /// Fragments of one message.
+        public var fragments = 128
+        /// Bytes of content of one message.
+        public var contentBytes = 65_535
+        /// Messages under way at a time; a further one takes the place of the oldest.
+        public var messages = 2
+
+        public init() {}
+    }
+
+    /// A message id occurs in requests of either side and in their responses.
+    public struct Key: Hashable, Sendable {
+        public let messageID: UInt32
+        public let direction: IKEHeader.Direction
+
+        public init(_ header: IKEHeader) {
+            messageID = header.messageID
+            direction = header.direction
+        }
+    }
+
+    /// Why a fragment is silently discarded.
+    public enum Discard: Hashable, Sendable {
+        case notAFragment
+        /// This fragment is here already.
+        case duplicate
+        /// It belongs to a set that was cut into fewer and larger pieces, before the present one.
+        case supersededSet
+        case tooManyFragments
+        /// With it the content would exceed its limit; the message is given up.
+        case tooLarge
+        /// It did not open.
+        case protection(ProtectionFailure)
+    }
+
+    public enum Outcome: Sendable {
+        case discarded(Discard)
+        /// Stored; so many are still to come.
+        case waiting(missing: Int)
+        /// That was the last one.
+        case complete(ReassembledContent)
+    }
+
+    public let limits: Limits
+    /// Oldest first; never more than `limits.messages`.
+    private var queues: [(key: Key, queue: FragmentQueue)] = []
+
+    public init(limits: Limits = Limits()) { self.limits = limits }
+
+    /// Bytes of content that are held now.
+    public var storedBytes: Int { queues.reduce(0) { $0 + $1.queue.storedBytes } }
+
+    /// Whether a fragment is worth opening; nil: it is. Changes nothing, as nothing is authenticated yet.
+    public func judge(_ message: ReceivedMessage) -> Discard? {
+        guard let position = message.encrypted?.fragment else { return .notAFragment }
+        if Int(position.total) > limits.fragments { return .tooManyFragments }
+        guard let queue = queues.first(where: { $0.key == Key(message.header) })?.queue else { return nil }
+        if position.total < queue.total { return .supersededSet }
+        return position.total == queue.total && queue.has(position.number) ? .duplicate : nil
+    }
+
+    /// Keeps the opened `content` of `message`. Only for authenticated fragments: the first of a set with more pieces
+    /// than the present one replaces all of that.
+    public mutating func store(_ content: [UInt8], of message: ReceivedMessage) -> Outcome {
+        if let discard = judge(message) { return .discarded(discard) }
+        guard let encrypted = message.encrypted, let position = encrypted.fragment else {
+            return .discarded(.notAFragment)
+        }
+        let key = Key(message.header)
+        let index = queue(for: key, total: position.total)
+        if queues[index].queue.storedBytes + content.count > limits.contentBytes {
+            discard(key)
+            return .discarded(.tooLarge)
+        }
+        queues[index].queue.insert(content, at: position.number)
+        if position.number == 1 {
+            queues[index].queue.first = FragmentQueue.First(
+                header: message.header, payloads: message.payloads, firstPayload: encrypted.firstPayload)
+        }
+        if let complete = queues[index].queue.complete() {
+            discard(key)
+            return .complete(complete)
+        }
+        return .waiting(missing: queues[index].queue.missing)
+    }
+
+    /// The index of the queue for a set of `total` fragments: the present one, or a new one in place of a set of fewer
+    /// fragments, or at the end, for which the oldest may have to go.
+    private mutating func queue(for key: Key, total: UInt16) -> Int {
+        if let index = queues.firstIndex(where: { $0.key == key }) {
+            if total > queues[index].queue.total { queues[index].queue = FragmentQueue(total: total) }
+            return index
+        }
+        if queues.count >= max(1, limits.messages) { queues.removeFirst() }
+        queues.append((key, FragmentQueue(total: total)))
+        return queues.count - 1
+    }
+
+    /// Judges, opens and stores.
+    public mutating func receive(_ message: ReceivedMessage, cipher: some MessageCipher) -> Outcome {
+        if let discard = judge(message) { return .discarded(discard) }
+        do {
+            return store(try message.openContent(with: cipher), of: message)
+        } catch {
+            return .discarded(.protection(error))
+        }
+    }
+
+    /// Gives up on a message: its exchange is over, or waited too long.
+    public mutating func discard(_ key: Key) { queues.removeAll { $0.key == key } }
+
+    public mutating func discardAll() { queues.removeAll() }
+}

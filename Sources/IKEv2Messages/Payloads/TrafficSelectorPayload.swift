@@ -1,0 +1,83 @@
+/// TSi and TSr: what one end of a CHILD_SA covers; a packet matches when one selector of each matches (RFC 7296
+/// section 3.13).
+///
+///     | Number of TSs |                 RESERVED                      |
+///     ~                       <Traffic Selectors>                     ~
+public struct TrafficSelectorPayload: Hashable, Sendable {
+    public var selectors: [Selector]
+
+    public init(_ selectors: [Selector]) { self.selectors = selectors }
+
+    public enum Selector: Hashable, Sendable {
+        case range(AddressRangeSelector)
+        /// A selector type that is unknown here: it can never be chosen, the others stand (RFC 7296 section 2.9).
+        case unknown(type: TrafficSelectorType, data: [UInt8])
+    }
+}
+
+/// IKEv2 Traffic Selector Types (RFC 7296 section 3.13.1; 4595, 9478).
+public struct TrafficSelectorType: Codepoint {
+    public let rawValue: UInt8
+    public init(rawValue: UInt8) { self.rawValue = rawValue }
+
+    public static let ipv4Range = Self(rawValue: 7)
+    public static let ipv6Range = Self(rawValue: 8)
+    public static let fibreChannelRange = Self(rawValue: 9)
+    public static let securityLabel = Self(rawValue: 10)
+
+    public static let label = "traffic selector type"
+    public static let names: [Self: String] = [
+        .ipv4Range: "TS_IPV4_ADDR_RANGE", .ipv6Range: "TS_IPV6_ADDR_RANGE",
+        .fibreChannelRange: "TS_FC_ADDR_RANGE", .securityLabel: "TS_SECLABEL",
+    ]
+}
+
+extension TrafficSelectorPayload: PayloadBody {
+    init(from reader: inout ByteReader) throws(DecodingFailure) {
+        let count = Int(try reader.uint8())
+        if count == 0 { throw reader.failure(field: "number of selectors", 0, size: 1) }
+        try reader.skip(3)
+        selectors = []
+        for _ in 0..<count { selectors.append(try Selector(from: &reader)) }
+    }
+
+    func encode(into writer: inout ByteWriter) throws(EncodingFailure) {
+        if selectors.isEmpty { throw EncodingFailure(field: "number of selectors", value: 0, limit: 255) }
+        try writer.append(count: selectors.count, of: "number of selectors")
+        writer.append(zeros: 3)
+        for selector in selectors { try selector.encode(into: &writer) }
+    }
+}
+
+extension TrafficSelectorPayload.Selector {
+    /// The second byte belongs to the type, the length follows.
+    init(from reader: inout ByteReader) throws(DecodingFailure) {
+        let type = TrafficSelectorType(rawValue: try reader.uint8())
+        let second = try reader.uint8()
+        let length = Int(try reader.uint16())
+        var part = try reader.rest(of: length, lengthRead: 4, field: "selector length")
+        switch type {
+        case .ipv4Range: self = .range(try AddressRangeSelector(from: &part, family: .ipv4, protocolNumber: second))
+        case .ipv6Range: self = .range(try AddressRangeSelector(from: &part, family: .ipv6, protocolNumber: second))
+        default: self = .unknown(type: type, data: [second] + part.takeAll())
+        }
+        try part.requireEnd()
+    }
+
+    func encode(into writer: inout ByteWriter) throws(EncodingFailure) {
+        let start = writer.count
+        switch self {
+        case .range(let selector):
+            writer.append(selector.type.rawValue)
+            writer.append(selector.protocolNumber)
+            writer.append(zeros: 2)
+            selector.encodeRange(into: &writer)
+        case .unknown(let type, let data):
+            writer.append(type.rawValue)
+            writer.append(data.first ?? 0)
+            writer.append(zeros: 2)
+            writer.append(Array(data.dropFirst()))
+        }
+        try writer.patchLength(since: start, at: start + 2, of: "selector length")
+    }
+}
