@@ -30,30 +30,36 @@ private func policy(
     private let out = policy(.out, .init(requestID: 1, source: left, destination: right))
     private let forward = policy(.forward, .init(requestID: 1, source: right, destination: left))
 
+    private func find(
+        _ state: SAParameters, _ policies: [SecurityPolicy], _ localAddresses: Set<IPAddress>
+    ) -> AssociationDirection? {
+        AssociationDirections(policies, localAddresses: localAddresses).direction(of: state)
+    }
+
     @Test func policiesDecide() throws {
         let policies = [out, forward]
-        #expect(AssociationDirection.of(try state(left, right), policies: policies, localAddresses: []) == .outbound)
-        #expect(AssociationDirection.of(try state(right, left), policies: policies, localAddresses: []) == .inbound)
+        #expect(find(try state(left, right), policies, []) == .outbound)
+        #expect(find(try state(right, left), policies, []) == .inbound)
         // Even against the addresses: one may not be there yet.
         #expect(
-            AssociationDirection.of(try state(left, right), policies: policies, localAddresses: [right]) == .outbound)
+            find(try state(left, right), policies, [right]) == .outbound)
     }
 
     @Test func addressesDecideWherePoliciesLeaveItOpen() throws {
         let open = [policy(.out, .init(requestID: 0)), policy(.in, .init(requestID: 0))]
         for policies in [open, []] {
             #expect(
-                AssociationDirection.of(try state(right, left), policies: policies, localAddresses: [left]) == .inbound)
+                find(try state(right, left), policies, [left]) == .inbound)
             #expect(
-                AssociationDirection.of(try state(left, right), policies: policies, localAddresses: [left]) == .outbound
+                find(try state(left, right), policies, [left]) == .outbound
             )
-            #expect(AssociationDirection.of(try state(stranger, right), policies: [], localAddresses: [left]) == nil)
+            #expect(find(try state(stranger, right), [], [left]) == nil)
         }
     }
 
     @Test func anotherRequestIsNotOurs() throws {
         let other = try state(left, right, requestID: 9)
-        #expect(AssociationDirection.of(other, policies: [out, forward], localAddresses: []) == nil)
+        #expect(find(other, [out, forward], []) == nil)
     }
 }
 

@@ -19,10 +19,9 @@ struct AssociationSet {
         pathMTU: Int, now: UInt64
     ) throws(GatewayError) {
         var owners = OwnerAssignment(workers: workers)
+        let directions = AssociationDirections(configuration.policies, localAddresses: localAddresses)
         for state in configuration.states {
-            let direction = AssociationDirection.of(
-                state, policies: configuration.policies, localAddresses: localAddresses)
-            guard let direction else {
+            guard let direction = directions.direction(of: state) else {
                 foreign.append(state)
                 continue
             }
