@@ -91,8 +91,8 @@ failure_logs() {
 
 install_packages() {
     local missing=() package
-    # build: the C libraries; tests: peers and tools
-    for package in libxdp-dev libbpf-dev libssl-dev pkg-config git \
+    # build: the C libraries; tests: peers and tools (binutils: objdump)
+    for package in libxdp-dev libbpf-dev libssl-dev pkg-config git binutils \
         iproute2 ethtool iputils-ping iperf3 procps kmod tshark strongswan-swanctl user-mode-linux busybox-static perl-base \
         python3 python3-venv; do
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
@@ -142,6 +142,7 @@ if wanted interop; then
     check build-release 1800 'error|Build complete' swift build -c release --product sluice || exit 1
     SLUICE_BINARY=$(swift build -c release --show-bin-path)/sluice
     export SLUICE_BINARY
+    check hot-path 120 . python3 Tests/HotPath/check.py "$SLUICE_BINARY"
     suite interop 1500 20 --filter '^Interop\.'
 fi
 exit 0

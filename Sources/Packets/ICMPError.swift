@@ -1,3 +1,5 @@
+import Glibc
+
 /// Builds ICMP and ICMPv6 error messages about packets that the gateway cannot forward.
 ///
 /// 1. Must one be sent at all? RFC 1122 section 3.2.2, RFC 1812 section 4.3.2.7, RFC 4443 section 2.4 (e).
@@ -45,10 +47,10 @@ public enum ICMPError {
             mayAnswer(packet, message, receivedAsBroadcast: receivedAsBroadcast)
         else { return 0 }
         let headers = (packet.family == .ipv4 ? IPv4Header.minimumLength : IPv6Header.length) + ICMPHeader.length
-        let length = min(headers + packet.totalLength, packet.family == .ipv4 ? 576 : 1280)
+        let length = min(headers &+ packet.totalLength, packet.family == .ipv4 ? 576 : 1280)
         guard length <= capacity else { return 0 }
         buffer.initializeMemory(as: UInt8.self, repeating: 0, count: headers)
-        (buffer + headers).copyMemory(from: offending, byteCount: length - headers)
+        memcpy(buffer + headers, offending, length &- headers)
         switch packet.family {
         case .ipv4: writeIPv4(message, from: source, to: packet.source, buffer, length)
         case .ipv6: writeIPv6(message, from: source, to: packet.source, buffer, length)
@@ -97,7 +99,7 @@ public enum ICMPError {
         case .hostUnreachable: writeICMP(icmp, type: 3, code: 1)
         case .networkUnreachable: writeICMP(icmp, type: 3, code: 0)
         }
-        icmp.store(Checksum.internet(icmp, count: length - IPv4Header.minimumLength), at: 2)
+        icmp.store(Checksum.internet(icmp, count: length &- IPv4Header.minimumLength), at: 2)
 
         buffer.store(UInt8(0x45), at: 0)
         buffer.store(UInt8(0xC0), at: 1)  // precedence "internetwork control", RFC 1812 section 4.3.2.5
@@ -115,7 +117,7 @@ public enum ICMPError {
         _ length: Int
     ) {
         let icmp = buffer + IPv6Header.length
-        let payloadLength = length - IPv6Header.length
+        let payloadLength = length &- IPv6Header.length
         switch message {
         case .packetTooBig(let mtu): writeICMP(icmp, type: 2, code: 0, rest: mtu)
         case .timeExceeded: writeICMP(icmp, type: 3, code: 0)

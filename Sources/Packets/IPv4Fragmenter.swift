@@ -1,3 +1,5 @@
+import Glibc
+
 /// Splits an IPv4 packet into fragments that fit an MTU (RFC 791 section 3.2), one per call, without allocation.
 ///
 /// The first fragment has all options, later ones only those with the copy bit. A packet that is itself a fragment
@@ -25,9 +27,9 @@ public struct IPv4Fragmenter {
         self.packet = UnsafeRawPointer(packet)
         self.mtu = mtu
         headerLength = header.headerLength
-        laterHeaderLength = 20 + (copiedOptions + 3) / 4 * 4
+        laterHeaderLength = 20 &+ (copiedOptions &+ 3) / 4 &* 4
         dataLength = header.payloadLength
-        guard mtu >= headerLength + 8, header.fragmentOffset + header.totalLength <= 65_535 else { return nil }
+        guard mtu >= headerLength &+ 8, header.fragmentOffset &+ header.totalLength <= 65_535 else { return nil }
         if header.moreFragments, dataLength % 8 != 0 { return nil }
     }
 
@@ -39,24 +41,24 @@ public struct IPv4Fragmenter {
         if isFinished { return 0 }
         let isFirst = done == 0
         let length = isFirst ? headerLength : laterHeaderLength
-        let remaining = dataLength - done
-        let isLast = remaining <= mtu - length
-        let count = isLast ? remaining : (mtu - length) & ~7
+        let remaining = dataLength &- done
+        let isLast = remaining <= mtu &- length
+        let count = isLast ? remaining : (mtu &- length) & ~7
 
-        buffer.copyMemory(from: packet, byteCount: isFirst ? headerLength : 20)
+        memcpy(buffer, packet, isFirst ? headerLength : 20)
         if !isFirst { copyOptions(to: buffer + 20) }
-        (buffer + length).copyMemory(from: packet + headerLength + done, byteCount: count)
+        memcpy(buffer + length, packet + headerLength + done, count)
 
         buffer.store(0x40 | UInt8(truncatingIfNeeded: length / 4), at: 0)
-        buffer.store(UInt16(truncatingIfNeeded: length + count), at: 2)
+        buffer.store(UInt16(truncatingIfNeeded: length &+ count), at: 2)
         let field = packet.uint16(at: 6)
         let offset = (field & 0x1FFF) &+ UInt16(truncatingIfNeeded: done / 8)
         buffer.store(field & 0xE000 | (isLast ? 0 : 0x2000) | offset, at: 6)
         buffer.store(UInt16(0), at: 10)
         buffer.store(Checksum.internet(buffer, count: length), at: 10)
-        done += count
+        done &+= count
         isFinished = isLast
-        return length + count
+        return length &+ count
     }
 
     /// Bytes of the options that go into every fragment, nil when an option is malformed.
@@ -65,10 +67,10 @@ public struct IPv4Fragmenter {
         var offset = 0
         var copied = 0
         while offset < options.count {
-            guard let length = optionLength(start + offset, available: options.count - offset) else { return nil }
+            guard let length = optionLength(start + offset, available: options.count &- offset) else { return nil }
             if length == 0 { break }
-            if start.uint8(at: offset) & 0x80 != 0 { copied += length }
-            offset += length
+            if start.uint8(at: offset) & 0x80 != 0 { copied &+= length }
+            offset &+= length
         }
         return copied
     }
@@ -76,21 +78,21 @@ public struct IPv4Fragmenter {
     /// The options with the copy bit, padded with "end of options". Their lengths were checked at the start.
     private func copyOptions(to buffer: UnsafeMutableRawPointer) {
         let options = packet + 20
-        let end = headerLength - 20
+        let end = headerLength &- 20
         var offset = 0
         var written = 0
         while offset < end,
-            let length = IPv4Fragmenter.optionLength(options + offset, available: end - offset), length > 0
+            let length = IPv4Fragmenter.optionLength(options + offset, available: end &- offset), length > 0
         {
             if options.uint8(at: offset) & 0x80 != 0 {
-                (buffer + written).copyMemory(from: options + offset, byteCount: length)
-                written += length
+                memcpy(buffer + written, options + offset, length)
+                written &+= length
             }
-            offset += length
+            offset &+= length
         }
-        while written < laterHeaderLength - 20 {
+        while written < laterHeaderLength &- 20 {
             buffer.store(UInt8(0), at: written)
-            written += 1
+            written &+= 1
         }
     }
 

@@ -50,11 +50,13 @@ extension Worker {
             return handOver(plain, to: handover.host, kind: .toHost)
         }
         // To the station that sent the frame: its link header, turned round.
-        let linkLength = offending.packet - offending.start
+        let isTagged = offending.packet - offending.start == Worker.largestLinkHeader
+        let linkLength = isTagged ? Worker.largestLinkHeader : 14
         let link = error.packet - linkLength
         link.copyMemory(from: offending.start + 6, byteCount: 6)
         (link + 6).copyMemory(from: offending.start, byteCount: 6)
-        (link + 12).copyMemory(from: offending.start + 12, byteCount: linkLength &- 12)
+        // The tag if there is one; the EtherType is that of the packet, which is of the same family.
+        (link + 12).copyMemory(from: offending.start + 12, byteCount: isTagged ? 6 : 2)
         let verdict = stage(link, length: packetLength &+ linkLength, port: portNumber(ofIndex: offending.port))
         if let reason = verdict.reason { drop(error, reason) }
     }

@@ -105,10 +105,11 @@ extension Worker {
     /// Should a fragment turn out to be undeliverable, the answer to its sender needs the link header that came with the
     /// whole packet. One out of a tunnel has none.
     private func keepLinkHeader(of slot: PacketSlot, for piece: inout PacketSlot) {
-        let length = slot.packet - slot.start
-        let isPlain = slot.flags.isDisjoint(with: .withoutLinkHeader) && length <= Worker.largestLinkHeader
-        piece.start = piece.packet - (isPlain ? length : 14)
-        if isPlain { piece.start.copyMemory(from: slot.start, byteCount: length) }
+        let length = slot.packet - slot.start == Worker.largestLinkHeader ? Worker.largestLinkHeader : 14
+        piece.start = piece.packet - length
+        if slot.flags.isDisjoint(with: .withoutLinkHeader) {
+            piece.start.copyMemory(from: slot.start, byteCount: length)
+        }
     }
 
     /// The destination of a packet whose IP header was checked.

@@ -47,19 +47,18 @@ extension Worker {
             packets &+= 1
             handover.owed[other] &+= 1
             let start = base + Int(truncatingIfNeeded: entry.address)
-            switch entry.kind {
-            case .outbound, .toHost, .freeFrame:
-                outbound.append(
-                    PacketSlot(
-                        start: start, length: entry.length, port: entry.port,
-                        flags: PacketSlot.Flags(rawValue: entry.flags)))
-            case .fromHost:
-                count(.fromHost)
-                outbound.append(
-                    PacketSlot(start: start, length: entry.length, port: PacketSlot.noPort, flags: .local))
-            case .inbound:
-                inbound.append(PacketSlot(start: start, length: entry.length, port: entry.port))
+            var slot = PacketSlot(
+                start: start, length: entry.length, port: entry.port, flags: PacketSlot.Flags(rawValue: entry.flags))
+            if entry.kind == .inbound {
+                inbound.append(slot)
+                continue
             }
+            if entry.kind == .fromHost {
+                count(.fromHost)
+                slot.port = PacketSlot.noPort
+                slot.flags = .local
+            }
+            outbound.append(slot)
         }
         handover.inboxes[other].release(ready)
         count(.takenOver, UInt64(truncatingIfNeeded: packets))

@@ -9,7 +9,10 @@ struct HandoverEnds: ~Copyable {
     let owed: UnsafeMutablePointer<Int>
     /// Whether something was put into an outbox in this round.
     let touched: UnsafeMutablePointer<Bool>
+    /// Keeps the rings and the descriptors behind `sleepers` open.
     private let mesh: HandoverMesh
+    /// How to wake each participant: references without counting.
+    private let sleepers: UnsafeMutablePointer<Unmanaged<WakeUp>>
     /// Wakes this participant.
     let wakeUp: WakeUp
 
@@ -23,9 +26,11 @@ struct HandoverEnds: ~Copyable {
         touched = .allocate(capacity: participants)
         owed.initialize(repeating: 0, count: participants)
         touched.initialize(repeating: false, count: participants)
+        sleepers = .allocate(capacity: participants)
         for other in 0..<participants {
             (inboxes + other).initialize(to: mesh.consumer(from: other, to: index))
             (outboxes + other).initialize(to: mesh.producer(from: index, to: other))
+            (sleepers + other).initialize(to: .passUnretained(mesh.sleepers[other]))
         }
     }
 
@@ -36,6 +41,7 @@ struct HandoverEnds: ~Copyable {
         outboxes.deallocate()
         owed.deallocate()
         touched.deallocate()
+        sleepers.deallocate()
     }
 
     var host: Int { participants &- 1 }
@@ -86,7 +92,7 @@ struct HandoverEnds: ~Copyable {
         while other < participants {
             if touched[other] {
                 touched[other] = false
-                mesh.sleepers[other].signal()
+                sleepers[other]._withUnsafeGuaranteedRef { $0.signal() }
             }
             other &+= 1
         }

@@ -35,7 +35,11 @@ extension ESPInbound {
     @inline(never)
     static func matchesAnySelector(_ sa: UnsafeMutablePointer<InboundSA>, _ packet: PacketSummary) -> Bool {
         let selectors = sa.pointee.selectors
-        for index in 0..<sa.pointee.selectorCount where selectors[index].matches(packet) { return true }
+        var index = 0
+        while index < sa.pointee.selectorCount {
+            if selectors[index].matches(packet) { return true }
+            index &+= 1
+        }
         return false
     }
 

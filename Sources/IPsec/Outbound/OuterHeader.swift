@@ -46,7 +46,7 @@ enum OuterHeader {
     @inline(never)
     static func writeUDPChecksum(_ outer: OuterPacket, esp: UnsafeMutableRawPointer) {
         let udp = esp - 8
-        let count = outer.length - 40
+        let count = outer.length &- 40
         udp.storeBytes(of: 0, toByteOffset: 6, as: UInt16.self)
         let pseudoHeader = Checksum.pseudoHeader(
             source: IPAddress(loading: outer.start + 8, family: .ipv6),
