@@ -1,7 +1,7 @@
 import Packets
 import Policy
 
-/// One packet on its way through the stages: where it lies, and what the stages so far have found out. 64 bytes.
+/// One packet on its way through the stages: where it lies, and what the stages so far have found out. 56 bytes.
 ///
 /// A slot owns its frame: whoever ends a packet's way gives the frame to the pool, to a ring or to another slot.
 struct PacketSlot: BitwiseCopyable {

@@ -1,0 +1,99 @@
+import Packets
+import Policy
+import Testing
+import XDP
+
+@testable import Dataplane
+
+/// Ports, batches, queues and counters of a worker, by themselves.
+@Suite struct WorkerPartsTests {
+    /// Staged packets are shown to the kernel all at once, in order; a full ring refuses.
+    @Test func staging() throws {
+        let umem = try UMEM(frames: 8, hugePages: .never)
+        let kernel = FakeKernel(umem: umem, ringSize: 128)
+        var port = WorkerPort(rings: kernel.makeRings(), portIndex: 3, role: .lan)
+        let sent = UnsafeMutablePointer<XDPDescriptor>.allocate(capacity: 256)
+        defer { sent.deallocate() }
+        var next: UInt64 = 0
+        var expected: UInt64 = 0
+        for count in [1, 63, 64, 65, 100, 128, 5] {
+            for _ in 0..<count {
+                check(port.stage(XDPDescriptor(address: next, length: 1)))
+                next += 1
+            }
+            check(port.staged == count && !port.needsKick)
+            #expect(kernel.takeTransmitted(into: sent, upTo: 256) == 0, "not shown yet")
+            port.submit()
+            check(port.staged == 0 && port.needsKick)
+            port.needsKick = false
+            #expect(kernel.takeTransmitted(into: sent, upTo: 256) == count)
+            for index in 0..<count { check(sent[index].address == expected + UInt64(index)) }
+            expected += UInt64(count)
+        }
+        for number in 0..<128 { check(port.stage(XDPDescriptor(address: UInt64(number), length: 1))) }
+        check(!port.stage(XDPDescriptor(address: 128, length: 1)))
+        check(!port.stage(XDPDescriptor(address: 128, length: 1)))
+        check(port.staged == 128)
+        port.submit()
+        check(!port.stage(XDPDescriptor(address: 128, length: 1)), "the kernel has taken none yet")
+        #expect(kernel.takeTransmitted(into: sent, upTo: 10) == 10)
+        for number in 0..<10 { check(port.stage(XDPDescriptor(address: UInt64(number), length: 1))) }
+        check(!port.stage(XDPDescriptor(address: 10, length: 1)))
+        // Nothing staged: nothing to show, nothing to ask for.
+        port.submit()
+        port.needsKick = false
+        port.submit()
+        check(!port.needsKick)
+    }
+
+    @Test func slotBatch() {
+        var batch = SlotBatch(capacity: 3)
+        let memory = UnsafeMutableRawPointer.allocate(byteCount: 64, alignment: 8)
+        defer { memory.deallocate() }
+        for number in 0..<3 {
+            check(!batch.isFull)
+            batch.append(PacketSlot(start: memory, length: UInt32(number), port: 1))
+        }
+        check(batch.isFull && batch.count == 3)
+        check((0..<3).map { batch.slots[$0].length } == [0, 1, 2])
+        // The stages look this far behind the last packet.
+        for ahead in 0..<SlotBatch.lookAhead { _ = batch.slots[3 + ahead].start.load(as: UInt8.self) }
+    }
+
+    @Test(arguments: [0, 1, 5])
+    func neighbourQueueHoldsAtLeastOne(capacity: Int) {
+        check(NeighbourQueue(capacity: capacity).capacity == max(capacity, 1))
+    }
+
+    /// Ethernet with no tag or one, IPv4 and IPv6; anything else is not IP.
+    @Test func linkLayer() {
+        func parse(_ bytes: [UInt8]) -> (Bool, Int, AddressFamily) {
+            let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: max(bytes.count, 1), alignment: 1)
+            defer { memory.deallocate() }
+            memory.copyBytes(from: bytes)
+            var link = LinkLayer()
+            guard let start = memory.baseAddress else { return (false, 0, .ipv4) }
+            let isIP = link.parse(start, available: bytes.count)
+            return (isIP, link.headerLength, link.family)
+        }
+        let stations = [UInt8](repeating: 2, count: 12)
+        #expect(parse(stations + [0x08, 0x00]) == (true, 14, .ipv4))
+        #expect(parse(stations + [0x86, 0xDD]) == (true, 14, .ipv6))
+        for tag in [[0x81, 0x00], [0x88, 0xA8]] as [[UInt8]] {
+            #expect(parse(stations + tag + [0, 5, 0x08, 0x00]) == (true, 18, .ipv4))
+            #expect(parse(stations + tag + [0, 5, 0x86, 0xDD]) == (true, 18, .ipv6))
+            #expect(!parse(stations + tag + [0, 5, 0x08]).0)
+            #expect(!parse(stations + tag + [0, 5] + tag + [0, 6, 0x08, 0x00]).0, "one tag, not two")
+        }
+        #expect(!parse(stations + [0x08, 0x06]).0)
+        for length in 0..<14 { #expect(!parse(Array((stations + [0x08, 0x00])[..<length])).0) }
+    }
+
+    /// Counters have stable, distinct names and one place each.
+    @Test func counters() {
+        let statistics = WorkerStatistics()
+        for counter in WorkerCounter.allCases { #expect(statistics[counter] == 0) }
+        #expect(Set(WorkerCounter.allCases.map(\.name)).count == WorkerCounter.allCases.count)
+        #expect(WorkerCounter.allCases.map(\.rawValue) == Array(0..<WorkerCounter.allCases.count))
+    }
+}
