@@ -27,6 +27,4 @@ public enum EtherType {
     /// The tag of an 802.1Q VLAN.
     public static let vlan: UInt16 = 0x8100
     public static let ipv6: UInt16 = 0x86DD
-    /// The outer tag of 802.1ad (two tags); not understood, so such frames are not IP to us.
-    public static let serviceVLAN: UInt16 = 0x88A8
 }

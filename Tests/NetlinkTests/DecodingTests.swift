@@ -31,6 +31,21 @@ import Testing
         #expect(expected.isUsable)
     }
 
+    /// IFLA_VLAN_PROTOCOL in network order: only 802.1Q tags are what the gateway writes.
+    @Test(arguments: [([0x81, 0x00] as [UInt8], 7 as UInt16?), ([0x88, 0xA8], nil)])
+    func onlyOneKindOfTagIsAVLAN(tagType: [UInt8], identifier: UInt16?) throws {
+        let message = message(type: 16, flags: 0, sequence: 0) {
+            [0, 0, 1, 0]; [5, 0, 0, 0]; [0, 0, 0, 0]; [0, 0, 0, 0]
+            [10, 0, 3, 0]; Array("wan.7\0".utf8); [0, 0]  // IFLA_IFNAME
+            [36, 0, 18, 0]  // IFLA_LINKINFO
+            [9, 0, 1, 0]; Array("vlan\0".utf8); [0, 0, 0]  // IFLA_INFO_KIND
+            [20, 0, 2, 0]; [6, 0, 1, 0]; [7, 0]; [0, 0]  // IFLA_INFO_DATA: IFLA_VLAN_ID 7
+            [6, 0, 5, 0]; tagType; [0, 0]  // IFLA_VLAN_PROTOCOL
+        }
+        guard case .link(let link)? = decode(message).first?.message else { throw CheckFailure(description: "no link") }
+        #expect(link.kind == "vlan" && link.vlanIdentifier == identifier)
+    }
+
     @Test func bridgePortReportIsNotALink() {
         let message = message(type: 17, flags: 0, sequence: 0) {
             [7, 0, 1, 0]; [5, 0, 0, 0]; [3, 0, 0, 0]; [0, 0, 0, 0]  // AF_BRIDGE

@@ -27,7 +27,7 @@ public struct Link: Hashable, Sendable {
     public var master: UInt32?
     /// The interface below (of a VLAN), or the other end (of a veth).
     public var lower: UInt32?
-    /// 802.1Q identifier of a link of kind "vlan".
+    /// 802.1Q identifier of a link of kind "vlan"; nil for 802.1ad, whose tag has another type.
     public var vlanIdentifier: UInt16?
     public var receiveQueues: UInt32
     public var transmitQueues: UInt32
@@ -109,8 +109,14 @@ extension Link {
         }
         // The meaning of the data depends on the kind, which need not come first.
         guard kind == "vlan", let data else { return }
-        for (type, value) in AttributeSequence(data) where type == Int(IFLA_VLAN_ID) {
-            vlanIdentifier = value.load(UInt16.self)
+        var tagType = EtherType.vlan
+        for (type, value) in AttributeSequence(data) {
+            switch type {
+            case Int(IFLA_VLAN_ID): vlanIdentifier = value.load(UInt16.self)
+            case Int(IFLA_VLAN_PROTOCOL): tagType = value.load(UInt16.self).map { UInt16(bigEndian: $0) } ?? tagType
+            default: break
+            }
         }
+        if tagType != EtherType.vlan { vlanIdentifier = nil }
     }
 }
