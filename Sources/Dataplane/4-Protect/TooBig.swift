@@ -36,7 +36,7 @@ extension Worker {
                     begotten.count &-= 1
                     release(begotten.slots[begotten.count])
                 }
-                return drop(slot, .framePoolEmpty)
+                return drop(slot, frame == FramePool.empty ? .framePoolEmpty : .roundOverflow)
             }
             let start = base + Int(truncatingIfNeeded: frame) + UMEM.headroom
             let packet = start + Worker.largestLinkHeader

@@ -41,7 +41,7 @@ extension Worker {
             // Into the tunnel back, as the policy says; parsed again on its way.
             let type = isIPv4 ? LinkLayer.ipv4 : LinkLayer.ipv6
             error.packet.storeBytes(of: type, toByteOffset: -2, as: UInt16.self)
-            if begotten.isFull { return drop(error, .framePoolEmpty) }
+            if begotten.isFull { return drop(error, .roundOverflow) }
             return begotten.append(error)
         }
         if offending.port == PacketSlot.noPort {

@@ -30,7 +30,7 @@ extension Worker {
         if let hop = slot.nextHop, hop.pointee.state == .local {
             return handOver(slot, to: handover.host, kind: .toHost)
         }
-        guard !begotten.isFull else { return drop(slot, .framePoolEmpty) }
+        guard !begotten.isFull else { return drop(slot, .roundOverflow) }
         var next = slot
         next.association = nil
         next.nextHop = nil

@@ -60,14 +60,15 @@ struct HandoverEnds: ~Copyable {
         return true
     }
 
-    /// Pays back what is owed, from the pool, in lumps.
+    /// Pays back what is owed, in lumps, from the pool but never more than half of it.
     mutating func payBack(from pool: inout FramePool) {
         var other = 0
         while other < participants {
             let debt = owed[other]
-            if debt >= HandoverEnds.lump, pool.count > debt {
+            let due = min(debt, pool.count / 2)
+            if due >= HandoverEnds.lump {
                 var paid = 0
-                while paid < debt {
+                while paid < due {
                     let frame = pool.pop()
                     if frame == FramePool.empty { break }
                     let entry = HandoverEntry(address: frame, length: 0, port: .max, kind: .freeFrame)

@@ -102,6 +102,10 @@ extension DropReason {
             "No free packet buffer was left.",
             "Raise --frames."),
         .init(
+            .roundOverflow, "round-overflow", .error,
+            "One round of a worker led to more further packets (from tunnel to tunnel, fragments, ICMP errors) than it keeps.",
+            "Lower --batch on a hub whose traffic goes from tunnel to tunnel."),
+        .init(
             .handoverRingFull, "handover-ring-full", .error,
             "The SA's worker cannot take packets as fast as others hand them over.",
             "Use several SAs per tunnel, or more workers with receive-side scaling that spreads the load."),

@@ -65,6 +65,7 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
     case icmpRateLimited
     case transmitRingFull
     case framePoolEmpty
+    case roundOverflow
     case handoverRingFull
 
     /// How many reasons there are: the length of every array that a raw value indexes.
