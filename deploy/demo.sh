@@ -72,7 +72,7 @@ watch() {
 
 install_packages() {
     local missing=() package
-    for package in iproute2 iputils-ping iperf3 ethtool tcpdump jq pkg-config libxdp-dev libbpf-dev libelf-dev \
+    for package in iproute2 iputils-ping iperf3 ethtool tcpdump jq pkg-config libbpf-dev libelf-dev \
         libssl-dev linux-libc-dev; do
         dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
     done

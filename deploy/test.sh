@@ -92,7 +92,7 @@ failure_logs() {
 install_packages() {
     local missing=() package
     # build: the C libraries; tests: peers and tools (binutils: objdump)
-    for package in libxdp-dev libbpf-dev libssl-dev pkg-config git binutils \
+    for package in libbpf-dev libssl-dev pkg-config git binutils \
         iproute2 ethtool iputils-ping iperf3 procps kmod tshark strongswan-swanctl user-mode-linux busybox-static perl-base \
         python3 python3-venv; do
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")

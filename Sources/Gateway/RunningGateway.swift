@@ -1,5 +1,6 @@
 import Configuration
 import ControlPlane
+import Cryptography
 import Glibc
 import Logging
 import NIOPosix
@@ -15,6 +16,8 @@ final class RunningGateway {
     private let hostPath: HostPath
     private let group: MultiThreadedEventLoopGroup
     private var control: ControlHandle?
+    /// What was read, keys included; only until `start` has made the SAs.
+    private var configuration: ManualConfiguration?
     private var server: VICIServer?
 
     /// Makes all parts; nothing happens to packets yet, and releasing the gateway undoes everything.
@@ -30,9 +33,9 @@ final class RunningGateway {
         let session = try Assembly.environment { () throws(NetlinkError) in try NetlinkSession() }
         let (umem, tables, ports) = try Assembly.ports(options, plan, logger: logger)
         parts = ControlParts(
-            options: options, plan: plan, configuration: configuration, engine: options.engine.maker, umem: umem,
-            ports: ports, tables: tables, publisher: SnapshotPublisher(workers: plan.workers),
-            statistics: (0..<plan.workers).map { _ in .init() }, events: Assembly.eventRings(plan), session: session,
+            options: options, plan: plan, engine: options.engine.maker, umem: umem, ports: ports, tables: tables,
+            publisher: SnapshotPublisher(workers: plan.workers), statistics: (0..<plan.workers).map { _ in .init() },
+            events: Assembly.eventRings(plan), session: session,
             mailbox: mailbox, mesh: Assembly.mesh(plan), monitor: monitor,
             hostTunnel: Assembly.hostTunnel(
                 configuration, session: session, pathMTU: options.mtu ?? 1500, logger: logger))
@@ -42,6 +45,7 @@ final class RunningGateway {
             umem: umem, mesh: parts.mesh, workers: plan.workers,
             frames: firstHostFrame..<firstHostFrame + PortPlan.hostFrames, tunnel: parts.hostTunnel)
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        self.configuration = configuration
     }
 
     /// The first few of them: a file of thousands of lines can have as many.
@@ -55,7 +59,15 @@ final class RunningGateway {
 
     /// Starts everything; packets flow when this returns. After an error `stop` is to be called as well.
     func start() throws {
-        let control = try ControlHandle(parts, on: group.next(), logger: logger)
+        guard let configuration else { return }
+        let control = try ControlHandle(parts, configuration: configuration, on: group.next(), logger: logger)
+        // Its keys are in the ciphers now, and nowhere else.
+        self.configuration = nil
+        if !SecretMemory.isLocked {
+            logger.warning(
+                "keys may reach swap space: raise the limit of locked memory (ulimit -l, LimitMEMLOCK=) or grant CAP_IPC_LOCK"
+            )
+        }
         self.control = control
         server = try VICIServer.start(
             path: parts.options.controlSocket, registry: control.commands(), group: group, logger: logger)

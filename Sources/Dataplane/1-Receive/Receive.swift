@@ -25,7 +25,7 @@ extension Worker {
             let slot = PacketSlot(start: start, length: descriptor.length, port: number)
             if role == .lan {
                 outbound.append(slot)
-            } else if role == .wan || Worker.looksProtected(slot) {
+            } else if role == .wan || looksProtected(slot) {
                 inbound.append(slot)
             } else {
                 outbound.append(slot)
@@ -43,9 +43,9 @@ extension Worker {
         count(.received, UInt64(truncatingIfNeeded: received))
     }
 
-    /// On a port that is LAN and WAN at once: whether the packet is ESP, AH or UDP-encapsulated ESP, as the steering
-    /// program judges it. Wrong guesses do no harm: an inbound packet needs an SA, an outbound one a policy.
-    private static func looksProtected(_ slot: PacketSlot) -> Bool {
+    /// On a port that is LAN and WAN at once: whether the packet is ESP, AH or UDP-encapsulated ESP for the gateway
+    /// itself, as the steering program judges it. What a LAN host sends to others through the tunnel may be ESP too.
+    private func looksProtected(_ slot: PacketSlot) -> Bool {
         var link = LinkLayer()
         guard link.parse(slot.start, available: Int(slot.length)) else { return false }
         let header = slot.start + link.headerLength
@@ -62,6 +62,7 @@ extension Worker {
             number = header.load(fromByteOffset: 6, as: UInt8.self)
             upper = 40
         }
+        guard tables.pointee.route(to: Worker.destination(of: header)).pointee.state == .local else { return false }
         if number == IPProtocol.esp || number == IPProtocol.ah { return true }
         guard number == IPProtocol.udp, available >= upper &+ 12 else { return false }
         return header.loadUnaligned(fromByteOffset: upper &+ 2, as: UInt16.self) == UInt16(4500).bigEndian

@@ -1,3 +1,4 @@
+import Configuration
 import ControlPlane
 import Logging
 import NIOCore
@@ -9,11 +10,15 @@ struct ControlHandle: Sendable {
     private let timer: RepeatedTask
 
     /// Makes the loop and publishes the first snapshot. Blocks until that is done.
-    init(_ parts: ControlParts, on eventLoop: any EventLoop, logger: Logger) throws {
+    init(
+        _ parts: ControlParts, configuration: ManualConfiguration, on eventLoop: any EventLoop, logger: Logger
+    ) throws {
         self.eventLoop = eventLoop
         let bound = try eventLoop.submit {
             NIOLoopBound(
-                try ControlLoop(parts, network: parts.monitor.initialState, logger: logger), eventLoop: eventLoop)
+                try ControlLoop(
+                    parts, configuration: configuration, network: parts.monitor.initialState, logger: logger),
+                eventLoop: eventLoop)
         }.wait()
         self.bound = bound
         timer = eventLoop.scheduleRepeatedTask(

@@ -1,3 +1,4 @@
+import Configuration
 import Dataplane
 import IPsec
 import Logging
@@ -29,17 +30,19 @@ final class ControlLoop {
     private static let ticksPerSecond = Int(1000 / tickInMilliseconds)
 
     /// Sets up policies and SAs, and publishes the first snapshot. Throws what the configuration does not allow.
-    init(_ parts: ControlParts, network: NetworkState, logger: Logger) throws {
+    init(
+        _ parts: ControlParts, configuration: ManualConfiguration, network: NetworkState, logger: Logger
+    ) throws {
         self.parts = parts
         self.network = network
         self.logger = logger
         builder = SnapshotBuilder(workers: parts.plan.workers)
         neighbours = NeighbourKeeper(session: parts.session, logger: logger)
         hostRoutes = HostRouteKeeper(
-            session: parts.session, device: parts.hostTunnel, policies: parts.configuration.policies, logger: logger)
+            session: parts.session, device: parts.hostTunnel, policies: configuration.policies, logger: logger)
         inboxes = parts.events.map { EventInbox($0.consumer()) }
         view = ForwardingView(network, ports: Self.portNumbers(parts))
-        try install()
+        try install(configuration)
         try apply(view, before: nil)
     }
 
@@ -57,8 +60,7 @@ final class ControlLoop {
 
     // MARK: The configuration
 
-    private func install() throws {
-        let configuration = parts.configuration
+    private func install(_ configuration: ManualConfiguration) throws {
         let associations = try AssociationSet(
             configuration, localAddresses: view.localAddresses, workers: parts.plan.workers, engine: parts.engine,
             pathMTU: parts.options.mtu ?? 1500, now: startedAt)
@@ -93,7 +95,8 @@ final class ControlLoop {
         let news = parts.mailbox.take()
         if let state = news.state { follow(state) }
         if let failure = news.failure {
-            logger.error("netlink monitor ended, starting another", metadata: ["error": "\(failure)"])
+            logger.error(
+                "netlink monitor failed; another one is started within a second", metadata: ["error": "\(failure)"])
             monitorHasFailed = true
         }
         var wanted = false

@@ -1,4 +1,3 @@
-import Configuration
 import Cryptography
 import Dataplane
 import Netlink
@@ -9,7 +8,6 @@ import XDP
 struct ControlParts: Sendable {
     let options: GatewayOptions
     let plan: PortPlan
-    let configuration: ManualConfiguration
     let engine: any ESPEngine
     let umem: UMEM
     /// In the order of `plan.ports`.
