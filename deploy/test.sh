@@ -44,7 +44,7 @@ wanted() { [ "$only" = all ] || [ "$only" = "$1" ]; }
 step() {
     local name=$1 limit=$2 filter=$3 log=$logs/$1.log start=$SECONDS status
     shift 3
-    echo "== $name: $*"
+    printf '== %s: %.160s\n' "$name" "$*"
     (timeout --foreground --kill-after=30 "$limit" "$@" 2>&1 </dev/null | tee "$log" | grep --line-buffered -aE "$filter"
         exit "${PIPESTATUS[0]}") &
     child=$!

@@ -44,7 +44,7 @@ private struct Fail: VICICommand {
     @Test func answersVersion() throws {
         let registry = CommandRegistry([VersionCommand(daemon: "sluice", version: "1.2.3")])
         try withServer(registry) { path in
-            let client = try VICIClient(path: path)
+            let client = try VICIClient(path: path, timeoutInSeconds: 120)
             let answer = try client.request("version")
             #expect(answer["daemon"] == "sluice")
             #expect(answer["version"] == "1.2.3")
@@ -56,7 +56,7 @@ private struct Fail: VICICommand {
         let statistics = DaemonStatistics(
             uptimeSeconds: 7300, since: "then", workers: 4, idleWorkers: 3, features: ["aead"])
         try withServer(CommandRegistry([StatsCommand { statistics }])) { path in
-            let client = try VICIClient(path: path)
+            let client = try VICIClient(path: path, timeoutInSeconds: 120)
             let answer = try client.request("stats")
             #expect(answer.section("uptime") == ["running": "2 hours", "since": "then"])
             #expect(answer.section("workers")?["idle"] == "3")
@@ -67,7 +67,7 @@ private struct Fail: VICICommand {
 
     @Test func saysWhichCommandsAndEventsItDoesNotKnow() throws {
         try withServer(CommandRegistry([Echo()])) { path in
-            let client = try VICIClient(path: path)
+            let client = try VICIClient(path: path, timeoutInSeconds: 120)
             #expect(throws: VICIClientError.unknownCommand("list-sas")) { _ = try client.request("list-sas") }
             #expect(throws: VICIClientError.unknownEvent("list-sa")) { try client.register("list-sa") }
             #expect(try client.request("echo", ["a": "b"]) == ["a": "b"])
@@ -76,15 +76,15 @@ private struct Fail: VICICommand {
 
     @Test func reportsTheReasonOfAFailure() throws {
         try withServer(CommandRegistry([Fail()])) { path in
-            let client = try VICIClient(path: path)
+            let client = try VICIClient(path: path, timeoutInSeconds: 120)
             #expect(throws: VICIClientError.refused("out of luck")) { _ = try client.request("fail") }
         }
     }
 
     @Test func sendsEventsOnlyToThoseWhoRegistered() throws {
         try withServer(CommandRegistry([Echo()])) { path in
-            let silent = try VICIClient(path: path)
-            let listening = try VICIClient(path: path)
+            let silent = try VICIClient(path: path, timeoutInSeconds: 120)
+            let listening = try VICIClient(path: path, timeoutInSeconds: 120)
             try listening.register("said")
             var heard = [String]()
             _ = try silent.request("echo", ["k": "1"]) { _, message in heard.append(message["k"] ?? "") }
@@ -119,7 +119,7 @@ private struct Fail: VICICommand {
             let raw = try RawConnection(path)
             raw.write(bytes)
             #expect(raw.read(1) == [])
-            let next = try VICIClient(path: path)
+            let next = try VICIClient(path: path, timeoutInSeconds: 120)
             #expect(try next.request("echo", ["still": "here"]) == ["still": "here"])
         }
     }
@@ -128,7 +128,7 @@ private struct Fail: VICICommand {
         let document = (0..<200_000).map { UInt8(truncatingIfNeeded: $0 &* 7) }
         let command = StatusCommand { { format in format == .json ? document : Array("text".utf8) } }
         try withServer(CommandRegistry([command])) { path in
-            let client = try VICIClient(path: path)
+            let client = try VICIClient(path: path, timeoutInSeconds: 120)
             #expect(try client.status(.json) == document)
             #expect(try client.status(.text) == Array("text".utf8))
             #expect(throws: VICIClientError.refused("format xml does not exist; ask for json or text")) {
@@ -146,7 +146,7 @@ final class RawConnection {
         descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
         let address = try UnixAddress(path)
         try #require(address.with { connect(descriptor, $0, $1) } == 0)
-        var timeout = timeval(tv_sec: 10, tv_usec: 0)
+        var timeout = timeval(tv_sec: 120, tv_usec: 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
     }
 

@@ -136,7 +136,7 @@ import XDP
                     continue
                 }
                 wakeUp.announce()
-                if consumer.isEmpty(), !isReadable(wakeUp.fileDescriptor, milliseconds: 5_000) {
+                if consumer.isEmpty(), !isReadable(wakeUp.fileDescriptor, milliseconds: 60_000) {
                     slow.add(1, ordering: .relaxed)
                 }
                 wakeUp.clear()

@@ -56,9 +56,9 @@ import XDP
         func run(_ loop: WorkerLoopConfiguration, _ stop: StopFlag) -> Int32 { worker.run(loop, stop: stop.flag) }
     }
 
-    /// Looks every millisecond, for five seconds at most.
+    /// Looks every millisecond, for half a minute at most.
     private func eventually(_ condition: () -> Bool) -> Bool {
-        for _ in 0..<5_000 {
+        for _ in 0..<30_000 {
             if condition() { return true }
             usleep(1_000)
         }
@@ -94,7 +94,7 @@ import XDP
         #expect(eventually { running.statistics[.sleeps] >= 1 })
         let builder = SnapshotBuilder(workers: 1)
         for _ in 0..<20 { running.publisher.publish(builder.build()) }
-        #expect(running.publisher.waitForReaders(milliseconds: 5_000))
+        #expect(running.publisher.waitForReaders(milliseconds: 60_000))
         #expect(running.end() == 0)
     }
 

@@ -100,7 +100,7 @@ final class Recorder: @unchecked Sendable {
     /// Waits until the reported state is as wanted.
     @discardableResult
     func wait(
-        _ expectation: String, seconds: Double = 10, until isMet: (NetworkState) -> Bool
+        _ expectation: String, seconds: Double = 60, until isMet: (NetworkState) -> Bool
     ) throws -> NetworkState {
         let deadline = Date(timeIntervalSinceNow: seconds)
         condition.lock()

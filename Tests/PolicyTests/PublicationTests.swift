@@ -130,7 +130,7 @@ struct PublicationTests {
         stress.waitForThreads(threads.count)
         #expect(stress.wrong.load(ordering: .relaxed) == 0)
         #expect(stress.batches.load(ordering: .relaxed) >= workers)
-        #expect(stress.publisher.waitForReaders(milliseconds: 1000))
+        #expect(stress.publisher.waitForReaders(milliseconds: 60_000))
     }
 
     /// The number is in every part of the snapshot: SPI, request id, route.
