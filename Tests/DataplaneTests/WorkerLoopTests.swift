@@ -66,7 +66,7 @@ import XDP
     }
 
     /// Without work it sleeps; what is handed over wakes it long before its longest sleep ends.
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(15)))
     func sleepsAndWakes() throws {
         var loop = WorkerLoopConfiguration()
         loop.longestSleepInMilliseconds = 30_000
@@ -86,7 +86,7 @@ import XDP
     }
 
     /// A sleeping worker holds up no snapshot.
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(15)))
     func sleepersHoldNoSnapshot() throws {
         var loop = WorkerLoopConfiguration()
         loop.longestSleepInMilliseconds = 30_000
@@ -99,7 +99,7 @@ import XDP
     }
 
     /// With busy polling it never sleeps.
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(15)))
     func busyPolling() throws {
         let running = try Running(WorkerLoopConfiguration(busyPoll: true))
         let before = running.statistics[.rounds]
@@ -109,7 +109,7 @@ import XDP
     }
 
     /// A core that does not exist is reported, and no reason to stop.
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(15)))
     func unknownCore() throws {
         let running = try Running(WorkerLoopConfiguration(core: 1023))
         #expect(eventually { running.statistics[.rounds] > 100 })
@@ -117,7 +117,7 @@ import XDP
     }
 
     /// Sleeps are bounded even if nobody wakes the worker.
-    @Test(.timeLimit(.minutes(1)))
+    @Test(.timeLimit(.minutes(15)))
     func boundedSleep() throws {
         var loop = WorkerLoopConfiguration()
         loop.longestSleepInMilliseconds = 5

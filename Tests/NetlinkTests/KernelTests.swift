@@ -5,7 +5,7 @@ import Testing
 @testable import Netlink
 
 /// Against the real kernel, in namespaces of the test's own.
-@Suite(.timeLimit(.minutes(2))) struct KernelTests {
+@Suite(.timeLimit(.minutes(15))) struct KernelTests {
     /// A monitor and what it has reported, in a fresh pair of namespaces.
     private static func following<Value: Sendable>(
         _ body: @escaping @Sendable (TestNamespace, Recorder, Link) throws -> Value

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Netlink
 
-@Suite(.timeLimit(.minutes(1))) struct TUNDeviceTests {
+@Suite(.timeLimit(.minutes(15))) struct TUNDeviceTests {
     /// 10.5.0.2 pings 10.5.0.1: IPv4 header, ICMP echo request.
     private static let echoRequest: [UInt8] = [
         0x45, 0, 0, 28, 0, 1, 0, 0, 64, 1, 0x66, 0xD4, 10, 5, 0, 2, 10, 5, 0, 1,
