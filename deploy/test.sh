@@ -71,7 +71,8 @@ suite() {
     shift 3
     rm -f "$logs/$name.events"
     step "$name" "$limit" '^✘|^✔ (Suite|Test run)' "$bundle" --testing-library swift-testing \
-        --event-stream-output-path "$logs/$name.events" --event-stream-version 0 "$@" || status=$?
+        --event-stream-output-path "$logs/$name.events" --event-stream-version 0 \
+        --experimental-maximum-parallelization-width 2 "$@" || status=$?
     python3 deploy/tally.py "$logs/$name.events" "$minimum" >"$logs/$name.tally"
     counts=$(tail -n 1 "$logs/$name.tally")
     sed '$d' "$logs/$name.tally"
