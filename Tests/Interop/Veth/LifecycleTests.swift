@@ -26,6 +26,23 @@ extension LiveGateways {
             }
         }
 
+        /// The best of a few starts: a busy machine may hold up any one of them.
+        @Test("ready within a second, in little memory")
+        func isReadySoon() throws {
+            try TwoGateways.with { network in
+                var best = Int.max
+                for _ in 0..<5 where best >= 1000 {
+                    let gateway = try SluiceGateway(ManualTunnel().batch(.a), in: network.gatewayA)
+                    defer { gateway.process.terminate() }
+                    let line = gateway.process.output.split(separator: "\n").first { $0.hasPrefix("ready in ") }
+                    let words = try #require(line).split(separator: " ")
+                    best = min(best, try #require(Int(words[2])))
+                    #expect(try #require(try gateway.status()["gateway"]["resident_bytes"].int) < 64 << 20)
+                }
+                #expect(best < 1000, "milliseconds")
+            }
+        }
+
         @Test("a killed gateway is replaced and traffic resumes", arguments: ["native", "generic"], [0, 64])
         func killed(mode: String, replayWindow: Int) throws {
             let tunnel = ManualTunnel(replayWindow: replayWindow)
