@@ -23,7 +23,8 @@ extension LiveGateways {
             for side in Side.allCases {
                 let client = try EchoClient(
                     from: network.lan(side), to: side.other.host(version), version, dontFragment: false)
-                try eventually("\(version) echo from \(side)", within: .seconds(60)) {
+                // An entry of the kernel may count as reachable for 45 s before it is verified (RFC 4861 section 6.3.2).
+                try eventually("\(version) echo from \(side)", within: .seconds(180)) {
                     client.echo(payload: 200, attempts: 1, within: .milliseconds(300)) == .reply
                 }
             }
