@@ -1,8 +1,9 @@
 import CLinux
 import Policy
 
-/// The SAs and next hops of recent flows, outbound or inner: one cache line per flow, two places per flow, no eviction policy beyond "the newer
-/// one wins". Entries of an older snapshot are never used, because the generation is part of the entry.
+/// The SAs and next hops of recent flows, outbound or inner: one cache line per flow, two places per flow, no
+/// eviction policy beyond "the newer one wins". Entries of an older snapshot are never used, because the generation
+/// is part of the entry.
 ///
 /// Memory is mapped lazily: a cache that few flows touch stays small.
 struct FlowCache: ~Copyable {
