@@ -58,11 +58,14 @@ let package = Package(
             swiftSettings: strict),
         .target(name: "IKEv2Messages", dependencies: ["Packets"], swiftSettings: strict),
         .target(
-            name: "Configuration", dependencies: ["Policy", "IPsec", "Cryptography", "Packets"],
+            name: "IKEv2", dependencies: ["IKEv2Messages", "Cryptography", "IPsec", "Packets"], swiftSettings: strict),
+        .target(
+            name: "Configuration", dependencies: ["IKEv2", "Policy", "IPsec", "Cryptography", "Packets"],
             swiftSettings: strict),
         .target(
             name: "ControlPlane",
             dependencies: [
+                "IKEv2", "IKEv2Messages", "Configuration", "Cryptography", "IPsec", "Packets", "CLinux",
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -70,8 +73,8 @@ let package = Package(
         .target(
             name: "Gateway",
             dependencies: [
-                "Dataplane", "ControlPlane", "Configuration", "Netlink", "Policy", "IPsec", "XDP", "Cryptography",
-                "Packets", "Telemetry", "CLinux",
+                "Dataplane", "ControlPlane", "IKEv2", "IKEv2Messages", "Configuration", "Netlink", "Policy", "IPsec",
+                "XDP", "Cryptography", "Packets", "Telemetry", "CLinux",
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -80,7 +83,7 @@ let package = Package(
         .executableTarget(
             name: "sluice",
             dependencies: [
-                "Gateway", "Configuration", "ControlPlane", "Dataplane", "Cryptography", "XDP", "Telemetry",
+                "Gateway", "Configuration", "ControlPlane", "IKEv2", "Dataplane", "Cryptography", "XDP", "Telemetry",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -118,12 +121,16 @@ let package = Package(
         .testTarget(name: "NetlinkTests", dependencies: ["Netlink", "Packets", "CLinux"], swiftSettings: strict),
         .testTarget(name: "IKEv2MessagesTests", dependencies: ["IKEv2Messages", "Packets"], swiftSettings: strict),
         .testTarget(
-            name: "ConfigurationTests", dependencies: ["Configuration", "Policy", "IPsec", "Cryptography", "Packets"],
+            name: "ConfigurationTests",
+            dependencies: ["Configuration", "IKEv2", "Policy", "IPsec", "Cryptography", "Packets"],
+            swiftSettings: strict),
+        .testTarget(
+            name: "IKEv2Tests", dependencies: ["IKEv2", "IKEv2Messages", "Cryptography", "IPsec", "Packets"],
             swiftSettings: strict),
         .testTarget(
             name: "ControlPlaneTests",
             dependencies: [
-                "ControlPlane",
+                "ControlPlane", "IKEv2", "IKEv2Messages", "Configuration", "Cryptography", "IPsec", "Packets",
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -131,7 +138,8 @@ let package = Package(
         .testTarget(
             name: "GatewayTests",
             dependencies: [
-                "Gateway", "Cryptography", "Dataplane", "IPsec", "Netlink", "Packets", "Policy", "XDP", "TestSupport",
+                "Gateway", "ControlPlane", "IKEv2", "Configuration", "Cryptography", "Dataplane", "IPsec", "Netlink",
+                "Packets", "Policy", "XDP", "TestSupport",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),

@@ -1,0 +1,89 @@
+import IPsec
+import Packets
+
+/// What a CHILD_SA is to be: a section of `children` in swanctl.conf. Times are in seconds; 0 is "never".
+public struct Child: Hashable, Sendable {
+    /// `start_action` and `close_action`: what to do when the configuration is loaded, or the CHILD_SA is closed.
+    public enum Action: String, Hashable, Sendable, CaseIterable {
+        case none
+        /// Wait for a packet that wants it.
+        case trap
+        /// Negotiate at once.
+        case start
+        /// Negotiate at once, and again on a packet (`trap|start`).
+        case trapAndStart = "trap|start"
+
+        public var traps: Bool { self == .trap || self == .trapAndStart }
+        public var starts: Bool { self == .start || self == .trapAndStart }
+    }
+
+    /// `dpd_action`: what to do with a child whose peer is gone.
+    public enum DeadPeerAction: String, Hashable, Sendable, CaseIterable {
+        case clear, trap, restart
+    }
+
+    /// When a new key is due, in one unit: seconds, bytes or packets; 0: never.
+    public struct Limit: Hashable, Sendable {
+        /// `rekey_*`: soft.
+        public var rekey: UInt64
+        /// `life_*`: hard.
+        public var life: UInt64
+        /// `rand_*`: the soft limit comes up to so much earlier.
+        public var random: UInt64
+
+        public init(rekey: UInt64 = 0, life: UInt64 = 0, random: UInt64 = 0) {
+            self.rekey = rekey
+            self.life = life
+            self.random = random
+        }
+    }
+
+    public var name: String
+    public var mode = SAMode.tunnel
+    /// In order of preference; never empty.
+    public var proposals: [ChildProposal]
+    public var localSelectors: [SelectorSide] = [.dynamic]
+    public var remoteSelectors: [SelectorSide] = [.dynamic]
+    public var startAction = Action.none
+    public var closeAction = Action.none
+    public var deadPeerAction = DeadPeerAction.clear
+    public var time = Limit(rekey: 3600, life: 3960, random: 360)
+    public var bytes = Limit()
+    public var packets = Limit()
+    /// Packets; 0: no replay protection.
+    public var replayWindow = 1024
+    /// 0: chosen by us.
+    public var requestID: UInt32 = 0
+    public var copiesDSCP = true
+    public var copiesECN = true
+    public var dontFragment = DFPolicy.copy
+    /// Priority of its policies; nil: by how narrow the selectors are.
+    public var priority: UInt32?
+
+    public init(name: String, proposals: [ChildProposal]) {
+        self.name = name
+        self.proposals = proposals
+    }
+}
+
+/// One item of `local_ts` or `remote_ts`: the packets of one side.
+public struct SelectorSide: Hashable, Sendable {
+    /// nil: `dynamic`, the address of the IKE endpoint of this side.
+    public var addresses: AddressRange?
+    /// nil: any.
+    public var protocolNumber: UInt8?
+    public var ports: ClosedRange<UInt16>
+    /// `/opaque`: packets whose ports cannot be seen (RFC 7296 section 3.13.1).
+    public var hasOpaquePorts = false
+
+    public static let dynamic = SelectorSide()
+
+    public init(
+        addresses: AddressRange? = nil, protocolNumber: UInt8? = nil,
+        ports: ClosedRange<UInt16> = TrafficSelector.anyPort
+    ) {
+        self.addresses = addresses
+        self.protocolNumber = protocolNumber
+        self.ports = ports
+    }
+}

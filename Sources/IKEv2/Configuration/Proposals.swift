@@ -1,0 +1,47 @@
+import Cryptography
+
+/// The ESP of a transform in several parts, as proposals list them.
+public typealias ESPEncryption = ESPTransform.Encryption
+public typealias ESPIntegrity = ESPTransform.Integrity
+
+/// One proposal for an IKE SA: the alternatives of each transform type, in order of preference.
+///
+/// Written in strongSwan's notation, `aes256gcm16-prfsha384-ecp384`. Either all encryptions are combined modes and
+/// `integrity` is empty, or none is and it is not (RFC 7296 section 3.3).
+public struct IKEProposal: Hashable, Sendable {
+    public var encryption: [IKECipherSuite.Encryption]
+    public var integrity: [IKECipherSuite.Integrity]
+    public var functions: [PRF]
+    public var keyExchanges: [Cryptography.KeyExchangeMethod]
+
+    public init(
+        encryption: [IKECipherSuite.Encryption], integrity: [IKECipherSuite.Integrity] = [], functions: [PRF],
+        keyExchanges: [Cryptography.KeyExchangeMethod]
+    ) {
+        self.encryption = encryption
+        self.integrity = integrity
+        self.functions = functions
+        self.keyExchanges = keyExchanges
+    }
+}
+
+/// One proposal for a CHILD_SA, `aes128gcm16-x25519-esn-noesn`.
+public struct ChildProposal: Hashable, Sendable {
+    public var encryption: [ESPEncryption]
+    /// Empty exactly when all encryptions are combined modes.
+    public var integrity: [ESPIntegrity]
+    /// None: keys come from the IKE SA alone. In IKE_AUTH always left out (RFC 7296 section 1.2).
+    public var keyExchanges: [Cryptography.KeyExchangeMethod]
+    /// Whether extended sequence numbers are used; both, in order of preference, when either will do.
+    public var extendedSequenceNumbers: [Bool]
+
+    public init(
+        encryption: [ESPEncryption], integrity: [ESPIntegrity] = [],
+        keyExchanges: [Cryptography.KeyExchangeMethod] = [], extendedSequenceNumbers: [Bool] = [false]
+    ) {
+        self.encryption = encryption
+        self.integrity = integrity
+        self.keyExchanges = keyExchanges
+        self.extendedSequenceNumbers = extendedSequenceNumbers
+    }
+}

@@ -1,0 +1,81 @@
+import IPsec
+import Packets
+
+/// Where CHILD_SAs come to life: the manager's view of SAD and SPD. All calls are made on the control thread and return
+/// when what they ask for is done.
+///
+/// The order of a rekey (RFC 7296 section 2.8): `installInbound` of the new SA, then the message that lets the peer use
+/// it, then `installOutbound`, which from now on carries what the old one did; `removeOutbound` of the old one;
+/// `removeInbound` of it after the drain time.
+public protocol ChildDataplane: AnyObject {
+    /// A free inbound SPI, host order, over 255. It is taken from now on, until `removeInbound` or `releaseSPI`.
+    func allocateSPI() throws(InstallationError) -> UInt32
+    /// Gives back an SPI that no SA was installed for.
+    func releaseSPI(_ spi: UInt32)
+
+    /// Makes the inbound SA and its policies live in every worker before it returns.
+    func installInbound(_ sa: ChildSA) throws(InstallationError)
+    /// Moves outbound traffic of the SA's request id and selectors to it.
+    func installOutbound(_ sa: ChildSA) throws(InstallationError)
+    func removeInbound(_ sa: ChildSA)
+    func removeOutbound(_ sa: ChildSA)
+    /// Outer addresses, ports or encapsulation have changed; keys, counters and sequence numbers stay.
+    func move(_ sa: ChildSA, to path: Path, isEncapsulated: Bool)
+
+    /// Policies without an SA, whose packets raise `acquire` events with the request id. `selectors` as in `ChildSA`.
+    func installTrap(_ trap: TrapPolicy) throws(InstallationError)
+    func removeTrap(requestID: UInt32)
+
+    /// Counters of an SA that is installed; nil when it is not.
+    func usage(of sa: ChildSA) -> ChildUsage?
+}
+
+/// `start_action = trap`.
+public struct TrapPolicy: Hashable, Sendable {
+    public var connectionName: String
+    public var child: Child
+    public var requestID: UInt32
+    /// As an outbound packet carries them.
+    public var selectors: [TrafficSelector]
+
+    public init(connectionName: String, child: Child, requestID: UInt32, selectors: [TrafficSelector]) {
+        self.connectionName = connectionName
+        self.child = child
+        self.requestID = requestID
+        self.selectors = selectors
+    }
+}
+
+/// What an SA has carried so far. Bytes are those of the inner packets.
+public struct ChildUsage: Hashable, Sendable {
+    public var inboundBytes: UInt64 = 0
+    public var inboundPackets: UInt64 = 0
+    public var outboundBytes: UInt64 = 0
+    public var outboundPackets: UInt64 = 0
+    /// Nanoseconds of the manager's clock; nil: never.
+    public var lastInbound: UInt64?
+    public var lastOutbound: UInt64?
+
+    public init() {}
+}
+
+/// Why an SA or policy could not be installed: what was wrong, and what to do.
+public struct InstallationError: Error, Hashable, Sendable, CustomStringConvertible {
+    public var description: String
+
+    public init(_ description: String) {
+        self.description = description
+    }
+}
+
+/// What the dataplane tells the manager (`SessionManager.handle`).
+public enum DataplaneEvent: Hashable, Sendable {
+    /// A packet wants an SA: a trap's or a vanished SA's policy matched it.
+    case acquire(requestID: UInt32, packet: TrafficSelector?)
+    /// A soft limit (bytes, packets, sequence numbers) is reached: rekey.
+    case softLimit(inboundSPI: UInt32)
+    /// A hard limit is reached: the SA carries nothing any more.
+    case hardLimit(inboundSPI: UInt32)
+    /// An authenticated packet came from elsewhere: the peer's NAT mapping has changed (RFC 7296 section 2.23).
+    case mappingChanged(inboundSPI: UInt32, remote: Endpoint)
+}

@@ -1,0 +1,34 @@
+import Packets
+
+/// What the manager wants done outside: sockets, names, listeners. All calls are made on the control thread.
+public protocol ManagerOutput: AnyObject {
+    /// One datagram, from `path.local` to `path.remote`, without a non-ESP marker: the socket knows whether it needs one.
+    func send(_ datagram: [UInt8], path: Path)
+    /// A NAT keepalive: the one byte 0xFF (RFC 3948 section 2.3).
+    func sendKeepalive(path: Path)
+    /// Our address towards a peer, by the host's routes; nil when there is none.
+    func sourceAddress(towards remote: IPAddress) -> IPAddress?
+    /// Looks a host name up, and calls `SessionManager.resolved` with the answer, later or at once.
+    func resolve(_ name: String, request: UInt64)
+    /// Something happened: for the log, VICI events and waiting commands.
+    func report(_ event: ManagerEvent)
+    func logKeys(_ line: KeyLogLine)
+}
+
+/// An event with the session that it happened in, as it is now.
+public struct ManagerEvent: Sendable {
+    public var ike: IKESAStatus
+    public var event: Kind
+
+    public enum Kind: Sendable {
+        case session(SessionEvent)
+        case closed(CloseReason)
+        /// Nothing came of a command or of a start action; there may be no session.
+        case note(NoteLevel, String)
+    }
+
+    public init(ike: IKESAStatus, event: Kind) {
+        self.ike = ike
+        self.event = event
+    }
+}

@@ -1,0 +1,65 @@
+import Cryptography
+import IPsec
+import Packets
+
+/// A CHILD_SA that was negotiated: both directions, with keys (RFC 7296 section 2.17).
+public struct ChildSA: Sendable {
+    /// Unique in this process, never used again; what swanctl calls the unique id.
+    public let id: UInt32
+    /// What it was made from.
+    public let child: Child
+    public let connectionName: String
+    /// Ours, host order: in packets that the peer sends to us.
+    public let inboundSPI: UInt32
+    /// The peer's, host order.
+    public let outboundSPI: UInt32
+    public let mode: SAMode
+    public let transform: ESPTransform
+    public let extendedSequenceNumbers: Bool
+    /// The group of its own key exchange, if there was one.
+    public let keyExchange: Cryptography.KeyExchangeMethod?
+    public let inboundKey: SecretBytes
+    public let outboundKey: SecretBytes
+    /// What was agreed, as an outbound packet carries it: every pair of our side (source) and the peer's (destination).
+    public let selectors: [TrafficSelector]
+    /// Our side and the peer's on their own, as they were agreed and as they are shown.
+    public let localSelectors: [SelectorSide]
+    public let remoteSelectors: [SelectorSide]
+    /// Joins SAs and policies; the same for all SAs that replace each other.
+    public var requestID: UInt32
+    /// Outer addresses, and the UDP ports of encapsulated ESP.
+    public var path: Path
+    public var isEncapsulated: Bool
+    /// When it was negotiated, nanoseconds of the manager's clock.
+    public let establishedAt: UInt64
+    /// Soft and hard limits; a rekey is due at the soft one.
+    public var lifetime: Lifetime
+
+    public init(
+        id: UInt32, child: Child, connectionName: String, inboundSPI: UInt32, outboundSPI: UInt32, mode: SAMode,
+        transform: ESPTransform, extendedSequenceNumbers: Bool, keyExchange: Cryptography.KeyExchangeMethod?,
+        inboundKey: SecretBytes, outboundKey: SecretBytes, selectors: [TrafficSelector],
+        localSelectors: [SelectorSide], remoteSelectors: [SelectorSide], requestID: UInt32, path: Path,
+        isEncapsulated: Bool, establishedAt: UInt64, lifetime: Lifetime
+    ) {
+        self.id = id
+        self.child = child
+        self.connectionName = connectionName
+        self.inboundSPI = inboundSPI
+        self.outboundSPI = outboundSPI
+        self.mode = mode
+        self.transform = transform
+        self.extendedSequenceNumbers = extendedSequenceNumbers
+        self.keyExchange = keyExchange
+        self.inboundKey = inboundKey
+        self.outboundKey = outboundKey
+        self.selectors = selectors
+        self.localSelectors = localSelectors
+        self.remoteSelectors = remoteSelectors
+        self.requestID = requestID
+        self.path = path
+        self.isEncapsulated = isEncapsulated
+        self.establishedAt = establishedAt
+        self.lifetime = lifetime
+    }
+}

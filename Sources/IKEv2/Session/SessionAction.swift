@@ -1,0 +1,54 @@
+import IKEv2Messages
+
+/// What a session asks of its manager. The order counts: what a message lets the peer do is possible before it is sent.
+public enum SessionAction {
+    case send(OutgoingMessage)
+    case installInbound(ChildSA)
+    /// Also for the first SA; then there is nothing to move away from.
+    case installOutbound(ChildSA)
+    case removeOutbound(ChildSA)
+    /// After the drain time, so that packets under way still arrive; `atOnce` when nothing can come any more.
+    case removeInbound(ChildSA, atOnce: Bool)
+    /// The SPI was allocated, and no SA came of it.
+    case releaseSPI(UInt32)
+    case move(ChildSA, to: Path, isEncapsulated: Bool)
+    case report(SessionEvent)
+    /// The IKE SA was rekeyed: the new one has taken over all children. The old one lives on until its `closed`.
+    case replaced(by: Session)
+    /// The session is over: no message of it means anything any more. The manager forgets it.
+    case closed(CloseReason)
+}
+
+/// One IKE message, ready to send: one datagram, or its fragments (RFC 7383). Without non-ESP markers.
+public struct OutgoingMessage: Sendable {
+    public var path: Path
+    public var datagrams: [[UInt8]]
+    /// For the log; made whether or not it is logged, so keep it cheap.
+    public var line: MessageLine
+
+    public init(path: Path, datagrams: [[UInt8]], line: MessageLine) {
+        self.path = path
+        self.datagrams = datagrams
+        self.line = line
+    }
+}
+
+/// Why a session ended.
+public enum CloseReason: Hashable, Sendable {
+    /// We were told to.
+    case terminated
+    case deletedByPeer
+    /// The new IKE SA has replaced it.
+    case rekeyed
+    /// A new IKE SA with the same peer was authenticated.
+    case reauthenticated
+    /// An INITIAL_CONTACT, or `unique`, says that another IKE SA took its place.
+    case superseded
+    /// No answer to any repetition.
+    case peerDead
+    case negotiationFailed(Explanation)
+    /// A peer did not finish its negotiation in time.
+    case halfOpenTimeout
+    /// The hard limit of time.
+    case expired
+}

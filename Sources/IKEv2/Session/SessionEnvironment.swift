@@ -1,0 +1,37 @@
+import IPsec
+import Packets
+
+/// What a session may ask while it handles an event. Tests have one with a clock and a generator that they move.
+public protocol SessionEnvironment: AnyObject {
+    /// Monotonic, nanoseconds.
+    var now: UInt64 { get }
+    /// Seconds since 1970, for certificates.
+    var wallClock: Int64 { get }
+    var settings: ProtocolSettings { get }
+    var credentials: Credentials { get }
+
+    /// Unpredictable bytes: nonces, IKE SPIs, jitter. Key material comes from `Cryptography` itself.
+    func random(count: Int) -> [UInt8]
+    /// A number for a session or a CHILD_SA that was never used before.
+    func uniqueID() -> UInt32
+    func allocateSPI() throws(InstallationError) -> UInt32
+    /// The request id for a child of a connection: the configured one, the trap's, or a new one for selectors that no
+    /// other CHILD_SA of this configuration has.
+    func requestID(connection: Connection, child: Child, selectors: [TrafficSelector]) -> UInt32
+    func usage(of sa: ChildSA) -> ChildUsage?
+
+    /// Whether we have no IKE SA between these identities, so that an INITIAL_CONTACT is true.
+    func isFirstContact(local: Identity, remote: Identity) -> Bool
+    /// Whether a new session of this connection has to be refused (`unique = keep`).
+    func refusesDuplicate(_ connection: Connection, local: Identity, remote: Identity) -> Bool
+    /// A line for `--ike-keylog`; nothing happens when that is off.
+    func logKeys(_ line: @autoclosure () -> KeyLogLine)
+}
+
+/// The keys of an SA in Wireshark's formats.
+public enum KeyLogLine: Sendable {
+    /// A line of `ikev2_decryption_table`.
+    case ike(String)
+    /// A line of `esp_sa`.
+    case esp(String)
+}

@@ -1,0 +1,46 @@
+import IKEv2Messages
+
+/// What happened in a session: for the log, for VICI events, for who waits for an outcome.
+public enum SessionEvent: Sendable {
+    case message(MessageLine)
+    /// The IKE SA is authenticated. `initialContact`: the peer says that it has no other with us.
+    case established(initialContact: Bool)
+    /// Both directions are installed.
+    case childUp(ChildSA)
+    case childDown(ChildSA, reason: String)
+    case childRekeyed(old: ChildSA, new: ChildSA)
+    /// The old IKE SA is the one that reports it.
+    case rekeyed(new: IKESAStatus)
+    /// The peer did not let us have this child; the IKE SA lives.
+    case childFailed(name: String, Explanation)
+    /// The negotiation of the IKE SA failed; `closed` follows.
+    case failed(Explanation)
+    /// The peer's address or port has changed.
+    case moved(from: Path, to: Path)
+    /// Something that an operator may want to read.
+    case note(NoteLevel, String)
+}
+
+public enum NoteLevel: String, Hashable, Sendable {
+    case debug, info, warning
+}
+
+/// Why a negotiation failed, in words for the operator of this side: one record of the log. No secrets.
+public struct Explanation: Hashable, Sendable, CustomStringConvertible {
+    /// "no proposal chosen".
+    public var summary: String
+    /// What each side offered and what differed, line by line.
+    public var details: [String]
+    /// Which configuration line to change, and to what.
+    public var remedy: String
+
+    public init(_ summary: String, details: [String] = [], remedy: String = "") {
+        self.summary = summary
+        self.details = details
+        self.remedy = remedy
+    }
+
+    public var description: String {
+        ([summary] + details + (remedy.isEmpty ? [] : [remedy])).joined(separator: "; ")
+    }
+}
