@@ -18,6 +18,8 @@ public struct ProtocolSettings: Hashable, Sendable {
     public var cookieThreshold = 32
     /// How long a negotiation of a peer may stay unfinished.
     public var halfOpenTimeoutInSeconds: UInt64 = 30
+    /// IKE SAs in all, half-open ones included; more of peers are refused.
+    public var maximumSessions = 100_000
     /// How long the old inbound SA is kept after a rekey, for packets that are under way.
     public var drainInSeconds: UInt64 = 5
 

@@ -26,7 +26,7 @@ public enum NoteLevel: String, Hashable, Sendable {
 }
 
 /// Why a negotiation failed, in words for the operator of this side: one record of the log. No secrets.
-public struct Explanation: Hashable, Sendable, CustomStringConvertible {
+public struct Explanation: Error, Hashable, Sendable, CustomStringConvertible {
     /// "no proposal chosen".
     public var summary: String
     /// What each side offered and what differed, line by line.

@@ -1,0 +1,52 @@
+/// What the manager has counted since it was made. Every limit has a counter of what it has refused.
+public struct ManagerCounters: Hashable, Sendable {
+    /// Datagrams given to `receive`.
+    public var received: UInt64 = 0
+    /// Datagrams sent, each fragment counted, keepalives not.
+    public var sent: UInt64 = 0
+    public var keepalivesSent: UInt64 = 0
+    /// Datagrams that are no IKE message: too short, wrong lengths, malformed payloads.
+    public var malformed: UInt64 = 0
+    /// Messages of another major version (RFC 7296 section 2.5).
+    public var wrongVersion: UInt64 = 0
+    /// Messages for IKE SAs that we do not have (RFC 7296 section 2.21.4).
+    public var unknownSPI: UInt64 = 0
+    /// Unprotected error responses: INVALID_IKE_SPI, INVALID_MAJOR_VERSION, NO_PROPOSAL_CHOSEN for nobody's address.
+    public var unprotectedErrorsSent: UInt64 = 0
+    /// Those that the limit of such answers has suppressed.
+    public var unprotectedErrorsSuppressed: UInt64 = 0
+
+    /// IKE_SA_INIT requests from addresses that no connection is for.
+    public var withoutConnection: UInt64 = 0
+    /// IKE_SA_INIT requests answered with a cookie (RFC 7296 section 2.6).
+    public var cookiesSent: UInt64 = 0
+    public var cookiesAccepted: UInt64 = 0
+    /// Wrong or outdated cookies; a new one is sent.
+    public var cookiesRejected: UInt64 = 0
+    /// Refused by `maximumHalfOpen`.
+    public var refusedHalfOpen: UInt64 = 0
+    /// Refused by `maximumHalfOpenPerAddress`.
+    public var refusedHalfOpenPerAddress: UInt64 = 0
+    /// Refused by `maximumSessions`.
+    public var refusedSessions: UInt64 = 0
+    /// Negotiations of peers given up by `halfOpenTimeoutInSeconds`.
+    public var halfOpenTimeouts: UInt64 = 0
+    /// Packets' wishes for an SA that was being negotiated already.
+    public var acquiresSuppressed: UInt64 = 0
+
+    /// Negotiations that we began, and those of peers that got past the limits.
+    public var initiated: UInt64 = 0
+    public var responded: UInt64 = 0
+    public var established: UInt64 = 0
+    public var failed: UInt64 = 0
+    public var peersDead: UInt64 = 0
+    public var childrenUp: UInt64 = 0
+    public var childrenRekeyed: UInt64 = 0
+    public var installationsFailed: UInt64 = 0
+
+    /// Gauges: now, not since the start.
+    public var halfOpen: Int = 0
+    public var sessions: Int = 0
+
+    public init() {}
+}
