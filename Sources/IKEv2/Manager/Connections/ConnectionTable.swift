@@ -1,0 +1,91 @@
+import IPsec
+import Packets
+
+/// All loaded connections, found by name, and by the addresses of a peer that begins.
+struct ConnectionTable {
+    /// In the order in which they were loaded.
+    private(set) var all: [Connection] = []
+    private var byName: [String: Int] = [:]
+    /// Connections whose peer is at exactly this address, by their place in `all`.
+    private var byRemote: [IPAddress: [Int]] = [:]
+    /// All others that a peer could be of.
+    private var general: [Int] = []
+
+    subscript(name: String) -> Connection? { byName[name].map { all[$0] } }
+
+    func child(_ child: String, of connection: String) -> Child? {
+        self[connection]?.children.first { $0.name == child }
+    }
+
+    /// The first connection that has a child of that name.
+    func firstConnection(withChild name: String) -> Connection? {
+        all.first { $0.children.contains { $0.name == name } }
+    }
+
+    /// Replaces everything.
+    mutating func set(_ connections: [Connection]) {
+        all = connections
+        byName = [:]
+        byRemote = [:]
+        general = []
+        for (index, connection) in connections.enumerated() {
+            byName[connection.name] = index
+            let exact = connection.remoteAddresses.map(\.single)
+            if exact.isEmpty || exact.contains(nil) {
+                general.append(index)
+            } else {
+                for address in Set(exact.compactMap { $0 }) { byRemote[address, default: []].append(index) }
+            }
+        }
+    }
+
+    /// Connections that a peer at the other end of `path` may mean: those for exactly its address first, then by how
+    /// narrow the addresses are, then in the order of the configuration.
+    /// - Parameter resolved: what is known of host names. A name of which nothing is known may be anywhere: who the
+    ///   peer is will be proved by its authentication.
+    func candidates(for path: Path, resolved: [String: [IPAddress]]) -> [Connection] {
+        var found: [(index: Int, rank: (remote: Int, local: Int))] = []
+        for index in (byRemote[path.remote.address] ?? []) + general {
+            let connection = all[index]
+            guard let remote = connection.remoteAddresses.closeness(to: path.remote.address, resolved: resolved),
+                let local = connection.localAddresses.closeness(to: path.local.address, resolved: resolved)
+            else { continue }
+            found.append((index, (remote, local)))
+        }
+        found.sort { $0.rank == $1.rank ? $0.index < $1.index : $0.rank > $1.rank }
+        return found.map { all[$0.index] }
+    }
+}
+
+extension AddressPattern {
+    /// The address, when the pattern is for one only.
+    var single: IPAddress? {
+        if case .range(let range) = self, range.first == range.last { range.first } else { nil }
+    }
+
+    /// How closely the pattern fits, by the bits that it prescribes; nil: not at all.
+    fileprivate func closeness(to address: IPAddress, resolved: [String: [IPAddress]]) -> Int? {
+        switch self {
+        case .range(let range):
+            return range.contains(address) ? 1 + range.prescribedBits : nil
+        case .name(let name):
+            return resolved[name]?.contains(address) == true ? 1 + address.bitWidth : 0
+        }
+    }
+}
+
+extension [AddressPattern] {
+    /// The closest of the patterns; 0 when there are none, which is "anywhere".
+    fileprivate func closeness(to address: IPAddress, resolved: [String: [IPAddress]]) -> Int? {
+        isEmpty ? 0 : compactMap { $0.closeness(to: address, resolved: resolved) }.max()
+    }
+}
+
+extension AddressRange {
+    /// The bits that all addresses of the range share.
+    fileprivate var prescribedBits: Int {
+        let high = (first.high ^ last.high).leadingZeroBitCount
+        let low = (first.low ^ last.low).leadingZeroBitCount
+        return family == .ipv4 ? low - 32 : high < 64 ? high : 64 + low
+    }
+}
