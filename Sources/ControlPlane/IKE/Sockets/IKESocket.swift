@@ -1,0 +1,85 @@
+import Glibc
+import IKEv2
+import Packets
+
+/// One UDP socket for IKE: a family, a port, all local addresses, also those that come later.
+///
+/// It is read through NIO, which takes a descriptor of its own; datagrams are sent from here, because the source address
+/// of each is chosen. All on one thread.
+final class IKESocket {
+    let family: AddressFamily
+    /// As bound: not 0, even if 0 was asked for.
+    let port: UInt16
+    /// Whether IKE messages have a non-ESP marker here (RFC 3948 section 2.2).
+    let hasMarker: Bool
+    private let descriptor: Int32
+
+    /// Bytes of the marker, all zero.
+    static let markerLength = 4
+    /// Some hundred handshakes that come at once should not be lost.
+    private static let bufferInBytes: Int32 = 4 << 20
+
+    /// Opens the socket; nil when the kernel does not have this family.
+    static func open(
+        _ family: AddressFamily, port: UInt16, hasMarker: Bool, address: IPAddress? = nil
+    ) throws(IKESocketError) -> IKESocket? {
+        let type = Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
+        let descriptor = socket(family.socketDomain, type, Int32(IPPROTO_UDP))
+        guard descriptor >= 0 else {
+            guard errno == EAFNOSUPPORT else { throw IKESocketError(family, port: port, call: "socket", code: errno) }
+            return nil
+        }
+        setOptions(descriptor, family)
+        let wanted = Endpoint(address ?? .unspecified(family), port: port)
+        guard wanted.withSocketAddress({ bind(descriptor, $0, $1) }) == 0 else {
+            let code = errno
+            close(descriptor)
+            // The kernel has IPv6, and it is turned off (net.ipv6.conf.all.disable_ipv6).
+            if code == EADDRNOTAVAIL, address == nil { return nil }
+            throw IKESocketError(family, port: port, call: "bind", code: code)
+        }
+        return IKESocket(family, port: boundPort(descriptor) ?? port, hasMarker: hasMarker, descriptor: descriptor)
+    }
+
+    private init(_ family: AddressFamily, port: UInt16, hasMarker: Bool, descriptor: Int32) {
+        self.family = family
+        self.port = port
+        self.hasMarker = hasMarker
+        self.descriptor = descriptor
+    }
+
+    deinit { close(descriptor) }
+
+    private static func setOptions(_ descriptor: Int32, _ family: AddressFamily) {
+        func set(_ level: Int32, _ name: Int32, _ value: Int32) {
+            var value = value
+            setsockopt(descriptor, level, name, &value, socklen_t(MemoryLayout<Int32>.size))
+        }
+        // A message may be larger than the path takes: it is fragmented by IP rather than lost (RFC 7296 section 2).
+        if family == .ipv4 {
+            set(Int32(IPPROTO_IP), Int32(IP_MTU_DISCOVER), Int32(IP_PMTUDISC_DONT))
+        } else {
+            set(Int32(IPPROTO_IPV6), Int32(IPV6_V6ONLY), 1)
+            set(Int32(IPPROTO_IPV6), Int32(IPV6_MTU_DISCOVER), Int32(IPV6_PMTUDISC_DONT))
+        }
+        // Without CAP_NET_ADMIN the second is what the system allows.
+        set(SOL_SOCKET, SO_RCVBUFFORCE, bufferInBytes)
+        set(SOL_SOCKET, SO_SNDBUFFORCE, bufferInBytes)
+    }
+
+    private static func boundPort(_ descriptor: Int32) -> UInt16? {
+        SourceAddress.endpoint { getsockname(descriptor, $0, $1) }?.port
+    }
+
+    /// Another descriptor of the same socket, for who reads; -1 when the process has too many.
+    func duplicate() -> Int32 { fcntl(descriptor, F_DUPFD_CLOEXEC, 0) }
+
+    /// Sends one datagram from `source`. Returns 0 or the errno.
+    ///
+    /// - Parameter scope: the interface of a link-local IPv6 address.
+    func send(_ bytes: [UInt8], from source: IPAddress, to remote: Endpoint, marker: Bool, scope: UInt32) -> Int32 {
+        guard source.family == family, remote.address.family == family else { return EAFNOSUPPORT }
+        return DatagramSender(descriptor: descriptor).send(
+            bytes, prefix: marker ? Self.markerLength : 0, from: source, to: remote, scope: scope)
+    }
+}

@@ -1,0 +1,163 @@
+import Glibc
+import IKEv2
+import Logging
+import NIOCore
+import NIOPosix
+import Packets
+
+/// The ports of IKE: plain, and shared with encapsulated ESP (RFC 7296 section 2.23).
+public struct IKEPorts: Hashable, Sendable {
+    public var plain: UInt16 = 500
+    public var encapsulated: UInt16 = 4500
+
+    public init(plain: UInt16 = 500, encapsulated: UInt16 = 4500) {
+        self.plain = plain
+        self.encapsulated = encapsulated
+    }
+}
+
+/// The sockets of IKE, both ports in both families, on all addresses of the host: those that it gets later too.
+///
+/// Belongs to one event loop; all calls but `open` are made there.
+public final class IKESockets {
+    public private(set) var counters = IKEDatagramCounters()
+    private let sockets: [IKESocket]
+    private var channels: [any Channel] = []
+    /// Interfaces that link-local peers were last heard on.
+    private var scopes: [IPAddress: UInt32] = [:]
+    private let logger: Logger
+
+    private static let mostScopes = 1024
+    /// Any UDP datagram fits.
+    private static let largestDatagram = 65_536
+    /// Datagrams of one socket that are read before others get their turn.
+    private static let burst = 64
+
+    /// Opens all sockets; a family that the kernel does not have is left out.
+    ///
+    /// - Parameter addresses: instead of all, in tests: at most one of each family.
+    public init(
+        ports: IKEPorts = IKEPorts(), addresses: [IPAddress] = [], logger: Logger
+    ) throws(IKESocketError) {
+        self.logger = logger
+        var opened: [IKESocket] = []
+        for family in [AddressFamily.ipv4, .ipv6] {
+            let address = addresses.first { $0.family == family }
+            if !addresses.isEmpty, address == nil { continue }
+            for (port, hasMarker) in [(ports.plain, false), (ports.encapsulated, true)] {
+                guard let socket = try IKESocket.open(family, port: port, hasMarker: hasMarker, address: address)
+                else { continue }
+                opened.append(socket)
+            }
+        }
+        sockets = opened
+    }
+
+    /// The families and ports that are open, e.g. "IPv4 500".
+    public var names: [String] { sockets.map { "\($0.family.name) \($0.port)" } }
+
+    /// The port that is open for a family: 500 and 4500, unless others were asked for.
+    func port(_ family: AddressFamily, hasMarker: Bool) -> UInt16? {
+        sockets.first { $0.family == family && $0.hasMarker == hasMarker }?.port
+    }
+
+    // MARK: In
+
+    /// Begins to read. `deliver` gets each IKE message, without marker.
+    public func start(on eventLoop: any EventLoop, deliver: @escaping ([UInt8], Path) -> Void) {
+        let bound = NIOLoopBound((self, deliver), eventLoop: eventLoop)
+        for socket in sockets {
+            let (port, hasMarker) = (socket.port, socket.hasMarker)
+            let descriptor = socket.duplicate()
+            guard descriptor >= 0 else { continue }
+            DatagramBootstrap(group: eventLoop)
+                .channelOption(.autoRead, value: false)
+                .channelOption(.maxMessagesPerRead, value: UInt(Self.burst))
+                .channelOption(
+                    .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: Self.largestDatagram)
+                )
+                .channelInitializer { channel in
+                    channel.eventLoop.makeCompletedFuture {
+                        let reader = IKEDatagramReader(port: port) { datagram in
+                            bound.value.0.take(datagram, hasMarker: hasMarker, bound.value.1)
+                        }
+                        try channel.pipeline.syncOperations.addHandler(reader)
+                    }
+                }
+                .withBoundSocket(descriptor)
+                .flatMap { channel in
+                    // Not before: the option needs a channel that knows its family.
+                    channel.setOption(.receivePacketInfo, value: true)
+                        .flatMap { channel.setOption(.autoRead, value: true) }.map { channel }
+                }
+                .whenComplete { bound.value.0.opened($0) }
+        }
+    }
+
+    private func opened(_ result: Result<any Channel, any Error>) {
+        switch result {
+        case .success(let channel): channels.append(channel)
+        case .failure(let error): logger.error("IKE socket not read", metadata: ["error": "\(error)"])
+        }
+    }
+
+    private func take(_ datagram: ReceivedDatagram?, hasMarker: Bool, _ deliver: ([UInt8], Path) -> Void) {
+        guard let datagram, !datagram.path.local.address.isMulticast, datagram.path.remote.port != 0 else {
+            counters.malformed += 1
+            return
+        }
+        switch IKEDatagram(datagram.bytes, hasMarker: hasMarker) {
+        case .keepalive: counters.keepalivesReceived += 1
+        case .esp: counters.espReceived += 1
+        case .malformed: counters.malformed += 1
+        case .message(let message):
+            counters.received += 1
+            remember(datagram)
+            deliver(message, datagram.path)
+        }
+    }
+
+    /// A link-local peer can only be answered on the interface that it was heard on.
+    private func remember(_ datagram: ReceivedDatagram) {
+        let remote = datagram.path.remote.address
+        guard remote.family == .ipv6, remote.isLinkLocal else { return }
+        if scopes[remote] == nil, scopes.count >= Self.mostScopes { scopes.removeAll() }
+        scopes[remote] = datagram.interfaceIndex
+    }
+
+    /// Closes all. What comes is the kernel's to refuse from now on.
+    public func stop() {
+        for channel in channels { channel.close(promise: nil) }
+        channels = []
+    }
+
+    // MARK: Out
+
+    /// Sends an IKE message; the port of `path.local` decides whether it gets a marker.
+    public func send(_ message: [UInt8], path: Path) {
+        if transmit(message, path: path, isMessage: true) { counters.sent += 1 }
+    }
+
+    public func sendKeepalive(path: Path) {
+        if transmit(IKEDatagram.keepaliveBytes, path: path, isMessage: false) { counters.keepalivesSent += 1 }
+    }
+
+    private func transmit(_ bytes: [UInt8], path: Path, isMessage: Bool) -> Bool {
+        let (local, remote) = (path.local, path.remote)
+        guard let socket = sockets.first(where: { $0.family == local.address.family && $0.port == local.port }) else {
+            counters.sendFailures += 1
+            logger.warning("no IKE socket for \(local)", metadata: ["peer": "\(remote)"])
+            return false
+        }
+        let failure = socket.send(
+            bytes, from: local.address, to: remote, marker: isMessage && socket.hasMarker,
+            scope: scopes[remote.address] ?? 0)
+        guard failure != 0 else { return true }
+        counters.sendFailures += 1
+        // Retransmission tries again, and ends in an error of its own.
+        logger.info(
+            "datagram not sent",
+            metadata: ["from": "\(local)", "to": "\(remote)", "error": "\(String(cString: strerror(failure)))"])
+        return false
+    }
+}

@@ -1,0 +1,39 @@
+import Glibc
+import IKEv2
+import Packets
+
+/// Which address of this host packets to a peer come from, as the kernel's routes and rules say.
+enum SourceAddress {
+    /// Connects a UDP socket, which sends nothing, and asks for its own end; nil when there is no route.
+    static func towards(_ remote: IPAddress) -> IPAddress? {
+        let type = Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
+        let descriptor = socket(remote.family.socketDomain, type, Int32(IPPROTO_UDP))
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        guard Endpoint(remote, port: 500).withSocketAddress({ connect(descriptor, $0, $1) }) == 0,
+            let local = endpoint({ getsockname(descriptor, $0, $1) }), !local.address.isUnspecified
+        else { return nil }
+        return local.address
+    }
+
+    /// What a call like getsockname(2) writes.
+    static func endpoint(_ call: (UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32)
+        -> Endpoint?
+    {
+        var storage = sockaddr_storage()
+        var length = socklen_t(MemoryLayout<sockaddr_storage>.size)
+        let failed = withUnsafeMutablePointer(to: &storage) { pointer in
+            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { call($0, &length) } != 0
+        }
+        guard !failed else { return nil }
+        return withUnsafeBytes(of: &storage) { raw -> Endpoint? in
+            guard let start = raw.baseAddress else { return nil }
+            let port = UInt16(bigEndian: start.loadUnaligned(fromByteOffset: 2, as: UInt16.self))
+            switch Int32(start.loadUnaligned(as: sa_family_t.self)) {
+            case AF_INET: return Endpoint(IPAddress(loading: start + 4, family: .ipv4), port: port)
+            case AF_INET6: return Endpoint(IPAddress(loading: start + 8, family: .ipv6), port: port)
+            default: return nil
+            }
+        }
+    }
+}
