@@ -1,0 +1,51 @@
+import Cryptography
+
+extension Identity {
+    /// A match without wildcards.
+    static let exactMatch = 1000
+
+    /// How well an identity fits a pattern: nil not at all, 0 for `%any`, more the fewer letters wildcards stand for, and
+    /// `exactMatch` without any. Names are compared without regard to case.
+    public func matches(_ pattern: Identity) -> Int? {
+        switch (self, pattern) {
+        case (_, .any): return 0
+        case (.address(let own), .address(let other)): return own == other ? Self.exactMatch : nil
+        case (.domainName(let own), .domainName(let other)): return Self.match(own, other, wildcard: "*.")
+        case (.email(let own), .email(let other)): return Self.match(own, other, wildcard: "*@")
+        case (.keyID(let own), .keyID(let other)): return own == other ? Self.exactMatch : nil
+        case (.distinguishedName(let own), .distinguishedName(let other)): return own.match(pattern: other)
+        default: return nil
+        }
+    }
+
+    /// Text, or a suffix of it behind "*".
+    private static func match(_ own: String, _ pattern: String, wildcard: String) -> Int? {
+        let (own, pattern) = (own.lowercased(), pattern.lowercased())
+        if own == pattern { return exactMatch }
+        guard pattern.hasPrefix(wildcard) else { return pattern == "*" ? 1 : nil }
+        let suffix = pattern.dropFirst()
+        return own.hasSuffix(suffix) && own.utf8.count > suffix.utf8.count ? min(1 + suffix.utf8.count, 999) : nil
+    }
+
+    /// Whether it stands for more than one identity.
+    var isPattern: Bool {
+        switch self {
+        case .any: true
+        case .address, .keyID: false
+        case .domainName(let name): name.hasPrefix("*")
+        case .email(let address): address.hasPrefix("*")
+        case .distinguishedName(let name): name.hasWildcards
+        }
+    }
+
+    /// What a certificate must have as its subject or among its subjectAltNames; nil when none can vouch for it.
+    var certificateName: SubjectAlternativeName? {
+        switch self {
+        case .any, .keyID: nil
+        case .address(let address): address.family == .ipv4 ? .ipv4(address.bytes) : .ipv6(address.bytes)
+        case .domainName(let name): .dns(name)
+        case .email(let address): .email(address)
+        case .distinguishedName(let name): .directoryName(name)
+        }
+    }
+}

@@ -1,0 +1,114 @@
+import Cryptography
+import Packets
+
+/// Why a text is no identity: what is wrong, and what to write instead.
+public struct IdentityTextError: Error, Hashable, Sendable, CustomStringConvertible {
+    public var problem: String
+    public var remedy: String
+
+    public init(_ problem: String, remedy: String) {
+        self.problem = problem
+        self.remedy = remedy
+    }
+
+    public var description: String { "\(problem); \(remedy)" }
+}
+
+extension Identity {
+    /// Reads an identity as swanctl.conf has it. In this order: `%any`; a prefix that names the type (`fqdn:`, `email:`,
+    /// `keyid:`, `asn1dn:`, `ipv4:`, `ipv6:`); `@name`, `@@mail` and `@#hex`; a distinguished name, which has "=";
+    /// an e-mail address, which has "@"; an IP address; and else a domain name.
+    public init(parsing text: String) throws(IdentityTextError) {
+        let text = String(text[...].trimmingSpaces)
+        if ["", "*", "%any", "%any6", "0.0.0.0", "::"].contains(text.lowercased()) {
+            self = .any
+        } else if let colon = text.firstIndex(of: ":"), let type = Self.types[text[..<colon].lowercased()] {
+            self = try Self.typed(type, String(text[text.index(after: colon)...]))
+        } else if text.hasPrefix("@#") {
+            self = try Self.typed(.keyID, "0x" + text.dropFirst(2))
+        } else if text.hasPrefix("@@") {
+            self = .email(String(text.dropFirst(2)))
+        } else if text.hasPrefix("@") {
+            self = .domainName(String(text.dropFirst()))
+        } else if text.contains("=") {
+            self = try Self.typed(.distinguishedName, text)
+        } else if text.contains("@") {
+            self = .email(text)
+        } else if let address = IPAddress(text) {
+            self = .address(address)
+        } else if IPPrefix(text) != nil || text.contains("/") {
+            throw IdentityTextError(
+                "\"\(text)\" is a subnet, and an identity is one address", remedy: "write \"%any\" or the address")
+        } else {
+            self = text.contains(":") ? .keyID(Array(text.utf8)) : .domainName(text)
+        }
+    }
+
+    private static let types: [String: IdentificationTypeName] = [
+        "fqdn": .domainName, "dns": .domainName, "email": .email, "rfc822": .email, "userfqdn": .email,
+        "keyid": .keyID, "asn1dn": .distinguishedName, "ipv4": .address, "ipv6": .address,
+    ]
+
+    private enum IdentificationTypeName { case domainName, email, keyID, distinguishedName, address }
+
+    private static func typed(_ type: IdentificationTypeName, _ value: String) throws(IdentityTextError) -> Identity {
+        switch type {
+        case .domainName: return .domainName(value)
+        case .email: return .email(value)
+        case .keyID:
+            guard value.hasPrefix("0x") || value.hasPrefix("#") else { return .keyID(Array(value.utf8)) }
+            guard let bytes = bytes(hexadecimal: value.dropFirst(value.hasPrefix("#") ? 1 : 2)) else {
+                throw IdentityTextError("\"\(value)\" is not hexadecimal", remedy: "write keyid:0x and pairs of digits")
+            }
+            return .keyID(bytes)
+        case .distinguishedName:
+            if value.hasPrefix("#"), let der = bytes(hexadecimal: value.dropFirst()),
+                let name = DistinguishedName(der: der)
+            {
+                return .distinguishedName(name)
+            }
+            guard let name = DistinguishedName(value) else {
+                throw IdentityTextError(
+                    "\"\(value)\" is no distinguished name", remedy: "write it like \"C=CH, O=Example, CN=moon\"")
+            }
+            return .distinguishedName(name)
+        case .address:
+            guard let address = IPAddress(value) else {
+                throw IdentityTextError("\"\(value)\" is no IP address", remedy: "write it like ipv4:192.0.2.1")
+            }
+            return .address(address)
+        }
+    }
+
+    /// Pairs of digits, with ":" between them or not; nil for anything else.
+    private static func bytes(hexadecimal text: Substring) -> [UInt8]? {
+        let digits = text.filter { $0 != ":" }
+        guard !digits.isEmpty, digits.utf8.count.isMultiple(of: 2) else { return nil }
+        var bytes: [UInt8] = []
+        var rest = Substring(digits)
+        while !rest.isEmpty {
+            let pair = rest.prefix(2)
+            guard pair.allSatisfy(\.isHexDigit), let byte = UInt8(pair, radix: 16) else { return nil }
+            bytes.append(byte)
+            rest = rest.dropFirst(2)
+        }
+        return bytes
+    }
+}
+
+extension Identity: CustomStringConvertible {
+    /// As `init(parsing:)` reads it; a key id that is no plain text in hexadecimal digits.
+    public var description: String {
+        switch self {
+        case .any: return "%any"
+        case .address(let address): return "\(address)"
+        case .domainName(let name): return name
+        case .email(let address): return address
+        case .distinguishedName(let name): return name.description
+        case .keyID(let bytes):
+            let isText = !bytes.isEmpty && bytes.allSatisfy { (0x21...0x7e).contains($0) }
+            if isText { return "keyid:" + String(decoding: bytes, as: UTF8.self) }
+            return "keyid:0x" + bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+        }
+    }
+}

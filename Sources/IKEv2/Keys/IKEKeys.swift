@@ -1,0 +1,109 @@
+import Cryptography
+
+/// The keys of an IKE SA, and what is derived from them (RFC 7296 sections 2.13 to 2.18, RFC 5282 section 7).
+public struct IKEKeys: Sendable {
+    public let suite: IKECipherSuite
+    public let function: PRF
+    public let initiatorSPI: UInt64
+    public let responderSPI: UInt64
+    let derivation: SecretBytes
+    let integrityInitiator: SecretBytes?
+    let integrityResponder: SecretBytes?
+    let encryptionInitiator: SecretBytes
+    let encryptionResponder: SecretBytes
+    let proofInitiator: SecretBytes
+    let proofResponder: SecretBytes
+    /// One for each direction, shared by all copies: it counts the initialization vectors.
+    private let initiatorCipher: IKECipher
+    private let responderCipher: IKECipher
+
+    /// For the first IKE SA. `secret`: g^ir. SKEYSEED = prf(Ni | Nr, g^ir), section 2.14.
+    public init(
+        _ selected: SelectedIKE, secret: SecretBytes, initiatorNonce: [UInt8], responderNonce: [UInt8],
+        initiatorSPI: UInt64, responderSPI: UInt64
+    ) throws(CryptographyError) {
+        let seed = try selected.function.compute(
+            key: SecretBytes(copying: initiatorNonce + responderNonce), .secret(secret))
+        try self.init(
+            selected, seed: seed, nonces: initiatorNonce + responderNonce, initiatorSPI: initiatorSPI,
+            responderSPI: responderSPI)
+    }
+
+    /// For the IKE SA that replaces this one. SKEYSEED = prf(SK_d, g^ir | Ni | Nr), with the PRF of this one,
+    /// section 2.18.
+    public func rekeyed(
+        _ selected: SelectedIKE, secret: SecretBytes, initiatorNonce: [UInt8], responderNonce: [UInt8],
+        initiatorSPI: UInt64, responderSPI: UInt64
+    ) throws(CryptographyError) -> IKEKeys {
+        let nonces = initiatorNonce + responderNonce
+        let seed = try function.compute(key: derivation, .secret(secret), .bytes(nonces))
+        return try IKEKeys(
+            selected, seed: seed, nonces: nonces, initiatorSPI: initiatorSPI, responderSPI: responderSPI)
+    }
+
+    /// SK_d | SK_ai | SK_ar | SK_ei | SK_er | SK_pi | SK_pr = prf+(SKEYSEED, Ni | Nr | SPIi | SPIr), section 2.14.
+    private init(
+        _ selected: SelectedIKE, seed: SecretBytes, nonces: [UInt8], initiatorSPI: UInt64, responderSPI: UInt64
+    ) throws(CryptographyError) {
+        suite = selected.suite
+        function = selected.function
+        self.initiatorSPI = initiatorSPI
+        self.responderSPI = responderSPI
+        let (own, integrity, encryption) = (
+            function.outputLength, suite.integrityKeyLength, suite.encryptionKeyLength
+        )
+        let material = try function.expand(
+            key: seed, .bytes(nonces + Self.bytes(initiatorSPI) + Self.bytes(responderSPI)),
+            count: 3 * own + 2 * integrity + 2 * encryption)
+        var start = 0
+        func next(_ count: Int) -> SecretBytes {
+            defer { start += count }
+            return material[start..<start + count]
+        }
+        derivation = next(own)
+        integrityInitiator = integrity > 0 ? next(integrity) : nil
+        integrityResponder = integrity > 0 ? next(integrity) : nil
+        encryptionInitiator = next(encryption)
+        encryptionResponder = next(encryption)
+        proofInitiator = next(own)
+        proofResponder = next(own)
+        initiatorCipher = try Self.cipher(suite, encryptionInitiator, integrityInitiator)
+        responderCipher = try Self.cipher(suite, encryptionResponder, integrityResponder)
+    }
+
+    private static func cipher(
+        _ suite: IKECipherSuite, _ encryption: SecretBytes, _ integrity: SecretBytes?
+    ) throws(CryptographyError) -> IKECipher {
+        do {
+            return try IKECipher(suite, encryptionKey: encryption, integrityKey: integrity)
+        } catch {
+            throw .library(function: "IKECipher", reason: "\(error)")
+        }
+    }
+
+    static func bytes(_ spi: UInt64) -> [UInt8] {
+        stride(from: 56, through: 0, by: -8).map { UInt8(truncatingIfNeeded: spi >> UInt64($0)) }
+    }
+
+    /// For messages of one side. Every call gives the same cipher, so that no initialization vector is used twice.
+    public func cipher(sender: IKERole) -> SessionCipher {
+        SessionCipher(sender == .initiator ? initiatorCipher : responderCipher)
+    }
+
+    /// SK_pi or SK_pr, section 2.15.
+    public func authenticationKey(_ role: IKERole) -> SecretBytes {
+        role == .initiator ? proofInitiator : proofResponder
+    }
+
+    /// The ESP keys of both directions, by who sends: encryption key, salt, integrity key. `secret`: g^ir of the
+    /// exchange that makes the CHILD_SA, if it has one. KEYMAT = prf+(SK_d, [g^ir |] Ni | Nr), section 2.17.
+    public func childKeys(
+        _ transform: ESPTransform, secret: SecretBytes?, initiatorNonce: [UInt8], responderNonce: [UInt8]
+    ) throws(CryptographyError) -> (initiator: SecretBytes, responder: SecretBytes) {
+        let count = transform.keyMaterialLength
+        let nonces = PRFInput.bytes(initiatorNonce + responderNonce)
+        let seed = secret.map { [.secret($0), nonces] } ?? [nonces]
+        let material = try function.expand(key: derivation, seed, count: 2 * count)
+        return (material[0..<count], material[count..<2 * count])
+    }
+}

@@ -1,0 +1,109 @@
+import Cryptography
+import IKEv2Messages
+
+/// The algorithms of a CHILD_SA, as both sides agreed on them.
+public struct SelectedChild: Hashable, Sendable {
+    public var transform: ESPTransform
+    /// nil: keys come from the IKE SA alone.
+    public var keyExchange: Cryptography.KeyExchangeMethod?
+    public var extendedSequenceNumbers: Bool
+    /// The proposal's number in the initiator's offer.
+    public var number: UInt8
+    /// The peer's inbound SPI, host order.
+    public var peerSPI: UInt32
+    /// One of each type: the answer.
+    var transforms: [Transform]
+
+    /// Nil unless they are one known ESP suite, and the SPI is none of the reserved ones (RFC 4303 section 2.1).
+    init?(_ transforms: [Transform], number: UInt8, peerSPI: UInt32?) {
+        func id(_ type: TransformType) -> UInt16? { transforms.first { $0.type == type }?.id }
+        guard let cipher = transforms.first(where: { $0.type == .encryption }), let encryption = ESPEncryption(cipher),
+            let peerSPI, peerSPI > 255
+        else { return nil }
+        let integrity = id(.integrity).flatMap { $0 == 0 ? nil : $0 }
+        let method = id(.keyExchange).flatMap { $0 == 0 ? nil : $0 }
+        let known = integrity.flatMap(ESPIntegrity.init(transformID:))
+        guard (integrity == nil) == (known == nil),
+            let transform = try? ESPTransform(encryption: encryption, integrity: known)
+        else { return nil }
+        keyExchange = method.flatMap(Cryptography.KeyExchangeMethod.init(rawValue:))
+        guard (method == nil) == (keyExchange == nil) else { return nil }
+        self.transform = transform
+        extendedSequenceNumbers = id(.sequenceNumbers) == SequenceNumbers.extended.rawValue
+        self.number = number
+        self.peerSPI = peerSPI
+        self.transforms = transforms
+    }
+}
+
+/// The SA payloads of CHILD_SAs (RFC 7296 sections 2.7 and 3.3). ESP only.
+///
+/// `withKeyExchange`: false in IKE_AUTH, where the key exchange of a proposal has no meaning (section 1.2).
+public enum ChildNegotiation {
+    /// The initiator's. `spi`: our inbound one, host order.
+    public static func offer(
+        _ proposals: [ChildProposal], spi: UInt32, withKeyExchange: Bool
+    ) -> SecurityAssociationPayload {
+        SecurityAssociationPayload(
+            zip(1..., proposals.prefix(255)).map { number, proposal in
+                proposal.template(withKeyExchange: withKeyExchange).proposal(number: UInt8(number), spi: bytes(spi))
+            })
+    }
+
+    /// The responder's choice: our first proposal that one of the peer's has something in common with in every type.
+    /// nil: NO_PROPOSAL_CHOSEN.
+    public static func choose(
+        _ offered: SecurityAssociationPayload, configured: [ChildProposal], withKeyExchange: Bool
+    ) -> SelectedChild? {
+        for template in configured.map({ $0.template(withKeyExchange: withKeyExchange) }) {
+            for proposal in offered.proposals {
+                guard case .chosen(let transforms) = ProposalMatch(proposal, template) else { continue }
+                let chosen = SelectedChild(transforms, number: proposal.number, peerSPI: proposal.childSPI)
+                if let chosen { return chosen }
+            }
+        }
+        return nil
+    }
+
+    /// The responder's payload.
+    public static func answer(_ chosen: SelectedChild, spi: UInt32) -> SecurityAssociationPayload {
+        SecurityAssociationPayload([
+            Proposal(number: chosen.number, protocolID: .esp, spi: bytes(spi), transforms: chosen.transforms)
+        ])
+    }
+
+    /// What the responder chose, if that is one of our offers; nil is a protocol error of the responder.
+    public static func check(
+        _ answer: SecurityAssociationPayload, offered: [ChildProposal], withKeyExchange: Bool
+    ) -> SelectedChild? {
+        guard let proposal = answer.theOnlyChoice, let configured = offered.element(proposal.number),
+            case .chosen(let transforms) = ProposalMatch(
+                proposal, configured.template(withKeyExchange: withKeyExchange))
+        else { return nil }
+        return SelectedChild(transforms, number: proposal.number, peerSPI: proposal.childSPI)
+    }
+
+    /// After INVALID_KE_PAYLOAD: the method to try again with; nil ends the negotiation (RFC 7296 section 1.3).
+    public static func retryMethod(
+        _ notify: NotifyPayload, offered: [ChildProposal], refused: Cryptography.KeyExchangeMethod?
+    ) -> Cryptography.KeyExchangeMethod? {
+        notify.wanted(of: offered.flatMap(\.keyExchanges), refused: refused)
+    }
+
+    private static func bytes(_ spi: UInt32) -> [UInt8] {
+        stride(from: 24, through: 0, by: -8).map { UInt8(truncatingIfNeeded: spi >> UInt32($0)) }
+    }
+}
+
+extension ChildProposal {
+    func template(withKeyExchange: Bool) -> ProposalTemplate {
+        ProposalTemplate(
+            protocolID: .esp,
+            alternatives: [
+                (.encryption, encryption.map(Transform.esp)),
+                (.integrity, integrity.map { .integrity(.init(rawValue: $0.transformID)) }),
+                (.keyExchange, withKeyExchange ? keyExchanges.map(Transform.method) : []),
+                (.sequenceNumbers, extendedSequenceNumbers.map { .sequenceNumbers($0 ? .extended : .short) }),
+            ], ignored: withKeyExchange ? [] : [.keyExchange])
+    }
+}

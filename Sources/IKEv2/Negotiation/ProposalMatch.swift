@@ -1,0 +1,68 @@
+import IKEv2Messages
+
+/// One configured proposal as transforms: what is acceptable of each type, most preferred first.
+struct ProposalTemplate {
+    /// `NONE` of a type and its absence are the same (RFC 7296 sections 3.3.2 and 3.3.3).
+    static let none: UInt16 = 0
+
+    let protocolID: ProtocolID
+    /// By transform type; a type that is not here may only be absent or `NONE`.
+    let alternatives: [(type: TransformType, transforms: [Transform])]
+    /// Types of the peer that do not count at all: the key exchange in IKE_AUTH (RFC 7296 section 1.2).
+    let ignored: Set<TransformType>
+
+    init(
+        protocolID: ProtocolID, alternatives: [(TransformType, [Transform])], ignored: Set<TransformType> = []
+    ) {
+        self.protocolID = protocolID
+        self.alternatives = alternatives.filter { !$0.1.isEmpty }
+        self.ignored = ignored
+    }
+
+    /// All alternatives as a proposal of ours.
+    func proposal(number: UInt8, spi: [UInt8]) -> Proposal {
+        Proposal(number: number, protocolID: protocolID, spi: spi, transforms: alternatives.flatMap(\.transforms))
+    }
+}
+
+/// What a match comes to: the transforms that the answer has, or the types that have nothing in common.
+enum ProposalMatch {
+    case chosen([Transform])
+    case different([TransformType])
+
+    /// A proposal of the peer against one of ours (RFC 7296 sections 2.7 and 3.3.6). For each type the first of ours that
+    /// the peer has too. Transforms with unknown ids or attributes are not eligible; the others of their type are.
+    init(_ offered: Proposal, _ template: ProposalTemplate) {
+        guard offered.protocolID == template.protocolID else {
+            self = .different([])
+            return
+        }
+        var types: [TransformType] = []
+        for type in template.alternatives.map(\.type) + offered.transforms.map(\.type)
+        where !types.contains(type) && !template.ignored.contains(type) {
+            types.append(type)
+        }
+        var chosen: [Transform] = []
+        var different: [TransformType] = []
+        for type in types.sorted(by: { $0.rawValue < $1.rawValue }) {
+            let theirs = offered.transforms(of: type)
+            let ours = template.alternatives.first { $0.type == type }?.transforms ?? []
+            switch Self.select(ours, theirs, type) {
+            case .some(let transform): if let transform { chosen.append(transform) }
+            case .none: different.append(type)
+            }
+        }
+        self = different.isEmpty ? .chosen(chosen) : .different(different)
+    }
+
+    /// nil: nothing in common. The inner nil: there is none of this type, and the answer does not mention it.
+    private static func select(_ ours: [Transform], _ theirs: [Transform], _ type: TransformType) -> Transform?? {
+        let eligible = theirs.filter(\.hasOnlyKnownAttributes)
+        if let common = ours.first(where: eligible.contains) { return .some(common) }
+        let none = Transform(type: type, id: ProposalTemplate.none)
+        let weTakeNone = ours.isEmpty || (type == .sequenceNumbers && ours.contains(none))
+        guard weTakeNone, type != .encryption, type != .pseudorandomFunction else { return nil }
+        if theirs.isEmpty { return .some(nil) }
+        return eligible.contains(none) ? .some(none) : nil
+    }
+}
