@@ -1,0 +1,62 @@
+import Cryptography
+import IKEv2Messages
+
+/// AUTHENTICATION_FAILED, and why: for the log of this side. The peer learns nothing but the notify.
+public struct AuthenticationFailure: Error, Hashable, Sendable {
+    public var explanation: Explanation
+
+    init(_ problem: String, details: [String] = [], remedy: String) {
+        explanation = Explanation("authentication failed: \(problem)", details: details, remedy: remedy)
+    }
+
+    init(_ error: some Error) {
+        self.init("\(error)", remedy: "this is no fault of the configuration or the peer")
+    }
+}
+
+/// What a proof and its verification depend on besides the octets.
+public struct AuthenticationContext: Sendable {
+    public var connection: Connection
+    public var credentials: Credentials
+    public var path: Path
+    /// The peer's SIGNATURE_HASH_ALGORITHMS; nil when it sent none, and so does not know RFC 7427.
+    public var peerHashes: [SignatureHash]?
+    /// Seconds since 1970.
+    public var wallClock: Int64
+
+    public init(
+        connection: Connection, credentials: Credentials, path: Path, peerHashes: [SignatureHash]?, wallClock: Int64
+    ) {
+        self.connection = connection
+        self.credentials = credentials
+        self.path = path
+        self.peerHashes = peerHashes
+        self.wallClock = wallClock
+    }
+
+    /// The setting in swanctl.conf, for remedies.
+    func line(_ key: String) -> String { "connections.\(connection.name).\(key)" }
+
+    /// Whether the peer signs and verifies by RFC 7427 with one of our hashes.
+    var peerKnowsDigitalSignatures: Bool { peerHashes?.contains { SignatureHash.offered.contains($0) } ?? false }
+}
+
+extension NotifyPayload {
+    /// SIGNATURE_HASH_ALGORITHMS, what of it is known here; nil when this is another notify.
+    public var signatureHashes: [SignatureHash]? {
+        signatureHashAlgorithms?.compactMap { SignatureHash(rawValue: $0.rawValue) }
+    }
+
+    /// Ours (RFC 7427 section 4).
+    public static var offeredSignatureHashes: NotifyPayload {
+        .signatureHashAlgorithms(SignatureHash.offered.map { HashAlgorithm(rawValue: $0.rawValue) })
+    }
+}
+
+/// A peer that has proved who it is.
+public struct VerifiedPeer: Hashable, Sendable {
+    public var identity: Identity
+    /// "shared key", "RSA-PSS with sha256": for the log.
+    public var method: String
+    public var certificate: Certificate?
+}

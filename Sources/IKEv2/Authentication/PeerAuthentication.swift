@@ -1,0 +1,103 @@
+import Cryptography
+import IKEv2Messages
+
+/// AUTH payloads of both sides (RFC 7296 section 2.15, RFC 4754, RFC 7427, RFC 8420).
+public enum PeerAuthentication {
+    /// CERT payloads of a peer that are looked at; chains are shorter.
+    static let maximumCertificates = 10
+
+    /// Who we are to this peer: as configured, else the subject of our certificate, else our address.
+    public static func localIdentity(
+        _ context: AuthenticationContext, requests: [CertificateRequestPayload] = []
+    ) -> Identity {
+        let local = context.connection.local
+        if let identity = local.identity, identity != .any { return identity }
+        let address = Identity.address(context.path.local.address)
+        guard case .publicKey = local.method else { return address }
+        let best = OwnCertificates(context, identity: nil, requests: requests).candidates.first?.certificate
+        return best.map { .distinguishedName($0.subject) } ?? address
+    }
+
+    /// Proves that we are `octets.identity`. `peer`: who it is, or as far as we know who it should be; it chooses the
+    /// shared key. `requests`: the peer's CERTREQ payloads. The certificates go into the same message.
+    public static func prove(
+        _ octets: SignedOctets, to peer: Identity, requests: [CertificateRequestPayload],
+        _ context: AuthenticationContext
+    ) throws(AuthenticationFailure) -> (authentication: AuthenticationPayload, certificates: [CertificatePayload]) {
+        guard let own = Identity(octets.identity) else {
+            throw AuthenticationFailure(
+                "we have no identity", remedy: "set \(context.line("local.id"))")
+        }
+        switch context.connection.local.method {
+        case .preSharedKey:
+            let key = try SharedKeyLookup(local: own, remote: peer, context).best()
+            do {
+                let data = try octets.authentication(sharedKey: key.secret)
+                let payload = AuthenticationPayload(method: .sharedKey, data: data.withUnsafeBytes { Array($0) })
+                return (payload, [])
+            } catch { throw AuthenticationFailure(error) }
+        case .publicKey(let schemes):
+            let own = try OwnCertificates(context, identity: own, requests: requests).choose(schemes)
+            do {
+                let signature = try own.key.sign(try octets.bytes(), scheme: own.scheme)
+                guard let payload = AuthenticationPayload(own.scheme, signature: signature) else {
+                    throw SignatureError.malformedAlgorithm
+                }
+                return (payload, own.payloads)
+            } catch { throw AuthenticationFailure(error) }
+        }
+    }
+
+    /// Verifies that the peer is `octets.identity`, and that this is who the connection is for. `local`: who we are,
+    /// which chooses the shared key. `certificates`: the CERT payloads of the same message.
+    public static func verify(
+        _ authentication: AuthenticationPayload, of octets: SignedOctets, to local: Identity,
+        certificates: [CertificatePayload], _ context: AuthenticationContext
+    ) throws(AuthenticationFailure) -> VerifiedPeer {
+        guard let peer = Identity(octets.identity) else {
+            throw AuthenticationFailure(
+                "the peer's identity is of type \(octets.identity.type), or damaged",
+                remedy: "let the peer use a name, an address, a distinguished name or a key id")
+        }
+        let remote = context.connection.remote
+        if peer.matches(remote.identity) == nil {
+            throw AuthenticationFailure(
+                "the peer is not who connection \(context.connection.name) is for",
+                details: ["identity tried: \(peer)", "identity configured: \(remote.identity)"],
+                remedy: "write \(context.line("remote.id")) = \(peer), or let the peer use the other one")
+        }
+        switch remote.method {
+        case .preSharedKey:
+            guard authentication.method == .sharedKey else { throw unexpected(authentication, peer, context) }
+            let key = try SharedKeyLookup(local: local, remote: peer, context).best()
+            let expected: SecretBytes
+            do { expected = try octets.authentication(sharedKey: key.secret) } catch {
+                throw AuthenticationFailure(error)
+            }
+            guard SecretBytes(copying: authentication.data) == expected else {
+                throw AuthenticationFailure(
+                    "the peer has another shared key",
+                    details: ["identity tried: \(peer)", "key compared: \(key.name)"],
+                    remedy: "set the same secret in secrets.\(key.name) and on the peer")
+            }
+            return VerifiedPeer(identity: peer, method: "shared key", certificate: nil)
+        case .publicKey(let schemes):
+            guard authentication.method != .sharedKey else { throw unexpected(authentication, peer, context) }
+            return try PeerSignature(
+                authentication: authentication, octets: octets, peer: peer, schemes: schemes, context
+            )
+            .verify(certificates)
+        }
+    }
+
+    private static func unexpected(
+        _ authentication: AuthenticationPayload, _ peer: Identity, _ context: AuthenticationContext
+    ) -> AuthenticationFailure {
+        let isKey = authentication.method == .sharedKey
+        return AuthenticationFailure(
+            "the peer proves itself by \(authentication.method), and connection \(context.connection.name) wants "
+                + (isKey ? "a signature" : "a shared key"),
+            details: ["identity tried: \(peer)"],
+            remedy: "write \(context.line("remote.auth")) = \(isKey ? "psk" : "pubkey"), or change the peer")
+    }
+}
