@@ -23,6 +23,16 @@ extension Endpoint {
         }
     }
 
+    /// From a `sockaddr_in` or `sockaddr_in6`; nil: neither of them.
+    init?(kernel start: UnsafeRawPointer) {
+        let port = UInt16(bigEndian: start.loadUnaligned(fromByteOffset: 2, as: UInt16.self))
+        switch Int32(start.loadUnaligned(as: sa_family_t.self)) {
+        case AF_INET: self.init(IPAddress(loading: start + 4, family: .ipv4), port: port)
+        case AF_INET6: self.init(IPAddress(loading: start + 8, family: .ipv6), port: port)
+        default: return nil
+        }
+    }
+
     /// As system calls take it. `scope`: the interface of a link-local IPv6 address.
     func withSocketAddress<Result>(
         scope: UInt32 = 0, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result

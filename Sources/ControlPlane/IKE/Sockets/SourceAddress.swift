@@ -26,14 +26,6 @@ enum SourceAddress {
             pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) { call($0, &length) } != 0
         }
         guard !failed else { return nil }
-        return withUnsafeBytes(of: &storage) { raw -> Endpoint? in
-            guard let start = raw.baseAddress else { return nil }
-            let port = UInt16(bigEndian: start.loadUnaligned(fromByteOffset: 2, as: UInt16.self))
-            switch Int32(start.loadUnaligned(as: sa_family_t.self)) {
-            case AF_INET: return Endpoint(IPAddress(loading: start + 4, family: .ipv4), port: port)
-            case AF_INET6: return Endpoint(IPAddress(loading: start + 8, family: .ipv6), port: port)
-            default: return nil
-            }
-        }
+        return withUnsafeBytes(of: &storage) { raw in raw.baseAddress.flatMap { Endpoint(kernel: $0) } }
     }
 }

@@ -1,0 +1,122 @@
+import IKEv2
+import Logging
+
+/// Writes what happens in IKE SAs into the log: a line for each message, a record for each event, and for each failure
+/// one record that says what to do.
+struct EventLog {
+    let logger: Logger
+
+    func write(_ event: ManagerEvent) {
+        let ike = event.ike
+        switch event.event {
+        case .session(let inner): write(inner, ike)
+        case .closed(let reason): closed(reason, ike)
+        case .note(let level, let text): logger.log(level: level.logLevel, "\(text)", metadata: metadata(ike))
+        }
+    }
+
+    private func write(_ event: SessionEvent, _ ike: IKESAStatus) {
+        switch event {
+        case .message(let line): logger.info("\(line)", metadata: brief(ike))
+        case .established(let initialContact): established(ike, initialContact: initialContact)
+        case .childUp(let sa): log(.notice, "CHILD_SA is up", sa, ike)
+        case .childDown(let sa, let reason): log(.notice, "CHILD_SA is down: \(reason)", sa, ike)
+        case .childRekeyed(let old, let new):
+            log(.notice, "CHILD_SA was rekeyed", new, ike, ["replaces": "\(old.id)"])
+        case .rekeyed(let new):
+            logger.notice("IKE SA was rekeyed", metadata: metadata(ike).with(["replaced-by": "\(new.id)"]))
+        case .childFailed(let name, let explanation):
+            failure(.warning, "CHILD_SA \(name) not set up", explanation, ike)
+        case .failed(let explanation): failure(.error, "IKE SA not set up", explanation, ike)
+        case .moved(let old, let new):
+            logger.notice(
+                "peer's address has changed",
+                metadata: metadata(ike).with(["from": "\(old.remote)", "to": "\(new.remote)"]))
+        case .note(let level, let text): logger.log(level: level.logLevel, "\(text)", metadata: metadata(ike))
+        }
+    }
+
+    private func established(_ ike: IKESAStatus, initialContact: Bool) {
+        var more: Logger.Metadata = ["role": ike.isInitiator ? "initiator" : "responder"]
+        if let identity = ike.localIdentity { more["local-id"] = "\(identity)" }
+        if let identity = ike.remoteIdentity { more["remote-id"] = "\(identity)" }
+        if ike.hasLocalNAT || ike.hasRemoteNAT {
+            more["nat"] = ike.hasLocalNAT ? (ike.hasRemoteNAT ? "both" : "here") : "peer"
+        }
+        if initialContact { more["initial-contact"] = "yes" }
+        logger.notice("IKE SA is established", metadata: metadata(ike).with(more))
+    }
+
+    private func closed(_ reason: CloseReason, _ ike: IKESAStatus) {
+        switch reason {
+        // Its failure has been told, with the explanation.
+        case .negotiationFailed: logger.debug("IKE SA is closed", metadata: metadata(ike))
+        case .peerDead, .expired: logger.warning("IKE SA is closed: \(reason.words)", metadata: metadata(ike))
+        case .halfOpenTimeout: logger.info("IKE SA is closed: \(reason.words)", metadata: metadata(ike))
+        default: logger.notice("IKE SA is closed: \(reason.words)", metadata: metadata(ike))
+        }
+    }
+
+    /// One record, with everything that an operator needs.
+    private func failure(_ level: Logger.Level, _ what: String, _ explanation: Explanation, _ ike: IKESAStatus) {
+        var more = Logger.Metadata()
+        if !explanation.details.isEmpty { more["details"] = .array(explanation.details.map { "\($0)" }) }
+        if !explanation.remedy.isEmpty { more["remedy"] = "\(explanation.remedy)" }
+        logger.log(level: level, "\(what): \(explanation.summary)", metadata: metadata(ike).with(more))
+    }
+
+    private func log(
+        _ level: Logger.Level, _ text: String, _ sa: ChildSA, _ ike: IKESAStatus, _ more: Logger.Metadata = [:]
+    ) {
+        let child: Logger.Metadata = [
+            "child": "\(sa.child.name)", "child-id": "\(sa.id)", "spi-in": "\(Self.spi(sa.inboundSPI))",
+            "spi-out": "\(Self.spi(sa.outboundSPI))", "encapsulated": sa.isEncapsulated ? "yes" : "no",
+        ]
+        logger.log(level: level, "\(text)", metadata: metadata(ike).with(child).with(more))
+    }
+
+    private func metadata(_ ike: IKESAStatus) -> Logger.Metadata {
+        brief(ike).with(["local": "\(ike.path.local)", "peer": "\(ike.path.remote)"])
+    }
+
+    /// Which SA it was; a line of a message says the rest itself.
+    private func brief(_ ike: IKESAStatus) -> Logger.Metadata {
+        ike.connectionName.isEmpty ? ["ike": "\(ike.id)"] : ["ike": "\(ike.id)", "connection": "\(ike.connectionName)"]
+    }
+
+    private static func spi(_ spi: UInt32) -> String {
+        let digits = String(spi, radix: 16)
+        return "0x" + String(repeating: "0", count: 8 - digits.count) + digits
+    }
+}
+
+extension Logger.Metadata {
+    fileprivate func with(_ more: Logger.Metadata) -> Logger.Metadata { merging(more) { _, new in new } }
+}
+
+extension NoteLevel {
+    var logLevel: Logger.Level {
+        switch self {
+        case .debug: .debug
+        case .info: .info
+        case .warning: .warning
+        }
+    }
+}
+
+extension CloseReason {
+    /// As a log line says it.
+    public var words: String {
+        switch self {
+        case .terminated: "ended by us"
+        case .deletedByPeer: "ended by the peer"
+        case .rekeyed: "replaced by a rekeyed one"
+        case .reauthenticated: "replaced by a reauthenticated one"
+        case .superseded: "another IKE SA with the same peer took its place"
+        case .peerDead: "the peer does not answer"
+        case .negotiationFailed(let explanation): explanation.summary
+        case .halfOpenTimeout: "the peer did not finish its negotiation"
+        case .expired: "its time is up"
+        }
+    }
+}

@@ -1,0 +1,109 @@
+import IKEv2
+import Logging
+import NIOCore
+import Packets
+
+/// IKE as it runs: the session manager with its sockets, its clock and its log. Belongs to one event loop; every call is
+/// made there.
+public final class IKEService {
+    /// How IKE is set up. All else is the configuration's.
+    public struct Options: Hashable, Sendable {
+        public var settings = ProtocolSettings()
+        public var ports = IKEPorts()
+        /// Local addresses to listen on, at most one of each family; none: all.
+        public var addresses: [IPAddress] = []
+        /// `--ike-keylog`.
+        public var keyLog: String?
+
+        public init() {}
+    }
+
+    public typealias Observer = (ManagerEvent) -> Void
+    /// Names an observer.
+    public struct ObserverToken: Hashable {
+        fileprivate let token: EventObservers.Token
+    }
+
+    public let manager: SessionManager
+    private let output: IKEOutput
+    private let clock: () -> UInt64
+    private let eventLoop: any EventLoop
+
+    /// Opens the sockets; datagrams are read from `start` on. Throws when a port or the key log cannot be had.
+    ///
+    /// - Parameters:
+    ///   - clock: monotonic nanoseconds, the dataplane's.
+    ///   - wallClock: seconds since 1970.
+    public init(
+        _ options: Options, dataplane: any ChildDataplane, clock: @escaping () -> UInt64,
+        wallClock: @escaping () -> Int64, eventLoop: any EventLoop, logger: Logger
+    ) throws {
+        let sockets = try IKESockets(ports: options.ports, addresses: options.addresses, logger: logger)
+        var keyLog: KeyLogFile?
+        if let path = options.keyLog {
+            keyLog = try KeyLogFile(path: path)
+            logger.warning(
+                """
+                keys of all SAs are written to \(path) and \(path).esp: who reads them can decrypt the tunnels; \
+                remove the files, and --ike-keylog, when done
+                """)
+        }
+        self.clock = clock
+        self.eventLoop = eventLoop
+        output = IKEOutput(sockets: sockets, keyLog: keyLog, eventLoop: eventLoop, logger: logger)
+        manager = SessionManager(
+            settings: options.settings, dataplane: dataplane, output: output, now: clock(), wallClock: wallClock)
+        output.resolved = { [weak self] addresses, request in
+            guard let self else { return }
+            manager.resolved(addresses, request: request, at: now)
+        }
+        logger.info("IKE listens", metadata: ["sockets": "\(sockets.names.joined(separator: ", "))"])
+    }
+
+    /// The clock that all calls of the manager are to be made with.
+    public var now: UInt64 { clock() }
+
+    /// Datagrams of the sockets.
+    public var datagrams: IKEDatagramCounters { output.sockets.counters }
+
+    /// Begins to read datagrams.
+    public func start() {
+        output.sockets.start(on: eventLoop) { [weak self] message, path in
+            guard let self else { return }
+            manager.receive(message, path: path, at: now)
+        }
+    }
+
+    /// To be called every 10 ms; does nothing while nothing is due.
+    public func tick() {
+        let now = now
+        guard let deadline = manager.nextDeadline, deadline <= now else { return }
+        manager.advance(to: now)
+    }
+
+    /// Replaces all connections and credentials. What has not changed keeps its SAs.
+    public func load(_ connections: [Connection], _ credentials: Credentials) {
+        manager.credentials = credentials
+        manager.load(connections, replacingAll: true, at: now)
+    }
+
+    // MARK: Observers
+
+    /// `observer` gets every event from now on, after the log has it.
+    public func addObserver(_ observer: @escaping Observer) -> ObserverToken {
+        ObserverToken(token: output.observers.add(observer))
+    }
+
+    public func removeObserver(_ token: ObserverToken) { output.observers.remove(token.token) }
+
+    // MARK: The end
+
+    /// Deletes all SAs at their peers. `isIdle` tells when that is done.
+    public func shutDown() { manager.shutDown(at: now) }
+
+    /// Whether there is no IKE SA (any more).
+    public var isIdle: Bool { manager.counters.sessions == 0 }
+
+    /// Closes the sockets.
+    public func stop() { output.sockets.stop() }
+}

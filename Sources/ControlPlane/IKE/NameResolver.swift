@@ -1,0 +1,59 @@
+import Glibc
+import IKEv2
+import NIOCore
+import NIOPosix
+import Packets
+
+/// Looks host names up on other threads, so that the event loop never waits. Belongs to the loop.
+final class NameResolver {
+    private let eventLoop: any EventLoop
+    private let pool: NIOThreadPool
+    /// Who waits for a name that is being looked up: one question for all of them.
+    private var waiting: [String: [([IPAddress]) -> Void]] = [:]
+
+    private static let mostAddresses = 16
+
+    init(eventLoop: any EventLoop, pool: NIOThreadPool = .singleton) {
+        self.eventLoop = eventLoop
+        self.pool = pool
+    }
+
+    /// Calls `answer` later, on the loop, with the addresses in the resolver's order; none: there is no such name, or
+    /// nobody answered.
+    func resolve(_ name: String, _ answer: @escaping ([IPAddress]) -> Void) {
+        if let literal = IPAddress(name) {
+            let bound = NIOLoopBound(answer, eventLoop: eventLoop)
+            return eventLoop.execute { bound.value([literal]) }
+        }
+        waiting[name, default: []].append(answer)
+        guard waiting[name]?.count == 1 else { return }
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        pool.runIfActive(eventLoop: eventLoop) { Self.addresses(of: name) }
+            .whenComplete { bound.value.answered(name, (try? $0.get()) ?? []) }
+    }
+
+    private func answered(_ name: String, _ addresses: [IPAddress]) {
+        for answer in waiting.removeValue(forKey: name) ?? [] { answer(addresses) }
+    }
+
+    /// Blocks for as long as the system's resolver takes.
+    static func addresses(of name: String) -> [IPAddress] {
+        var hints = addrinfo()
+        hints.ai_socktype = Int32(SOCK_DGRAM.rawValue)
+        hints.ai_flags = AI_ADDRCONFIG
+        var first: UnsafeMutablePointer<addrinfo>?
+        guard getaddrinfo(name, nil, &hints, &first) == 0 else { return [] }
+        defer { freeaddrinfo(first) }
+        var found: [IPAddress] = []
+        var next = first
+        while let entry = next?.pointee, found.count < mostAddresses {
+            if let address = entry.ai_addr.flatMap({ Endpoint(kernel: UnsafeRawPointer($0)) })?.address,
+                !found.contains(address)
+            {
+                found.append(address)
+            }
+            next = entry.ai_next
+        }
+        return found
+    }
+}

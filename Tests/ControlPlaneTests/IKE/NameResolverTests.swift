@@ -1,0 +1,40 @@
+import NIOCore
+import NIOPosix
+import Packets
+import Testing
+
+@testable import ControlPlane
+
+@Suite struct NameResolverTests {
+    /// What a resolver says of a name, asked `times` at once.
+    private func addresses(of name: String, times: Int = 1) throws -> [[IPAddress]] {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        defer { try? group.syncShutdownGracefully() }
+        let eventLoop = group.next()
+        let answers = (0..<times).map { _ in eventLoop.makePromise(of: [IPAddress].self) }
+        try eventLoop.submit {
+            let resolver = NameResolver(eventLoop: eventLoop)
+            for answer in answers { resolver.resolve(name) { answer.succeed($0) } }
+        }.wait()
+        return try answers.map { try $0.futureResult.wait() }
+    }
+
+    @Test func aNameOfThisHostIsFound() throws {
+        let found = try addresses(of: "localhost")[0]
+        #expect(!found.isEmpty && found.allSatisfy(\.isLoopback))
+    }
+
+    @Test func everybodyWhoAsksIsAnswered() throws {
+        let answers = try addresses(of: "localhost", times: 3)
+        #expect(answers.count == 3 && Set(answers).count == 1 && !answers[0].isEmpty)
+    }
+
+    @Test(arguments: ["192.0.2.7", "2001:db8::7"]) func anAddressIsItsOwnAnswer(text: String) throws {
+        #expect(try addresses(of: text) == [[try #require(IPAddress(text))]])
+    }
+
+    @Test func aNameThatCannotExistHasNoAddress() throws {
+        // No label is longer than 63 bytes, so nobody is asked.
+        #expect(try addresses(of: String(repeating: "x", count: 64) + ".invalid") == [[]])
+    }
+}
