@@ -28,6 +28,11 @@ public enum SecretMemory {
     /// or grant CAP_IPC_LOCK).
     public static var isLocked: Bool { pool.withLock { $0.unlockedChunks == 0 } }
 
+    /// Zeroes memory that held secrets, in a way that no optimisation leaves out.
+    public static func erase(_ bytes: UnsafeMutableRawBufferPointer) {
+        OPENSSL_cleanse(bytes.baseAddress, bytes.count)
+    }
+
     private static let pool = Mutex(SecretPool())
 
     /// The power of two that holds `byteCount` bytes, as its exponent.

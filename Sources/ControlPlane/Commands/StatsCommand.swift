@@ -8,13 +8,21 @@ public struct DaemonStatistics: Hashable, Sendable {
     public var workers: Int
     public var idleWorkers: Int
     public var features: [String]
+    /// IKE SAs, and those of them that are still being negotiated.
+    public var sessions: Int
+    public var halfOpenSessions: Int
 
-    public init(uptimeSeconds: Int, since: String, workers: Int, idleWorkers: Int, features: [String]) {
+    public init(
+        uptimeSeconds: Int, since: String, workers: Int, idleWorkers: Int, features: [String], sessions: Int = 0,
+        halfOpenSessions: Int = 0
+    ) {
         self.uptimeSeconds = uptimeSeconds
         self.since = since
         self.workers = workers
         self.idleWorkers = idleWorkers
         self.features = features
+        self.sessions = sessions
+        self.halfOpenSessions = halfOpenSessions
     }
 }
 
@@ -42,7 +50,8 @@ public struct StatsCommand: VICICommand {
         answer.append("workers", section: workers)
         answer.append("queues", section: ["critical": "0", "high": "0", "medium": "0", "low": "0"])
         answer.append("scheduled", 0)
-        answer.append("ikesas", section: ["total": "0", "half-open": "0"])
+        answer.append(
+            "ikesas", section: ["total": "\(statistics.sessions)", "half-open": "\(statistics.halfOpenSessions)"])
         answer.append("plugins", list: statistics.features)
         return session.eventLoop.makeSucceededFuture(answer)
     }

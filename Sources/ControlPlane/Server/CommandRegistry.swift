@@ -21,9 +21,12 @@ public struct CommandRegistry: Sendable {
     private var commands: [String: any VICICommand] = [:]
     /// Names that a client may register for.
     public private(set) var events: Set<String> = []
+    /// Where events come from that are no part of an answer.
+    public var hub: EventHub?
 
-    public init(_ commands: [any VICICommand] = [], events: Set<String> = []) {
+    public init(_ commands: [any VICICommand] = [], events: Set<String> = [], hub: EventHub? = nil) {
         self.events = events
+        self.hub = hub
         for command in commands { register(command) }
     }
 
@@ -33,23 +36,44 @@ public struct CommandRegistry: Sendable {
         events.formUnion(command.events)
     }
 
+    /// Adds events that come through `hub`.
+    public mutating func register(events names: some Sequence<String>) {
+        events.formUnion(names)
+    }
+
     public func command(_ name: String) -> (any VICICommand)? {
         commands[name]
     }
 }
 
-/// What a running command knows of the client that asked.
+/// What a running command knows of the client that asked. For the control event loop only.
 public struct VICISession: Sendable {
+    /// Where the events of a command go.
+    struct Client: Sendable {
+        var emit: @Sendable (String, VICIMessage) -> Void
+        var stream: @Sendable (String, [@Sendable () -> VICIMessage]) -> EventLoopFuture<Void>
+        var isConnected: @Sendable () -> Bool
+    }
+
     public let eventLoop: any EventLoop
-    private let emitter: @Sendable (String, VICIMessage) -> Void
+    private let client: Client
 
-    public init(eventLoop: any EventLoop, emitter: @escaping @Sendable (String, VICIMessage) -> Void) {
+    init(eventLoop: any EventLoop, client: Client) {
         self.eventLoop = eventLoop
-        self.emitter = emitter
+        self.client = client
     }
 
-    /// Sends an event to this client if it registered for it. Callable from the control event loop only.
+    /// Sends an event to this client if it registered for it.
     public func emit(_ event: String, _ message: VICIMessage) {
-        emitter(event, message)
+        client.emit(event, message)
     }
+
+    /// Sends many events, as fast as the client reads them: each message is made when there is room for it. Fails when
+    /// the client goes away.
+    public func stream(_ event: String, _ messages: [@Sendable () -> VICIMessage]) -> EventLoopFuture<Void> {
+        client.stream(event, messages)
+    }
+
+    /// False once the client has gone away; nobody will read the answer.
+    public var isConnected: Bool { client.isConnected() }
 }

@@ -15,6 +15,10 @@ final class VICIConnection: ChannelInboundHandler {
     private var subscriptions: Set<String> = []
     private var waiting: [VICIPacket] = []
     private var answering = false
+    private var streams: [EventStream] = []
+    private var streaming = false
+    /// Broadcast events that this client missed since it was last told.
+    private var missed = 0
 
     init(registry: CommandRegistry, logger: Logger) {
         self.registry = registry
@@ -23,11 +27,16 @@ final class VICIConnection: ChannelInboundHandler {
 
     func handlerAdded(context: ChannelHandlerContext) {
         self.context = context
+        registry.hub?.add(self)
     }
 
     func handlerRemoved(context: ChannelHandlerContext) {
         self.context = nil
         waiting = []
+        registry.hub?.remove(self)
+        let abandoned = streams
+        streams = []
+        for stream in abandoned { stream.promise.fail(ChannelError.alreadyClosed) }
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -37,6 +46,7 @@ final class VICIConnection: ChannelInboundHandler {
 
     func channelWritabilityChanged(context: ChannelHandlerContext) {
         pauseOrResumeReading(context)
+        continueStreams()
         context.fireChannelWritabilityChanged()
     }
 
@@ -45,11 +55,65 @@ final class VICIConnection: ChannelInboundHandler {
         context.close(promise: nil)
     }
 
-    /// Sends an event if the client asked for it.
-    func emit(_ event: String, _ message: VICIMessage) {
+    // MARK: - Events
+
+    func wants(_ event: String) -> Bool { subscriptions.contains(event) }
+
+    /// Sends an event of a running command if the client asked for it.
+    private func emit(_ event: String, _ message: VICIMessage) {
         guard subscriptions.contains(event) else { return }
         send(.event(event, message))
     }
+
+    /// Sends an encoded event that belongs to no command. A client that has a megabyte to read already misses it: the
+    /// daemon neither waits nor buffers for it.
+    func offer(_ event: ByteBuffer) {
+        guard let context, context.channel.isActive else { return }
+        guard context.channel.isWritable else {
+            missed += 1
+            return
+        }
+        if missed > 0, wants(EventLine.event) {
+            let text = "\(missed) events were not sent here: they were not read fast enough"
+            missed = 0
+            emit(EventLine.event, EventLine(group: .control, level: 0, text: text).message)
+        }
+        context.writeAndFlush(wrapOutboundOut(event), promise: nil)
+    }
+
+    /// Events of one command that wait for room.
+    private struct EventStream {
+        let event: String
+        var messages: ArraySlice<@Sendable () -> VICIMessage>
+        let promise: EventLoopPromise<Void>
+    }
+
+    private func stream(
+        _ event: String, _ messages: [@Sendable () -> VICIMessage], on eventLoop: any EventLoop
+    ) -> EventLoopFuture<Void> {
+        guard context != nil else { return eventLoop.makeFailedFuture(ChannelError.alreadyClosed) }
+        let promise = eventLoop.makePromise(of: Void.self)
+        streams.append(EventStream(event: event, messages: messages[...], promise: promise))
+        continueStreams()
+        return promise.futureResult
+    }
+
+    /// Sends until there is no room. Writing may call this again, which is why it looks whether it is at it already.
+    private func continueStreams() {
+        guard !streaming else { return }
+        streaming = true
+        defer { streaming = false }
+        while let context, context.channel.isWritable, let first = streams.first {
+            guard wants(first.event), let message = first.messages.first else {
+                streams.removeFirst().promise.succeed()
+                continue
+            }
+            streams[0].messages.removeFirst()
+            send(.event(first.event, message()))
+        }
+    }
+
+    // MARK: - Requests
 
     private func answerNext() {
         while !answering, !waiting.isEmpty {
@@ -79,7 +143,12 @@ final class VICIConnection: ChannelInboundHandler {
         guard let eventLoop = context?.eventLoop else { return }
         answering = true
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
-        let session = VICISession(eventLoop: eventLoop) { event, message in bound.value.emit(event, message) }
+        let session = VICISession(
+            eventLoop: eventLoop,
+            client: .init(
+                emit: { event, message in bound.value.emit(event, message) },
+                stream: { event, messages in bound.value.stream(event, messages, on: eventLoop) },
+                isConnected: { bound.value.context != nil }))
         command.respond(to: message, session: session).hop(to: eventLoop).whenComplete { result in
             let connection = bound.value
             switch result {
@@ -113,6 +182,9 @@ final class VICIConnection: ChannelInboundHandler {
 extension VICIMessage {
     /// The response of a command that failed.
     static func failure(_ reason: String) -> VICIMessage {
-        ["success": "no", "errmsg": String(decoding: reason.utf8.prefix(1024), as: UTF8.self)]
+        ["success": "no", "errmsg": shortened(reason)]
     }
+
+    /// What fits into an error message of a client.
+    static func shortened(_ reason: String) -> String { String(decoding: reason.utf8.prefix(1024), as: UTF8.self) }
 }

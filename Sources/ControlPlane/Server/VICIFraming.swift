@@ -1,3 +1,4 @@
+import Cryptography
 import NIOCore
 
 /// Cuts the byte stream into packets by their 32-bit length, and refuses lengths no packet can have.
@@ -9,9 +10,28 @@ struct VICIFrameDecoder: ByteToMessageDecoder {
         guard length <= VICILimits.maximumPacketBytes else { throw VICIError.packetTooLong(bytes: Int(length)) }
         guard buffer.readableBytes >= VICILimits.lengthFieldBytes + Int(length) else { return .needMoreData }
         buffer.moveReaderIndex(forwardBy: VICILimits.lengthFieldBytes)
-        let bytes = buffer.readBytes(length: Int(length)) ?? []
-        context.fireChannelRead(wrapInboundOut(try VICIPacket(decoding: bytes)))
+        let packet = try Self.packet(buffer.readableBytesView.prefix(Int(length)))
+        if packet.mayCarrySecrets { Self.erase(buffer, count: Int(length)) }
+        buffer.moveReaderIndex(forwardBy: Int(length))
+        context.fireChannelRead(wrapInboundOut(packet))
         return .continue
+    }
+
+    /// Decodes from a copy, which is zeroed where it had secrets.
+    private static func packet(_ view: ByteBufferView) throws -> VICIPacket {
+        var bytes = Array(view)
+        let packet = try VICIPacket(decoding: bytes)
+        if packet.mayCarrySecrets { bytes.withUnsafeMutableBytes(SecretMemory.erase) }
+        return packet
+    }
+
+    /// Zeroes the next `count` bytes where they are. Writing through the buffer might copy it first and leave the
+    /// original as it was; nobody else looks at these bytes.
+    private static func erase(_ buffer: ByteBuffer, count: Int) {
+        buffer.withUnsafeReadableBytes { readable in
+            SecretMemory.erase(
+                UnsafeMutableRawBufferPointer(mutating: UnsafeRawBufferPointer(rebasing: readable.prefix(count))))
+        }
     }
 
     /// A connection that ends inside a packet is a client that went away: nothing to answer.

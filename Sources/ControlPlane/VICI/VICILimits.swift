@@ -15,6 +15,17 @@ public enum VICILimits {
     public static let maximumDepth = 32
 }
 
+/// Which values of requests are secrets: they are read into locked memory, and the packet is zeroed.
+enum VICISecrets {
+    private static let commands: Set<String> = ["load-shared", "load-key"]
+
+    /// Whether a request of this command may carry a secret.
+    static func mayBeIn(_ command: String) -> Bool { commands.contains(command) }
+
+    /// Whether a field of such a request is one.
+    static func isSecret(_ field: String) -> Bool { field == "data" }
+}
+
 /// Why bytes are not a VICI packet, or a message cannot be written as one.
 public enum VICIError: Error, Hashable, Sendable, CustomStringConvertible {
     case truncated(offset: Int)

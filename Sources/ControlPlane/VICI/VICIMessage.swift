@@ -1,3 +1,5 @@
+import Cryptography
+
 /// One VICI message: an ordered list of named fields, which may nest.
 ///
 /// Order matters to readers (`swanctl` prints sections as they come) and a name may occur more than once, so this is a
@@ -8,6 +10,18 @@ public struct VICIMessage: Hashable, Sendable {
         case value([UInt8])
         case list([[UInt8]])
         case section(VICIMessage)
+        /// A key or a passphrase, which is never text. Only requests that carry one have it (`VICISecrets`).
+        case secret(SecretBytes)
+
+        /// Secrets count by their length: a hash tells nothing about them.
+        public func hash(into hasher: inout Hasher) {
+            switch self {
+            case .value(let bytes): hasher.combine(bytes)
+            case .list(let items): hasher.combine(items)
+            case .section(let section): hasher.combine(section)
+            case .secret(let secret): hasher.combine(secret.count)
+            }
+        }
     }
 
     /// A name of at most 255 bytes, and what it holds.
@@ -56,6 +70,21 @@ public struct VICIMessage: Hashable, Sendable {
         return nil
     }
 
+    /// The secret with this name. One that came as an ordinary value is copied.
+    public func secret(_ name: String) -> SecretBytes? {
+        for field in fields where field.name == name {
+            switch field.content {
+            case .secret(let secret): return secret
+            case .value(let bytes): return SecretBytes(copying: bytes)
+            case .list, .section: continue
+            }
+        }
+        return nil
+    }
+
+    /// "yes" is true; "no", anything else and nothing are false.
+    public func flag(_ name: String) -> Bool { self[name] == "yes" }
+
     public mutating func append(_ name: String, _ text: some StringProtocol) {
         fields.append(Field(name: name, content: .value(Array(text.utf8))))
     }
@@ -70,6 +99,10 @@ public struct VICIMessage: Hashable, Sendable {
 
     public mutating func append(_ name: String, list: [String]) {
         fields.append(Field(name: name, content: .list(list.map { Array($0.utf8) })))
+    }
+
+    public mutating func append(_ name: String, secret: SecretBytes) {
+        fields.append(Field(name: name, content: .secret(secret)))
     }
 
     public mutating func append(_ name: String, section: VICIMessage) {

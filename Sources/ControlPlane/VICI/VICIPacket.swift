@@ -36,15 +36,24 @@ enum VICIElementType: UInt8 {
 }
 
 extension VICIPacket {
-    /// Reads a whole packet, without its length; every byte must belong to it.
+    /// Whether its bytes should be zeroed once they are read.
+    var mayCarrySecrets: Bool {
+        if case .commandRequest(let name, _) = self { VICISecrets.mayBeIn(name) } else { false }
+    }
+
+    /// Reads a whole packet, without its length; every byte must belong to it. Its owner zeroes `bytes` if the packet
+    /// `mayCarrySecrets`.
     public init(decoding bytes: some Collection<UInt8>) throws(VICIError) {
+        // Of an array this is the array itself, no copy.
         let bytes = Array(bytes)
         guard bytes.count <= VICILimits.maximumPacketBytes else { throw .packetTooLong(bytes: bytes.count) }
         var reader = VICIReader(bytes)
         let rawType = try reader.byte()
         guard let type = VICIPacketType(rawValue: rawType) else { throw .unknownPacketType(rawType) }
         switch type {
-        case .commandRequest: self = .commandRequest(try reader.name(), try reader.message())
+        case .commandRequest:
+            let name = try reader.name()
+            self = .commandRequest(name, try reader.message(hasSecrets: VICISecrets.mayBeIn(name)))
         case .commandResponse: self = .commandResponse(try reader.message())
         case .commandUnknown: self = .commandUnknown
         case .eventRegister: self = .eventRegister(try reader.name())

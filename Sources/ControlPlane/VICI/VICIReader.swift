@@ -1,3 +1,5 @@
+import Cryptography
+
 /// Reads the parts of a packet in order. Every read is checked against the end; nothing here can trap.
 struct VICIReader {
     private let bytes: [UInt8]
@@ -25,11 +27,11 @@ struct VICIReader {
     }
 
     /// A 16-bit length in network order and that many bytes.
-    private mutating func value() throws(VICIError) -> [UInt8] {
+    private mutating func value() throws(VICIError) -> ArraySlice<UInt8> {
         let start = offset
         let high = Int(try byte())
         let low = Int(try byte())
-        return Array(try take(high << 8 | low, from: start))
+        return try take(high << 8 | low, from: start)
     }
 
     private mutating func take(_ count: Int, from start: Int) throws(VICIError) -> ArraySlice<UInt8> {
@@ -39,7 +41,8 @@ struct VICIReader {
     }
 
     /// All elements up to the end of the packet. Iterative: a hostile packet cannot exhaust the stack.
-    mutating func message() throws(VICIError) -> VICIMessage {
+    /// - Parameter hasSecrets: values that `VICISecrets` names go straight into locked memory.
+    mutating func message(hasSecrets: Bool = false) throws(VICIError) -> VICIMessage {
         var current = VICIMessage()
         var parents: [(name: String, message: VICIMessage)] = []
         while !atEnd {
@@ -60,7 +63,11 @@ struct VICIReader {
                 current.append(parent.name, section: section)
             case .keyValue:
                 let name = try name()
-                current.append(name, bytes: try value())
+                if hasSecrets, VICISecrets.isSecret(name) {
+                    current.append(name, secret: SecretBytes(copying: try value()))
+                } else {
+                    current.append(name, bytes: Array(try value()))
+                }
             case .listStart:
                 let name = try name()
                 current.fields.append(.init(name: name, content: .list(try listItems())))
@@ -78,7 +85,7 @@ struct VICIReader {
         while !atEnd {
             let start = offset
             switch VICIElementType(rawValue: try byte()) {
-            case .listItem: items.append(try value())
+            case .listItem: items.append(Array(try value()))
             case .listEnd: return items
             default: throw .elementOutOfPlace(offset: start)
             }

@@ -18,6 +18,9 @@ struct VICIWriter {
             case .value(let value):
                 try begin(.keyValue, name: field.name)
                 try append(value: value)
+            case .secret(let secret):
+                try begin(.keyValue, name: field.name)
+                try append(value: secret.withUnsafeBytes { Array($0) })
             case .list(let items):
                 try begin(.listStart, name: field.name)
                 for item in items {

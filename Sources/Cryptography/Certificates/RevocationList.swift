@@ -2,6 +2,8 @@ import CLibCrypto
 
 /// A certificate revocation list (RFC 5280 section 5).
 public final class RevocationList: Sendable {
+    /// The whole list.
+    public let der: [UInt8]
     public let issuer: DistinguishedName
     /// When it was issued, seconds since 1970, UTC.
     public let thisUpdate: Int64
@@ -34,6 +36,14 @@ public final class RevocationList: Sendable {
             X509_CRL_free(handle)
             throw .unreadable(what: "CRL", reason: "it has no time of issue")
         }
+        var encoded: UnsafeMutablePointer<UInt8>?
+        let count = i2d_X509_CRL(handle, &encoded)
+        defer { CRYPTO_free(encoded, #file, #line) }
+        guard count > 0 else {
+            X509_CRL_free(handle)
+            throw .unreadable(what: "CRL", reason: "it cannot be encoded again" + libraryReason())
+        }
+        der = Array(UnsafeBufferPointer(start: encoded, count: Int(count)))
         self.handle = handle
         issuer = DistinguishedName(X509_CRL_get_issuer(handle))
         thisUpdate = issued

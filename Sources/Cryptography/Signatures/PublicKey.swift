@@ -40,6 +40,19 @@ public final class PublicKey: Sendable {
     /// SHA-1 of the SubjectPublicKeyInfo, 20 bytes: how CERTREQ names an authority (RFC 7296 section 3.7).
     public var keyHash: [UInt8] { sha1(subjectPublicKeyInfo) }
 
+    /// SHA-1 of the bits of the key alone, 20 bytes: what CAs use as subjectKeyIdentifier (RFC 5280 section 4.2.1.2).
+    public var subjectKeyIdentifier: [UInt8] {
+        subjectPublicKeyInfo.withUnsafeBufferPointer { buffer in
+            var cursor = buffer.baseAddress
+            let info = d2i_X509_PUBKEY(nil, &cursor, buffer.count)
+            defer { X509_PUBKEY_free(info) }
+            var bits: UnsafePointer<UInt8>?
+            var count: Int32 = 0
+            guard X509_PUBKEY_get0_param(nil, &bits, &count, nil, info) == 1 else { return sha1([]) }
+            return sha1(Array(UnsafeBufferPointer(start: bits, count: Int(count))))
+        }
+    }
+
     /// Throws `badSignature` unless the private half of this key signed `message`.
     public func verify(
         _ signature: [UInt8], of message: [UInt8], scheme: SignatureScheme

@@ -16,7 +16,7 @@ public struct MessageLine: Hashable, Sendable, CustomStringConvertible {
     public let retransmission: Int
     /// In how many fragments the message came or went; 1: whole.
     public let fragments: Int
-    private let header: IKEHeader
+    public let header: IKEHeader
     private let contents: String
 
     public init(

@@ -1,0 +1,43 @@
+import Configuration
+import IKEv2
+import NIOCore
+
+extension IKECommands {
+    /// `load-conn`, `unload-conn`, `get-conns`, `reload-settings`.
+    ///
+    /// A connection is a connection, whether it came from the file or over the socket: `get-conns` names all of them, so
+    /// that `swanctl --load-all` takes those away that its file has no more.
+    static func connections(_ control: NIOLoopBound<IKEControl>) -> [IKECommand] {
+        [
+            IKECommand("load-conn", control) { control, request in
+                let sections = request.sections
+                guard let section = sections.first, sections.count == 1, !section.name.isEmpty else {
+                    throw CommandError("one connection is loaded at a time: one section that has its name")
+                }
+                let (connection, warnings) = try ConnectionTranslation.connection(
+                    SettingsSection(name: section.name, section.message))
+                for warning in warnings { control.log(0, "\(warning)") }
+                control.log(1, "connection \(connection.name) is loaded over the control socket")
+                control.manager.load([connection], replacingAll: false, at: control.now)
+                return .success
+            },
+            IKECommand("unload-conn", control) { control, request in
+                let name = try request.required("name")
+                guard control.manager.unload(name, at: control.now) else {
+                    throw CommandError("there is no connection \(name) to unload")
+                }
+                control.log(1, "connection \(name) is unloaded over the control socket")
+                return .success
+            },
+            IKECommand("get-conns", control) { control, _ in
+                var message = VICIMessage()
+                message.append("conns", list: control.manager.connections.map(\.name))
+                return message
+            },
+            IKECommand("reload-settings", control) { control, _ in
+                try control.reload?()
+                return .success
+            },
+        ]
+    }
+}

@@ -1,0 +1,96 @@
+import Cryptography
+import IKEv2
+import NIOCore
+
+extension IKECommands {
+    /// `load-cert`, `load-key`, `unload-key`, `get-keys`, `load-shared`, `unload-shared`, `get-shared`, `clear-creds`,
+    /// `flush-certs`.
+    static func credentials(_ control: NIOLoopBound<IKEControl>) -> [IKECommand] {
+        [
+            IKECommand("load-cert", control) { control, request in
+                try load(certificate: request, into: &control.credentials)
+                return .success
+            },
+            IKECommand("load-key", control) { control, request in
+                guard let source = request.secret("data") else { throw CommandError("data is missing") }
+                let id = control.credentials.add(try PrivateKey(source))
+                control.log(1, "private key \(id) is loaded over the control socket")
+                return ["success": "yes", "id": id]
+            },
+            IKECommand("unload-key", control) { control, request in
+                let id = try request.required("id")
+                guard control.credentials.removePrivateKey(id: id) else {
+                    throw CommandError("there is no private key \(id)")
+                }
+                return .success
+            },
+            list("get-keys", "keys", control) { $0.credentials.privateKeyIDs },
+            IKECommand("load-shared", control) { control, request in
+                let key = try sharedKey(request)
+                control.credentials.add(key)
+                control.log(1, "secret '\(key.name)' is loaded over the control socket")
+                return .success
+            },
+            IKECommand("unload-shared", control) { control, request in
+                let id = try request.required("id")
+                guard control.credentials.removeSharedKey(name: id) else {
+                    throw CommandError("there is no secret '\(id)'")
+                }
+                return .success
+            },
+            list("get-shared", "keys", control) { $0.credentials.sharedKeyNames },
+            IKECommand("clear-creds", control) { control, _ in
+                control.credentials.clear()
+                control.log(1, "all credentials are cleared over the control socket")
+                return .success
+            },
+            // Certificates that peers send are not kept, so there is nothing to flush.
+            IKECommand("flush-certs", control) { _, _ in .success },
+        ]
+    }
+
+    /// A command that answers with one list.
+    static func list(
+        _ name: String, _ field: String, _ control: NIOLoopBound<IKEControl>,
+        _ items: @escaping @Sendable (IKEControl) -> [String]
+    ) -> IKECommand {
+        IKECommand(name, control) { control, _ in
+            var message = VICIMessage()
+            message.append(field, list: items(control))
+            return message
+        }
+    }
+
+    private static func load(certificate request: VICIMessage, into store: inout CredentialStore) throws {
+        let type = try request.required("type").uppercased()
+        let flag = request["flag"]?.uppercased() ?? "NONE"
+        guard let data = request.bytes("data") else { throw CommandError("data is missing") }
+        switch (type, flag) {
+        case ("X509", "CA"):
+            for certificate in try Certificate.read(data) { store.add(certificate, isAuthority: true) }
+        case ("X509", "NONE"):
+            for certificate in try Certificate.read(data) { store.add(certificate, isAuthority: false) }
+        case ("X509_CRL", _):
+            for list in try RevocationList.read(data) { store.add(list) }
+        case ("PUBKEY", _):
+            // A raw key counts only where a connection names it (`pubkeys`); there is nothing to keep it for.
+            _ = try PublicKey(data)
+        default:
+            throw CommandError(
+                "certificates of type \(type) with flag \(flag) are not supported; X509 with NONE or CA, X509_CRL and PUBKEY are"
+            )
+        }
+    }
+
+    private static func sharedKey(_ request: VICIMessage) throws -> Credentials.SharedKey {
+        let type = try request.required("type").uppercased()
+        guard type == "IKE" else {
+            throw CommandError("secrets of type \(type) are not supported; pre-shared keys (IKE) are")
+        }
+        guard let secret = request.secret("data"), secret.count > 0 else { throw CommandError("data is missing") }
+        let owners = try (request.list("owners") ?? []).map { owner in
+            try Identity(parsing: String(decoding: owner, as: UTF8.self))
+        }
+        return Credentials.SharedKey(name: request["id"] ?? "", owners: owners, secret: secret)
+    }
+}

@@ -1,0 +1,132 @@
+import Configuration
+import Cryptography
+import IKEv2
+
+/// All keys, certificates, secrets and authorities in use: those of the configuration file, changed by what came over
+/// the control socket since.
+///
+/// A key is known by its key id, a secret by its name, an authority by its name, a certificate by its content: what is
+/// loaded again replaces itself.
+public struct CredentialStore: Sendable {
+    private var base = Credentials()
+    /// Loaded by name, over the control socket.
+    private(set) var authorities: [Authority] = []
+
+    public init() {}
+
+    /// Begins anew with the credentials of a configuration file.
+    public mutating func replaceAll(with credentials: Credentials) {
+        self = CredentialStore()
+        base = credentials
+    }
+
+    /// What IKE works with.
+    public var merged: Credentials {
+        var all = base
+        for authority in authorities {
+            Self.insert(authority.certificate, into: &all.authorities)
+            for list in authority.revocationLists { Self.insert(list, into: &all.revocationLists) }
+        }
+        return all
+    }
+
+    // MARK: - Private keys
+
+    var privateKeyIDs: [String] { base.privateKeys.map(\.publicKey.listedID) }
+
+    /// Returns the key's id.
+    mutating func add(_ key: PrivateKey) -> String {
+        let id = key.publicKey.listedID
+        base.privateKeys.removeAll { $0.publicKey == key.publicKey }
+        base.privateKeys.append(key)
+        return id
+    }
+
+    /// False: there is none with this id.
+    mutating func removePrivateKey(id: String) -> Bool {
+        let before = base.privateKeys.count
+        base.privateKeys.removeAll { $0.publicKey.listedID == id.lowercased() }
+        return base.privateKeys.count < before
+    }
+
+    func hasPrivateKey(for certificate: Certificate) -> Bool {
+        guard let key = try? certificate.publicKey() else { return false }
+        return base.privateKeys.contains { $0.publicKey == key }
+    }
+
+    // MARK: - Pre-shared keys
+
+    var sharedKeyNames: [String] { base.sharedKeys.map(\.name).filter { !$0.isEmpty } }
+
+    /// A key without a name stays until all are cleared; the same one is not there twice.
+    mutating func add(_ key: Credentials.SharedKey) {
+        base.sharedKeys.removeAll {
+            key.name.isEmpty
+                ? $0.name.isEmpty && $0.owners == key.owners && $0.secret == key.secret : $0.name == key.name
+        }
+        base.sharedKeys.append(key)
+    }
+
+    /// False: there is none of this name.
+    mutating func removeSharedKey(name: String) -> Bool {
+        let before = base.sharedKeys.count
+        base.sharedKeys.removeAll { !name.isEmpty && $0.name == name }
+        return base.sharedKeys.count < before
+    }
+
+    // MARK: - Certificates
+
+    /// - Parameter isAuthority: it is trusted to vouch for others.
+    mutating func add(_ certificate: Certificate, isAuthority: Bool) {
+        if isAuthority {
+            Self.insert(certificate, into: &base.authorities)
+        } else {
+            Self.insert(certificate, into: &base.certificates)
+        }
+    }
+
+    mutating func add(_ list: RevocationList) { Self.insert(list, into: &base.revocationLists) }
+
+    private static func insert(_ certificate: Certificate, into certificates: inout [Certificate]) {
+        if !certificates.contains(certificate) { certificates.append(certificate) }
+    }
+
+    /// Of two lists of one issuer the later one counts.
+    private static func insert(_ list: RevocationList, into lists: inout [RevocationList]) {
+        let known = lists.firstIndex { $0.issuer == list.issuer }
+        if let known {
+            if lists[known].thisUpdate <= list.thisUpdate { lists[known] = list }
+        } else {
+            lists.append(list)
+        }
+    }
+
+    // MARK: - Authorities
+
+    mutating func add(_ authority: Authority) {
+        if let index = authorities.firstIndex(where: { $0.name == authority.name }) {
+            authorities[index] = authority
+        } else {
+            authorities.append(authority)
+        }
+    }
+
+    /// False: there is none of this name.
+    mutating func removeAuthority(name: String) -> Bool {
+        let before = authorities.count
+        authorities.removeAll { $0.name == name }
+        return authorities.count < before
+    }
+
+    // MARK: - All
+
+    /// Forgets keys, secrets, certificates and CRLs; named authorities stay, as `unload-authority` is for them.
+    mutating func clear() {
+        base = Credentials()
+    }
+}
+
+extension PublicKey {
+    /// The id that `load-key` answers with: the subject key identifier, in hexadecimal digits.
+    var listedID: String { Hexadecimal.text(subjectKeyIdentifier) }
+}

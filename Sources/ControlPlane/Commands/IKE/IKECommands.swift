@@ -1,0 +1,86 @@
+import NIOCore
+
+/// All commands and events of IKE.
+public enum IKECommands {
+    /// Adds them to the control socket's, and makes the control's hub the way of its events. Later ones replace those
+    /// of the same name; to be called once, on any thread.
+    ///
+    ///     let control = IKEControl(manager: manager, hub: EventHub(on: eventLoop), clock: Worker.clock)
+    ///     IKECommands.register(NIOLoopBound(control, eventLoop: eventLoop), hub: control.hub, in: &registry)
+    public static func register(
+        _ control: NIOLoopBound<IKEControl>, hub: EventHub, in registry: inout CommandRegistry
+    ) {
+        for command in all(control) { registry.register(command) }
+        registry.register(events: [EventLine.event] + SessionEvents.names)
+        registry.hub = hub
+    }
+
+    private static func all(_ control: NIOLoopBound<IKEControl>) -> [IKECommand] {
+        negotiation(control) + listings(control) + connections(control) + credentials(control)
+            + authorities(control) + counters(control) + refused(control)
+    }
+}
+
+/// A command of IKE: a name, and what it does on the control event loop.
+struct IKECommand: VICICommand {
+    typealias Body = @Sendable (IKEControl, VICIMessage, VICISession) throws -> EventLoopFuture<VICIMessage>
+
+    let name: String
+    let events: [String]
+    private let control: NIOLoopBound<IKEControl>
+    private let body: Body
+
+    /// A command that takes time, or streams events.
+    init(_ name: String, events: [String] = [], _ control: NIOLoopBound<IKEControl>, body: @escaping Body) {
+        self.name = name
+        self.events = events
+        self.control = control
+        self.body = body
+    }
+
+    /// A command that has its answer at once.
+    init(
+        _ name: String, _ control: NIOLoopBound<IKEControl>,
+        answer: @escaping @Sendable (IKEControl, VICIMessage) throws -> VICIMessage
+    ) {
+        self.init(name, control) { control, request, session in
+            session.eventLoop.makeSucceededFuture(try answer(control, request))
+        }
+    }
+
+    func respond(to request: VICIMessage, session: VICISession) -> EventLoopFuture<VICIMessage> {
+        do {
+            return try body(control.value, request, session)
+        } catch {
+            return session.eventLoop.makeFailedFuture(error)
+        }
+    }
+}
+
+/// Why a command was not carried out: becomes its `errmsg`.
+struct CommandError: Error, Hashable, CustomStringConvertible {
+    let description: String
+
+    init(_ description: String) {
+        self.description = description
+    }
+}
+
+extension VICIMessage {
+    static let success: VICIMessage = ["success": "yes"]
+
+    /// A value that must be there and not empty.
+    func required(_ name: String) throws(CommandError) -> String {
+        guard let value = self[name], !value.isEmpty else { throw CommandError("\(name) is missing") }
+        return value
+    }
+
+    /// A number, if it is there. Throws when the value is none, or out of the type's range.
+    func number<Number: FixedWidthInteger>(_ name: String, as type: Number.Type) throws(CommandError) -> Number? {
+        guard let text = self[name] else { return nil }
+        guard let number = Number(text) else {
+            throw CommandError("\(name) = \(text): give a number from \(Number.min) to \(Number.max)")
+        }
+        return number
+    }
+}

@@ -1,0 +1,80 @@
+import IKEv2
+import NIOCore
+
+/// What the commands of IKE work on, and the way of the manager's events to the clients of the control socket.
+///
+/// Whoever runs the manager makes one with it, hands it every `ManagerEvent` (`report`), and registers the commands
+/// (`IKECommands.register`). For the control event loop only.
+public final class IKEControl {
+    let manager: any SessionControl
+    let hub: EventHub
+    /// All credentials in use; every change goes to the manager at once.
+    public var credentials = CredentialStore() {
+        didSet { manager.credentials = credentials.merged }
+    }
+    /// Reads the configuration file again, as SIGHUP does; nil: there is none.
+    public var reload: (() throws -> Void)?
+    var counters = ExchangeCounters()
+    private var watchers: [UInt64: Watcher] = [:]
+    private var lastWatcher: UInt64 = 0
+    private let clock: () -> UInt64
+
+    /// - Parameter clock: the manager's, monotonic nanoseconds.
+    public init(manager: any SessionControl, hub: EventHub, clock: @escaping () -> UInt64) {
+        self.manager = manager
+        self.hub = hub
+        self.clock = clock
+    }
+
+    var now: UInt64 { clock() }
+
+    /// To be called with everything that the manager reports.
+    public func report(_ event: ManagerEvent) {
+        counters.count(event, knownConnections: manager.connections)
+        if let (name, message) = SessionEvents.message(event, now: now) {
+            hub.broadcast(name, message)
+        }
+        watchers = watchers.filter { $0.value.session.isConnected }
+        guard !watchers.isEmpty || hub.isWanted(EventLine.event) else { return }
+        for line in EventLine.lines(event) {
+            for watcher in watchers.values where watcher.wants(line, of: event.ike) {
+                watcher.session.emit(EventLine.controlEvent, line.message)
+            }
+            publish(line)
+        }
+    }
+
+    /// A line of the daemon itself, such as what a command does.
+    public func log(_ level: Int, _ text: String) {
+        publish(EventLine(group: .configuration, level: level, text: text))
+    }
+
+    /// Debugging lines are not for everybody: they are too many.
+    private func publish(_ line: EventLine) {
+        if line.level <= 1 { hub.broadcast(EventLine.event, line.message) }
+    }
+
+    // MARK: - Running commands
+
+    /// A command that waits, and shows its client what happens meanwhile.
+    struct Watcher {
+        var session: VICISession
+        /// The highest level of lines that the client wants.
+        var level: Int
+        /// Whether an IKE SA is what the command is about.
+        var isAbout: (IKESAStatus) -> Bool
+
+        func wants(_ line: EventLine, of ike: IKESAStatus) -> Bool { line.level <= level && isAbout(ike) }
+    }
+
+    /// Begins to stream `control-log`; the number is for `unwatch`.
+    func watch(_ watcher: Watcher) -> UInt64 {
+        lastWatcher += 1
+        watchers[lastWatcher] = watcher
+        return lastWatcher
+    }
+
+    func unwatch(_ number: UInt64) {
+        watchers[number] = nil
+    }
+}

@@ -1,0 +1,52 @@
+import Cryptography
+import NIOCore
+
+extension IKECommands {
+    /// What Sluice has nothing for: commands that list it find nothing, commands that want it are refused.
+    static func refused(_ control: NIOLoopBound<IKEControl>) -> [IKECommand] {
+        [
+            refusal("redirect", "a gateway that redirects its peers (RFC 5685) is not supported", control),
+            refusal("load-token", "keys on tokens and in TPMs are not supported; load a private key", control),
+            refusal("load-pool", "pools of virtual addresses are not supported; remove the section `pools`", control),
+            refusal("unload-pool", "there are no pools", control),
+            IKECommand("get-pools", control) { _, _ in VICIMessage() },
+            IKECommand("get-algorithms", control) { _, _ in AlgorithmListing.message },
+        ]
+    }
+
+    private static func refusal(_ name: String, _ why: String, _ control: NIOLoopBound<IKEControl>) -> IKECommand {
+        IKECommand(name, control) { _, _ in throw CommandError(why) }
+    }
+}
+
+/// Everything that proposals can name, in the shape of strongSwan's `get-algorithms`: all of it is libcrypto's.
+enum AlgorithmListing {
+    static var message: VICIMessage {
+        let suites = IKECipherSuite.all.map(\.encryption)
+        var message = VICIMessage()
+        message.append(
+            "encryption",
+            names: suites.filter { !$0.isAEAD }.map(\.listed)
+                + ESPTransform.all.filter { !$0.isAEAD }.map(\.encryption.listed))
+        message.append(
+            "integrity",
+            names: IKECipherSuite.Integrity.allCases.map(\.listed) + ESPTransform.Integrity.allCases.map(\.listed))
+        message.append(
+            "aead",
+            names: suites.filter(\.isAEAD).map(\.listed)
+                + ESPTransform.all.filter(\.isAEAD).map(\.encryption.listed))
+        message.append("prf", names: PRF.allCases.map(\.listed))
+        message.append("dh", names: Cryptography.KeyExchangeMethod.allCases.map(\.listed))
+        return message
+    }
+}
+
+extension VICIMessage {
+    /// A section with each name once, and who does it.
+    fileprivate mutating func append(_ section: String, names: [AlgorithmName]) {
+        var seen = Set<String>()
+        var listing = VICIMessage()
+        for name in names where seen.insert(name.name).inserted { listing.append(name.name, "openssl") }
+        append(section, section: listing)
+    }
+}

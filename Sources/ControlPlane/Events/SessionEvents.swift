@@ -1,0 +1,59 @@
+import IKEv2
+
+/// The events about SAs: `ike-updown`, `ike-rekey`, `child-updown`, `child-rekey`, in strongSwan's shapes.
+enum SessionEvents {
+    static let names = ["ike-updown", "ike-rekey", "child-updown", "child-rekey"]
+
+    /// The event that tells of it, and its message; nil: there is none for this. `now` is the manager's clock.
+    static func message(_ event: ManagerEvent, now: UInt64) -> (name: String, message: VICIMessage)? {
+        let ike = event.ike
+        switch event.event {
+        case .closed(let reason):
+            // One that never was up does not go down; a rekeyed one has told so already.
+            guard ike.establishedAt != nil, reason != .rekeyed else { return nil }
+            return ("ike-updown", SAListing.named(ike, now: now, children: nil))
+        case .session(.established):
+            return ("ike-updown", up(SAListing.named(ike, now: now, children: nil)))
+        case .session(.rekeyed(let new)):
+            var both = VICIMessage()
+            both.append("old", section: SAListing.section(ike, now: now))
+            both.append("new", section: SAListing.section(new, now: now))
+            var message = VICIMessage()
+            message.append(ike.listedName, section: both)
+            return ("ike-rekey", message)
+        case .session(.childUp(let sa)):
+            return ("child-updown", up(child(sa, of: ike, assuming: .installed, now: now)))
+        case .session(.childDown(let sa, _)):
+            return ("child-updown", child(sa, of: ike, assuming: .deleting, now: now))
+        case .session(.childRekeyed(let old, let new)):
+            var both = VICIMessage()
+            both.append("old", section: SAListing.section(ike.status(of: old, assuming: .rekeyed), now: now))
+            both.append("new", section: SAListing.section(ike.status(of: new, assuming: .installed), now: now))
+            var children = VICIMessage()
+            children.append(new.child.name, section: both)
+            return ("child-rekey", SAListing.named(ike, now: now, children: children))
+        case .session, .note: return nil
+        }
+    }
+
+    private static func up(_ message: VICIMessage) -> VICIMessage {
+        VICIMessage([.init(name: "up", content: .value(Array("yes".utf8)))] + message.fields)
+    }
+
+    /// The IKE SA with this child only.
+    private static func child(
+        _ sa: ChildSA, of ike: IKESAStatus, assuming state: ChildSAStatus.State, now: UInt64
+    ) -> VICIMessage {
+        var children = VICIMessage()
+        children.append(
+            "\(sa.child.name)-\(sa.id)", section: SAListing.section(ike.status(of: sa, assuming: state), now: now))
+        return SAListing.named(ike, now: now, children: children)
+    }
+}
+
+extension IKESAStatus {
+    /// The status of a child; of one that is not listed any more, or not yet, what is known of it.
+    fileprivate func status(of sa: ChildSA, assuming state: ChildSAStatus.State) -> ChildSAStatus {
+        children.first { $0.sa.id == sa.id } ?? ChildSAStatus(sa: sa, state: state, usage: ChildUsage())
+    }
+}
