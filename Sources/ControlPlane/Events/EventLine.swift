@@ -61,7 +61,7 @@ extension EventLine {
         let name = "\(ike.connectionName.isEmpty ? "(unnamed)" : ike.connectionName)[\(ike.id)]"
         switch event {
         case .session(let event): return lines(event, name: name, ike: ike)
-        case .closed(let reason): return [(.ike, 0, "IKE SA \(name) is closed: \(text(reason))")]
+        case .closed(let reason): return [(.ike, 0, "IKE SA \(name) is closed: \(reason.words)")]
         case .note(let level, let text): return [(.ike, level.viciLevel, text)]
         }
     }
@@ -99,21 +99,6 @@ extension EventLine {
         let (local, remote) = (SelectorText.joined(sa.localSelectors), SelectorText.joined(sa.remoteSelectors))
         return
             "SPIs \(Hexadecimal.text(sa.inboundSPI)) in, \(Hexadecimal.text(sa.outboundSPI)) out, \(local) === \(remote)"
-    }
-
-    /// Why an IKE SA ended, in a few words.
-    public static func text(_ reason: CloseReason) -> String {
-        switch reason {
-        case .terminated: "terminated here"
-        case .deletedByPeer: "deleted by the peer"
-        case .rekeyed: "rekeyed"
-        case .reauthenticated: "reauthenticated"
-        case .superseded: "another IKE SA with this peer took its place"
-        case .peerDead: "the peer does not answer"
-        case .negotiationFailed(let why): why.summary
-        case .halfOpenTimeout: "the peer did not finish its negotiation in time"
-        case .expired: "its lifetime is over"
-        }
     }
 }
 

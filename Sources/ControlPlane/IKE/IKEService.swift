@@ -25,6 +25,8 @@ public final class IKEService {
     }
 
     public let manager: SessionManager
+    /// What the commands of the control socket work on (`IKECommands.register`).
+    public let control: IKEControl
     private let output: IKEOutput
     private let clock: () -> UInt64
     private let eventLoop: any EventLoop
@@ -53,6 +55,8 @@ public final class IKEService {
         output = IKEOutput(sockets: sockets, keyLog: keyLog, eventLoop: eventLoop, logger: logger)
         manager = SessionManager(
             settings: options.settings, dataplane: dataplane, output: output, now: clock(), wallClock: wallClock)
+        control = IKEControl(manager: manager, hub: EventHub(on: eventLoop), clock: clock)
+        _ = output.observers.add { [weak control] event in control?.report(event) }
         output.resolved = { [weak self] addresses, request in
             guard let self else { return }
             manager.resolved(addresses, request: request, at: now)
@@ -83,8 +87,7 @@ public final class IKEService {
 
     /// Replaces all connections and credentials. What has not changed keeps its SAs.
     public func load(_ connections: [Connection], _ credentials: Credentials) {
-        manager.credentials = credentials
-        manager.load(connections, replacingAll: true, at: now)
+        control.load(connections, credentials)
     }
 
     // MARK: Observers

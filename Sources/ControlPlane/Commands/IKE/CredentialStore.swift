@@ -7,21 +7,19 @@ import IKEv2
 ///
 /// A key is known by its key id, a secret by its name, an authority by its name, a certificate by its content: what is
 /// loaded again replaces itself.
-public struct CredentialStore: Sendable {
+struct CredentialStore: Sendable {
     private var base = Credentials()
     /// Loaded by name, over the control socket.
     private(set) var authorities: [Authority] = []
 
-    public init() {}
-
     /// Begins anew with the credentials of a configuration file.
-    public mutating func replaceAll(with credentials: Credentials) {
+    mutating func replaceAll(with credentials: Credentials) {
         self = CredentialStore()
         base = credentials
     }
 
     /// What IKE works with.
-    public var merged: Credentials {
+    var merged: Credentials {
         var all = base
         for authority in authorities {
             Self.insert(authority.certificate, into: &all.authorities)

@@ -2,17 +2,16 @@ import NIOCore
 
 /// All commands and events of IKE.
 public enum IKECommands {
-    /// Adds them to the control socket's, and makes the control's hub the way of its events. Later ones replace those
-    /// of the same name; to be called once, on any thread.
+    /// Adds them to the control socket's, and makes the control's hub the way of its events. To be called on
+    /// `eventLoop`, where the commands then run.
     ///
-    ///     let control = IKEControl(manager: manager, hub: EventHub(on: eventLoop), clock: Worker.clock)
-    ///     IKECommands.register(NIOLoopBound(control, eventLoop: eventLoop), hub: control.hub, in: &registry)
+    ///     try eventLoop.submit { IKECommands.register(service.control, on: eventLoop, in: &registry) }.wait()
     public static func register(
-        _ control: NIOLoopBound<IKEControl>, hub: EventHub, in registry: inout CommandRegistry
+        _ control: IKEControl, on eventLoop: any EventLoop, in registry: inout CommandRegistry
     ) {
-        for command in all(control) { registry.register(command) }
+        for command in all(NIOLoopBound(control, eventLoop: eventLoop)) { registry.register(command) }
         registry.register(events: [EventLine.event] + SessionEvents.names)
-        registry.hub = hub
+        registry.hub = control.hub
     }
 
     private static func all(_ control: NIOLoopBound<IKEControl>) -> [IKECommand] {

@@ -3,13 +3,13 @@ import NIOCore
 
 /// What the commands of IKE work on, and the way of the manager's events to the clients of the control socket.
 ///
-/// Whoever runs the manager makes one with it, hands it every `ManagerEvent` (`report`), and registers the commands
-/// (`IKECommands.register`). For the control event loop only.
+/// Whoever runs the manager makes one with it, hands it every `ManagerEvent` (`report`), and loads configurations through
+/// it; `IKECommands.register` makes it reachable. For the control event loop only.
 public final class IKEControl {
     let manager: any SessionControl
     let hub: EventHub
     /// All credentials in use; every change goes to the manager at once.
-    public var credentials = CredentialStore() {
+    var credentials = CredentialStore() {
         didSet { manager.credentials = credentials.merged }
     }
     /// Reads the configuration file again, as SIGHUP does; nil: there is none.
@@ -27,6 +27,12 @@ public final class IKEControl {
     }
 
     var now: UInt64 { clock() }
+
+    /// Replaces all connections and credentials by those of a configuration file. What has not changed keeps its SAs.
+    public func load(_ connections: [Connection], _ credentials: Credentials) {
+        self.credentials.replaceAll(with: credentials)
+        manager.load(connections, replacingAll: true, at: now)
+    }
 
     /// To be called with everything that the manager reports.
     public func report(_ event: ManagerEvent) {
