@@ -107,7 +107,9 @@ extension SignatureKeyType {
     }
 }
 
-func sha1(_ bytes: [UInt8]) -> [UInt8] {
+/// SHA-1, for what RFCs fix it for and where nothing rests on it: key hashes (RFC 7296 section 3.7), NAT detection
+/// (section 2.23).
+package func sha1(_ bytes: [UInt8]) -> [UInt8] {
     var digest = [UInt8](repeating: 0, count: Int(SHA_DIGEST_LENGTH))
     SHA1(bytes, bytes.count, &digest)
     return digest

@@ -46,6 +46,13 @@ public struct MessageLine: Hashable, Sendable, CustomStringConvertible {
         self.fragments = fragments
     }
 
+    /// The line of a repetition of the same bytes, to wherever it goes now.
+    public func repeated(_ repetition: Int, peer: String) -> MessageLine {
+        MessageLine(
+            header: header, contents: contents, way: way, peer: peer, bytes: bytes, retransmission: repetition,
+            fragments: fragments)
+    }
+
     public var description: String {
         var line = "\(way.rawValue) \(header.exchange) \(header.direction.rawValue) \(header.messageID)"
         line += way == .sent ? " to " : " from "

@@ -1,0 +1,140 @@
+import IKEv2Messages
+import IPsec
+
+// INFORMATIONAL exchanges (RFC 7296 section 1.4): liveness, Delete, errors.
+
+/// An empty request: is the peer there (section 2.4)?
+struct LivenessExchange: InitiatedExchange {
+    let type = ExchangeType.informational
+    let name = "IKE_DPD"
+
+    mutating func request(in session: Session, _ step: inout Step) -> [Payload]? { [] }
+
+    mutating func response(_ response: Message, form: MessageForm.Name, in session: Session, _ step: inout Step) {}
+}
+
+/// Deletes the IKE SA, and with it all children (section 1.4.1).
+struct DeleteIKEExchange: InitiatedExchange {
+    let type = ExchangeType.informational
+    let name = "IKE_DELETE"
+    let isLast = true
+    let reason: CloseReason
+
+    mutating func request(in session: Session, _ step: inout Step) -> [Payload]? {
+        session.setState(.deleting)
+        // Nothing may be sent in an SA that the peer is about to delete.
+        session.stopOutbound(&step)
+        return [.delete(.ikeSA)]
+    }
+
+    /// Any answer will do: it is gone.
+    mutating func response(_ response: Message, form: MessageForm.Name, in session: Session, _ step: inout Step) {
+        step.close(reason)
+    }
+}
+
+/// Deletes one child. The peer answers with the other direction (section 1.4.1), or without it when it has begun to
+/// delete the same child, or does not know it.
+struct DeleteChildExchange: InitiatedExchange {
+    let type = ExchangeType.informational
+    let name = "CHILD_DELETE"
+    let childID: UInt32
+    let reason: String
+
+    mutating func request(in session: Session, _ step: inout Step) -> [Payload]? {
+        guard let index = session.childIndex(id: childID) else { return nil }
+        var record = session.childRecords[index]
+        if record.hasOutbound { step.act(.removeOutbound(record.sa)) }
+        record.hasOutbound = false
+        if record.state != .rekeyed { record.state = .deleting }
+        record.rekeyAt = nil
+        session.childRecords[index] = record
+        return [.delete(.childSAs(.esp, [record.sa.inboundSPI]))]
+    }
+
+    mutating func response(_ response: Message, form: MessageForm.Name, in session: Session, _ step: inout Step) {
+        guard let index = session.childIndex(id: childID) else { return }
+        let record = session.childRecords[index]
+        // The peer's last packets of a rekeyed SA may still be under way.
+        session.remove(record, reason: reason, atOnce: record.state != .rekeyed, &step)
+    }
+}
+
+/// INVALID_MESSAGE_ID: a request of the peer was beyond our window (section 2.3).
+struct WrongMessageIDExchange: InitiatedExchange {
+    let type = ExchangeType.informational
+    let name = "IKE_NOTIFY"
+    let messageID: UInt32
+
+    mutating func request(in session: Session, _ step: inout Step) -> [Payload]? {
+        [.notify(.invalidMessageID(messageID))]
+    }
+
+    mutating func response(_ response: Message, form: MessageForm.Name, in session: Session, _ step: inout Step) {}
+}
+
+// MARK: - As responder
+
+extension Session {
+    /// Answers an INFORMATIONAL request: what it deletes is deleted, what it notifies of is noted, and an answer there is
+    /// always, if only an empty one.
+    func respondToInformational(_ request: Message, _ step: inout Step) -> [Payload] {
+        var spis: [UInt32] = []
+        for delete in request.deletes {
+            switch delete {
+            case .ikeSA:
+                step.close(replaced ? .rekeyed : .deletedByPeer)
+                // Of children nothing needs saying: they go with the IKE SA.
+                return []
+            case .childSAs(.esp, let peerSPIs):
+                for peerSPI in peerSPIs { deletedByPeer(peerSPI: peerSPI, answer: &spis, &step) }
+            case .childSAs: break
+            }
+        }
+        for notify in request.notifies where notify.type.isError { peerComplains(notify, &step) }
+        return spis.isEmpty ? [] : [.delete(.childSAs(.esp, spis))]
+    }
+
+    /// The peer deletes the SA that it receives in with this SPI; ours of the same child goes with it. When both sides
+    /// delete at once, each has named its own already (section 1.4.1).
+    private func deletedByPeer(peerSPI: UInt32, answer spis: inout [UInt32], _ step: inout Step) {
+        guard let index = childIndex(peerSPI: peerSPI) else {
+            step.note(.debug, "the peer deletes a child that is gone")
+            return
+        }
+        let record = childRecords[index]
+        if !isDeleting(childID: record.sa.id) { spis.append(record.sa.inboundSPI) }
+        let isRekeyed = record.state == .rekeyed
+        remove(record, reason: "deleted by the peer", atOnce: !isRekeyed, &step)
+    }
+
+    /// Whether our own Delete for this child waits for its answer.
+    func isDeleting(childID: UInt32) -> Bool { (active as? DeleteChildExchange)?.childID == childID }
+
+    private func peerComplains(_ notify: NotifyPayload, _ step: inout Step) {
+        step.note(.warning, "the peer says \(notify.type)")
+        // Both mean that the peer has no use for this IKE SA (sections 2.21.2 and 2.21.3).
+        if notify.type == .authenticationFailed || notify.type == .invalidSyntax {
+            step.close(.negotiationFailed(Explanation("the peer gave the IKE SA up: \(notify.type)")))
+        }
+    }
+
+    /// As `respondToInformational`, before IKE_AUTH was done: the initiator gives up.
+    func respondToEarlyInformational(_ request: Message, _ step: inout Step) -> [Payload] {
+        let error = request.errorNotify.map { ": \($0.type)" } ?? ""
+        let explanation = Explanation("the peer gave the negotiation up\(error)")
+        step.report(.failed(explanation))
+        step.close(.negotiationFailed(explanation))
+        return []
+    }
+
+    /// No outbound traffic in any child any more.
+    func stopOutbound(_ step: inout Step) {
+        for index in childRecords.indices {
+            if childRecords[index].hasOutbound { step.act(.removeOutbound(childRecords[index].sa)) }
+            childRecords[index].hasOutbound = false
+            childRecords[index].rekeyAt = nil
+            childRecords[index].state = .deleting
+        }
+    }
+}

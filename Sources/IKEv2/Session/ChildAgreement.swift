@@ -1,0 +1,235 @@
+import Cryptography
+import IKEv2Messages
+import IPsec
+
+/// What both sides agreed on about a CHILD_SA before there are keys for it: the same in IKE_AUTH and CREATE_CHILD_SA.
+struct ChildAgreement {
+    var child: Child
+    var selected: SelectedChild
+    var local: [SelectorSide]
+    var remote: [SelectorSide]
+    /// Ours.
+    var inboundSPI: UInt32
+}
+
+/// Why there is no agreement: what the peer is told, and what our operator is.
+struct ChildRefusal: Error {
+    var notify: NotifyPayload
+    var explanation: Explanation
+
+    init(_ type: NotifyType, _ explanation: Explanation) {
+        notify = NotifyPayload(type)
+        self.explanation = explanation
+    }
+}
+
+// MARK: - As initiator of the exchange
+
+extension Session {
+    /// SA, TSi and TSr of a request. `hint`: the packet that calls for the SA.
+    func childOffer(
+        _ child: Child, inboundSPI: UInt32, withKeyExchange: Bool, hint: TrafficSelector?
+    ) -> [Payload] {
+        [
+            .securityAssociation(
+                ChildNegotiation.offer(child.proposals, spi: inboundSPI, withKeyExchange: withKeyExchange)),
+            .trafficSelectorInitiator(
+                SelectorNegotiation.offer(
+                    child.localSelectors, dynamic: path.local.address, hint: hint.flatMap(Self.sourceSide))),
+            .trafficSelectorResponder(
+                SelectorNegotiation.offer(
+                    child.remoteSelectors, dynamic: path.remote.address,
+                    hint: hint.map(\.reversed).flatMap(Self.sourceSide))),
+        ]
+    }
+
+    /// What the responder made of our offer.
+    func agreement(
+        on response: Message, offered child: Child, inboundSPI: UInt32, withKeyExchange: Bool
+    ) throws(ChildRefusal) -> ChildAgreement {
+        if let error = response.errorNotify { throw refused(error, child, response) }
+        guard let answer = response.securityAssociation,
+            let selected = ChildNegotiation.check(answer, offered: child.proposals, withKeyExchange: withKeyExchange)
+        else {
+            throw ChildRefusal(
+                .noProposalChosen, Explanation("the peer chose what child \(child.name) does not offer"))
+        }
+        guard let initiator = response.trafficSelectorInitiator, let responder = response.trafficSelectorResponder,
+            let local = SelectorNegotiation.check(
+                initiator, within: child.localSelectors, dynamic: path.local.address),
+            let remote = SelectorNegotiation.check(
+                responder, within: child.remoteSelectors, dynamic: path.remote.address)
+        else {
+            throw ChildRefusal(
+                .trafficSelectorsUnacceptable,
+                Explanation("the peer chose traffic selectors that child \(child.name) does not offer"))
+        }
+        if response.has(.useTransportMode) {
+            throw ChildRefusal(
+                .invalidSyntax,
+                Explanation("the peer wants transport mode for child \(child.name), which was not offered"))
+        }
+        return ChildAgreement(child: child, selected: selected, local: local, remote: remote, inboundSPI: inboundSPI)
+    }
+
+    /// The words for a responder's error notify.
+    private func refused(_ error: NotifyPayload, _ child: Child, _ response: Message) -> ChildRefusal {
+        let explanation =
+            switch error.type {
+            case .noProposalChosen:
+                ChildNegotiation.explainRefusal(
+                    of: child.proposals, connection: connection?.name ?? "", child: child.name)
+            case .trafficSelectorsUnacceptable: selectorRefusal(child)
+            default: Explanation("the peer refuses child \(child.name): \(error.type)")
+            }
+        return ChildRefusal(error.type, explanation)
+    }
+
+    private func selectorRefusal(_ child: Child) -> Explanation {
+        let line = "connections.\(connection?.name ?? "").children.\(child.name)"
+        func text(_ sides: [SelectorSide]) -> String { sides.map(\.description).joined(separator: ", ") }
+        return Explanation(
+            "traffic selectors unacceptable: the peer has nothing in common with what child \(child.name) offers",
+            details: [
+                "offered local_ts = \(text(child.localSelectors))",
+                "offered remote_ts = \(text(child.remoteSelectors))",
+            ], remedy: "let \(line).local_ts overlap the peer's remote_ts, and \(line).remote_ts its local_ts")
+    }
+
+    private static func sourceSide(_ selector: TrafficSelector) -> AddressRangeSelector? {
+        AddressRangeSelector(
+            protocolNumber: selector.protocol ?? 0, firstPort: selector.sourcePorts.lowerBound,
+            lastPort: selector.sourcePorts.upperBound, firstAddress: selector.source.first,
+            lastAddress: selector.source.last)
+    }
+}
+
+// MARK: - As responder of the exchange
+
+extension Session {
+    /// Chooses among `children` by selectors, then by proposals: the first child that can carry everything the peer
+    /// asks for, else the first that can carry some of it (RFC 7296 section 2.9). Throws before anything is taken.
+    func agreement(
+        on request: Message, among children: [Child], withKeyExchange: Bool, _ step: inout Step
+    ) throws(ChildRefusal) -> ChildAgreement {
+        guard let offer = request.securityAssociation, let initiator = request.trafficSelectorInitiator,
+            let responder = request.trafficSelectorResponder
+        else { throw ChildRefusal(.invalidSyntax, Explanation("the peer's request for a child is not complete")) }
+        let fitting = children.compactMap { child -> (child: Child, local: [SelectorSide], remote: [SelectorSide])? in
+            let local = SelectorNegotiation.narrow(responder, to: child.localSelectors, dynamic: path.local.address)
+            let remote = SelectorNegotiation.narrow(initiator, to: child.remoteSelectors, dynamic: path.remote.address)
+            return local.isEmpty || remote.isEmpty ? nil : (child, local, remote)
+        }
+        if fitting.isEmpty {
+            throw ChildRefusal(
+                .trafficSelectorsUnacceptable, selectorExplanation(initiator, responder, children))
+        }
+        let whole = fitting.filter {
+            SelectorNegotiation.payload($0.local) == responder && SelectorNegotiation.payload($0.remote) == initiator
+        }
+        for candidate in whole + fitting {
+            // What the dataplane does not serve, nobody gets (the request may still be served in tunnel mode).
+            if candidate.child.mode == .transport { continue }
+            let selected = ChildNegotiation.choose(
+                offer, configured: candidate.child.proposals, withKeyExchange: withKeyExchange)
+            guard let selected else { continue }
+            return ChildAgreement(
+                child: candidate.child, selected: selected, local: candidate.local, remote: candidate.remote,
+                inboundSPI: try allocateSPI(&step))
+        }
+        throw ChildRefusal(
+            .noProposalChosen, proposalExplanation(offer, fitting.map(\.child), withKeyExchange: withKeyExchange))
+    }
+
+    /// SA, TSi and TSr of the answer.
+    func childAnswer(_ agreement: ChildAgreement) -> [Payload] {
+        [
+            .securityAssociation(ChildNegotiation.answer(agreement.selected, spi: agreement.inboundSPI)),
+            .trafficSelectorInitiator(SelectorNegotiation.payload(agreement.remote)),
+            .trafficSelectorResponder(SelectorNegotiation.payload(agreement.local)),
+        ]
+    }
+
+    private func proposalExplanation(
+        _ offer: SecurityAssociationPayload, _ children: [Child], withKeyExchange: Bool
+    ) -> Explanation {
+        guard let child = children.first(where: { $0.mode != .transport }) else {
+            let names = children.map(\.name).joined(separator: ", ")
+            return Explanation(
+                "no proposal chosen: transport mode is not served", details: ["children: \(names)"],
+                remedy: "set mode = tunnel")
+        }
+        return ChildNegotiation.explain(
+            offered: offer, configured: child.proposals, withKeyExchange: withKeyExchange,
+            connection: connection?.name ?? "", child: child.name)
+    }
+
+    private func selectorExplanation(
+        _ initiator: TrafficSelectorPayload, _ responder: TrafficSelectorPayload, _ children: [Child]
+    ) -> Explanation {
+        guard let child = children.first else {
+            return Explanation(
+                "traffic selectors unacceptable: connection \(connection?.name ?? "") has no children",
+                remedy: "add a section to connections.\(connection?.name ?? "").children")
+        }
+        var explanation = SelectorNegotiation.explain(
+            localOffered: responder, remoteOffered: initiator, child: child, connection: connection?.name ?? "")
+        for other in children.dropFirst() {
+            explanation.details +=
+                SelectorNegotiation.explain(
+                    localOffered: responder, remoteOffered: initiator, child: other, connection: connection?.name ?? ""
+                ).details
+        }
+        return explanation
+    }
+}
+
+// MARK: - Both
+
+extension Session {
+    func allocateSPI(_ step: inout Step) throws(ChildRefusal) -> UInt32 {
+        do {
+            return try step.environment.allocateSPI()
+        } catch {
+            throw ChildRefusal(.noAdditionalSAs, Explanation("no SPI is to be had: \(error)"))
+        }
+    }
+
+    /// The SA, with its keys (RFC 7296 section 2.17). `secret`: of the exchange's own key exchange, if it had one;
+    /// `initiator`: whether we began the exchange; `requestID`: that of the SA it replaces.
+    func makeChild(
+        _ agreement: ChildAgreement, secret: SecretBytes?, initiatorNonce: [UInt8], responderNonce: [UInt8],
+        initiator: Bool, requestID: UInt32? = nil, _ step: inout Step
+    ) throws(ChildRefusal) -> ChildSA {
+        guard let protection = phase.protection, let connection else {
+            throw ChildRefusal(.temporaryFailure, Explanation("there is no IKE SA for a child"))
+        }
+        let child = agreement.child
+        let keys: (initiator: SecretBytes, responder: SecretBytes)
+        do {
+            keys = try protection.keys.childKeys(
+                agreement.selected.transform, secret: secret, initiatorNonce: initiatorNonce,
+                responderNonce: responderNonce)
+        } catch {
+            throw ChildRefusal(.temporaryFailure, Explanation("no keys for child \(child.name): \(error)"))
+        }
+        let selectors = SelectorNegotiation.pairs(local: agreement.local, remote: agreement.remote)
+        if selectors.isEmpty {
+            throw ChildRefusal(
+                .trafficSelectorsUnacceptable,
+                Explanation("the two sides of child \(child.name) have no protocol and address family in common"))
+        }
+        return ChildSA(
+            id: step.environment.uniqueID(), child: child, connectionName: connection.name,
+            inboundSPI: agreement.inboundSPI, outboundSPI: agreement.selected.peerSPI, mode: .tunnel,
+            transform: agreement.selected.transform,
+            extendedSequenceNumbers: agreement.selected.extendedSequenceNumbers,
+            keyExchange: agreement.selected.keyExchange, inboundKey: initiator ? keys.responder : keys.initiator,
+            outboundKey: initiator ? keys.initiator : keys.responder, selectors: selectors,
+            localSelectors: agreement.local, remoteSelectors: agreement.remote,
+            requestID: requestID
+                ?? step.environment.requestID(connection: connection, child: child, selectors: selectors),
+            path: path, isEncapsulated: nat.isEncapsulated, establishedAt: step.now,
+            lifetime: step.environment.lifetime(of: child))
+    }
+}

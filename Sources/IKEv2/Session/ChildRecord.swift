@@ -1,0 +1,53 @@
+import Cryptography
+import IKEv2Messages
+import IPsec
+
+/// A CHILD_SA of a session, and what is known of it beside the SA itself.
+struct ChildRecord {
+    var sa: ChildSA
+    var state = ChildSAStatus.State.installed
+    /// Whether outbound traffic goes through it.
+    var hasOutbound = true
+    /// When a rekey is due, nanoseconds; nil: never, or it was begun.
+    var rekeyAt: UInt64?
+    /// When it must be gone, nanoseconds; nil: never.
+    var expiresAt: UInt64?
+}
+
+extension Session {
+    /// The index of the record of a child, by our number for it.
+    func childIndex(id: UInt32) -> Int? { childRecords.firstIndex { $0.sa.id == id } }
+
+    /// By the SPI that the peer names in REKEY_SA and Delete: its inbound one, ours outbound.
+    func childIndex(peerSPI: UInt32) -> Int? { childRecords.firstIndex { $0.sa.outboundSPI == peerSPI } }
+
+    /// Takes a new SA into the records, with its times. Installing it is the exchange's, which knows the order.
+    func add(_ sa: ChildSA, hasOutbound: Bool = true, _ step: inout Step) {
+        let time = sa.child.time
+        // A margin as large as the time itself would rekey without end.
+        let margin = step.environment.random(below: .seconds(min(time.random, max(time.rekey, 1) - 1)))
+        childRecords.append(
+            ChildRecord(
+                sa: sa, hasOutbound: hasOutbound,
+                rekeyAt: time.rekey == 0 ? nil : step.now.addingWithoutOverflow(.seconds(time.rekey)) - margin,
+                expiresAt: time.life == 0 ? nil : step.now.addingWithoutOverflow(.seconds(time.life))))
+    }
+
+    /// Both directions of the first SA for these selectors: inbound before the answer, outbound after it, so that a peer
+    /// that installs on receipt of the answer does not miss packets.
+    func install(_ sa: ChildSA, _ step: inout Step) {
+        step.act(.installInbound(sa))
+        add(sa, &step)
+        for line in sa.keyLogLines { step.environment.logKeys(line) }
+        step.actAfterAnswer(.installOutbound(sa))
+        step.reportAfterAnswer(.childUp(sa))
+    }
+
+    /// Takes both directions of an SA down. `atOnce`: no packet is under way in it that anybody misses.
+    func remove(_ record: ChildRecord, reason: String, atOnce: Bool, _ step: inout Step) {
+        childRecords.removeAll { $0.sa.id == record.sa.id }
+        if record.hasOutbound { step.act(.removeOutbound(record.sa)) }
+        step.act(.removeInbound(record.sa, atOnce: atOnce))
+        if record.state != .rekeyed { step.report(.childDown(record.sa, reason: reason)) }
+    }
+}

@@ -1,0 +1,136 @@
+import IKEv2Messages
+
+/// Message ids, retransmission and repeated answers of one IKE SA (RFC 7296 sections 2.1 to 2.3), with a window of one
+/// request in each direction. No peer can make it hold more than its last answer.
+struct MessageWindow {
+    /// A message as it went out, for when it has to go out again byte for byte.
+    struct SentMessage {
+        var datagrams: [[UInt8]]
+        var line: MessageLine
+    }
+
+    /// Our request that has no answer yet.
+    struct Outstanding {
+        let messageID: UInt32
+        let exchange: ExchangeType
+        let message: SentMessage
+        var repetitions: UInt32 = 0
+        /// When it has to be sent again, nanoseconds.
+        var deadline: UInt64
+    }
+
+    /// What to do with a request of the peer.
+    enum Verdict {
+        /// The one that is due.
+        case new
+        /// The one that was answered last: the same answer again, on the path that the repetition came by.
+        case repeated(SentMessage)
+        /// Older: it was answered, and that answer was received, or there would be no newer request. Ignored.
+        case old
+        /// Further on than our window of one (section 2.3).
+        case beyond
+    }
+
+    /// What the passing of a deadline means.
+    enum Overdue {
+        case notYet
+        /// To be sent again; the how manieth time.
+        case again(SentMessage, repetition: UInt32)
+        /// All repetitions went unanswered.
+        case dead
+    }
+
+    private(set) var outstanding: Outstanding?
+    /// The id of our next request.
+    private(set) var nextRequestID: UInt32 = 0
+    /// The id of the peer's next request.
+    private(set) var expectedRequestID: UInt32 = 0
+    private var lastAnswer: SentMessage?
+
+    /// Whether an id is left. A peer that uses them up has to rekey before (section 2.2).
+    var isExhausted: Bool { nextRequestID == .max }
+}
+
+// MARK: - Our requests
+
+extension MessageWindow {
+    /// Our request is on its way.
+    mutating func sent(
+        _ message: SentMessage, exchange: ExchangeType, at now: UInt64, settings: ProtocolSettings
+    ) {
+        outstanding = Outstanding(
+            messageID: nextRequestID, exchange: exchange, message: message,
+            deadline: now.addingWithoutOverflow(Self.wait(repetition: 0, settings)))
+        if nextRequestID < .max { nextRequestID += 1 }
+    }
+
+    /// Whether a response answers the request that waits for one.
+    func awaits(_ header: IKEHeader) -> Bool {
+        outstanding?.messageID == header.messageID && outstanding?.exchange == header.exchange
+    }
+
+    /// The answer has come, or is no longer of interest.
+    mutating func completed() { outstanding = nil }
+
+    /// The request is to be made anew under the same id: IKE_SA_INIT with a cookie or another group (section 2.6).
+    mutating func takeBack() {
+        if let messageID = outstanding?.messageID { nextRequestID = messageID }
+        outstanding = nil
+    }
+
+    mutating func overdue(at now: UInt64, settings: ProtocolSettings) -> Overdue {
+        guard var request = outstanding, now >= request.deadline else { return .notYet }
+        if request.repetitions >= settings.retransmitTries { return .dead }
+        request.repetitions += 1
+        request.deadline = now.addingWithoutOverflow(Self.wait(repetition: request.repetitions, settings))
+        outstanding = request
+        return .again(request.message, repetition: request.repetitions)
+    }
+
+    /// Nanoseconds to wait after a repetition (0: the first time): exponential back-off, at most an hour.
+    static func wait(repetition: UInt32, _ settings: ProtocolSettings) -> UInt64 {
+        var milliseconds = Double(settings.retransmitTimeoutInMilliseconds)
+        for _ in 0..<min(repetition, 64) { milliseconds *= settings.retransmitBase }
+        return UInt64(min(max(milliseconds, 1), 3_600_000)) * 1_000_000
+    }
+}
+
+// MARK: - The peer's requests
+
+extension MessageWindow {
+    func judge(request messageID: UInt32) -> Verdict {
+        if messageID == expectedRequestID { return messageID == .max ? .beyond : .new }
+        if messageID > expectedRequestID { return .beyond }
+        if messageID == expectedRequestID - 1, let lastAnswer { return .repeated(lastAnswer) }
+        return .old
+    }
+
+    /// The request that was due is answered.
+    mutating func answered(with message: SentMessage) {
+        lastAnswer = message
+        if expectedRequestID < .max { expectedRequestID += 1 }
+    }
+
+    /// The request that was due is one that gets no answer.
+    mutating func passedOver() {
+        lastAnswer = nil
+        if expectedRequestID < .max { expectedRequestID += 1 }
+    }
+
+    /// Nobody repeats that request any more.
+    mutating func forgetAnswer() { lastAnswer = nil }
+}
+
+extension UInt64 {
+    /// The sum, or the greatest number: a time that never comes.
+    func addingWithoutOverflow(_ other: UInt64) -> UInt64 {
+        let (sum, overflow) = addingReportingOverflow(other)
+        return overflow ? .max : sum
+    }
+
+    /// So many seconds in nanoseconds.
+    static func seconds(_ count: UInt64) -> UInt64 {
+        let (product, overflow) = count.multipliedReportingOverflow(by: 1_000_000_000)
+        return overflow ? .max : product
+    }
+}

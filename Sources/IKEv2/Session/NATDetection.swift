@@ -1,0 +1,89 @@
+import Cryptography
+import IKEv2Messages
+import Packets
+
+/// What is known of NATs between the peers (RFC 7296 section 2.23).
+struct NATSituation {
+    /// The peer takes part in the detection at all, and so can do ESP in UDP.
+    var isSupported = false
+    /// We are behind one.
+    var isLocal = false
+    /// The peer is.
+    var isRemote = false
+    /// `encap = yes`: whether or not there is one.
+    var isForced = false
+
+    var isEncapsulated: Bool { isSupported && (isLocal || isRemote || isForced) }
+    /// The peer's address is to be followed: its NAT may map it anew. Not when we are behind one ourselves, where only
+    /// an attacker has something to gain.
+    var followsPeer: Bool { isRemote && !isLocal }
+}
+
+/// NAT_DETECTION_SOURCE_IP and NAT_DETECTION_DESTINATION_IP (RFC 7296 section 2.23).
+enum NATDetection {
+    /// SHA-1 of the SPIs of the message's header, an address and a port.
+    static func hash(_ header: IKEHeader, _ endpoint: Endpoint) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(34)
+        for spi in [header.initiatorSPI, header.responderSPI] {
+            for shift in stride(from: 56, through: 0, by: -8) { bytes.append(UInt8(truncatingIfNeeded: spi >> shift)) }
+        }
+        let address = endpoint.address
+        let start = bytes.count
+        bytes += [UInt8](repeating: 0, count: address.family.byteCount)
+        bytes.withUnsafeMutableBytes { buffer in
+            if let base = buffer.baseAddress { address.store(to: base + start) }
+        }
+        bytes += [UInt8(endpoint.port >> 8), UInt8(truncatingIfNeeded: endpoint.port)]
+        return sha1(bytes)
+    }
+
+    /// The two notifies of a message. `forced`: the source is made to look as if a NAT had changed it.
+    static func notifies(_ header: IKEHeader, path: Path, forced: Bool) -> [Payload] {
+        let source = forced ? Endpoint(.unspecified(path.local.address.family), port: 0) : path.local
+        return [
+            .notify(NotifyPayload(.natDetectionSource, data: hash(header, source))),
+            .notify(NotifyPayload(.natDetectionDestination, data: hash(header, path.remote))),
+        ]
+    }
+
+    /// What a message that came along `path` says. Its sender may list several addresses of its own.
+    static func situation(_ message: Message, path: Path, forced: Bool) -> NATSituation {
+        let sources = message.notifies.filter { $0.type == .natDetectionSource }
+        let destinations = message.notifies.filter { $0.type == .natDetectionDestination }
+        guard !sources.isEmpty, !destinations.isEmpty else { return NATSituation() }
+        let remote = hash(message.header, path.remote)
+        let local = hash(message.header, path.local)
+        return NATSituation(
+            isSupported: true, isLocal: !destinations.contains { $0.data == local },
+            isRemote: !sources.contains { $0.data == remote }, isForced: forced)
+    }
+}
+
+extension Session {
+    /// The initiator's path from IKE_AUTH on: port 4500 at both ends when ESP is in UDP, unless the ports were chosen by
+    /// configuration.
+    func floatPorts() {
+        guard nat.isEncapsulated else { return }
+        if path.local.port == Self.initialPort { path.local.port = Self.encapsulationPort }
+        if path.remote.port == Self.initialPort { path.remote.port = Self.encapsulationPort }
+    }
+
+    /// An authentic, new message of the peer came along `newPath`: its NAT may have mapped it anew.
+    func follow(_ newPath: Path, _ step: inout Step) {
+        guard newPath != path, nat.followsPeer else { return }
+        // Before IKE_AUTH nobody was told of the path; the responder learns the port that the initiator floated to.
+        guard isEstablished else {
+            path = newPath
+            return
+        }
+        let oldPath = path
+        path = newPath
+        for index in childRecords.indices {
+            let sa = childRecords[index].sa
+            step.act(.move(sa, to: newPath, isEncapsulated: sa.isEncapsulated))
+            childRecords[index].sa.path = newPath
+        }
+        step.report(.moved(from: oldPath, to: newPath))
+    }
+}

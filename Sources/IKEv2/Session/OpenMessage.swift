@@ -1,0 +1,66 @@
+import IKEv2Messages
+
+/// How large a message was on the wire.
+struct OpenedSize {
+    var bytes: Int
+    var fragments = 1
+}
+
+/// What came of opening a protected message.
+enum OpenedMessage {
+    case message(Message, OpenedSize)
+    /// Authentic, but its content is no chain of payloads: the sender may be told.
+    case undecodable(DecodingFailure)
+    /// Forged or damaged, or a fragment of a message that is not complete.
+    case nothing
+}
+
+extension Session {
+    /// Opens a message or, with its last fragment, the whole of them.
+    func open(_ message: ReceivedMessage, _ protection: Protection) -> OpenedMessage {
+        if message.encrypted?.fragment != nil { return openFragment(message, protection) }
+        do {
+            let opened = try message.open(with: protection.inbound)
+            reassembler = nil
+            return .message(opened, OpenedSize(bytes: message.bytes.count))
+        } catch .decoding(let failure) {
+            return .undecodable(failure)
+        } catch {
+            return .nothing
+        }
+    }
+
+    /// Whether the message, or the fragment, was made by someone who has the keys.
+    func isAuthentic(_ message: ReceivedMessage, _ protection: Protection) -> Bool {
+        (try? message.openContent(with: protection.inbound)) != nil
+    }
+
+    private func openFragment(_ message: ReceivedMessage, _ protection: Protection) -> OpenedMessage {
+        guard takesFragments else { return .nothing }
+        var reassembler = self.reassembler ?? FragmentReassembler()
+        // Out of the way, so that the storage is changed in place.
+        self.reassembler = nil
+        let outcome = reassembler.receive(message, cipher: protection.inbound)
+        switch outcome {
+        case .complete(let content):
+            let overhead = IKEHeader.length + 8 + protection.inbound.ivLength + protection.inbound.icvLength + 1
+            let size = OpenedSize(
+                bytes: content.content.count + content.fragments * overhead, fragments: content.fragments)
+            do {
+                return .message(try content.message(), size)
+            } catch {
+                return .undecodable(error)
+            }
+        case .waiting, .discarded:
+            if reassembler.storedBytes > 0 { self.reassembler = reassembler }
+            return .nothing
+        }
+    }
+
+    /// Whether we announced that we do.
+    private var takesFragments: Bool {
+        if let connection { return connection.fragmentation != .no }
+        guard case .authenticating(let state) = phase else { return true }
+        return state.candidates.contains { $0.fragmentation != .no }
+    }
+}

@@ -1,0 +1,91 @@
+import IKEv2Messages
+import IPsec
+
+// What the manager asks of a session. Where nothing can be done, because the IKE SA is not up or is on its way out, the
+// answer is no action.
+
+extension Session {
+    /// Negotiates another child. `hint`: the packet that calls for it.
+    public func create(
+        _ child: Child, hint: TrafficSelector? = nil, environment: any SessionEnvironment
+    ) -> [SessionAction] {
+        step(environment) { _ in enqueueChild(child, hint: hint) }
+    }
+
+    /// Replaces the child of this number by one with fresh keys.
+    public func rekeyChild(id: UInt32, environment: any SessionEnvironment) -> [SessionAction] {
+        step(environment) { step in beginRekey(childID: id, &step) }
+    }
+
+    /// Replaces the IKE SA by one with fresh keys; the children go with it.
+    public func rekeyIKE(environment: any SessionEnvironment) -> [SessionAction] {
+        step(environment) { step in beginIKERekey(&step) }
+    }
+
+    /// Deletes a child at both ends.
+    public func deleteChild(
+        id: UInt32, reason: String = "deleted", environment: any SessionEnvironment
+    ) -> [SessionAction] {
+        step(environment) { _ in enqueueDelete(childID: id, reason: reason) }
+    }
+
+    /// Deletes the IKE SA at both ends; `closed` follows with the peer's answer, or when there is none. One that is not
+    /// up is simply given up.
+    public func delete(
+        _ reason: CloseReason = .terminated, environment: any SessionEnvironment
+    ) -> [SessionAction] {
+        step(environment) { step in
+            if isEstablished { enqueueDeleteIKE(reason) } else { step.close(reason) }
+        }
+    }
+
+    /// Ends at once, without a word to the peer.
+    public func abandon(_ reason: CloseReason, environment: any SessionEnvironment) -> [SessionAction] {
+        step(environment) { step in step.close(reason) }
+    }
+
+    /// Asks the peer whether it lives, unless it has to answer something anyway.
+    public func probe(environment: any SessionEnvironment) -> [SessionAction] {
+        step(environment) { _ in enqueueLiveness() }
+    }
+
+    /// The peer's ESP comes from elsewhere: its NAT has mapped it anew (RFC 7296 section 2.23).
+    public func follow(_ path: Path, environment: any SessionEnvironment) -> [SessionAction] {
+        step(environment) { step in follow(path, &step) }
+    }
+}
+
+// MARK: - Queueing, each thing once
+
+extension Session {
+    func enqueueDelete(childID: UInt32, reason: String) {
+        guard childIndex(id: childID) != nil, !isDeleting(childID: childID) else { return }
+        let isQueued = queue.contains { ($0.exchange as? DeleteChildExchange)?.childID == childID }
+        if !isQueued { enqueue(DeleteChildExchange(childID: childID, reason: reason)) }
+    }
+
+    /// Before everything that waits, and instead of it.
+    func enqueueDeleteIKE(_ reason: CloseReason) {
+        if active?.isLast == true || queue.first?.exchange.isLast == true { return }
+        queue = []
+        enqueue(DeleteIKEExchange(reason: reason))
+        setState(.deleting)
+    }
+
+    func enqueueLiveness() {
+        // Whatever waits for an answer, or will soon, tells as much.
+        guard isEstablished, active == nil, queue.isEmpty else { return }
+        enqueue(LivenessExchange())
+    }
+
+    func setState(_ state: IKESAStatus.State) {
+        guard case .established(var established) = phase else { return }
+        established.state = state
+        phase = .established(established)
+    }
+
+    /// Whether a new IKE SA has taken over.
+    var replaced: Bool {
+        if case .established(let state) = phase { state.state == .rekeyed } else { false }
+    }
+}

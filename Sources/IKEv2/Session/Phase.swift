@@ -1,0 +1,89 @@
+import Cryptography
+import IKEv2Messages
+
+/// What a session waits for. Each phase has what there can be in it and no more: no keys before the key exchange, no
+/// identities before they are proven.
+enum Phase {
+    /// Not even begun.
+    case starting
+    /// Initiator: the answer to IKE_SA_INIT.
+    case initial(InitialExchange)
+    /// Both: IKE_AUTH.
+    case authenticating(Authenticating)
+    /// The IKE SA can do everything.
+    case established(Established)
+    /// Responder: the peer was refused in IKE_AUTH; only that answer is repeated, until the time is up.
+    case refused(Protection, CloseReason)
+    case closed
+
+    /// The keys of SK payloads, once there are some.
+    var protection: Protection? {
+        switch self {
+        case .starting, .initial, .closed: nil
+        case .authenticating(let state): state.protection
+        case .established(let state): state.protection
+        case .refused(let protection, _): protection
+        }
+    }
+
+    /// Whether requests of ours may begin.
+    var isOpen: Bool {
+        switch self {
+        case .starting, .initial, .refused, .closed: false
+        case .authenticating, .established: true
+        }
+    }
+}
+
+/// The keys of an IKE SA, and the ciphers made from them.
+struct Protection {
+    let selected: SelectedIKE
+    let keys: IKEKeys
+    let outbound: SessionCipher
+    let inbound: SessionCipher
+
+    init(_ selected: SelectedIKE, keys: IKEKeys, role: IKERole) {
+        self.selected = selected
+        self.keys = keys
+        outbound = keys.cipher(sender: role)
+        inbound = keys.cipher(sender: role.peer)
+    }
+}
+
+/// Between IKE_SA_INIT and the end of IKE_AUTH: what the AUTH payloads cover (RFC 7296 section 2.15).
+struct Authenticating {
+    let protection: Protection
+    /// IKE_SA_INIT as it was on the wire.
+    let initialRequest: [UInt8]
+    let initialResponse: [UInt8]
+    let initiatorNonce: [UInt8]
+    let responderNonce: [UInt8]
+    /// What the peer may be; the initiator knows it.
+    let candidates: [Connection]
+    /// The authorities that the peer trusts, by its CERTREQ payloads in IKE_SA_INIT.
+    let certificateRequests: [CertificateRequestPayload]
+}
+
+/// An authenticated IKE SA.
+struct Established {
+    let protection: Protection
+    let localIdentity: Identity
+    let remoteIdentity: Identity
+    /// Nanoseconds, as all times here.
+    let establishedAt: UInt64
+    /// nil: never.
+    var rekeyAt: UInt64?
+    var reauthenticateAt: UInt64?
+    var expiresAt: UInt64?
+    var state = IKESAStatus.State.established
+}
+
+/// What the peer said that it can do.
+struct PeerCapabilities {
+    /// IKEV2_FRAGMENTATION_SUPPORTED (RFC 7383).
+    var fragmentation = false
+    /// CHILDLESS_IKEV2_SUPPORTED (RFC 6023).
+    var childless = false
+    /// SIGNATURE_HASH_ALGORITHMS (RFC 7427); nil: only the older methods.
+    var signatureHashes: [SignatureHash]?
+}

@@ -1,0 +1,152 @@
+import IKEv2Messages
+
+extension Session {
+    /// A message whose SPIs are this session's; whether it is authentic is found out here.
+    public func receive(
+        _ message: ReceivedMessage, path: Path, environment: any SessionEnvironment
+    ) -> [SessionAction] {
+        step(environment) { step in
+            switch (message.header.direction, message.encrypted != nil) {
+            case (.request, true): receiveRequest(message, path: path, &step)
+            case (.response, true): receiveResponse(message, path: path, &step)
+            case (.request, false): receivePlainRequest(message, path: path, &step)
+            case (.response, false): receivePlainResponse(message, path: path, &step)
+            }
+        }
+    }
+
+    // MARK: - Requests
+
+    private func receiveRequest(_ message: ReceivedMessage, path: Path, _ step: inout Step) {
+        guard let protection = phase.protection, isFromPeer(message.header) else { return }
+        switch window.judge(request: message.header.messageID) {
+        case .new:
+            switch open(message, protection) {
+            case .nothing: return
+            case .undecodable(let failure):
+                step.report(.message(MessageLine(message, peer: "\(path.remote)")))
+                heard(on: path, &step)
+                answerBroken(message.header, failure.answer, "\(failure)", path: path, &step)
+            case .message(let opened, let size):
+                report(opened, size, path: path, &step)
+                heard(on: path, &step)
+                answer(opened, path: path, &step)
+            }
+        case .repeated(let answer):
+            // Of fragments only the first is answered (RFC 7383 section 2.6.1); of forgeries none.
+            guard message.encrypted?.fragment?.number ?? 1 == 1, isAuthentic(message, protection) else { return }
+            step.report(.message(MessageLine(message, peer: "\(path.remote)")))
+            step.act(.send(answer.outgoing(path: path, repetition: 1)))
+        case .beyond:
+            guard isAuthentic(message, protection) else { return }
+            step.report(.message(MessageLine(message, peer: "\(path.remote)")))
+            hint(&step) { _ in enqueue(WrongMessageIDExchange(messageID: message.header.messageID)) }
+        case .old:
+            step.note(.debug, "ignored request \(message.header.messageID) of \(path.remote): it was answered before")
+        }
+    }
+
+    /// A new, authentic request.
+    private func answer(_ request: Message, path: Path, _ step: inout Step) {
+        let form: MessageForm.Name
+        do {
+            form = try MessageRules.check(request).name
+        } catch {
+            answerBroken(request.header, error.answer, "\(error)", path: path, &step)
+            return
+        }
+        switch (phase, request.header.exchange) {
+        case (.authenticating(let state), .authentication) where role == .responder:
+            respondToAuthentication(request, form: form, state, path: path, &step)
+        case (.established, .createChild):
+            sendAnswer(to: request.header, respondToCreateChild(request, form: form, &step), path: path, &step)
+        case (.established, .informational):
+            sendAnswer(to: request.header, respondToInformational(request, &step), path: path, &step)
+        case (.authenticating, .informational):
+            // The initiator could not authenticate us, and says so (RFC 7296 section 2.21.2).
+            sendAnswer(to: request.header, respondToEarlyInformational(request, &step), path: path, &step)
+        default:
+            // Nothing of the kind is due; an exchange that is unknown here has no rules and does not come so far.
+            answerBroken(
+                request.header, NotifyPayload(.invalidSyntax), "\(request.header.exchange) is out of turn", path: path,
+                &step)
+        }
+    }
+
+    /// An authentic request that cannot be understood. Only an unknown critical payload leaves the IKE SA as it is
+    /// (RFC 7296 sections 2.5 and 2.21.3).
+    private func answerBroken(
+        _ header: IKEHeader, _ notify: NotifyPayload, _ problem: String, path: Path, _ step: inout Step
+    ) {
+        step.note(.warning, "the peer's request \(header.messageID) is refused with \(notify.type): \(problem)")
+        sendAnswer(to: header, [.notify(notify)], path: path, &step)
+        let isSurvivable = isEstablished && notify.type == .unsupportedCriticalPayload
+        if isSurvivable { return }
+        step.close(.negotiationFailed(Explanation("the peer sent a message that is not IKEv2", details: [problem])))
+    }
+
+    // MARK: - Responses
+
+    private func receiveResponse(_ message: ReceivedMessage, path: Path, _ step: inout Step) {
+        guard let protection = phase.protection, isFromPeer(message.header), window.awaits(message.header) else {
+            return
+        }
+        switch open(message, protection) {
+        case .nothing: return
+        case .undecodable(let failure):
+            step.report(.message(MessageLine(message, peer: "\(path.remote)")))
+            giveUp(on: message.header, "\(failure)", &step)
+        case .message(let opened, let size):
+            report(opened, size, path: path, &step)
+            let form: MessageForm.Name
+            do {
+                form = try MessageRules.check(opened).name
+            } catch {
+                giveUp(on: message.header, "\(error)", &step)
+                return
+            }
+            heard(on: path, &step)
+            guard var exchange = active else { return }
+            active = nil
+            window.completed()
+            exchange.response(opened, form: form, in: self, &step)
+        }
+    }
+
+    /// An authentic response that is no answer: the two sides no longer agree on anything (RFC 7296 section 2.21).
+    private func giveUp(on header: IKEHeader, _ problem: String, _ step: inout Step) {
+        let explanation = Explanation(
+            "the peer's answer to \(header.exchange) request \(header.messageID) is no such answer", details: [problem])
+        if !isEstablished { step.report(.failed(explanation)) }
+        step.note(.warning, explanation.description)
+        step.close(.negotiationFailed(explanation))
+    }
+
+    // MARK: - What all have in common
+
+    /// The SPIs are ours and the flag says that the other side sent it (RFC 7296 section 3.1).
+    private func isFromPeer(_ header: IKEHeader) -> Bool {
+        header.initiatorSPI == initiatorSPI && header.responderSPI == responderSPI
+            && header.isFromInitiator == (role == .responder)
+    }
+
+    /// An authentic, new message came along `path`.
+    func heard(on path: Path, _ step: inout Step) {
+        lastHeardAt = step.now
+        follow(path, &step)
+    }
+
+    private func report(_ message: Message, _ size: OpenedSize, path: Path, _ step: inout Step) {
+        step.report(
+            .message(
+                MessageLine(
+                    message, way: .received, peer: "\(path.remote)", bytes: size.bytes, fragments: size.fragments)))
+    }
+
+    /// Does something that anybody could make us do, at most once in ten seconds.
+    func hint(_ step: inout Step, _ body: (inout Step) -> Void) {
+        if step.now < nextHintAt { return }
+        nextHintAt = step.now.addingWithoutOverflow(.seconds(10))
+        body(&step)
+    }
+}
