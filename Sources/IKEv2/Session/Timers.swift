@@ -68,13 +68,10 @@ extension Session {
         switch phase {
         case .initial(let exchange): exchange.unanswered(in: self, &step)
         case .authenticating:
-            step.report(
-                .failed(
-                    Explanation(
-                        "the peer does not answer IKE_AUTH", details: ["peer \(path.remote), from \(path.local)"],
-                        remedy:
-                            "see that UDP ports 500 and 4500 are open on the way, and fragments (fragmentation = yes)"))
-            )
+            let explanation = Explanation(
+                "the peer does not answer IKE_AUTH", details: ["from \(path.local) to \(path.remote)"],
+                remedy: "see that UDP port 4500 is open on the way, and set fragmentation = yes for long certificates")
+            step.report(.failed(explanation))
             step.close(.peerDead)
         default:
             // Who waits for the end of a deletion has it now.
