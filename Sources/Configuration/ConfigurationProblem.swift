@@ -1,7 +1,8 @@
 /// A place in a configuration file.
 public struct SourceLocation: Hashable, Sendable, CustomStringConvertible {
+    /// A path; for what came without a file (VICI), the section, as in `connections.site.children.net`.
     public var file: String
-    /// From 1.
+    /// From 1; 0 when the whole file or section is meant.
     public var line: Int
     /// In bytes from 1; 0 when the whole line is meant.
     public var column: Int
@@ -12,7 +13,7 @@ public struct SourceLocation: Hashable, Sendable, CustomStringConvertible {
         self.column = column
     }
 
-    public var description: String { "\(file):\(line)" }
+    public var description: String { line == 0 ? file : "\(file):\(line)" }
 }
 
 /// Something in a configuration file that cannot be done as written. Never holds key material.

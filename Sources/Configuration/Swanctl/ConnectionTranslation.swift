@@ -9,26 +9,162 @@ public enum ConnectionTranslation {
     public static func connection(
         _ section: SettingsSection, folders: CredentialFolders? = nil
     ) throws(ConfigurationErrors) -> (connection: Connection, warnings: [ConfigurationWarning]) {
-        throw ConfigurationErrors([])
+        let findings = Findings()
+        let reader = SectionReader(section, path: "connections.\(section.name)", findings: findings)
+        let result = translate(reader, folders: folders)
+        try findings.check()
+        return (result.connection, findings.warnings)
+    }
+
+    private static let rules: [String: KeyRule] = [
+        "version": .only(["2", "0"], else: "write version = 2; IKEv1 is not supported"),
+        "local_addrs": .served, "remote_addrs": .served, "local_port": .served, "remote_port": .served,
+        "proposals": .served, "encap": .served, "mobike": .served, "dpd_delay": .served, "dpd_timeout": .served,
+        "fragmentation": .served, "childless": .served, "send_certreq": .served, "send_cert": .served,
+        "keyingtries": .served, "unique": .served, "reauth_time": .served, "rekey_time": .served,
+        "over_time": .served, "rand_time": .served,
+        "aggressive": .onlyNo("leave it out; IKEv2 has no aggressive mode"),
+        "pull": .only(KeyRule.yes, else: "leave it out; there are no virtual addresses"),
+        "dscp": .only(["000000", "0"], else: "leave it out; IKE packets carry no DSCP"),
+        "ppk_required": .onlyNo("leave it out; postquantum pre-shared keys are not supported"),
+        "ppk_id": .refused("leave it out; postquantum pre-shared keys are not supported"),
+        "mediation": .onlyNo("leave it out; connections are not mediated"),
+        "mediated_by": .refused("leave it out, and give the peer's address with remote_addrs"),
+        "mediation_peer": .refused("leave it out, and give the peer's address with remote_addrs"),
+        "if_id_in": .onlyNothing("leave it out; select by address"),
+        "if_id_out": .onlyNothing("leave it out; select by address"),
+        "vips": .refused("leave it out, and name the networks of both sites with local_ts and remote_ts"),
+        "pools": .refused("leave it out; no addresses are assigned to peers yet"),
+    ]
+
+    /// The connection as far as it can be made out, and what else lay in the files of its certificates.
+    static func translate(
+        _ reader: SectionReader, folders: CredentialFolders?
+    ) -> (connection: Connection, others: [Certificate]) {
+        reader.check(rules, sections: ["children"], prefixes: ["local", "remote"])
+        var authentication = AuthenticationTranslation(reader, folders: folders)
+        var connection = Connection(
+            name: reader.section.name, proposals: proposals(reader), local: authentication.local(),
+            remote: authentication.remote())
+        connection.localAddresses = addresses("local_addrs", reader)
+        connection.remoteAddresses = addresses("remote_addrs", reader)
+        connection.localPort = reader.number("local_port", default: 500, in: 1...UInt16.max)
+        connection.remotePort = reader.number("remote_port", default: 500, in: 1...UInt16.max)
+        connection.forcesEncapsulation = reader.flag("encap", default: false)
+        connection.fragmentation = reader.choice("fragmentation", default: .yes)
+        connection.childless = reader.choice("childless", default: .allow)
+        connection.sendsCertificateRequest = reader.flag("send_certreq", default: true)
+        connection.sendCertificate = reader.choice("send_cert", default: .ifAsked)
+        connection.unique = reader.choice("unique", default: .no)
+        connection.keyingTries = reader.number("keyingtries", default: 1)
+        connection.dpdDelay = reader.seconds("dpd_delay") ?? 0
+        readTimes(reader, &connection)
+        warnOfNoEffect(reader)
+        if let children = reader.section.section("children") {
+            let inside = reader.inside(children)
+            inside.check([:], sections: children.sections.map(\.name))
+            connection.children = children.sections.map { ChildTranslation.child(inside.inside($0)) }
+        }
+        checkAddresses(connection, reader)
+        return (connection, authentication.others)
+    }
+
+    private static func proposals(_ reader: SectionReader) -> [IKEProposal] {
+        var found: [IKEProposal] = []
+        for item in reader.items("proposals") {
+            do throws(ProposalTextError) {
+                let next = item.lowercased() == "default" ? IKEProposal.default : [try IKEProposal(parsing: item)]
+                found += next.filter { !found.contains($0) }
+            } catch {
+                reader.fail(reader.value("proposals"), item, error.problem, error.remedy)
+            }
+        }
+        return found.isEmpty ? IKEProposal.default : found
+    }
+
+    private static func addresses(_ key: String, _ reader: SectionReader) -> [AddressPattern] {
+        var patterns: [AddressPattern] = []
+        for item in reader.items(key) {
+            do throws(WordProblem) {
+                // `%any` beside others includes them.
+                guard let pattern = try PeerAddressText.pattern(item) else { return [] }
+                patterns.append(pattern)
+            } catch {
+                reader.fail(reader.value(key), item, error.reason, error.remedy)
+            }
+        }
+        return patterns
+    }
+
+    /// What is left out follows from the others: a reauthentication replaces rekeying, the hard limit comes a tenth of
+    /// the longer time later, and the random part is as long as that.
+    private static func readTimes(_ reader: SectionReader, _ connection: inout Connection) {
+        connection.reauthenticationTime = reader.seconds("reauth_time") ?? 0
+        connection.rekeyTime = reader.seconds("rekey_time") ?? (connection.reauthenticationTime > 0 ? 0 : 14_400)
+        connection.overTime =
+            reader.seconds("over_time") ?? max(connection.rekeyTime, connection.reauthenticationTime) / 10
+        let times = [connection.rekeyTime, connection.reauthenticationTime].filter { $0 > 0 }
+        let shortest = times.min() ?? 0
+        connection.randomTime = reader.seconds("rand_time") ?? min(connection.overTime, shortest / 2)
+        guard shortest > 0, connection.randomTime > shortest else { return }
+        reader.fail(
+            reader.value("rand_time"), nil,
+            "rand_time (\(connection.randomTime)) is more than the time that it is taken from (\(shortest))",
+            "give at most \(shortest) for rand_time")
+    }
+
+    private static func warnOfNoEffect(_ reader: SectionReader) {
+        // What is not written is not asked for, although strongSwan's default is yes.
+        if let value = reader.value("mobike"), reader.flag("mobike", default: false) {
+            reader.warn(
+                value, "mobike", "MOBIKE is not supported; addresses of the peers stay, except behind a NAT",
+                "write mobike = no, or leave it out")
+        }
+        if let value = reader.value("dpd_timeout"), let seconds = reader.seconds("dpd_timeout"), seconds > 0 {
+            reader.warn(
+                value, "dpd_timeout", "has no effect with IKEv2: the retransmissions of the check decide",
+                "leave it out, and set --retransmit-timeout, --retransmit-base and --retransmit-tries")
+        }
+    }
+
+    // MARK: Contradictions
+
+    private static func checkAddresses(_ connection: Connection, _ reader: SectionReader) {
+        let local = families(connection.localAddresses)
+        let remote = families(connection.remoteAddresses)
+        if let local, let remote, local.isDisjoint(with: remote) {
+            reader.fail(
+                reader.value("remote_addrs"), nil, "local_addrs and remote_addrs are of different address families",
+                "give both IPv4 or both IPv6 addresses")
+        }
+        guard !connection.remoteAddresses.contains(where: \.isOnePeer) else { return }
+        for child in connection.children where child.startAction != .none {
+            let section = reader.section.section("children")?.section(child.name)
+            let inside = section.map { reader.inside($0) } ?? reader
+            inside.fail(
+                inside.value("start_action"), child.startAction.rawValue,
+                "start_action needs a peer to go to, and remote_addrs names none",
+                "give the peer's address or name in remote_addrs, or leave start_action out")
+        }
+    }
+
+    /// nil when names or `%any` leave it open.
+    private static func families(_ patterns: [AddressPattern]) -> Set<Bool>? {
+        var families: Set<Bool> = []
+        for pattern in patterns {
+            guard case .range(let range) = pattern else { return nil }
+            families.insert(range.family == .ipv4)
+        }
+        return families.isEmpty ? nil : families
     }
 }
 
-/// A section of `authorities` (swanctl.conf or VICI's `load-authority`).
-public struct Authority: Sendable {
-    public var name: String
-    public var certificate: Certificate
-    /// What its `crl_uris` held.
-    public var revocationLists: [RevocationList]
-
-    public init(_ section: SettingsSection, folders: CredentialFolders? = nil) throws(ConfigurationErrors) {
-        throw ConfigurationErrors([])
+extension AddressPattern {
+    /// An address or a name, which an initiator can go to.
+    var isOnePeer: Bool {
+        switch self {
+        case .name: true
+        case .range(let range): range.first == range.last
+        }
     }
-}
-
-/// The folders of swanctl: `x509`, `x509ca`, `x509crl`, `pubkey`, `private`, `rsa`, `ecdsa`, `pkcs8`.
-public struct CredentialFolders: Hashable, Sendable {
-    /// Where they are.
-    public var directory: String
-
-    public init(directory: String) { self.directory = directory }
 }

@@ -1,6 +1,10 @@
 import Cryptography
 import IKEv2
 
+#if canImport(Glibc)
+    import Glibc
+#endif
+
 /// What a swanctl.conf and the folders beside it come to.
 public struct SwanctlConfiguration: Sendable {
     /// In the order of the file.
@@ -23,6 +27,92 @@ public struct SwanctlConfiguration: Sendable {
     /// Throws every problem of the files, sorted by file and line.
     public static func load(path: String, directory: String? = nil) throws(ConfigurationErrors) -> SwanctlConfiguration
     {
-        throw ConfigurationErrors([])
+        let file = try SettingsFile.load(path: path)
+        let environment = getenv("SWANCTL_DIR").map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
+        let folders = CredentialFolders(directory: directory ?? environment ?? FilePath.directory(of: path))
+        return try translate(file, path: path, folders: folders)
+    }
+
+    /// Parses text that has no file; it may not name certificates or keys by relative paths.
+    public static func parse(_ text: String, file: String) throws(ConfigurationErrors) -> SwanctlConfiguration {
+        try parse(bytes: Array(text.utf8), file: file)
+    }
+
+    /// As `parse(_:file:)`. The bytes stay as they are.
+    public static func parse(bytes: [UInt8], file: String) throws(ConfigurationErrors) -> SwanctlConfiguration {
+        let result: Result<SettingsFile, ConfigurationErrors> = bytes.withUnsafeBytes { buffer in
+            do throws(ConfigurationErrors) {
+                return .success(try SettingsFile.parse(bytes: buffer, file: file))
+            } catch {
+                return .failure(error)
+            }
+        }
+        return try translate(try result.get(), path: file, folders: nil)
+    }
+
+    private static let sections = ["connections", "secrets", "authorities", "pools"]
+
+    private static func translate(
+        _ file: SettingsFile, path: String, folders: CredentialFolders?
+    ) throws(ConfigurationErrors) -> SwanctlConfiguration {
+        let findings = Findings()
+        findings.warnings = file.warnings
+        let root = SectionReader(file.root, path: "", findings: findings)
+        checkTop(root, referenced: file.referenced)
+        func top(_ name: String) -> SectionReader? {
+            file.root.section(name).map { SectionReader($0, path: name, findings: findings) }
+        }
+        var configuration = SwanctlConfiguration()
+        var others: [Certificate] = []
+        if let section = top("connections") {
+            section.check([:], sections: section.section.sections.map(\.name))
+            for inner in section.section.sections {
+                let result = ConnectionTranslation.translate(section.inside(inner), folders: folders)
+                configuration.connections.append(result.connection)
+                others += result.others
+            }
+        }
+        let secrets = SecretsTranslation(
+            top("secrets") ?? SectionReader(SettingsSection(name: "secrets"), path: "secrets", findings: findings))
+        var authorities: [Authority] = []
+        if let section = top("authorities") {
+            section.check([:], sections: section.section.sections.map(\.name))
+            authorities = section.section.sections.compactMap { Authority(section.inside($0), folders: folders) }
+        }
+        refusePools(top("pools"))
+        var store = CredentialStore(
+            folders: folders ?? CredentialFolders(directory: "/nonexistent"), findings: findings)
+        store.load(secrets)
+        store.add(certificates: others, authorities: authorities)
+        for exposed in file.exposedFiles { store.warnOfExposure(exposed) }
+        configuration.credentials = store.credentials
+        try findings.check()
+        CredentialChecks(configuration: configuration, root: root).run()
+        configuration.warnings = findings.warnings
+        return configuration
+    }
+
+    /// Only sections that are known, or that others inherit from, may stand at the top.
+    private static func checkTop(_ root: SectionReader, referenced: Set<String>) {
+        for value in root.section.values {
+            root.fail(value, value.key, "stands outside of all sections", "move it into a section, or remove it")
+        }
+        for section in root.section.sections
+        where !sections.contains(section.name) && !referenced.contains(section.name) {
+            let near = Spelling.nearest(to: section.name, among: sections)
+            root.inside(section).fail(
+                section.name, "is no section that is known, and none inherits from it",
+                near.map { "did you mean '\($0)'?" }
+                    ?? "use connections, secrets or authorities; to inherit from it write 'NAME : \(section.name) { … }'"
+            )
+        }
+    }
+
+    private static func refusePools(_ reader: SectionReader?) {
+        for pool in reader?.section.sections ?? [] {
+            reader?.inside(pool).fail(
+                pool.name, "pools of virtual addresses are not supported",
+                "remove it, and name the networks of both sites with local_ts and remote_ts")
+        }
     }
 }

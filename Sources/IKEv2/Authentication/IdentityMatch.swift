@@ -39,7 +39,7 @@ extension Identity {
     }
 
     /// What a certificate must have as its subject or among its subjectAltNames; nil when none can vouch for it.
-    var certificateName: SubjectAlternativeName? {
+    public var certificateName: SubjectAlternativeName? {
         switch self {
         case .any, .keyID: nil
         case .address(let address): address.family == .ipv4 ? .ipv4(address.bytes) : .ipv6(address.bytes)

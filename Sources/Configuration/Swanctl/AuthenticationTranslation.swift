@@ -1,0 +1,129 @@
+import Cryptography
+import IKEv2
+
+/// From the `local` and `remote` sections of a connection to how each side proves who it is.
+struct AuthenticationTranslation {
+    let connection: SectionReader
+    let folders: CredentialFolders?
+    /// Certificates that lay behind the first one of a file: intermediate ones.
+    private(set) var others: [Certificate] = []
+
+    init(_ connection: SectionReader, folders: CredentialFolders?) {
+        self.connection = connection
+        self.folders = folders
+    }
+
+    private static let common: [String: KeyRule] = [
+        "auth": .served, "id": .served, "certs": .served, "pubkeys": .served,
+        // One round has no order.
+        "round": .served,
+        "eap_id": .refused("leave it out; EAP is not supported"),
+        "aaa_id": .refused("leave it out; EAP is not supported"),
+        "xauth_id": .refused("leave it out; XAuth is not supported"),
+    ]
+
+    private static let remoteRules: [String: KeyRule] = common.merging([
+        "cacerts": .served, "revocation": .served,
+        "groups": .refused("leave it out; name the accepted authorities with cacerts"),
+        "cert_policy": .refused("leave it out; name the accepted authorities with cacerts"),
+        "ca_id": .refused("name the accepted authorities with cacerts"),
+    ]) { first, _ in first }
+
+    mutating func local() -> LocalAuthentication {
+        guard let reader = round("local") else { return LocalAuthentication(method: .publicKey(schemes: [])) }
+        for key in ["cacerts", "revocation"] where reader.section.value(key) != nil {
+            reader.fail(reader.value(key), key, "says what the peer has to prove", "move it into the 'remote' section")
+        }
+        reader.check(Self.common.merging(["cacerts": .served, "revocation": .served]) { $1 }, prefixes: ["cert"])
+        var local = LocalAuthentication(method: method(reader, isLocal: true))
+        if let identity = identity(reader), identity != .any { local.identity = identity }
+        let items = CredentialItems(reader: reader, folders: folders)
+        let certificates = items.certificates("certs", prefix: "cert", folder: "x509")
+        local.certificates = certificates.certificates
+        others += certificates.others
+        local.publicKeys = items.publicKeys("pubkeys")
+        checkContradictions(reader, local.method, ["certs", "pubkeys"])
+        checkIdentity(local, reader)
+        return local
+    }
+
+    mutating func remote() -> RemoteAuthentication {
+        guard let reader = round("remote") else { return RemoteAuthentication(method: .publicKey(schemes: [])) }
+        reader.check(Self.remoteRules, prefixes: ["cert", "cacert"])
+        var remote = RemoteAuthentication(method: method(reader, isLocal: false), identity: identity(reader) ?? .any)
+        let items = CredentialItems(reader: reader, folders: folders)
+        let certificates = items.certificates("certs", prefix: "cert", folder: "x509")
+        let authorities = items.certificates("cacerts", prefix: "cacert", folder: "x509ca")
+        remote.certificates = certificates.certificates
+        remote.authorities = authorities.certificates
+        others += certificates.others + authorities.others
+        remote.publicKeys = items.publicKeys("pubkeys")
+        remote.revocation = reader.choice("revocation", default: .relaxed)
+        checkContradictions(reader, remote.method, ["certs", "cacerts", "pubkeys", "revocation"])
+        return remote
+    }
+
+    /// The one section whose name begins so.
+    private func round(_ side: String) -> SectionReader? {
+        let rounds = connection.sections(prefix: side)
+        if rounds.count > 1 {
+            rounds[1].fail(
+                rounds[1].section.name, "a second round of authentication (RFC 4739) is not supported",
+                "keep one '\(side)' section")
+        }
+        return rounds.first
+    }
+
+    private func method(_ reader: SectionReader, isLocal: Bool) -> AuthenticationKind {
+        guard let text = reader.text("auth"), let value = reader.value("auth") else { return .publicKey(schemes: []) }
+        do throws(WordProblem) {
+            let result = try AuthenticationText.parse(text, isLocal: isLocal)
+            if result.constrainsChain, !isLocal {
+                reader.warn(
+                    value, text,
+                    "the hashes are demanded of the peer's own signature, not of the certificates above it",
+                    "write 'ike:\(text)', which says just that")
+            }
+            return result.kind
+        } catch {
+            reader.fail(value, text, error.reason, error.remedy)
+            return .publicKey(schemes: [])
+        }
+    }
+
+    private func identity(_ reader: SectionReader) -> Identity? {
+        guard let text = reader.text("id") else { return nil }
+        do throws(IdentityTextError) {
+            return try Identity(parsing: text)
+        } catch {
+            reader.fail(reader.value("id"), text, error.problem, error.remedy)
+            return nil
+        }
+    }
+
+    private func checkContradictions(_ reader: SectionReader, _ method: AuthenticationKind, _ keys: [String]) {
+        guard method == .preSharedKey else { return }
+        for key in keys where reader.value(key) != nil {
+            reader.fail(
+                reader.value(key), key, "is for certificates and public keys, and auth is psk",
+                "remove it, or write auth = pubkey")
+        }
+        for section in reader.section.sections {
+            reader.inside(section).fail(
+                section.name, "is for certificates, and auth is psk", "remove it, or write auth = pubkey")
+        }
+    }
+
+    /// A certificate of ours has to be for the identity that we claim (RFC 7296 section 3.5, RFC 4945 section 3.1).
+    private func checkIdentity(_ local: LocalAuthentication, _ reader: SectionReader) {
+        guard let identity = local.identity, let name = identity.certificateName, !local.certificates.isEmpty,
+            !local.certificates.contains(where: { $0.certifies(name) })
+        else { return }
+        let certificate = local.certificates[0]
+        let names = ([certificate.subject.description] + certificate.subjectAlternativeNames.map(\.description))
+            .map { "'\($0)'" }.joined(separator: ", ")
+        reader.fail(
+            reader.value("id"), "\(identity)", "the certificate is not for this identity",
+            "use one of its names: \(names), or another certificate")
+    }
+}

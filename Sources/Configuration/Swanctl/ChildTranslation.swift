@@ -1,0 +1,165 @@
+import IKEv2
+import IPsec
+import Packets
+
+/// From a section of `children` to a child.
+enum ChildTranslation {
+    private static let rules: [String: KeyRule] = [
+        "local_ts": .served, "remote_ts": .served, "esp_proposals": .served, "mode": .served,
+        "start_action": .served, "close_action": .served, "dpd_action": .served,
+        "rekey_time": .served, "life_time": .served, "rand_time": .served,
+        "rekey_bytes": .served, "life_bytes": .served, "rand_bytes": .served,
+        "rekey_packets": .served, "life_packets": .served, "rand_packets": .served,
+        "reqid": .served, "priority": .served, "replay_window": .served,
+        "copy_df": .served, "copy_ecn": .served, "copy_dscp": .served,
+        "ah_proposals": .refused("use esp_proposals; ESP with an integrity algorithm protects the payload as AH does"),
+        "updown": .refused("leave it out, and follow the child-updown events of 'swanctl --monitor-sa'"),
+        "interface": .refused("leave it out; the interfaces are --lan and --wan of 'sluice run'"),
+        "label": .refused("leave it out; security labels are not negotiated"),
+        "label_mode": .only(["system", "simple"], else: "leave it out"),
+        "hostaccess": .onlyNo("leave it out; it is a parameter of updown scripts"),
+        "policies": .only(KeyRule.yes, else: "leave it out; without policies no packet would be protected"),
+        "policies_fwd_out": .onlyNo("leave it out; forwarded packets are always let through"),
+        "ipcomp": .onlyNo("leave it out; packets are not compressed"),
+        "sha256_96": .onlyNo("leave it out, and let the peer use the 128 bits of RFC 4868"),
+        "hw_offload": .only(["no", "auto", "false", "0"], else: "leave it out; packets are encrypted in software"),
+        "per_cpu_sas": .onlyNo("leave it out; one CHILD_SA is negotiated"),
+        "tfc_padding": .onlyNothing("leave it out; packets are not padded"),
+        "inactivity": .onlyNothing("leave it out; idle children stay"),
+        "mark_in": .onlyNothing("leave it out; select by address"),
+        "mark_out": .onlyNothing("leave it out; select by address"),
+        "mark_in_sa": .onlyNo("leave it out; select by address"),
+        "set_mark_in": .onlyNothing("leave it out; packets get no marks"),
+        "set_mark_out": .onlyNothing("leave it out; packets get no marks"),
+        "if_id_in": .onlyNothing("leave it out; select by address"),
+        "if_id_out": .onlyNothing("leave it out; select by address"),
+    ]
+
+    static func child(_ reader: SectionReader) -> Child {
+        reader.check(rules)
+        var child = Child(name: reader.section.name, proposals: proposals(reader))
+        checkMode(reader)
+        child.localSelectors = selectors("local_ts", reader)
+        child.remoteSelectors = selectors("remote_ts", reader)
+        checkFamilies(child, reader)
+        child.startAction = reader.choice("start_action", default: .none)
+        child.closeAction = reader.choice("close_action", default: .none)
+        child.deadPeerAction = deadPeerAction(reader)
+        child.time = limit("time", preset: 3600, reader) { reader.seconds($0) }
+        child.bytes = limit("bytes", preset: 0, reader) { reader.bytes($0) }
+        child.packets = limit("packets", preset: 0, reader) { reader.packets($0) }
+        child.requestID = reader.number("reqid", default: 0)
+        let priority: UInt32 = reader.number("priority", default: 0)
+        child.priority = priority == 0 ? nil : priority
+        child.replayWindow = replayWindow(reader, preset: child.replayWindow)
+        child.dontFragment = reader.flag("copy_df", default: true) ? .copy : .clear
+        child.copiesECN = reader.flag("copy_ecn", default: true)
+        child.copiesDSCP = copiesDSCP(reader)
+        return child
+    }
+
+    private static func proposals(_ reader: SectionReader) -> [ChildProposal] {
+        var found: [ChildProposal] = []
+        for item in reader.items("esp_proposals") {
+            do throws(ProposalTextError) {
+                let next = item.lowercased() == "default" ? ChildProposal.default : [try ChildProposal(parsing: item)]
+                found += next.filter { !found.contains($0) }
+            } catch {
+                reader.fail(reader.value("esp_proposals"), item, error.problem, error.remedy)
+            }
+        }
+        return found.isEmpty ? ChildProposal.default : found
+    }
+
+    private static func checkMode(_ reader: SectionReader) {
+        guard let text = reader.text("mode"), text.lowercased() != "tunnel" else { return }
+        let remedy =
+            switch text.lowercased() {
+            case "transport", "beet", "transport_proxy":
+                "write mode = tunnel, or leave it out; the peer has to use tunnel mode too"
+            case "pass", "drop": "leave that traffic out of local_ts and remote_ts; what no policy protects passes"
+            default: "write mode = tunnel, or leave it out"
+            }
+        reader.fail(reader.value("mode"), text, "only tunnel mode is supported", remedy)
+    }
+
+    static func selectors(_ key: String, _ reader: SectionReader) -> [SelectorSide] {
+        var sides: [SelectorSide] = []
+        for item in reader.items(key) {
+            do throws(WordProblem) {
+                let side = try SelectorText.parse(item)
+                if !sides.contains(side) { sides.append(side) }
+            } catch {
+                reader.fail(reader.value(key), item, error.reason, error.remedy)
+            }
+        }
+        // RFC 7296 section 3.13: the number of selectors is one byte.
+        if sides.count > 255 {
+            reader.fail(
+                reader.value(key), nil, "there are \(sides.count) selectors", "give at most 255, or more children")
+        }
+        return sides.isEmpty ? [.dynamic] : sides
+    }
+
+    /// Some pair of selectors has to be of one family, or no packet could ever match.
+    private static func checkFamilies(_ child: Child, _ reader: SectionReader) {
+        let local = Set(child.localSelectors.map { $0.addresses?.family })
+        let remote = Set(child.remoteSelectors.map { $0.addresses?.family })
+        guard !local.contains(nil), !remote.contains(nil), local.isDisjoint(with: remote) else { return }
+        reader.fail(
+            reader.value("remote_ts") ?? reader.value("local_ts"), nil,
+            "local_ts and remote_ts are of different address families", "give both IPv4 or both IPv6 networks")
+    }
+
+    private static func deadPeerAction(_ reader: SectionReader) -> Child.DeadPeerAction {
+        // "none" is what "clear" does.
+        reader.text("dpd_action")?.lowercased() == "none" ? .clear : reader.choice("dpd_action", default: .clear)
+    }
+
+    private static func replayWindow(_ reader: SectionReader, preset: Int) -> Int {
+        let window: Int = reader.number("replay_window", default: preset, in: 0...65_536)
+        guard (1..<32).contains(window) else { return window }
+        reader.fail(
+            reader.value("replay_window"), "\(window)", "a replay window is 32 to 65536 packets, or 0 for none",
+            "write replay_window = 32")
+        return preset
+    }
+
+    private static func copiesDSCP(_ reader: SectionReader) -> Bool {
+        guard let value = reader.value("copy_dscp"), let text = reader.text("copy_dscp") else { return true }
+        switch text.lowercased() {
+        case "out": return true
+        case _ where KeyRule.no.contains(text.lowercased()): return false
+        default:
+            reader.fail(
+                value, text, "the DSCP of a tunnel's packets is never copied inwards", "write copy_dscp = out or no")
+            return true
+        }
+    }
+
+    // MARK: Limits
+
+    /// `rekey_UNIT`, `life_UNIT` and `rand_UNIT`. What is left out follows from the others: life is a tenth more than
+    /// rekey, and rand what lies between, at most half of rekey.
+    private static func limit(
+        _ unit: String, preset: UInt64, _ reader: SectionReader, _ read: (String) -> UInt64?
+    ) -> Child.Limit {
+        let (givenRekey, givenLife, givenRandom) = (read("rekey_\(unit)"), read("life_\(unit)"), read("rand_\(unit)"))
+        // Amounts are bounded, so that none of this overflows.
+        let rekey = givenRekey ?? (givenLife.flatMap { $0 == 0 ? nil : $0 * 10 / 11 } ?? preset)
+        let life = givenLife ?? rekey + rekey / 10
+        let random = givenRandom ?? (life > rekey ? min(life - rekey, rekey / 2) : 0)
+        if life > 0, life < rekey {
+            reader.fail(
+                reader.value("life_\(unit)"), nil, "life_\(unit) (\(life)) comes before rekey_\(unit) (\(rekey))",
+                "give more for life_\(unit), or leave it out")
+        }
+        if rekey > 0, random > rekey {
+            reader.fail(
+                reader.value("rand_\(unit)"), nil,
+                "rand_\(unit) (\(random)) is more than rekey_\(unit) (\(rekey)), which it is taken from",
+                "give at most \(rekey) for rand_\(unit)")
+        }
+        return Child.Limit(rekey: rekey, life: life, random: random)
+    }
+}

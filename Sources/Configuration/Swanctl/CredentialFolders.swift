@@ -1,0 +1,106 @@
+import Cryptography
+
+/// The folders of swanctl: `x509`, `x509ca`, `x509crl`, `pubkey`, `private`, `rsa`, `ecdsa`, `pkcs8`.
+public struct CredentialFolders: Hashable, Sendable {
+    /// Where they are.
+    public var directory: String
+
+    public init(directory: String) { self.directory = directory }
+
+    /// A file in a folder; an absolute path stays as it is.
+    func path(_ name: String, in folder: String) -> String {
+        name.hasPrefix("/") ? name : "\(directory)/\(folder)/\(name)"
+    }
+}
+
+/// Reads the certificates and public keys that the values of a section name, or hold.
+struct CredentialItems {
+    /// Of one file, in bytes: far more than a chain or a large CRL needs.
+    static let maximumLength = 64 * 1024 * 1024
+
+    let reader: SectionReader
+    /// nil: values are the things themselves.
+    let folders: CredentialFolders?
+
+    /// The content of each item of `key`, with a name for messages.
+    private func contents(_ key: String, folder: String) -> [(name: String, bytes: [UInt8])] {
+        guard let value = reader.value(key) else { return [] }
+        if case .list(let items) = value.content {
+            return items.enumerated().compactMap { index, item in
+                if Self.isCredential(item) { return ("number \(index + 1)", item) }
+                return read(String(decoding: item, as: UTF8.self), folder, value)
+            }
+        }
+        return reader.items(key).compactMap { read($0, folder, value) }
+    }
+
+    /// PEM or DER, and not the name of a file.
+    private static func isCredential(_ bytes: [UInt8]) -> Bool {
+        bytes.first == 0x30 || String(decoding: bytes.prefix(4096), as: UTF8.self).contains("-----BEGIN")
+    }
+
+    private func read(
+        _ name: String, _ folder: String, _ value: SettingsSection.Value
+    ) -> (name: String, bytes: [UInt8])? {
+        guard let path = folders?.path(name, in: folder) ?? (name.hasPrefix("/") ? name : nil) else {
+            reader.fail(
+                value, name, "'\(value.key)' names a file by a relative path", "give an absolute path, or the content")
+            return nil
+        }
+        do throws(FileProblem) {
+            let content = try FileContent(path: path, maximum: Self.maximumLength)
+            return (path, Array(content.bytes))
+        } catch {
+            reader.fail(
+                value, name, "\(path) cannot be read: \(error.reason)", "put the file into \(folder), or name another")
+            return nil
+        }
+    }
+
+    /// The certificates that `key` and the sections `prefix…` name: the first of each file, and what else is in them.
+    func certificates(
+        _ key: String, prefix: String, folder: String
+    ) -> (certificates: [Certificate], others: [Certificate]) {
+        var found = certificates(in: key, folder: folder)
+        for section in reader.sections(prefix: prefix) {
+            section.check([
+                "file": .served, "handle": .refused("name a file; tokens are not supported"),
+                "slot": .refused("name a file; tokens are not supported"),
+                "module": .refused("name a file; tokens are not supported"),
+            ])
+            if section.value("file") == nil {
+                section.fail(nil, "'file' is missing", "add file = /path/of/certificate.pem")
+            }
+            let more = CredentialItems(reader: section, folders: folders).certificates(in: "file", folder: folder)
+            found.certificates += more.certificates
+            found.others += more.others
+        }
+        return found
+    }
+
+    func certificates(in key: String, folder: String) -> (certificates: [Certificate], others: [Certificate]) {
+        var result: (certificates: [Certificate], others: [Certificate]) = ([], [])
+        for (name, bytes) in contents(key, folder: folder) {
+            do throws(CertificateError) {
+                let certificates = try Certificate.read(bytes)
+                result.certificates += certificates.prefix(1)
+                result.others += certificates.dropFirst()
+            } catch {
+                reader.fail(reader.value(key), name, "\(error)", "give a file with a certificate in PEM or DER")
+            }
+        }
+        return result
+    }
+
+    func publicKeys(_ key: String) -> [PublicKey] {
+        var keys: [PublicKey] = []
+        for (name, bytes) in contents(key, folder: "pubkey") {
+            do throws(SignatureError) {
+                keys.append(try PublicKey(bytes))
+            } catch {
+                reader.fail(reader.value(key), name, "\(error)", "give a file with a public key in PEM or DER")
+            }
+        }
+        return keys
+    }
+}

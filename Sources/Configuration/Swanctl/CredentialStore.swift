@@ -1,0 +1,192 @@
+import Cryptography
+import IKEv2
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// Reads the folders of certificates, keys and CRLs.
+struct CredentialStore {
+    /// Folders of private keys; sections of passphrases begin with these names.
+    static let keyFolders = ["private", "rsa", "ecdsa", "pkcs8"]
+
+    let folders: CredentialFolders
+    let findings: Findings
+    private(set) var credentials = Credentials()
+    /// Raw public keys of the folder `pubkey` are named by connections; they are read here to find broken ones.
+    private(set) var publicKeys: [PublicKey] = []
+
+    init(folders: CredentialFolders, findings: Findings) {
+        self.folders = folders
+        self.findings = findings
+    }
+
+    mutating func load(_ secrets: SecretsTranslation) {
+        credentials.sharedKeys = secrets.sharedKeys
+        loadCertificates()
+        for path in files("x509crl") {
+            credentials.revocationLists += Self.revocationLists(path) { fail(path, $0, $1) }
+        }
+        for path in files("pubkey") { loadPublicKey(path) }
+        for folder in Self.keyFolders {
+            for path in files(folder) { loadPrivateKey(path, folder, secrets.passphrases) }
+        }
+        for passphrase in secrets.passphrases {
+            let path = folders.path(passphrase.file, in: passphrase.folder)
+            guard access(path, F_OK) != 0 else { continue }
+            passphrase.reader.fail(
+                passphrase.reader.value("file"), passphrase.file,
+                "there is no such file in the folder '\(passphrase.folder)'",
+                "name the key file that the passphrase is for, or remove the section")
+        }
+        if let container = files("pkcs12").first {
+            fail(
+                container, "PKCS#12 containers are not supported",
+                "unpack it into x509, x509ca and private: openssl pkcs12 -in FILE -nodes -out FILE.pem")
+        }
+    }
+
+    /// Adds what sections name besides the folders.
+    mutating func add(certificates: [Certificate], authorities: [Authority]) {
+        credentials.certificates += certificates.filter { !credentials.certificates.contains($0) }
+        for authority in authorities {
+            addAuthority(authority.certificate)
+            credentials.revocationLists += authority.revocationLists
+        }
+    }
+
+    // MARK: Certificates
+
+    private mutating func loadCertificates() {
+        for path in files("x509") {
+            for certificate in certificates(path) where !credentials.certificates.contains(certificate) {
+                credentials.certificates.append(certificate)
+            }
+        }
+        for path in files("x509ca") {
+            for certificate in certificates(path) {
+                guard certificate.isAuthority else {
+                    fail(
+                        path, "\"\(certificate)\" may not issue other certificates (basicConstraints)",
+                        "move it to the folder x509")
+                    continue
+                }
+                addAuthority(certificate)
+            }
+        }
+    }
+
+    /// An intermediate authority is sent to peers too.
+    private mutating func addAuthority(_ certificate: Certificate) {
+        if !credentials.authorities.contains(certificate) { credentials.authorities.append(certificate) }
+        if !certificate.isSelfIssued, !credentials.certificates.contains(certificate) {
+            credentials.certificates.append(certificate)
+        }
+    }
+
+    private func certificates(_ path: String) -> [Certificate] {
+        guard let content = content(path) else { return [] }
+        do throws(CertificateError) {
+            return try Certificate.read(Array(content.bytes))
+        } catch {
+            fail(path, "\(error)", "replace it with a certificate in PEM or DER, or remove it")
+            return []
+        }
+    }
+
+    static func revocationLists(_ path: String, _ report: (String, String) -> Void) -> [RevocationList] {
+        do throws(FileProblem) {
+            let content = try FileContent(path: path, maximum: CredentialItems.maximumLength)
+            do throws(CertificateError) {
+                return try RevocationList.read(Array(content.bytes))
+            } catch {
+                report("\(error)", "replace it with a CRL in PEM or DER, or remove it")
+            }
+        } catch {
+            report("cannot be read: \(error.reason)", "check the path and its permissions")
+        }
+        return []
+    }
+
+    // MARK: Keys
+
+    private mutating func loadPublicKey(_ path: String) {
+        guard let content = content(path) else { return }
+        do throws(SignatureError) {
+            publicKeys.append(try PublicKey(Array(content.bytes)))
+        } catch {
+            fail(path, "\(error)", "replace it with a public key in PEM or DER, or remove it")
+        }
+    }
+
+    private mutating func loadPrivateKey(
+        _ path: String, _ folder: String, _ passphrases: [SecretsTranslation.Passphrase]
+    ) {
+        guard let content = content(path) else { return }
+        if content.isExposed { warnOfExposure(path) }
+        let passphrase = passphrases.first { $0.folder == folder && folders.path($0.file, in: folder) == path }
+        do throws(SignatureError) {
+            let key = try PrivateKey(SecretBytes(copying: content.bytes)) { passphrase?.secret }
+            if !credentials.privateKeys.contains(where: { $0.publicKey == key.publicKey }) {
+                credentials.privateKeys.append(key)
+            }
+        } catch {
+            let name = path.split(separator: "/").last.map(String.init) ?? path
+            switch error {
+            case .passphraseNeeded:
+                fail(
+                    path, "this private key is encrypted, and there is no passphrase for it",
+                    "add '\(folder)-1 { file = \(name) secret = \"…\" }' to the section secrets")
+            case .wrongPassphrase:
+                let location = passphrase.map { $0.reader.location($0.reader.value("secret")) }
+                fail(
+                    path, "its passphrase does not fit",
+                    "correct the secret at \(location.map(\.description) ?? folder)")
+            default: fail(path, "\(error)", "replace it with a private key in PEM or DER, or remove it")
+            }
+        }
+    }
+
+    func warnOfExposure(_ path: String) {
+        findings.warnings.append(
+            ConfigurationWarning(
+                location: SourceLocation(file: path, line: 0), word: nil,
+                reason: "holds secrets and others may read it",
+                remedy: "chmod 600 \(path)"))
+    }
+
+    // MARK: Files
+
+    /// Regular files of a folder in the order of their names, without hidden ones; none when there is no such folder.
+    private func files(_ folder: String) -> [String] {
+        let path = "\(folders.directory)/\(folder)"
+        guard let directory = opendir(path) else { return [] }
+        defer { closedir(directory) }
+        var names: [String] = []
+        while let entry = readdir(directory) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
+                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            var status = stat()
+            if !name.hasPrefix("."), stat("\(path)/\(name)", &status) == 0, status.st_mode & S_IFMT == S_IFREG {
+                names.append(name)
+            }
+        }
+        return names.sorted().map { "\(path)/\($0)" }
+    }
+
+    private func content(_ path: String) -> FileContent? {
+        do throws(FileProblem) {
+            return try FileContent(path: path, maximum: CredentialItems.maximumLength)
+        } catch {
+            fail(path, "cannot be read: \(error.reason)", "check its permissions, or remove it")
+            return nil
+        }
+    }
+
+    private func fail(_ path: String, _ reason: String, _ remedy: String) {
+        findings.errors.append(
+            ConfigurationError(location: SourceLocation(file: path, line: 0), word: nil, reason: reason, remedy: remedy)
+        )
+    }
+}

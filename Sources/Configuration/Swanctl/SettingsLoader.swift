@@ -1,0 +1,161 @@
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// Bounds of what a configuration may be, so that no file makes us run out of memory or of stack.
+enum SettingsLimits {
+    /// Of one file, in bytes.
+    static let maximumFileLength = 16 * 1024 * 1024
+    /// Sections within sections.
+    static let maximumDepth = 32
+    /// Files within files.
+    static let maximumIncludeDepth = 16
+    static let maximumFiles = 4096
+    /// Keys and sections as they are written.
+    static let maximumEntries = 1_000_000
+    /// Keys and sections after references are followed.
+    static let maximumResolvedEntries = 2_000_000
+}
+
+/// A settings file with all that it includes and refers to.
+struct SettingsFile {
+    /// Top-level values and sections.
+    var root: SettingsSection
+    /// Top-level sections that others inherit from.
+    var referenced: Set<String>
+    /// Files that hold secrets and that group or others may read.
+    var exposedFiles: [String]
+    var warnings: [ConfigurationWarning]
+
+    /// Reads a file. Throws the first error of syntax, or all of wrong references.
+    static func load(path: String) throws(ConfigurationErrors) -> SettingsFile {
+        try build { loader, root throws(ConfigurationError) in
+            try loader.read(path, at: nil, into: root, depth: 0)
+        }
+    }
+
+    /// Parses bytes, which stay as they are: their owner zeroes them. Includes are looked for beside `file`.
+    static func parse(bytes: UnsafeRawBufferPointer, file: String) throws(ConfigurationErrors) -> SettingsFile {
+        try build { loader, root throws(ConfigurationError) in
+            var parser = SettingsParser(bytes, file: file, into: root, depth: 0, loader: loader)
+            try parser.parse()
+        }
+    }
+
+    private static func build(
+        _ read: (SettingsLoader, SettingsNode) throws(ConfigurationError) -> Void
+    ) throws(ConfigurationErrors) -> SettingsFile {
+        let loader = SettingsLoader()
+        let root = SettingsNode(name: "", location: SourceLocation(file: "", line: 0))
+        do throws(ConfigurationError) {
+            try read(loader, root)
+        } catch {
+            throw ConfigurationErrors([error])
+        }
+        var references = SettingsReferences(root: root)
+        let resolved = try references.resolve()
+        return SettingsFile(
+            root: resolved, referenced: references.referenced, exposedFiles: loader.exposedFiles,
+            warnings: loader.warnings)
+    }
+}
+
+/// Opens files and what they include, and keeps count.
+final class SettingsLoader {
+    var warnings: [ConfigurationWarning] = []
+    private(set) var exposedFiles: [String] = []
+    private var entries = 0
+    private var files = 0
+    /// The files that are being read, outermost first.
+    private var active: [(path: String, content: FileContent)] = []
+
+    func count(_ location: SourceLocation) throws(ConfigurationError) {
+        entries += 1
+        guard entries <= SettingsLimits.maximumEntries else {
+            throw ConfigurationError(
+                location: location, word: nil,
+                reason: "there are more than \(SettingsLimits.maximumEntries) keys and sections",
+                remedy: "spread them over several gateways")
+        }
+    }
+
+    func noteSecret(in file: String) {
+        guard let content = active.last(where: { $0.path == file })?.content, content.isExposed,
+            !exposedFiles.contains(file)
+        else { return }
+        exposedFiles.append(file)
+    }
+
+    /// - Parameter location: of the `include`; nil for the file that was asked for.
+    func read(
+        _ path: String, at location: SourceLocation?, into node: SettingsNode, depth: Int
+    ) throws(ConfigurationError) {
+        let content: FileContent
+        do throws(FileProblem) {
+            content = try FileContent(path: path, maximum: SettingsLimits.maximumFileLength)
+        } catch {
+            throw ConfigurationError(
+                location: location ?? SourceLocation(file: path, line: 0), word: location == nil ? nil : path,
+                reason: "cannot be read: \(error.reason)", remedy: "check the path and its permissions")
+        }
+        if let location, active.contains(where: { $0.content.identity == content.identity }) {
+            throw ConfigurationError(
+                location: location, word: path, reason: "this file includes itself, directly or through others",
+                remedy: "remove one of the 'include' lines")
+        }
+        files += 1
+        guard files <= SettingsLimits.maximumFiles else {
+            throw ConfigurationError(
+                location: location ?? SourceLocation(file: path, line: 0), word: path,
+                reason: "more than \(SettingsLimits.maximumFiles) files are included", remedy: "join some of them")
+        }
+        active.append((path, content))
+        defer { active.removeLast() }
+        var parser = SettingsParser(content.bytes, file: path, into: node, depth: depth, loader: self)
+        try parser.parse()
+    }
+
+    /// Reads all files that a pattern stands for, in the order of their names, into a section of that depth.
+    func include(
+        _ pattern: String, from file: String, at location: SourceLocation, into node: SettingsNode, depth: Int
+    ) throws(ConfigurationError) {
+        guard active.count <= SettingsLimits.maximumIncludeDepth else {
+            throw ConfigurationError(
+                location: location, word: pattern,
+                reason: "files include files more than \(SettingsLimits.maximumIncludeDepth) deep",
+                remedy: "include them from the main file")
+        }
+        let path = pattern.hasPrefix("/") ? pattern : FilePath.directory(of: file) + "/" + pattern
+        for found in try Self.expand(path, pattern, location) {
+            try read(found, at: location, into: node, depth: depth)
+        }
+    }
+
+    private static func expand(
+        _ path: String, _ pattern: String, _ location: SourceLocation
+    ) throws(ConfigurationError) -> [String] {
+        var matches = glob_t()
+        defer { globfree(&matches) }
+        let status = glob(path, 0, nil, &matches)
+        if status == 0 {
+            return (0..<Int(matches.gl_pathc)).compactMap { matches.gl_pathv[$0].map { String(cString: $0) } }
+        }
+        // A pattern may stand for nothing; a name may not.
+        let isPattern = pattern.contains { "*?[".contains($0) }
+        if status == GLOB_NOMATCH, isPattern { return [] }
+        throw ConfigurationError(
+            location: location, word: pattern,
+            reason: status == GLOB_NOMATCH ? "there is no such file" : "the folder cannot be read",
+            remedy:
+                "write a path from the folder of this file, or from /; a pattern like conf.d/*.conf may match nothing")
+    }
+}
+
+/// Paths as text.
+enum FilePath {
+    /// What is before the last slash; "." when there is none.
+    static func directory(of path: String) -> String {
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return slash == path.startIndex ? "/" : String(path[..<slash])
+    }
+}

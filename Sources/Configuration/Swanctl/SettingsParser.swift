@@ -1,0 +1,245 @@
+import Cryptography
+
+/// Parses one file in the format of strongswan.conf(5) into a section.
+///
+/// 1. `name { … }` opens a section, also with the brace on a later line; `name : other, a.b { … }` inherits.
+/// 2. `key = words "quoted text" …` ends with the line, with `#` or with `}`; parts are joined by one space.
+/// 3. Quoted text may go over lines and knows \n \r \t \b \f, \ and a line end (nothing), \ and anything else (that).
+/// 4. `include PATTERN …` reads files into the section that it stands in.
+struct SettingsParser {
+    let file: String
+    private let loader: SettingsLoader
+    private var scanner: SettingsScanner
+    private let scratch: ScratchBytes
+    /// The section that the file is read into, and those that it has opened.
+    private var open: [(node: SettingsNode, location: SourceLocation)]
+    private let isRoot: Bool
+    private let outerDepth: Int
+    /// The statement before held a secret: what follows may be a piece of it, and is never shown.
+    private var isBehindSecret = false
+
+    /// - Parameter depth: of `node`; 0 for the root.
+    init(_ bytes: UnsafeRawBufferPointer, file: String, into node: SettingsNode, depth: Int, loader: SettingsLoader) {
+        self.file = file
+        self.loader = loader
+        scanner = SettingsScanner(bytes)
+        // No value is longer than its text.
+        scratch = ScratchBytes(capacity: bytes.count)
+        open = [(node, SourceLocation(file: file, line: 1))]
+        isRoot = depth == 0
+        outerDepth = depth
+    }
+
+    private var current: SettingsNode { open[open.count - 1].node }
+    private var depth: Int { outerDepth + open.count - 1 }
+    private var here: SourceLocation { SourceLocation(file: file, line: scanner.line, column: scanner.column) }
+
+    mutating func parse() throws(ConfigurationError) {
+        if let line = Self.lineOfNull(scanner.bytes) {
+            throw ConfigurationError(
+                location: SourceLocation(file: file, line: line), word: nil, reason: "this is not a text file",
+                remedy: "write sections and 'key = value' lines; see swanctl.conf(5)")
+        }
+        while true {
+            scanner.skipLines()
+            guard let byte = scanner.peek else { break }
+            if byte == UInt8(ascii: "}") {
+                try closeSection()
+            } else {
+                try readStatement()
+            }
+        }
+        guard open.count > 1 else { return }
+        throw error(
+            open[open.count - 1].location, current.name, "this section is never closed", "add the '}' that is missing")
+    }
+
+    private static func lineOfNull(_ bytes: UnsafeRawBufferPointer) -> Int? {
+        guard let offset = bytes.firstIndex(of: 0) else { return nil }
+        return 1 + bytes[..<offset].count { $0 == UInt8(ascii: "\n") }
+    }
+
+    private mutating func closeSection() throws(ConfigurationError) {
+        guard open.count > 1 else {
+            throw error(here, "}", "this closes no section", "remove it, or look for a '{' that is missing above")
+        }
+        scanner.advance()
+        open.removeLast()
+    }
+
+    private mutating func readStatement() throws(ConfigurationError) {
+        let location = here
+        guard let name = scanner.name() else {
+            let byte = scanner.peek ?? 0
+            throw error(
+                location, (0x21...0x7E).contains(byte) ? String(decoding: [byte], as: UTF8.self) : nil,
+                "a name should stand here", "begin with a key or the name of a section; values go behind '='")
+        }
+        scanner.skipBlanks()
+        switch scanner.peek {
+        case UInt8(ascii: "="): try readValue(name, location)
+        case UInt8(ascii: "{"): try openSection(name, [], location)
+        case UInt8(ascii: ":"): try openSection(name, try readReferences(name, location), location)
+        case _ where name == "include": try readIncludes(location)
+        case UInt8(ascii: "\n"), UInt8(ascii: "#"):
+            scanner.skipLines()
+            guard scanner.peek == UInt8(ascii: "{") else { throw incomplete(name, location) }
+            try openSection(name, [], location)
+        default: throw incomplete(name, location)
+        }
+    }
+
+    private func incomplete(_ name: String, _ location: SourceLocation) -> ConfigurationError {
+        error(
+            location, name, "neither '=' nor '{' follows", "write '\(shown(name) ?? "key") = value' or open a section")
+    }
+
+    private mutating func openSection(
+        _ name: String, _ references: [SettingsNode.Reference], _ location: SourceLocation
+    ) throws(ConfigurationError) {
+        scanner.advance()
+        guard depth < SettingsLimits.maximumDepth else {
+            throw error(
+                location, name, "sections are nested more than \(SettingsLimits.maximumDepth) deep",
+                "look for a '}' that is missing above")
+        }
+        try loader.count(location)
+        let node = current.open(name, at: location, isRoot: isRoot && open.count == 1)
+        for reference in references { node.refer(to: reference.path, at: reference.location) }
+        open.append((node, location))
+        isBehindSecret = false
+    }
+
+    /// `: a.b, c` up to the brace.
+    private mutating func readReferences(
+        _ name: String, _ location: SourceLocation
+    ) throws(ConfigurationError) -> [SettingsNode.Reference] {
+        var references: [SettingsNode.Reference] = []
+        repeat {
+            scanner.advance()
+            scanner.skipLines()
+            let start = here
+            var path = ""
+            while let part = scanner.name() {
+                path += part
+                guard scanner.take(UInt8(ascii: ".")) else { break }
+                path += "."
+            }
+            guard !path.isEmpty, !path.hasSuffix(".") else {
+                throw error(
+                    start, nil, "the name of the section that '\(shown(name) ?? "it")' inherits from is missing",
+                    "write '\(shown(name) ?? "name") : other { … }', with dots between nested names")
+            }
+            references.append(SettingsNode.Reference(path: path, location: start))
+            scanner.skipLines()
+        } while scanner.peek == UInt8(ascii: ",")
+        guard scanner.peek == UInt8(ascii: "{") else {
+            throw error(location, name, "no '{' follows", "open the section; for a value write '=' in place of ':'")
+        }
+        return references
+    }
+
+    // MARK: Values
+
+    private mutating func readValue(_ key: String, _ location: SourceLocation) throws(ConfigurationError) {
+        scanner.advance()
+        try loader.count(location)
+        let isSecret = SettingsSection.secretKeys.contains(key)
+        isBehindSecret = isBehindSecret || isSecret
+        scratch.clear()
+        scanner.skipBlanks()
+        while let byte = scanner.peek, byte == UInt8(ascii: "\"") || SettingsScanner.isValue(byte) {
+            if scratch.count > 0 { scratch.append(UInt8(ascii: " ")) }
+            if byte == UInt8(ascii: "\"") {
+                try readQuoted(key)
+            } else {
+                while let more = scanner.peek, SettingsScanner.isValue(more) {
+                    scratch.append(more)
+                    scanner.advance()
+                }
+                if isSecret, scanner.peek == UInt8(ascii: "#") || scanner.peek == UInt8(ascii: "}") { warnOfCut(key) }
+            }
+            scanner.skipBlanks()
+        }
+        let content: SettingsSection.Value.Content =
+            isSecret
+            ? .secret(SecretBytes(copying: scratch.bytes)) : .text(String(decoding: scratch.bytes, as: UTF8.self))
+        if isSecret { loader.noteSecret(in: file) }
+        current.set(SettingsSection.Value(key: key, content: content, location: location))
+        isBehindSecret = isSecret
+    }
+
+    private func warnOfCut(_ key: String) {
+        loader.warnings.append(
+            ConfigurationWarning(
+                location: here, word: key, reason: "the value ends before a '#' or '}' that touches it",
+                remedy: "write the value between quotes if the character is part of it"))
+    }
+
+    private mutating func readQuoted(_ key: String) throws(ConfigurationError) {
+        let start = here
+        scanner.advance()
+        while let byte = scanner.peek {
+            scanner.advance()
+            switch byte {
+            case UInt8(ascii: "\""): return
+            case UInt8(ascii: "\\"): readEscape()
+            default: scratch.append(byte)
+            }
+        }
+        throw error(start, key, "a quote is opened and never closed", "close it; write \\\" for a quote inside")
+    }
+
+    private mutating func readEscape() {
+        // A line may end in CR LF.
+        if scanner.peek == UInt8(ascii: "\r"), scanner.peekSecond == UInt8(ascii: "\n") { scanner.advance() }
+        guard let byte = scanner.peek else { return }
+        scanner.advance()
+        switch byte {
+        case UInt8(ascii: "n"): scratch.append(UInt8(ascii: "\n"))
+        case UInt8(ascii: "r"): scratch.append(UInt8(ascii: "\r"))
+        case UInt8(ascii: "t"): scratch.append(UInt8(ascii: "\t"))
+        case UInt8(ascii: "b"): scratch.append(0x08)
+        case UInt8(ascii: "f"): scratch.append(0x0C)
+        case UInt8(ascii: "\n"): break
+        default: scratch.append(byte)
+        }
+    }
+
+    // MARK: Includes
+
+    /// Patterns up to the end of the line, between quotes if they have blanks.
+    private mutating func readIncludes(_ location: SourceLocation) throws(ConfigurationError) {
+        var patterns: [String] = []
+        while let byte = scanner.peek, byte == UInt8(ascii: "\"") || SettingsScanner.isValue(byte) {
+            scratch.clear()
+            if byte == UInt8(ascii: "\"") {
+                try readQuoted("include")
+            } else {
+                while let more = scanner.peek, SettingsScanner.isValue(more) {
+                    scratch.append(more)
+                    scanner.advance()
+                }
+            }
+            patterns.append(String(decoding: scratch.bytes, as: UTF8.self))
+            scanner.skipBlanks()
+        }
+        guard !patterns.isEmpty else {
+            throw error(location, "include", "no file name follows", "write 'include conf.d/*.conf', or leave it out")
+        }
+        for pattern in patterns {
+            try loader.include(pattern, from: file, at: location, into: current, depth: depth)
+        }
+    }
+
+    // MARK: Errors
+
+    /// A word for a message, unless it may be a piece of a secret.
+    private func shown(_ word: String?) -> String? { isBehindSecret || current.holdsSecrets ? nil : word }
+
+    private func error(
+        _ location: SourceLocation, _ word: String?, _ reason: String, _ remedy: String
+    ) -> ConfigurationError {
+        ConfigurationError(location: location, word: shown(word), reason: reason, remedy: remedy)
+    }
+}

@@ -1,0 +1,79 @@
+/// Walks over the bytes of a settings file, and counts lines.
+struct SettingsScanner {
+    let bytes: UnsafeRawBufferPointer
+    private var offset = 0
+    private(set) var line = 1
+    private var lineStart = 0
+
+    init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+
+    /// In bytes from 1.
+    var column: Int { offset - lineStart + 1 }
+    var peek: UInt8? { offset < bytes.count ? bytes[offset] : nil }
+    /// The byte behind `peek`.
+    var peekSecond: UInt8? { offset + 1 < bytes.count ? bytes[offset + 1] : nil }
+
+    mutating func advance() {
+        guard let byte = peek else { return }
+        offset += 1
+        if byte == UInt8(ascii: "\n") {
+            line += 1
+            lineStart = offset
+        }
+    }
+
+    mutating func take(_ byte: UInt8) -> Bool {
+        guard peek == byte else { return false }
+        advance()
+        return true
+    }
+
+    mutating func skipBlanks() {
+        while let byte = peek, Self.isBlank(byte) { advance() }
+    }
+
+    mutating func skipComment() {
+        guard peek == UInt8(ascii: "#") else { return }
+        while let byte = peek, byte != UInt8(ascii: "\n") { advance() }
+    }
+
+    /// Over blanks, comments and line ends.
+    mutating func skipLines() {
+        while true {
+            skipBlanks()
+            skipComment()
+            guard take(UInt8(ascii: "\n")) else { return }
+        }
+    }
+
+    /// A name of a section or key; nil when none begins here.
+    mutating func name() -> String? {
+        let start = offset
+        while let byte = peek, Self.isName(byte) { advance() }
+        guard offset > start else { return nil }
+        return String(decoding: bytes[start..<offset], as: UTF8.self)
+    }
+
+    static func isBlank(_ byte: UInt8) -> Bool {
+        byte == UInt8(ascii: " ") || byte == UInt8(ascii: "\t") || byte == UInt8(ascii: "\r")
+    }
+
+    /// Printable, and none of `. , : { } = " #`; bytes of letters beyond ASCII too.
+    static func isName(_ byte: UInt8) -> Bool {
+        switch byte {
+        case 0...0x20, 0x7F: false
+        case UInt8(ascii: "."), UInt8(ascii: ","), UInt8(ascii: ":"), UInt8(ascii: "{"), UInt8(ascii: "}"),
+            UInt8(ascii: "="), UInt8(ascii: "\""), UInt8(ascii: "#"):
+            false
+        default: true
+        }
+    }
+
+    /// Whether a byte may be part of a word of a value.
+    static func isValue(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "#"), UInt8(ascii: "}"), UInt8(ascii: "\""), UInt8(ascii: "\n"): false
+        default: !isBlank(byte)
+        }
+    }
+}
