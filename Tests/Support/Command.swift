@@ -19,6 +19,12 @@ public struct CommandResult: Sendable {
     public let output: String
     public let errors: String
 
+    public init(status: Int32, output: String, errors: String) {
+        self.status = status
+        self.output = output
+        self.errors = errors
+    }
+
     /// Both outputs, for messages.
     public var all: String { output + errors }
 }

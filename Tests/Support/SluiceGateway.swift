@@ -28,15 +28,28 @@ public final class SluiceGateway {
         return candidates.first { access($0, X_OK) == 0 } ?? candidates[0]
     }()
 
-    /// Starts the gateway and waits for its `ready` line.
-    public init(_ batch: String, in namespace: NetworkNamespace, _ options: GatewayOptions = GatewayOptions()) throws {
+    /// Starts the gateway with manual keys and waits for its `ready` line.
+    public convenience init(
+        _ batch: String, in namespace: NetworkNamespace, _ options: GatewayOptions = GatewayOptions()
+    ) throws {
+        let file = try TestRun.current.scratchFile("\(namespace.name).xfrm", batch)
+        try self.init(["--xfrm-batch", file], in: namespace, options)
+    }
+
+    /// Starts the gateway with IKEv2 and waits for its `ready` line.
+    public convenience init(
+        _ folder: SwanctlFolder, in namespace: NetworkNamespace, _ options: GatewayOptions = GatewayOptions()
+    ) throws {
+        try self.init(["--config", folder.file], in: namespace, options)
+    }
+
+    private init(_ source: [String], in namespace: NetworkNamespace, _ options: GatewayOptions) throws {
         self.namespace = namespace
         controlSocket = TestRun.current.scratchPath("\(namespace.name).sock")
-        let file = try TestRun.current.scratchFile("\(namespace.name).xfrm", batch)
         process = try RunningProcess(
-            [
-                Self.binary, "run", "--xfrm-batch", file, "--lan", "lan0", "--wan", "wan0", "--control", controlSocket,
-                "--workers", "\(options.workers)", "--xdp-mode", options.mode,
+            [Self.binary, "run"] + source + [
+                "--lan", "lan0", "--wan", "wan0", "--control", controlSocket, "--workers", "\(options.workers)",
+                "--xdp-mode", options.mode,
             ] + options.extra,
             in: namespace, name: "sluice-\(namespace.name)")
         try awaitReady()
@@ -84,4 +97,19 @@ public final class SluiceGateway {
 
     /// Whether the process still runs.
     public var isAlive: Bool { process.poll() == nil }
+}
+
+extension SluiceGateway: IKEDaemon {
+    public var label: String { "Sluice in \(namespace.name)" }
+
+    public var log: String { process.output + process.errors }
+
+    public func swanctl(_ arguments: [String], within limit: Duration) throws -> CommandResult {
+        try attempt(["swanctl"] + arguments + ["--uri", "unix://\(controlSocket)"], timeout: limit)
+    }
+
+    /// Runs one of Sluice's own clients of the control socket, e.g. `initiate --child net`.
+    public func sluice(_ arguments: String..., within limit: Duration = .seconds(120)) throws -> CommandResult {
+        try attempt([Self.binary] + arguments + ["--control", controlSocket], timeout: limit)
+    }
 }

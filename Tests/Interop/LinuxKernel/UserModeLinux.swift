@@ -6,7 +6,8 @@ import TestSupport
 /// cards are veth ends in a namespace.
 final class UserModeLinux: Sendable {
     private let process: RunningProcess
-    private let directory: URL
+    /// The directory that the machine sees as `/mnt`.
+    let directory: URL
     private let commands = Atomic<Int>(0)
 
     /// Boots the machine; `cards` names the interfaces in `namespace` that become its `vec0`, `vec1`, …

@@ -17,9 +17,9 @@ ln -s /usr/lib/uml/modules /run/modules/lib/modules
 printf '#!/bin/sh\nexec /sbin/modprobe -d /run/modules "$@"\n' >/run/modprobe
 chmod +x /run/modprobe
 echo /run/modprobe >/proc/sys/kernel/modprobe
-for module in ipv6 xfrm_user xfrm_algo esp4 esp6 xfrm4_tunnel xfrm6_tunnel tunnel4 tunnel6 authenc authencesn hmac \
+for module in ipv6 xfrm_user xfrm_algo esp4 esp6 ah4 ah6 xfrm4_tunnel xfrm6_tunnel tunnel4 tunnel6 authenc authencesn hmac \
     sha256_generic sha512_generic gcm ctr cbc chacha20poly1305 chacha_generic poly1305_generic echainiv seqiv \
-    ghash-generic crypto_null; do
+    ghash-generic crypto_null cmac xcbc drbg; do
     /run/modprobe -q "$module" || echo "no module $module"
 done
 ip link set lo up
