@@ -1,0 +1,63 @@
+import IKEv2
+import IPsec
+
+/// What one end may ask for, all of it moved by the test: the clock is the bench's, chance is a fixed sequence.
+final class TestEnvironment: SessionEnvironment {
+    var now: UInt64 = 0
+    var wallClock: Int64 = 1_800_000_000
+    var settings = ProtocolSettings()
+    var credentials = Credentials()
+    /// By inbound SPI.
+    var usages: [UInt32: ChildUsage] = [:]
+    var keyLog: [KeyLogLine] = []
+    var isFirst = true
+    var refusesDuplicates = false
+    /// No SPI is left.
+    var isOutOfSPIs = false
+    /// SPIs that were given out and are neither installed nor released.
+    var pendingSPIs: Set<UInt32> = []
+
+    private var state: UInt64
+    private var lastID: UInt32 = 0
+    private var lastSPI: UInt32
+    private var requestIDs: [[TrafficSelector]: UInt32] = [:]
+
+    init(seed: UInt64) {
+        state = seed
+        lastSPI = UInt32(truncatingIfNeeded: seed) << 24 | 0x1000
+    }
+
+    /// splitmix64.
+    func random(count: Int) -> [UInt8] {
+        (0..<count).map { _ in
+            state &+= 0x9e37_79b9_7f4a_7c15
+            var value = state
+            value = (value ^ (value >> 30)) &* 0xbf58_476d_1ce4_e5b9
+            value = (value ^ (value >> 27)) &* 0x94d0_49bb_1331_11eb
+            return UInt8(truncatingIfNeeded: value ^ (value >> 31))
+        }
+    }
+
+    func uniqueID() -> UInt32 {
+        lastID += 1
+        return lastID
+    }
+
+    func allocateSPI() throws(InstallationError) -> UInt32 {
+        if isOutOfSPIs { throw InstallationError("all SPIs are taken") }
+        lastSPI += 1
+        pendingSPIs.insert(lastSPI)
+        return lastSPI
+    }
+
+    func requestID(connection: Connection, child: Child, selectors: [TrafficSelector]) -> UInt32 {
+        if child.requestID > 0 { return child.requestID }
+        let next = UInt32(requestIDs.count + 1)
+        return requestIDs[selectors, default: next]
+    }
+
+    func usage(of sa: ChildSA) -> ChildUsage? { usages[sa.inboundSPI] }
+    func isFirstContact(local: Identity, remote: Identity) -> Bool { isFirst }
+    func refusesDuplicate(_ connection: Connection, local: Identity, remote: Identity) -> Bool { refusesDuplicates }
+    func logKeys(_ line: @autoclosure () -> KeyLogLine) { keyLog.append(line()) }
+}
