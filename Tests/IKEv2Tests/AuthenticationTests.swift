@@ -1,0 +1,212 @@
+import Cryptography
+import IKEv2Messages
+import Packets
+import Testing
+
+@testable import IKEv2
+
+/// AUTH payloads of one side, verified by the other.
+@Suite struct AuthenticationTests {
+    /// 2026-11-23.
+    static let now: Int64 = 1_795_392_000
+
+    @Test func aSharedKeyProvesWhatTheRFCSays() throws {
+        var credentials = Credentials()
+        credentials.sharedKeys = [shared("ike-moon", "secret", .domainName("moon.example.org"))]
+        let side = context(.preSharedKey, .preSharedKey, credentials)
+        let proof = try PeerAuthentication.prove(octets(.domainName("moon.example.org")), to: .any, requests: [], side)
+        #expect(proof.authentication.method == .sharedKey)
+        // prf(prf("secret", "Key Pad for IKEv2"), 00..27 | aa*16 | prf(07*32, 02000000 | "moon.example.org")), all
+        // HMAC-SHA-256, computed with Python's `hmac`.
+        #expect(
+            hexadecimal(proof.authentication.data)
+                == "3f0b4ee6f370a18fe81b37e8226ecd3aea5adf8a04c45fa93d700a6a88ee8565")
+        let peer = try PeerAuthentication.verify(
+            proof.authentication, of: octets(.domainName("moon.example.org")), to: .domainName("sun"), certificates: [],
+            side)
+        #expect(peer.identity == .domainName("moon.example.org"))
+    }
+
+    @Test func anotherSharedKeyIsRefusedWithoutTellingIt() throws {
+        var (ours, theirs) = (Credentials(), Credentials())
+        ours.sharedKeys = [shared("ike-a", "topsecret-a")]
+        theirs.sharedKeys = [shared("ike-b", "topsecret-b")]
+        let proof = try PeerAuthentication.prove(
+            octets(.domainName("moon")), to: .any, requests: [], context(.preSharedKey, .preSharedKey, theirs))
+        let failure = #expect(throws: AuthenticationFailure.self) {
+            try PeerAuthentication.verify(
+                proof.authentication, of: octets(.domainName("moon")), to: .domainName("sun"), certificates: [],
+                context(.preSharedKey, .preSharedKey, ours))
+        }
+        let text = failure?.explanation.description ?? ""
+        #expect(text.contains("moon") && text.contains("secrets.ike-a"))
+        #expect(!text.contains("topsecret"))
+    }
+
+    @Test func theClosestSharedKeyIsTaken() throws {
+        var credentials = Credentials()
+        credentials.sharedKeys = [
+            shared("everybody", "1"), shared("domain", "2", .domainName("*.example.org")),
+            shared("moon", "3", .domainName("moon.example.org")),
+            shared("moon-and-sun", "4", .domainName("moon.example.org"), .domainName("sun.example.org")),
+            shared("address", "5", .address(IPAddress(ipv4: 0xC000_0202))),
+        ]
+        func name(_ local: String, _ remote: Identity) throws -> String {
+            let side = context(.preSharedKey, .preSharedKey, credentials)
+            return try SharedKeyLookup(local: .domainName(local), remote: remote, side).best().name
+        }
+        #expect(try name("sun.example.org", .domainName("moon.example.org")) == "moon-and-sun")
+        #expect(try name("x", .domainName("venus.example.org")) == "address", "its address says more than a wildcard")
+        #expect(try name("x", .email("a@b")) == "address")
+        credentials.sharedKeys.removeLast()
+        #expect(try name("x", .domainName("venus.example.org")) == "domain")
+        #expect(try name("x", .email("a@b")) == "everybody")
+        credentials.sharedKeys.removeFirst()
+        let failure = #expect(throws: AuthenticationFailure.self) { try name("x", .email("a@b")) }
+        #expect(failure?.explanation.details.last?.contains("moon for moon.example.org") == true)
+        #expect(failure?.explanation.remedy.contains("id = a@b") == true)
+    }
+
+    @Test func whoTheConnectionIsNotForIsRefused() throws {
+        var credentials = Credentials()
+        credentials.sharedKeys = [shared("ike", "secret")]
+        var side = context(.preSharedKey, .preSharedKey, credentials)
+        let proof = try PeerAuthentication.prove(octets(.domainName("moon")), to: .any, requests: [], side)
+        side.connection.remote.identity = .domainName("*.example.org")
+        let failure = #expect(throws: AuthenticationFailure.self) {
+            try PeerAuthentication.verify(
+                proof.authentication, of: octets(.domainName("moon")), to: .any, certificates: [], side)
+        }
+        #expect(failure?.explanation.details == ["identity tried: moon", "identity configured: *.example.org"])
+    }
+
+    /// The key decides how it is signed, and so do the hashes of the peer (RFC 7427 section 4).
+    @Test(
+        arguments: [
+            ("rsa", [.sha256, .sha512], "RSA-PSS with sha256", 14), ("rsa", nil, "RSA PKCS#1 v1.5 with sha1", 1),
+            ("rsa", [.sha512], "RSA-PSS with sha512", 14), ("moon", [.sha256], "ECDSA with sha256", 14),
+            ("moon", nil, "ECDSA with sha256", 9), ("moon", [.sha1], "ECDSA with sha256", 9),
+            ("ed25519", SignatureHash.offered, "Ed25519", 14),
+        ] as [(String, [SignatureHash]?, String, UInt8)])
+    func everyKindOfKeyProves(_ owner: String, _ hashes: [SignatureHash]?, _ scheme: String, _ method: UInt8) throws {
+        let identity = Identity.domainName("\(owner).example.org")
+        let prover = try context(owner, hashes: hashes)
+        let proof = try PeerAuthentication.prove(octets(identity), to: .any, requests: [], prover)
+        #expect(proof.authentication.method.rawValue == method)
+        let peer = try PeerAuthentication.verify(
+            proof.authentication, of: octets(identity), to: .any, certificates: proof.certificates,
+            context(nil, hashes: hashes))
+        #expect(peer.method.hasSuffix(scheme))
+        #expect(peer.certificate?.confirms(identity) == true)
+
+        var other = octets(identity)
+        other.message[0] ^= 1
+        #expect(throws: AuthenticationFailure.self) {
+            try PeerAuthentication.verify(
+                proof.authentication, of: other, to: .any, certificates: proof.certificates,
+                context(nil, hashes: hashes))
+        }
+    }
+
+    @Test func ed25519NeedsAPeerWithItsHash() throws {
+        let failure = #expect(throws: AuthenticationFailure.self) {
+            try PeerAuthentication.prove(
+                octets(.domainName("ed25519.example.org")), to: .any, requests: [],
+                context("ed25519", hashes: [.sha256]))
+        }
+        #expect(failure?.explanation.details.contains("our key: Ed25519") == true)
+    }
+
+    /// SHA-1 is only for peers that cannot do better.
+    @Test func sha1IsRefusedFromThoseWhoCanDoBetter() throws {
+        let identity = Identity.domainName("rsa.example.org")
+        let old = try PeerAuthentication.prove(
+            octets(identity), to: .any, requests: [], context("rsa", hashes: nil))
+        #expect(throws: AuthenticationFailure.self) {
+            try PeerAuthentication.verify(
+                old.authentication, of: octets(identity), to: .any, certificates: old.certificates,
+                context(nil, hashes: [.sha256]))
+        }
+    }
+
+    @Test func schemesOfTheConnectionBindBothSides() throws {
+        let identity = Identity.domainName("rsa.example.org")
+        var prover = try context("rsa", hashes: SignatureHash.offered)
+        prover.connection.local.method = .publicKey(schemes: [.ecdsa(.sha256), .rsaPKCS1(.sha384)])
+        let proof = try PeerAuthentication.prove(octets(identity), to: .any, requests: [], prover)
+        var verifier = try context(nil, hashes: SignatureHash.offered)
+        let peer = try PeerAuthentication.verify(
+            proof.authentication, of: octets(identity), to: .any, certificates: proof.certificates, verifier)
+        #expect(peer.method == "RSA 2048, RSA PKCS#1 v1.5 with sha384")
+        verifier.connection.remote.method = .publicKey(schemes: [.rsaPSS(.sha384)])
+        let failure = #expect(throws: AuthenticationFailure.self) {
+            try PeerAuthentication.verify(
+                proof.authentication, of: octets(identity), to: .any, certificates: proof.certificates, verifier)
+        }
+        #expect(failure?.explanation.details.last == "accepted: RSA-PSS with sha384")
+    }
+
+    @Test func aProofOfTheOtherKindIsRefused() throws {
+        var credentials = Credentials()
+        credentials.sharedKeys = [shared("ike", "secret")]
+        let proof = try PeerAuthentication.prove(
+            octets(.domainName("moon")), to: .any, requests: [], context(.preSharedKey, .preSharedKey, credentials))
+        let failure = #expect(throws: AuthenticationFailure.self) {
+            try PeerAuthentication.verify(
+                proof.authentication, of: octets(.domainName("moon")), to: .any, certificates: [],
+                context(nil, hashes: nil))
+        }
+        #expect(failure?.explanation.remedy.contains("remote.auth = psk") == true)
+    }
+
+    private func shared(_ name: String, _ secret: String, _ owners: Identity...) -> Credentials.SharedKey {
+        Credentials.SharedKey(name: name, owners: owners, secret: SecretBytes(copying: secret.utf8))
+    }
+}
+
+// MARK: - Sides of an authentication
+
+/// What a side with `identity` signs.
+func octets(_ identity: Identity) -> SignedOctets {
+    SignedOctets(
+        message: Array(0..<40), peerNonce: Array(repeating: 0xAA, count: 16),
+        identity: identity.payload ?? IdentificationPayload(type: .keyID, data: [0]),
+        key: SecretBytes(copying: Array(repeating: 7, count: 32)), function: .hmacSHA256)
+}
+
+func context(
+    _ local: AuthenticationKind, _ remote: AuthenticationKind, _ credentials: Credentials,
+    hashes: [SignatureHash]? = nil
+) -> AuthenticationContext {
+    AuthenticationContext(
+        connection: Connection(
+            name: "hq", proposals: IKEProposal.default, local: LocalAuthentication(method: local),
+            remote: RemoteAuthentication(method: remote)),
+        credentials: credentials,
+        path: Path(
+            local: Endpoint(IPAddress(ipv4: 0xC000_0201), port: 500),
+            remote: Endpoint(IPAddress(ipv4: 0xC000_0202), port: 500)), peerHashes: hashes,
+        wallClock: AuthenticationTests.now)
+}
+
+/// A side that has the certificate and key of `owner`, or none, and that trusts Root.
+func context(_ owner: String?, hashes: [SignatureHash]?) throws -> AuthenticationContext {
+    var credentials = Credentials()
+    credentials.authorities = [try TestCertificates.certificate(CertificateData.root)]
+    let all = [
+        "moon": (CertificateData.moon, CertificateData.moonKey), "sun": (CertificateData.sun, CertificateData.sunKey),
+        "rsa": (CertificateData.rsa, CertificateData.rsaKey),
+        "ed25519": (CertificateData.ed25519, CertificateData.ed25519Key),
+        "expired": (CertificateData.expired, CertificateData.expiredKey),
+        "revoked": (CertificateData.revoked, CertificateData.revokedKey),
+    ]
+    if let (certificate, key) = owner.flatMap({ all[$0] }) {
+        credentials.certificates = [
+            try TestCertificates.certificate(certificate), try TestCertificates.certificate(CertificateData.middle),
+        ]
+        credentials.privateKeys = [try TestCertificates.key(key)]
+    }
+    var side = context(.publicKey(schemes: []), .publicKey(schemes: []), credentials, hashes: hashes)
+    side.connection.sendCertificate = .always
+    return side
+}
