@@ -1,4 +1,5 @@
 import Dataplane
+import Glibc
 import Logging
 import ServiceLifecycle
 
@@ -22,6 +23,8 @@ public struct GatewayService: Service {
 
     public func run() async throws {
         let begun = Worker.clock()
+        // Until it is handled, it must not end us.
+        signal(SIGHUP, SIG_IGN)
         ProcessHardening.apply()
         ProcessHardening.raiseDescriptorLimit()
         try await serve(try start(), since: begun)
@@ -44,11 +47,25 @@ public struct GatewayService: Service {
         announce(line)
         ServiceManager.ready(line)
         logger.info("gateway is ready")
-        try? await gracefulShutdown()
+        do {
+            try gateway.loadConnections()
+            await untilShutdown(reloading: gateway.reload)
+        } catch {
+            gateway.stop()
+            throw error
+        }
         logger.info("gateway is stopping")
         ServiceManager.stopping()
         gateway.stop()
         logger.info("gateway has stopped")
+    }
+
+    private func untilShutdown(reloading reload: ConfigurationReload) async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { await reload.run() }
+            try? await gracefulShutdown()
+            group.cancelAll()
+        }
     }
 
     private func readyLine(_ gateway: RunningGateway, since begun: UInt64) throws -> String {

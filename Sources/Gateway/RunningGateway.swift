@@ -16,16 +16,15 @@ final class RunningGateway {
     private let hostPath: HostPath
     private let group: MultiThreadedEventLoopGroup
     private var control: ControlHandle?
-    /// What was read, keys included; only until `start` has made the SAs.
-    private var configuration: ManualConfiguration?
+    /// What was read, keys included; only until it is in force.
+    private var manual: ManualConfiguration?
+    private var connections: SwanctlConfiguration?
     private var server: VICIServer?
 
     /// Makes all parts; nothing happens to packets yet, and releasing the gateway undoes everything.
     init(_ options: GatewayOptions, logger: Logger) throws {
         self.logger = logger
-        let configuration = try ConfigurationFile.load(options.xfrmBatch, replayWindow: options.replayWindow)
-        Self.log(configuration.warnings, logger)
-        if let warning = ConfigurationFile.permissionWarning(options.xfrmBatch) { logger.warning("\(warning)") }
+        let configuration = try LoadedConfiguration(options, logger: logger)
         try Privileges.check()
         let plan = try Assembly.plan(options)
         let mailbox = NetworkMailbox()
@@ -38,31 +37,23 @@ final class RunningGateway {
             events: Assembly.eventRings(plan), session: session,
             mailbox: mailbox, mesh: Assembly.mesh(plan), monitor: monitor,
             hostTunnel: Assembly.hostTunnel(
-                configuration, session: session, pathMTU: options.mtu ?? 1500, logger: logger))
+                configuration.manual, session: session, pathMTU: options.mtu ?? 1500, logger: logger))
         workers = try Assembly.workers(parts)
         let firstHostFrame = plan.workers * plan.framesPerWorker
         hostPath = HostPath(
             umem: umem, mesh: parts.mesh, workers: plan.workers,
             frames: firstHostFrame..<firstHostFrame + PortPlan.hostFrames, tunnel: parts.hostTunnel)
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        self.configuration = configuration
-    }
-
-    /// The first few of them: a file of thousands of lines can have as many.
-    private static func log(_ warnings: [ConfigurationWarning], _ logger: Logger) {
-        let shown = 10
-        for warning in warnings.prefix(shown) { logger.warning("\(warning)") }
-        if warnings.count > shown {
-            logger.warning("\(warnings.count - shown) more warnings about the configuration; `sluice check` shows all")
-        }
+        manual = configuration.manual
+        connections = configuration.connections
     }
 
     /// Starts everything; packets flow when this returns. After an error `stop` is to be called as well.
     func start() throws {
-        guard let configuration else { return }
-        let control = try ControlHandle(parts, configuration: configuration, on: group.next(), logger: logger)
+        guard let manual else { return }
+        let control = try ControlHandle(parts, configuration: manual, on: group.next(), logger: logger)
         // Its keys are in the ciphers now, and nowhere else.
-        self.configuration = nil
+        self.manual = nil
         if !SecretMemory.isLocked {
             logger.warning(
                 "keys may reach swap space: raise the limit of locked memory (ulimit -l, LimitMEMLOCK=) or grant CAP_IPC_LOCK"
@@ -70,11 +61,24 @@ final class RunningGateway {
         }
         self.control = control
         server = try VICIServer.start(
-            path: parts.options.controlSocket, registry: control.commands(), group: group, logger: logger)
+            path: parts.options.controlSocket, registry: try control.commands(), group: group, logger: logger)
         for worker in workers { try worker.start() }
         try hostPath.start()
         waitForWorkers()
         for port in parts.ports { try Assembly.environment { () throws(XDPError) in try port.start() } }
+    }
+
+    /// Brings the connections of the configuration into force: packets flow, so they may come up.
+    func loadConnections() throws {
+        guard let connections else { return }
+        self.connections = nil
+        try control?.ike?.load(connections)
+        logger.info("connections loaded", metadata: ["connections": "\(connections.connections.count)"])
+    }
+
+    /// What SIGHUP does.
+    var reload: ConfigurationReload {
+        ConfigurationReload(options: parts.options, ike: control?.ike, logger: logger)
     }
 
     /// Packets are to find frames in the fill rings, which workers put there in their first round.
@@ -82,8 +86,9 @@ final class RunningGateway {
         for _ in 0..<1000 where !workers.allSatisfy(\.hasStarted) { usleep(1000) }
     }
 
-    /// Ends everything, in the order in which it hurts least: first packets go to the host again.
+    /// Ends everything, in the order in which it hurts least: first peers learn of it, then packets go to the host again.
     func stop() {
+        control?.endSessions()
         for port in parts.ports { try? port.stop() }
         try? server?.stop()
         control?.stop()

@@ -7,14 +7,20 @@ struct Run: AsyncParsableCommand {
         abstract: "Run the gateway, in the foreground.",
         discussion: """
             Prints one line that starts with `ready` once packets flow, and tells systemd when it started us. SIGTERM and \
-            SIGINT end it cleanly: XDP program detached, routes removed, keys zeroed.
+            SIGINT end it cleanly: SAs deleted at the peers, XDP program detached, routes removed, keys zeroed. SIGHUP \
+            reads the configuration again; what has not changed stays up.
 
+              sluice run --config /etc/swanctl/swanctl.conf --lan eth1 --wan eth0
               sluice run --xfrm-batch /etc/sluice/tunnel.xfrm --lan eth1 --wan eth0
 
-            Needs root, or CAP_NET_ADMIN, CAP_NET_RAW, CAP_BPF and CAP_IPC_LOCK.
+            IKE has UDP ports 500 and 4500 on all addresses. Without --config it starts empty, and `swanctl --load-all` \
+            loads what it is to do. With --xfrm-batch keys are written by hand, there is no IKE, and --config is an error.
+
+            Needs root, or CAP_NET_ADMIN, CAP_NET_RAW, CAP_NET_BIND_SERVICE, CAP_BPF and CAP_IPC_LOCK.
             """)
 
     @OptionGroup(title: "Tunnel") var tunnel: TunnelFlags
+    @OptionGroup(title: "IKE") var ike: IKEFlags
     @OptionGroup(title: "Workers") var workers: WorkerFlags
     @OptionGroup(title: "Ports") var ports: PortFlags
     @OptionGroup(title: "Control") var control: ControlFlags
@@ -22,7 +28,7 @@ struct Run: AsyncParsableCommand {
 
     private func options() throws -> GatewayOptions {
         do throws(OptionError) {
-            return try GatewayOptions(tunnel: tunnel, workers: workers, ports: ports, control: control)
+            return try GatewayOptions(tunnel: tunnel, ike: ike, workers: workers, ports: ports, control: control)
         } catch {
             throw ValidationError("\(error)")
         }

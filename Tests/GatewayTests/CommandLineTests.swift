@@ -66,14 +66,22 @@ import Testing
         let flags = [
             "--xfrm-batch", "--lan", "--wan", "--workers", "--cores", "--batch", "--frames", "--frame-size",
             "--ring-size", "--xdp-mode", "--copy-mode", "--busy-poll", "--replay-window", "--engine", "--mtu",
-            "--huge-pages", "--control", "--force", "--log-level", "--log-format",
+            "--huge-pages", "--control", "--force", "--log-level", "--log-format", "--config", "--retransmit-timeout",
+            "--retransmit-base", "--retransmit-tries", "--keepalive", "--ike-fragment-size", "--maximum-sessions",
+            "--maximum-half-open", "--maximum-half-open-per-address", "--cookie-threshold", "--half-open-timeout",
+            "--drain", "--ike-keylog",
         ]
         for flag in flags { #expect(help.contains("  \(flag)"), "no \(flag) in the help") }
     }
 
     static let badUsage: [([String], String)] = [
         (["nonsense"], "nonsense"),
-        (["run"], "--xfrm-batch"),
+        (["run"], "--lan"),
+        (["run", "--config", "c", "--xfrm-batch", "f", "--lan", "a", "--wan", "b"], "leave out --config"),
+        (["run", "--lan", "a", "--wan", "b", "--retransmit-timeout", "0"], "give 0.1 to 60 seconds"),
+        (["run", "--lan", "a", "--wan", "b", "--retransmit-timeout", "inf"], "give 0.1 to 60 seconds"),
+        (["run", "--lan", "a", "--wan", "b", "--retransmit-tries", "14"], "longer than an hour"),
+        (["run", "--lan", "a", "--wan", "b", "--cookie-threshold=-1"], "0 to 1000000"),
         (["run", "--xfrm-batch", "f", "--wan", "eth0"], "--lan"),
         (["run", "--xfrm-batch", "f", "--lan", "a", "--wan", "b", "--batch", "0"], "give 1 to 256 packets"),
         (["run", "--xfrm-batch", "f", "--lan", "a,,b", "--wan", "b"], "--lan"),

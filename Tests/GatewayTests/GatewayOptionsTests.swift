@@ -41,6 +41,35 @@ import Testing
             $0.workers = 2
             $0.cores = [4, 1]
         },
+        Change("a configuration to negotiate") {
+            $0.xfrmBatch = nil
+            $0.configuration = "swanctl.conf"
+            $0.keyLog = "keys"
+        },
+        Change("nothing yet") { $0.xfrmBatch = nil },
+        Change("smallest of IKE") {
+            $0.ike.retransmitTimeoutInMilliseconds = 100
+            $0.ike.retransmitBase = 1
+            $0.ike.retransmitTries = 1
+            $0.ike.keepaliveInSeconds = 0
+            $0.ike.fragmentSizeInBytes = 576
+            $0.ike.maximumSessions = 1
+            $0.ike.maximumHalfOpen = 1
+            $0.ike.maximumHalfOpenPerAddress = 1
+            $0.ike.cookieThreshold = 0
+            $0.ike.halfOpenTimeoutInSeconds = 1
+            $0.ike.drainInSeconds = 0
+        },
+        Change("largest of IKE") {
+            $0.ike.retransmitTimeoutInMilliseconds = 60_000
+            $0.ike.retransmitTries = 60
+            $0.ike.retransmitBase = 1
+            $0.ike.keepaliveInSeconds = 3600
+            $0.ike.fragmentSizeInBytes = 9000
+            $0.ike.maximumSessions = 1_000_000
+            $0.ike.halfOpenTimeoutInSeconds = 3600
+            $0.ike.drainInSeconds = 300
+        },
     ]
 
     @Test(arguments: good) func accepts(_ change: Change) throws {
@@ -76,6 +105,25 @@ import Testing
         Change("--replay-window") { $0.replayWindow = 65_537 },
         Change("--mtu") { $0.mtu = 575 },
         Change("--mtu") { $0.mtu = 9001 },
+        Change("--xfrm-batch") { $0.configuration = "swanctl.conf" },
+        Change("--ike-keylog") { $0.keyLog = "keys" },
+        Change("--retransmit-timeout") { $0.ike.retransmitTimeoutInMilliseconds = 99 },
+        Change("--retransmit-timeout") { $0.ike.retransmitTimeoutInMilliseconds = .max },
+        Change("--retransmit-base") { $0.ike.retransmitBase = 0.9 },
+        Change("--retransmit-base") { $0.ike.retransmitBase = .nan },
+        Change("--retransmit-tries") { $0.ike.retransmitTries = 0 },
+        Change("--retransmit-tries") { $0.ike.retransmitTries = .max },
+        // 1.8 to the power of 14 seconds are an hour.
+        Change("--retransmit-tries") { $0.ike.retransmitTries = 14 },
+        Change("--keepalive") { $0.ike.keepaliveInSeconds = 4 },
+        Change("--keepalive") { $0.ike.keepaliveInSeconds = .max },
+        Change("--ike-fragment-size") { $0.ike.fragmentSizeInBytes = 575 },
+        Change("--maximum-sessions") { $0.ike.maximumSessions = 0 },
+        Change("--maximum-half-open") { $0.ike.maximumHalfOpen = 0 },
+        Change("--maximum-half-open-per-address") { $0.ike.maximumHalfOpenPerAddress = 0 },
+        Change("--cookie-threshold") { $0.ike.cookieThreshold = -1 },
+        Change("--half-open-timeout") { $0.ike.halfOpenTimeoutInSeconds = 0 },
+        Change("--drain") { $0.ike.drainInSeconds = 301 },
         Change("--control") { $0.controlSocket = "" },
         Change("--control") { $0.controlSocket = "/" + String(repeating: "x", count: 107) },
     ]

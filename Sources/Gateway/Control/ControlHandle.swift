@@ -8,6 +8,8 @@ struct ControlHandle: Sendable {
     private let eventLoop: any EventLoop
     private let bound: NIOLoopBound<ControlLoop>
     private let timer: RepeatedTask
+    /// nil: nothing is negotiated.
+    let ike: IKEHandle?
 
     /// Makes the loop and publishes the first snapshot. Blocks until that is done.
     init(
@@ -21,10 +23,18 @@ struct ControlHandle: Sendable {
                 eventLoop: eventLoop)
         }.wait()
         self.bound = bound
+        let ike = parts.options.negotiates ? try IKEHandle(parts.options, control: bound, on: eventLoop) : nil
+        self.ike = ike
         timer = eventLoop.scheduleRepeatedTask(
             initialDelay: .zero, delay: .milliseconds(ControlLoop.tickInMilliseconds)
-        ) { _ in bound.value.tick() }
+        ) { _ in
+            bound.value.tick()
+            ike?.service.value.tick()
+        }
     }
+
+    /// Deletes SAs at their peers, as long as packets still flow. Blocks for a second at most.
+    func endSessions() { ike?.shutDown() }
 
     /// Ends it, and takes back the host's routes.
     func stop() {
@@ -33,8 +43,8 @@ struct ControlHandle: Sendable {
     }
 
     /// The commands of the control socket. They run on the loop.
-    func commands() -> CommandRegistry {
-        CommandRegistry([
+    func commands() throws -> CommandRegistry {
+        let own = CommandRegistry([
             VersionCommand(daemon: Product.name, version: Product.version),
             StatsCommand { [bound] in bound.value.daemonStatistics() },
             StatusCommand { [bound] in
@@ -47,6 +57,7 @@ struct ControlHandle: Sendable {
                 }
             },
         ])
+        return try ike?.commands(beside: own) ?? own
     }
 
     /// SAs and policies in use, for the line that says that the gateway is ready.

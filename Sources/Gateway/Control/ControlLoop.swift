@@ -69,7 +69,7 @@ final class ControlLoop {
             for association in associations.inbound { try builder.addInbound(association) }
             for association in associations.outbound { try builder.addOutbound(association) }
         } catch {
-            throw GatewayError(.configuration, "\(parts.options.xfrmBatch): \(error)", remedy: "")
+            throw GatewayError(.configuration, "\(parts.options.xfrmBatch ?? ""): \(error)", remedy: "")
         }
         for state in associations.foreign {
             logger.warning(
@@ -83,7 +83,7 @@ final class ControlLoop {
         logger.info(
             "configuration loaded",
             metadata: [
-                "file": "\(parts.options.xfrmBatch)", "policies": "\(configuration.policies.count)",
+                "file": "\(parts.options.xfrmBatch ?? "none")", "policies": "\(configuration.policies.count)",
                 "inbound": "\(associations.inbound.count)", "outbound": "\(associations.outbound.count)",
             ])
     }

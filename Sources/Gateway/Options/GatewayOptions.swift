@@ -1,4 +1,5 @@
 import Cryptography
+import IKEv2
 import XDP
 
 /// All that `sluice run` can be told. Every field has the default of its flag.
@@ -20,8 +21,10 @@ public struct GatewayOptions: Hashable, Sendable {
     /// Where the control socket is unless told otherwise.
     public static let defaultControlSocket = "/run/sluice/control.vici"
 
-    /// File of `ip xfrm` lines: the SAs and policies.
-    public var xfrmBatch: String
+    /// File of `ip xfrm` lines: SAs and policies by hand, and no IKE; nil: SAs are negotiated.
+    public var xfrmBatch: String?
+    /// The swanctl.conf; nil: IKE starts empty, and takes everything over the control socket.
+    public var configuration: String?
     /// Interfaces towards the protected networks.
     public var lan: [String]
     /// Interfaces towards the peers.
@@ -53,9 +56,17 @@ public struct GatewayOptions: Hashable, Sendable {
     public var controlSocket = GatewayOptions.defaultControlSocket
     /// Whether to replace somebody else's XDP program.
     public var force = false
+    /// Times and limits of IKE.
+    public var ike = ProtocolSettings()
+    /// Where the keys of all SAs are written to, for Wireshark; nil: nowhere.
+    public var keyLog: String?
 
-    public init(xfrmBatch: String, lan: [String], wan: [String]) {
+    /// Whether SAs are negotiated; else they are written by hand.
+    public var negotiates: Bool { xfrmBatch == nil }
+
+    public init(xfrmBatch: String? = nil, configuration: String? = nil, lan: [String], wan: [String]) {
         self.xfrmBatch = xfrmBatch
+        self.configuration = configuration
         self.lan = lan
         self.wan = wan
     }

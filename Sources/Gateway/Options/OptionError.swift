@@ -14,6 +14,7 @@ extension GatewayOptions {
         try validateInterfaces()
         try validateWorkers()
         try validateMemory()
+        try validateNegotiation()
         try within("--replay-window", replayWindow, 32...65_536, unless: 0, "packets (0 turns replay protection off)")
         if let mtu { try within("--mtu", mtu, 576...9_000, "bytes") }
         guard !controlSocket.isEmpty, controlSocket.utf8.count < 108 else {
@@ -76,7 +77,7 @@ extension GatewayOptions {
         if let frames { try within("--frames", frames, 256...16_777_216, "frames") }
     }
 
-    private func within(
+    func within(
         _ flag: String, _ value: Int, _ range: ClosedRange<Int>, unless exception: Int? = nil, _ unit: String
     ) throws(OptionError) {
         guard !range.contains(value), value != exception else { return }

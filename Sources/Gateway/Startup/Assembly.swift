@@ -113,8 +113,8 @@ enum Assembly {
         _ configuration: ManualConfiguration, session: NetlinkSession, pathMTU: Int, logger: Logger
     ) -> HostTunnel? {
         let mtus = configuration.states.map { $0.innerMTU(pathMTU: pathMTU) }
-        // IPv6 needs 1280.
-        let mtu = UInt32(max(mtus.min() ?? 1400, 1280))
+        // What is negotiated takes up to a hundred bytes with common ciphers. IPv6 needs 1280.
+        let mtu = UInt32(max(mtus.min() ?? pathMTU - 100, 1280))
         do throws(NetlinkError) {
             return HostTunnel(try TUNDevice(name: "sluice%d", mtu: mtu, session: session), mtu: mtu)
         } catch {

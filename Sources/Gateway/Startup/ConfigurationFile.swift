@@ -1,12 +1,22 @@
 import Configuration
 import Glibc
 
-/// Reads the file of `ip xfrm` lines as `run` and `check` both do.
+/// Reads the files of `ip xfrm` lines and swanctl.conf as `run` and `check` both do.
 public enum ConfigurationFile {
     /// The SAs and policies of the file; every problem in it is in the error, a line each.
     public static func load(_ path: String, replayWindow: Int) throws(GatewayError) -> ManualConfiguration {
         do throws(ConfigurationErrors) {
             return try XfrmBatch.load(path: path, defaultReplayWindow: replayWindow)
+        } catch {
+            throw GatewayError(.configuration, "\(error)", remedy: "")
+        }
+    }
+
+    /// The connections, keys and certificates of a swanctl.conf and the folders beside it; every problem is in the error,
+    /// a line each.
+    public static func loadConnections(_ path: String) throws(GatewayError) -> SwanctlConfiguration {
+        do throws(ConfigurationErrors) {
+            return try SwanctlConfiguration.load(path: path)
         } catch {
             throw GatewayError(.configuration, "\(error)", remedy: "")
         }

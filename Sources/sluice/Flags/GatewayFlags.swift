@@ -7,12 +7,19 @@ extension CopyMode: ExpressibleByArgument {}
 extension GatewayOptions.Engine: ExpressibleByArgument {}
 extension UMEM.HugePages: ExpressibleByArgument {}
 
-/// What the tunnel is: keys, policies, interfaces.
+/// What the tunnels are: connections or keys, interfaces.
 struct TunnelFlags: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Read SAs and policies from `ip xfrm` lines, as `ip -batch` takes them.", valueName: "file"))
-    var xfrmBatch: String
+            "Negotiate the tunnels of a swanctl.conf. Without it, and without --xfrm-batch, `swanctl` brings them.",
+            valueName: "file"))
+    var config: String?
+
+    @Option(
+        help: ArgumentHelp(
+            "Instead of negotiating, read SAs and policies from `ip xfrm` lines, as `ip -batch` takes them.",
+            valueName: "file"))
+    var xfrmBatch: String?
 
     @Option(
         help: ArgumentHelp("Interfaces towards the protected networks, separated by commas.", valueName: "interfaces"))
@@ -91,9 +98,12 @@ struct ControlFlags: ParsableArguments {
 extension GatewayOptions {
     /// The flags of one command line, checked.
     init(
-        tunnel: TunnelFlags, workers: WorkerFlags, ports: PortFlags, control: ControlFlags
+        tunnel: TunnelFlags, ike: IKEFlags, workers: WorkerFlags, ports: PortFlags, control: ControlFlags
     ) throws(OptionError) {
-        self.init(xfrmBatch: tunnel.xfrmBatch, lan: tunnel.lan.names, wan: tunnel.wan.names)
+        self.init(
+            xfrmBatch: tunnel.xfrmBatch, configuration: tunnel.config, lan: tunnel.lan.names, wan: tunnel.wan.names)
+        self.ike = ike.settings
+        keyLog = ike.ikeKeylog
         replayWindow = tunnel.replayWindow
         mtu = tunnel.mtu
         self.workers = workers.workers

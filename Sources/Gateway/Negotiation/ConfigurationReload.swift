@@ -1,0 +1,31 @@
+import Logging
+import UnixSignals
+
+/// SIGHUP reads the configuration again. A file that cannot be used changes nothing.
+struct ConfigurationReload: Sendable {
+    let options: GatewayOptions
+    /// nil: nothing is negotiated.
+    let ike: IKEHandle?
+    let logger: Logger
+
+    /// Handles signals until the task is cancelled.
+    func run() async {
+        for await _ in await UnixSignalsSequence(trapping: .sighup) { reload() }
+    }
+
+    func reload() {
+        guard let path = options.configuration, let ike else {
+            logger.warning("nothing to reload: there is no --config; `swanctl --load-all` loads connections")
+            return
+        }
+        do {
+            let configuration = try LoadedConfiguration.connections(path, logger: logger)
+            try ike.load(configuration)
+            logger.notice(
+                "configuration reloaded",
+                metadata: ["file": "\(path)", "connections": "\(configuration.connections.count)"])
+        } catch {
+            logger.error("configuration not reloaded; the old one stays in force", metadata: ["error": "\(error)"])
+        }
+    }
+}

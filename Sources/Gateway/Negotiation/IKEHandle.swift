@@ -1,0 +1,72 @@
+import Configuration
+import ControlPlane
+import Dataplane
+import Glibc
+import IKEv2
+import Logging
+import NIOCore
+
+/// IKE as other threads see it: everything is asked of its event loop, which is the control loop's.
+struct IKEHandle: Sendable {
+    let service: NIOLoopBound<IKEService>
+    private let eventLoop: any EventLoop
+
+    /// How long peers have to acknowledge that their SAs are deleted when the gateway ends.
+    private static let patienceInMilliseconds = 1000
+
+    /// Opens the sockets, and joins IKE and the dataplane. Blocks until that is done.
+    init(_ options: GatewayOptions, control: NIOLoopBound<ControlLoop>, on eventLoop: any EventLoop) throws {
+        self.eventLoop = eventLoop
+        let logger = Logger(label: "ike")
+        do {
+            service = try eventLoop.submit {
+                let service = try IKEService(
+                    Self.serviceOptions(options), dataplane: UnattachedDataplane(), clock: Worker.clock,
+                    wallClock: { Int64(time(nil)) }, eventLoop: eventLoop, logger: logger)
+                if let path = options.configuration {
+                    service.control.reload = { [weak service] in
+                        let configuration = try LoadedConfiguration.connections(path, logger: logger)
+                        service?.load(configuration.connections, configuration.credentials)
+                    }
+                }
+                service.start()
+                return NIOLoopBound(service, eventLoop: eventLoop)
+            }.wait()
+        } catch {
+            throw GatewayError(.environment, "\(error)", remedy: "")
+        }
+    }
+
+    private static func serviceOptions(_ options: GatewayOptions) -> IKEService.Options {
+        var result = IKEService.Options()
+        result.settings = options.ike
+        result.keyLog = options.keyLog
+        return result
+    }
+
+    /// The commands of the control socket that are about IKE, added to others.
+    func commands(beside others: CommandRegistry) throws -> CommandRegistry {
+        try eventLoop.submit { [service, eventLoop] in
+            var registry = others
+            IKECommands.register(service.value.control, on: eventLoop, in: &registry)
+            return registry
+        }.wait()
+    }
+
+    /// Replaces all connections and credentials; then start actions run.
+    func load(_ configuration: SwanctlConfiguration) throws {
+        try eventLoop.submit { [service] in
+            service.value.load(configuration.connections, configuration.credentials)
+        }.wait()
+    }
+
+    /// Deletes all SAs at their peers, and waits for them, but not for long.
+    func shutDown() {
+        try? eventLoop.submit { [service] in service.value.shutDown() }.wait()
+        for _ in 0..<Self.patienceInMilliseconds / 10 {
+            guard (try? eventLoop.submit { [service] in service.value.isIdle }.wait()) == false else { break }
+            usleep(10_000)
+        }
+        try? eventLoop.submit { [service] in service.value.stop() }.wait()
+    }
+}
