@@ -15,4 +15,12 @@ public struct SAFilter: Hashable, Sendable {
 
     /// Whether the filter names CHILD_SAs rather than whole IKE SAs.
     public var isAboutChildren: Bool { child != nil || childID != nil }
+
+    func matches(_ session: Session) -> Bool {
+        (connection == nil || connection == session.connection?.name) && (ikeID == nil || ikeID == session.id)
+    }
+
+    func matches(_ sa: ChildSA) -> Bool {
+        (child == nil || child == sa.child.name) && (childID == nil || childID == sa.id)
+    }
 }

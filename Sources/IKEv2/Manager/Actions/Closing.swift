@@ -1,0 +1,91 @@
+import IKEv2Messages
+
+// How sessions end, and what comes after.
+extension SessionManager {
+    /// Ends a session because we want it: nothing follows for its children. An established one is deleted at the peer.
+    func end(_ record: SessionRecord, _ reason: CloseReason) {
+        guard table[record.id] != nil, !record.isUnwanted else { return }
+        record.isUnwanted = true
+        apply(record.session.delete(reason, environment: self), of: record)
+    }
+
+    /// The session is over.
+    func close(_ record: SessionRecord, _ reason: CloseReason) {
+        guard table[record.id] != nil else { return }
+        let status = status(of: record)
+        // Sessions take back what they installed. If anything is left it goes now, before the session is forgotten.
+        for child in record.installed.compactMap({ children[$0] }) {
+            remove(child)
+            conclude(.childDown(child.sa, reason: reason.explanation.summary), of: record, closing: reason)
+        }
+        table.remove(record)
+        output.report(ManagerEvent(ike: status, event: .closed(reason)))
+        switch reason {
+        case .peerDead: count.peersDead += 1
+        case .negotiationFailed: count.failed += 1
+        case .halfOpenTimeout: count.halfOpenTimeouts += 1
+        default: break
+        }
+        settleTerminations(session: record.id)
+        afterwards { [self] in closed(record, reason) }
+    }
+
+    /// What comes after: the next attempt, or bad news for those who waited.
+    private func closed(_ record: SessionRecord, _ reason: CloseReason) {
+        if let undertaking = record.undertaking {
+            record.undertaking = nil
+            return failed(undertaking, undertaking.explanation ?? reason.explanation)
+        }
+        let name = record.session.connection?.name ?? ""
+        for child in record.awaitedChildren { settle(connection: name, child: child, .failure(reason.explanation)) }
+        if let predecessor = record.predecessor { table[predecessor]?.isBeingReplaced = false }
+    }
+
+    /// A child's session ended, and that was not our wish.
+    func recover(_ sa: ChildSA, of record: SessionRecord, _ reason: CloseReason) {
+        guard let child = connectionTable.child(sa.child.name, of: sa.connectionName) else { return }
+        switch reason {
+        case .peerDead:
+            switch child.deadPeerAction {
+            case .clear: break
+            case .trap: act(.trap, for: child, of: sa.connectionName, record)
+            case .restart: act(.start, for: child, of: sa.connectionName, record)
+            }
+        case .deletedByPeer, .expired: act(child.closeAction, for: child, of: sa.connectionName, record)
+        case .terminated, .rekeyed, .reauthenticated, .superseded, .negotiationFailed, .halfOpenTimeout: break
+        }
+    }
+
+    /// Does what an action says for a child that has lost its SA.
+    func act(_ action: Child.Action, for child: Child, of connection: String, _ record: SessionRecord) {
+        guard !isShuttingDown, let connection = connectionTable[connection] else { return }
+        if action.traps, case .failure(let explanation) = setTrap(child, of: connection) {
+            note(.warning, explanation.description, connection: connection.name)
+        }
+        if action.starts {
+            undertake(connection, [Undertaking.Wish(child.name)], towards: record.session.path.remote)
+        }
+    }
+
+    func note(_ level: NoteLevel, _ text: String, connection: String) {
+        output.report(ManagerEvent(ike: .none(connection: connection), event: .note(level, text)))
+    }
+}
+
+extension CloseReason {
+    /// For those who wanted the session.
+    var explanation: Explanation {
+        switch self {
+        case .terminated: Explanation("the IKE SA was terminated")
+        case .deletedByPeer: Explanation("the peer deleted the IKE SA")
+        case .rekeyed, .reauthenticated: Explanation("the IKE SA was replaced by a new one")
+        case .superseded: Explanation("another IKE SA with the same peer took its place")
+        case .peerDead:
+            Explanation(
+                "the peer does not answer", remedy: "check its address, that UDP 500 and 4500 reach it, and its log")
+        case .negotiationFailed(let explanation): explanation
+        case .halfOpenTimeout: Explanation("the negotiation was not finished in time")
+        case .expired: Explanation("the IKE SA has reached the end of its life")
+        }
+    }
+}

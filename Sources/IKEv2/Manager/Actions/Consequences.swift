@@ -1,0 +1,51 @@
+extension SessionManager {
+    /// What follows from what a session reports, and the report itself.
+    /// - Parameter closing: why the session is over after the actions at hand.
+    func conclude(_ event: SessionEvent, of record: SessionRecord, closing: CloseReason?) {
+        switch event {
+        case .message, .note: return output.report(ManagerEvent(ike: record.brief, event: .session(event)))
+        case .established(let initialContact): established(record, initialContact: initialContact)
+        case .childUp(let sa): if !childUp(sa, of: record) { return }
+        case .childDown(let sa, _): childDown(sa, of: record, closing: closing)
+        case .childRekeyed: count.childrenRekeyed += 1
+        case .childFailed(let name, let explanation): childFailed(name, explanation, of: record)
+        case .failed(let explanation): record.undertaking?.explanation = explanation
+        case .rekeyed: break
+        case .moved: beginKeepalives(record)
+        }
+        output.report(ManagerEvent(ike: status(of: record), event: .session(event)))
+    }
+
+    func status(of record: SessionRecord) -> IKESAStatus {
+        record.session.status(at: now) { [dataplane] in dataplane.usage(of: $0) }
+    }
+
+    /// False: it is up for the peer only, since it could not be installed.
+    private func childUp(_ sa: ChildSA, of record: SessionRecord) -> Bool {
+        guard let child = children[sa.inboundSPI], child.isOutbound else { return false }
+        count.childrenUp += 1
+        record.awaitedChildren.remove(sa.child.name)
+        settle(connection: sa.connectionName, child: sa.child.name, .success(()))
+        afterwards { [self] in finishReplacement(record) }
+        return true
+    }
+
+    private func childFailed(_ name: String, _ explanation: Explanation, of record: SessionRecord) {
+        record.awaitedChildren.remove(name)
+        settle(connection: record.session.connection?.name ?? "", child: name, .failure(explanation))
+        afterwards { [self] in finishReplacement(record) }
+    }
+
+    /// A CHILD_SA ended. When that was not our wish its `close_action` follows; when the whole session ends, that is
+    /// looked at there.
+    private func childDown(_ sa: ChildSA, of record: SessionRecord, closing: CloseReason?) {
+        let isUnwanted = record.unwantedChildren.remove(sa.id) != nil || record.isUnwanted
+        settleTerminations(child: sa.id)
+        if isUnwanted || isShuttingDown { return }
+        if let closing {
+            afterwards { [self] in recover(sa, of: record, closing) }
+        } else if let child = connectionTable.child(sa.child.name, of: sa.connectionName) {
+            afterwards { [self] in act(child.closeAction, for: child, of: sa.connectionName, record) }
+        }
+    }
+}

@@ -1,0 +1,72 @@
+extension SessionManager {
+    /// The peer has proved who it is.
+    func established(_ record: SessionRecord, initialContact: Bool) {
+        count.established += 1
+        let identities = record.session.identities.map { IdentityPair(local: $0.local, remote: $0.remote) }
+        let earlier = identities.map(table.sessions(between:)) ?? []
+        table.setEstablished(record, between: identities)
+        beginKeepalives(record)
+        beginReauthentication(record)
+        afterwards { [self] in
+            guard table[record.id] != nil, isCurrent(record) else { return }
+            replaceEarlier(earlier, by: record, initialContact: initialContact)
+            fulfil(record)
+            settle(connection: record.session.connection?.name ?? "", child: nil, .success(()))
+            finishReplacement(record)
+        }
+    }
+
+    /// The configuration may have changed while the session was negotiated.
+    private func isCurrent(_ record: SessionRecord) -> Bool {
+        guard let used = record.session.connection else { return true }
+        guard let loaded = connectionTable[used.name],
+            ConnectionChange(from: used, to: loaded).extent != .everything
+        else {
+            end(record, .terminated)
+            return false
+        }
+        if used != loaded { adopt(loaded, in: record) }
+        return true
+    }
+
+    /// One IKE SA with a peer, if `unique` says so or the peer says that it has no other (RFC 7296 section 2.4).
+    private func replaceEarlier(_ earlier: [SessionRecord], by record: SessionRecord, initialContact: Bool) {
+        guard let unique = record.session.connection?.unique, unique != .never else { return }
+        for old in earlier where table[old.id] != nil && old.id != record.predecessor && !old.isUnwanted {
+            if initialContact {
+                // The peer does not know it any more: no message would be answered.
+                old.isUnwanted = true
+                apply(old.session.abandon(.superseded, environment: self), of: old)
+            } else if unique == .replace {
+                // A peer that authenticates anew deletes the old one itself, when its successor has all children.
+                let wait: UInt64 = old.session.path.remote.address == record.session.path.remote.address ? 10 : 0
+                timers.add(.supersede(old.id), at: after(seconds: wait))
+            }
+        }
+    }
+
+    /// The new IKE SA of a rekey.
+    func replace(_ record: SessionRecord, by successor: Session) {
+        let new = SessionRecord(successor)
+        guard table.add(new) else { return }
+        let identities = record.identities
+        table.setEstablished(new, between: identities)
+        new.lastSentAt = now
+        new.awaitedChildren = record.awaitedChildren
+        record.awaitedChildren = []
+        new.unwantedChildren = record.unwantedChildren
+        new.predecessor = record.predecessor
+        record.predecessor = nil
+        let inherited = Set(successor.children.map(\.inboundSPI))
+        new.installed = record.installed.filter(inherited.contains)
+        record.installed.removeAll(where: inherited.contains)
+        for spi in new.installed { children[spi]?.sessionID = new.id }
+        for termination in terminations { termination.follow(record.id, to: new.id) }
+        // What is to end is the IKE SA with the peer, whatever its SPIs.
+        if record.isUnwanted { afterwards { [self] in end(new, .terminated) } }
+        record.isUnwanted = true
+        beginKeepalives(new)
+        beginReauthentication(new)
+        schedule(new)
+    }
+}

@@ -1,0 +1,84 @@
+// CHILD_SAs and the dataplane. Everything that is installed is in `children` until it is removed, whatever happens to the
+// session.
+extension SessionManager {
+    func installInbound(_ sa: ChildSA, of record: SessionRecord) {
+        do throws(InstallationError) {
+            try dataplane.installInbound(sa)
+            let child = InstalledChild(sa, sessionID: record.id)
+            child.isInbound = true
+            children[sa.inboundSPI] = child
+            record.installed.append(sa.inboundSPI)
+            requestIDs.use(sa.requestID)
+        } catch {
+            dataplane.releaseSPI(sa.inboundSPI)
+            fail(sa, of: record, error)
+        }
+    }
+
+    func installOutbound(_ sa: ChildSA, of record: SessionRecord) {
+        // Without its inbound half the SA has failed already.
+        guard let child = children[sa.inboundSPI], !child.isDraining else { return }
+        do throws(InstallationError) {
+            try dataplane.installOutbound(sa)
+            child.isOutbound = true
+        } catch {
+            fail(sa, of: record, error)
+        }
+    }
+
+    func removeOutbound(_ sa: ChildSA) {
+        guard let child = children[sa.inboundSPI], child.isOutbound else { return }
+        child.isOutbound = false
+        dataplane.removeOutbound(child.sa)
+    }
+
+    func removeInbound(_ sa: ChildSA, atOnce: Bool) {
+        guard let child = children[sa.inboundSPI] else { return }
+        if atOnce || settings.drainInSeconds == 0 { return remove(child) }
+        if child.isDraining { return }
+        child.isDraining = true
+        forget(child)
+        timers.add(.drain(sa.inboundSPI), at: after(seconds: settings.drainInSeconds))
+    }
+
+    func move(_ sa: ChildSA, to path: Path, isEncapsulated: Bool) {
+        guard let child = children[sa.inboundSPI] else { return }
+        dataplane.move(child.sa, to: path, isEncapsulated: isEncapsulated)
+        child.sa.path = path
+        child.sa.isEncapsulated = isEncapsulated
+    }
+
+    func drained(_ spi: UInt32) {
+        if let child = children[spi], child.isDraining { remove(child) }
+    }
+
+    /// Both directions, at once.
+    func remove(_ child: InstalledChild) {
+        if child.isOutbound { dataplane.removeOutbound(child.sa) }
+        if child.isInbound { dataplane.removeInbound(child.sa) }
+        children[child.sa.inboundSPI] = nil
+        forget(child)
+        requestIDs.endUse(child.sa.requestID)
+    }
+
+    /// The SA is no longer its session's concern.
+    private func forget(_ child: InstalledChild) {
+        table[child.sessionID]?.installed.removeAll { $0 == child.sa.inboundSPI }
+    }
+
+    /// The dataplane did not take an SA that the peer believes in: it is deleted at the peer, and nothing follows from
+    /// that.
+    private func fail(_ sa: ChildSA, of record: SessionRecord, _ error: InstallationError) {
+        count.installationsFailed += 1
+        record.unwantedChildren.insert(sa.id)
+        let explanation = Explanation(
+            "CHILD_SA \(sa.child.name) could not be installed", details: [error.description],
+            remedy: "the CHILD_SA is deleted; bring it up again once that is solved")
+        afterwards { [self] in
+            conclude(.childFailed(name: sa.child.name, explanation), of: record, closing: nil)
+            if table[record.id] != nil {
+                apply(record.session.deleteChild(id: sa.id, environment: self), of: record)
+            }
+        }
+    }
+}

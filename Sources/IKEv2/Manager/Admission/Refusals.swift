@@ -1,0 +1,53 @@
+import IKEv2Messages
+import Packets
+
+/// Answers outside of any IKE SA. They are unprotected and cost whoever is named as the sender a packet, so there are few.
+extension SessionManager {
+    /// RFC 7296 section 2.5: a request of a later version is told the highest one that we have.
+    func refuseVersion(_ received: ReceivedHeader, path: Path) {
+        count.wrongVersion += 1
+        guard received.majorVersion > 2 else { return }
+        refuse(received.header, .invalidMajorVersion, path: path)
+    }
+
+    /// RFC 7296 section 2.21.4: a request for an IKE SA that we do not have, as after a restart.
+    func refuseUnknown(_ header: IKEHeader, path: Path) {
+        count.unknownSPI += 1
+        guard header.exchange != .initial, !isShuttingDown else { return }
+        refuse(header, .invalidIKESPI, path: path)
+    }
+
+    /// The answer to a request, if there have not been too many.
+    func refuse(_ header: IKEHeader, _ error: NotifyType, path: Path) {
+        guard header.direction == .request else { return }
+        guard unprotectedErrors.allow(now: now) else { return count.unprotectedErrorsSuppressed += 1 }
+        count.unprotectedErrorsSent += 1
+        send(header.response(), NotifyPayload(error), path: path)
+    }
+
+    /// Sends a message that has no more than one notification, unprotected.
+    func send(_ header: IKEHeader, _ notify: NotifyPayload, path: Path) {
+        let message = Message(header: header, payloads: [.notify(notify)])
+        guard let bytes = try? message.encoded() else { return }
+        count.sent += 1
+        output.send(bytes, path: path)
+        let line = MessageLine(message, way: .sent, peer: path.remote.description, bytes: bytes.count)
+        output.report(ManagerEvent(ike: .none(path: path), event: .session(.message(line))))
+    }
+
+    /// A warning that strangers can cause, so that it must not fill the log.
+    func complain(_ text: String, _ path: Path) {
+        guard complaints.allow(now: now) else { return }
+        output.report(ManagerEvent(ike: .none(path: path), event: .note(.warning, text)))
+    }
+}
+
+extension IKESAStatus {
+    /// For events outside of any IKE SA.
+    static func none(connection: String = "", path: Path? = nil) -> IKESAStatus {
+        let nowhere = Endpoint(.unspecified(.ipv4), port: 0)
+        return IKESAStatus(
+            id: 0, connectionName: connection, state: .connecting, isInitiator: false, initiatorSPI: 0,
+            responderSPI: 0, path: path ?? Path(local: nowhere, remote: nowhere))
+    }
+}

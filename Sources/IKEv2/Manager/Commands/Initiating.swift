@@ -1,0 +1,94 @@
+extension SessionManager {
+    /// Negotiates a CHILD_SA, or, without a child's name, an IKE SA. With a child's name only, the first connection that
+    /// has it is meant. `outcome` is called once: when it is up (at once when it is already), or with the reason why it
+    /// is not. With endless `keyingtries` the first failure is the outcome, and the attempts go on.
+    public func initiate(
+        connection: String?, child: String?, at now: UInt64, outcome: @escaping (Result<Void, Explanation>) -> Void
+    ) {
+        run(at: now) {
+            switch find(connection: connection, child: child) {
+            case .failure(let why): outcome(.failure(why))
+            case .success((let connection, let child)):
+                if isShuttingDown { return outcome(.failure(Explanation("the gateway is shutting down"))) }
+                if isUp(connection, child) { return outcome(.success(())) }
+                waiters[Waiter(connection: connection.name, child: child?.name), default: []].append(outcome)
+                undertake(connection, child.map { [Undertaking.Wish($0.name)] } ?? [], isUrgent: true)
+            }
+        }
+    }
+
+    /// Begins to rekey all SAs that match, or to reauthenticate their IKE SAs; the number of them.
+    public func rekey(_ filter: SAFilter, reauthenticate: Bool, at now: UInt64) -> Int {
+        run(at: now) {
+            var number = 0
+            for record in matching(filter) where record.isEstablished && !record.isUnwanted {
+                if reauthenticate {
+                    if self.reauthenticate(record) { number += 1 }
+                } else if filter.isAboutChildren {
+                    for sa in liveChildren(of: record) where filter.matches(sa) {
+                        number += 1
+                        apply(record.session.rekeyChild(id: sa.id, environment: self), of: record)
+                    }
+                } else {
+                    number += 1
+                    apply(record.session.rekeyIKE(environment: self), of: record)
+                }
+            }
+            return number
+        }
+    }
+
+    /// Deletes all SAs at their peers; nothing new begins. Over when `counters.sessions` is 0.
+    public func shutDown(at now: UInt64) {
+        run(at: now) {
+            isShuttingDown = true
+            for undertaking in Array(undertakings.values) {
+                giveUp(undertaking, Explanation("the gateway is shutting down"))
+            }
+            for trap in traps { removeTrap(trap) }
+            for record in table.all { end(record, .terminated) }
+        }
+    }
+
+    public func statuses() -> [IKESAStatus] { table.all.map(status(of:)) }
+
+    /// Sessions that a filter is about, as far as it is about sessions.
+    func matching(_ filter: SAFilter) -> [SessionRecord] { table.all.filter { filter.matches($0.session) } }
+
+    /// CHILD_SAs of a session that carry traffic.
+    func liveChildren(of record: SessionRecord) -> [ChildSA] {
+        record.session.children.filter { children[$0.inboundSPI]?.isOutbound == true }
+    }
+
+    /// What a name, or two, stand for.
+    func find(
+        connection: String?, child: String?
+    ) -> Result<(connection: Connection, child: Child?), Explanation> {
+        if let connection {
+            guard let found = connectionTable[connection] else {
+                return .failure(
+                    Explanation("there is no connection \(connection)", remedy: "swanctl --list-conns shows all"))
+            }
+            guard let child else { return .success((found, nil)) }
+            guard let part = found.children.first(where: { $0.name == child }) else {
+                return .failure(
+                    Explanation(
+                        "connection \(connection) has no child \(child)", remedy: "swanctl --list-conns shows all"))
+            }
+            return .success((found, part))
+        }
+        guard let child, let found = connectionTable.firstConnection(withChild: child) else {
+            let what = child.map { "child \($0)" } ?? "connection without a name"
+            return .failure(Explanation("there is no \(what)", remedy: "swanctl --list-conns shows all"))
+        }
+        return .success((found, found.children.first { $0.name == child }))
+    }
+
+    private func isUp(_ connection: Connection, _ child: Child?) -> Bool {
+        guard let record = usableSession(of: connection, at: nil) else { return false }
+        guard let child else { return true }
+        return liveChildren(of: record).contains {
+            $0.child.name == child.name && !record.unwantedChildren.contains($0.id)
+        }
+    }
+}

@@ -1,0 +1,85 @@
+/// A `terminate` that waits until all it is about is gone.
+final class Termination {
+    var sessions: Set<UInt32> = []
+    var children: Set<UInt32> = []
+    let number: Int
+    let outcome: (Result<Int, Explanation>) -> Void
+
+    init(number: Int, outcome: @escaping (Result<Int, Explanation>) -> Void) {
+        self.number = number
+        self.outcome = outcome
+    }
+
+    var isDone: Bool { sessions.isEmpty && children.isEmpty }
+
+    /// The IKE SA was rekeyed: the new one is meant.
+    func follow(_ old: UInt32, to new: UInt32) {
+        if sessions.remove(old) != nil { sessions.insert(new) }
+    }
+}
+
+extension SessionManager {
+    /// Ends all SAs that match. `outcome` is called once, with their number, when they are gone. Attempts to bring such
+    /// an IKE SA up end too.
+    /// - Parameter force: without waiting for the peers' answers.
+    public func terminate(
+        _ filter: SAFilter, force: Bool, at now: UInt64, outcome: @escaping (Result<Int, Explanation>) -> Void
+    ) {
+        run(at: now) {
+            if filter.isAboutChildren {
+                terminateChildren(filter, outcome)
+            } else {
+                terminateSessions(filter, force: force, outcome)
+            }
+        }
+    }
+
+    private func terminateSessions(
+        _ filter: SAFilter, force: Bool, _ outcome: @escaping (Result<Int, Explanation>) -> Void
+    ) {
+        var number = 0
+        if filter.ikeID == nil {
+            for (key, undertaking) in undertakings where filter.connection ?? key.connection == key.connection {
+                if undertaking.state != .negotiating { number += 1 }
+                giveUp(undertaking, Explanation("terminated"))
+            }
+        }
+        let records = matching(filter)
+        number += records.count
+        if number == 0 { return outcome(.failure(Explanation("there is no IKE SA that matches"))) }
+        let termination = Termination(number: number, outcome: outcome)
+        termination.sessions = Set(records.map(\.id))
+        terminations.append(termination)
+        for record in records {
+            end(record, .terminated)
+            if force, table[record.id] != nil {
+                apply(record.session.abandon(.terminated, environment: self), of: record)
+            }
+        }
+        settleTerminations()
+    }
+
+    private func terminateChildren(_ filter: SAFilter, _ outcome: @escaping (Result<Int, Explanation>) -> Void) {
+        let found = matching(filter).flatMap { record in
+            record.session.children.filter(filter.matches).map { (record: record, sa: $0) }
+        }
+        if found.isEmpty { return outcome(.failure(Explanation("there is no CHILD_SA that matches"))) }
+        let termination = Termination(number: found.count, outcome: outcome)
+        termination.children = Set(found.map(\.sa.id))
+        terminations.append(termination)
+        for (record, sa) in found { end(sa, of: record) }
+        settleTerminations()
+    }
+
+    /// Crosses off what has ended, and tells those who wait for nothing else.
+    func settleTerminations(session: UInt32? = nil, child: UInt32? = nil) {
+        guard !terminations.isEmpty else { return }
+        for termination in terminations {
+            if let session { termination.sessions.remove(session) }
+            if let child { termination.children.remove(child) }
+        }
+        let done = terminations.filter(\.isDone)
+        terminations.removeAll(where: \.isDone)
+        for termination in done { termination.outcome(.success(termination.number)) }
+    }
+}

@@ -1,0 +1,106 @@
+extension SessionManager {
+    /// All that are loaded, in the order in which they came.
+    public var connections: [Connection] { connectionTable.all }
+
+    /// Loads connections; one of the same name is replaced. What has not changed keeps its SAs; a child that has changed
+    /// or gone loses its SAs and traps, a connection that has its IKE SAs. Then start actions run.
+    /// - Parameter replacingAll: connections that are not among these are unloaded.
+    public func load(_ connections: [Connection], replacingAll: Bool, at now: UInt64) {
+        run(at: now) {
+            guard !isShuttingDown else { return }
+            let old = connectionTable
+            let given = Set(connections.map(\.name))
+            if replacingAll {
+                for connection in old.all where !given.contains(connection.name) { endAll(of: connection) }
+            }
+            let changes = connections.map { ConnectionChange(from: old[$0.name], to: $0) }
+            for (connection, change) in zip(connections, changes) {
+                endChanged(change, of: connection, loaded: old[connection.name])
+            }
+            install(connections, replacingAll: replacingAll)
+            for (connection, change) in zip(connections, changes) {
+                if change.extent == .children {
+                    for record in table.sessions(of: connection.name) { adopt(connection, in: record) }
+                }
+                start(change.newChildren, of: connection)
+            }
+        }
+    }
+
+    /// Takes a connection out, with its SAs and traps. False: there is none of that name.
+    public func unload(_ name: String, at now: UInt64) -> Bool {
+        run(at: now) {
+            guard let connection = connectionTable[name] else { return false }
+            endAll(of: connection)
+            setConnections(connectionTable.all.filter { $0.name != name })
+            return true
+        }
+    }
+
+    private func install(_ connections: [Connection], replacingAll: Bool) {
+        var all: [Connection] = []
+        var places: [String: Int] = [:]
+        for connection in (replacingAll ? [] : connectionTable.all) + connections {
+            if let place = places[connection.name] {
+                all[place] = connection
+            } else {
+                places[connection.name] = all.count
+                all.append(connection)
+            }
+        }
+        setConnections(all)
+    }
+
+    private func setConnections(_ all: [Connection]) {
+        connectionTable.set(all)
+        requestIDs.configure(all)
+        let patterns = all.flatMap { $0.localAddresses + $0.remoteAddresses }
+        let used = Set(patterns.compactMap { if case .name(let name) = $0 { name } else { nil } })
+        names.keep(used)
+        for name in used.sorted() where names.addresses[name] == nil { resolve(name, for: .recognition) }
+    }
+
+    private func endAll(of connection: Connection) {
+        for (key, undertaking) in undertakings where key.connection == connection.name {
+            undertakings[key] = nil
+            giveUp(undertaking, Explanation("connection \(connection.name) was unloaded or changed"))
+        }
+        for child in connection.children { removeTrap(of: child.name, in: connection.name) }
+        for record in table.sessions(of: connection.name) { end(record, .terminated) }
+    }
+
+    private func endChanged(_ change: ConnectionChange, of connection: Connection, loaded: Connection?) {
+        switch change.extent {
+        case .none: break
+        case .everything: loaded.map(endAll)
+        case .children:
+            for child in change.endedChildren { removeTrap(of: child, in: connection.name) }
+        }
+    }
+
+    /// The connection of an IKE SA has other children now: it goes on with those, and loses its CHILD_SAs of children
+    /// that are not there as they were.
+    func adopt(_ connection: Connection, in record: SessionRecord) {
+        let kept = Set(connection.children)
+        for sa in record.session.children where !kept.contains(sa.child) { end(sa, of: record) }
+        record.session.connection = connection
+    }
+
+    /// Ends one CHILD_SA because we want it.
+    func end(_ sa: ChildSA, of record: SessionRecord) {
+        guard table[record.id] != nil else { return }
+        record.unwantedChildren.insert(sa.id)
+        apply(record.session.deleteChild(id: sa.id, environment: self), of: record)
+    }
+
+    /// Start actions.
+    private func start(_ children: [Child], of connection: Connection) {
+        for child in children where child.startAction.traps {
+            if case .failure(let why) = setTrap(child, of: connection) {
+                note(.warning, why.description, connection: connection.name)
+            }
+        }
+        let started = children.filter(\.startAction.starts)
+        if !started.isEmpty { undertake(connection, started.map { Undertaking.Wish($0.name) }) }
+    }
+}

@@ -1,0 +1,58 @@
+import IPsec
+
+extension SessionManager {
+    /// The dataplane wants something.
+    public func handle(_ event: DataplaneEvent, at now: UInt64) {
+        run(at: now) {
+            switch event {
+            case .acquire(let requestID, let packet): acquire(requestID, packet)
+            case .softLimit(let spi):
+                guard let (sa, record) = find(spi) else { return }
+                apply(record.session.rekeyChild(id: sa.id, environment: self), of: record)
+            case .hardLimit(let spi):
+                guard let (sa, record) = find(spi) else { return }
+                let text = "CHILD_SA \(sa.child.name) has reached a hard limit and is deleted"
+                output.report(ManagerEvent(ike: record.brief, event: .note(.warning, text)))
+                apply(record.session.deleteChild(id: sa.id, environment: self), of: record)
+            case .mappingChanged(let spi, let remote):
+                guard let (sa, record) = find(spi), record.session.path.remote != remote else { return }
+                let path = Path(local: sa.path.local, remote: remote)
+                apply(record.session.follow(path, environment: self), of: record)
+            }
+        }
+    }
+
+    /// The SA with this SPI, if it is more than a draining one, and its session.
+    private func find(_ spi: UInt32) -> (sa: ChildSA, record: SessionRecord)? {
+        guard let child = children[spi], !child.isDraining, let record = table[child.sessionID] else { return nil }
+        return (child.sa, record)
+    }
+
+    /// A packet calls for an SA.
+    private func acquire(_ requestID: UInt32, _ packet: TrafficSelector?) {
+        let trap = installedTraps[requestID].map {
+            RequestIDs.Owner(connection: $0.connectionName, child: $0.child.name)
+        }
+        guard let owner = trap ?? requestIDs.owner(of: requestID), let connection = connectionTable[owner.connection],
+            connection.children.contains(where: { $0.name == owner.child }), !isShuttingDown
+        else { return }
+        guard !isUnderWay(owner, packet) else { return count.acquiresSuppressed += 1 }
+        undertake(connection, [Undertaking.Wish(owner.child, hint: packet)])
+    }
+
+    /// Whether an SA for the packet is being negotiated, or came up while the event was on its way.
+    private func isUnderWay(_ owner: RequestIDs.Owner, _ packet: TrafficSelector?) -> Bool {
+        let isUndertaken = undertakings.contains { key, undertaking in
+            key.connection == owner.connection && undertaking.wishes.contains { $0.child == owner.child }
+        }
+        return isUndertaken
+            || table.sessions(of: owner.connection).contains { record in
+                record.awaitedChildren.contains(owner.child)
+                    || record.installed.compactMap { children[$0] }.contains { child in
+                        child.isOutbound && child.sa.child.name == owner.child && !record.isUnwanted
+                            && !record.unwantedChildren.contains(child.sa.id)
+                            && (packet.map { packet in child.sa.selectors.contains { $0.contains(packet) } } ?? true)
+                    }
+            }
+    }
+}

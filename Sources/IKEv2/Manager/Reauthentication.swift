@@ -1,0 +1,33 @@
+// Reauthentication, make before break: a new IKE SA with the same children is negotiated beside the old one, which is
+// deleted when they are there (RFC 7296 section 2.8.3).
+extension SessionManager {
+    func beginReauthentication(_ record: SessionRecord) {
+        if let time = record.session.reauthenticateAt { timers.add(.reauthenticate(record.id), at: time) }
+    }
+
+    /// False: it cannot be, or it is being done.
+    @discardableResult
+    func reauthenticate(_ record: SessionRecord) -> Bool {
+        guard record.isEstablished, !record.isUnwanted, !record.isBeingReplaced, !isShuttingDown,
+            let connection = record.session.connection.flatMap({ connectionTable[$0.name] })
+        else { return false }
+        let remote = record.session.path.remote
+        let key = Undertaking.Key(
+            connection: connection.name, remote: connection.hasKnownRemote ? nil : remote)
+        guard undertakings[key] == nil else { return false }
+        record.isBeingReplaced = true
+        var names: [String] = []
+        for sa in record.session.children where !names.contains(sa.child.name) { names.append(sa.child.name) }
+        begin(Undertaking(key, names.map { Undertaking.Wish($0) }, predecessor: record.id))
+        return true
+    }
+
+    /// The successor has all that it will get: the old IKE SA goes.
+    func finishReplacement(_ record: SessionRecord) {
+        guard let predecessor = record.predecessor, record.isEstablished, record.awaitedChildren.isEmpty,
+            table[record.id] != nil
+        else { return }
+        record.predecessor = nil
+        if let old = table[predecessor] { end(old, .reauthenticated) }
+    }
+}

@@ -1,0 +1,15 @@
+/// A CHILD_SA that the dataplane has, in one or both directions.
+final class InstalledChild {
+    var sa: ChildSA
+    /// The session that it belongs to; another one after a rekey of the IKE SA.
+    var sessionID: UInt32
+    var isInbound = false
+    var isOutbound = false
+    /// Replaced or deleted: only packets under way still use it.
+    var isDraining = false
+
+    init(_ sa: ChildSA, sessionID: UInt32) {
+        self.sa = sa
+        self.sessionID = sessionID
+    }
+}

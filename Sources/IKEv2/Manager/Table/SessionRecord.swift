@@ -1,0 +1,56 @@
+import Packets
+
+/// What the manager keeps beside a session.
+final class SessionRecord {
+    let session: Session
+    var isEstablished = false
+    /// Known once it is established.
+    var identities: IdentityPair?
+    /// The connection by whose name the session is found.
+    var filedUnder: String?
+    /// Under which a peer's repeated IKE_SA_INIT request finds the session.
+    var initialKey: InitialKey?
+    /// Whose half-open negotiations this one counts with; nil once it is established, and for our own.
+    var halfOpenAddress: IPAddress?
+    /// The earliest time in the timer queue for this session. A later deadline of the session needs no new entry: when
+    /// this time has come, the deadline is looked at again.
+    var queuedDeadline: UInt64?
+    /// When something was last sent, nanoseconds.
+    var lastSentAt: UInt64 = 0
+    var hasKeepalives = false
+    /// Inbound SPIs of its SAs that the dataplane has, those that only drain left out.
+    var installed: [UInt32] = []
+    /// What it was begun for; nil when the peer began, and once that is settled.
+    var undertaking: Undertaking?
+    /// Names of the children that it was begun with.
+    var begunWith: Set<String> = []
+    /// Names of children that were asked for and are neither up nor refused yet.
+    var awaitedChildren: Set<String> = []
+    /// Children that end because we want it: nothing follows from their end.
+    var unwantedChildren: Set<UInt32> = []
+    /// The whole session ends because we want it.
+    var isUnwanted = false
+    /// The session that this one takes over from, once all its children are there (reauthentication).
+    var predecessor: UInt32?
+    /// Its successor is being negotiated.
+    var isBeingReplaced = false
+
+    init(_ session: Session) { self.session = session }
+
+    var id: UInt32 { session.id }
+
+    /// The SPI that we have chosen: by it the peer's messages find the session.
+    var ownSPI: UInt64 { session.role == .initiator ? session.initiatorSPI : session.responderSPI }
+}
+
+/// Who an IKE SA is between.
+struct IdentityPair: Hashable {
+    var local: Identity
+    var remote: Identity
+}
+
+/// An IKE_SA_INIT request of a peer, before it knows our SPI.
+struct InitialKey: Hashable {
+    var initiatorSPI: UInt64
+    var remote: Endpoint
+}

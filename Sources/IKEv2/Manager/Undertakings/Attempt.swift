@@ -1,0 +1,119 @@
+import Packets
+
+// One attempt of an undertaking: where the peer is → our address towards it → a session. When it fails there may be
+// another, by `keyingtries`.
+extension SessionManager {
+    func attempt(_ undertaking: Undertaking) {
+        guard case .waiting = undertaking.state, undertakings[undertaking.key] === undertaking else { return }
+        guard let connection = connectionTable[undertaking.key.connection], !isShuttingDown else {
+            undertakings[undertaking.key] = nil
+            return
+        }
+        undertaking.explanation = nil
+        let destinations = connection.remoteAddresses.filter(\.isDestination)
+        let turn = Int(undertaking.tries)
+        if undertaking.tries < .max { undertaking.tries += 1 }
+        if destinations.isEmpty {
+            guard let remote = undertaking.key.remote else {
+                return giveUp(undertaking, .noRemoteAddress(of: connection))
+            }
+            return negotiate(undertaking, connection, with: remote)
+        }
+        // Each attempt takes the next address.
+        switch destinations[turn % destinations.count] {
+        case .range(let range):
+            negotiate(undertaking, connection, with: Endpoint(range.first, port: connection.remotePort))
+        case .name(let name):
+            undertaking.state = .resolving
+            resolve(name, for: .undertaking(undertaking.key))
+        }
+    }
+
+    /// The address of a peer that is known by name.
+    func resolved(_ undertaking: Undertaking, name: String, _ addresses: [IPAddress]) {
+        guard undertaking.state == .resolving, let connection = connectionTable[undertaking.key.connection] else {
+            return
+        }
+        guard let address = addresses.first(where: { output.sourceAddress(towards: $0) != nil }) ?? addresses.first
+        else {
+            return failed(
+                undertaking,
+                Explanation("there is no address for \(name)", remedy: "check the name and the resolver of this host"))
+        }
+        negotiate(undertaking, connection, with: Endpoint(address, port: connection.remotePort))
+    }
+
+    private func negotiate(_ undertaking: Undertaking, _ connection: Connection, with remote: Endpoint) {
+        guard let local = localAddress(of: connection, towards: remote.address) else {
+            return failed(
+                undertaking,
+                Explanation(
+                    "there is no route to \(remote.address)", remedy: "check local_addrs and the host's routes"))
+        }
+        undertaking.state = .negotiating
+        let path = Path(local: Endpoint(local, port: connection.localPort), remote: remote)
+        let children = undertaking.wishes.compactMap { wish in connection.children.first { $0.name == wish.child } }
+        let (session, actions) = Session.initiate(
+            connection, children: children, path: path, environment: self)
+        let record = SessionRecord(session)
+        guard table.add(record) else { return failed(undertaking, Explanation("the random generator repeats itself")) }
+        count.initiated += 1
+        record.undertaking = undertaking
+        record.predecessor = undertaking.predecessor
+        record.begunWith = Set(children.map(\.name))
+        record.awaitedChildren = record.begunWith
+        apply(actions, of: record)
+    }
+
+    /// Ours towards a peer: the configured one, or by the host's routes among those that are configured.
+    func localAddress(of connection: Connection, towards remote: IPAddress) -> IPAddress? {
+        let fitting = connection.localAddresses.compactMap(\.single).first { $0.family == remote.family }
+        if let fitting { return fitting }
+        guard let source = output.sourceAddress(towards: remote) else { return nil }
+        let ranges = connection.localAddresses.compactMap { pattern in
+            if case .range(let range) = pattern { range } else { nil }
+        }
+        return ranges.isEmpty || ranges.contains { $0.contains(source) } ? source : nil
+    }
+
+    /// The attempt came to nothing.
+    func failed(_ undertaking: Undertaking, _ explanation: Explanation) {
+        guard undertakings[undertaking.key] === undertaking else { return }
+        guard let connection = connectionTable[undertaking.key.connection], !isShuttingDown,
+            connection.keyingTries == 0 || undertaking.tries < connection.keyingTries,
+            undertaking.predecessor == nil
+        else { return giveUp(undertaking, explanation) }
+        // Who waits is not kept waiting forever.
+        if connection.keyingTries == 0 { disappoint(undertaking, explanation) }
+        let time = after(seconds: undertaking.pauseInSeconds)
+        undertaking.state = .waiting(until: time)
+        timers.add(.undertaking(undertaking.key), at: time)
+        note(
+            .info, "attempt \(undertaking.tries) failed, the next one comes in \(undertaking.pauseInSeconds) s",
+            connection: connection.name)
+    }
+
+    func giveUp(_ undertaking: Undertaking, _ explanation: Explanation) {
+        undertakings[undertaking.key] = nil
+        if let predecessor = undertaking.predecessor { table[predecessor]?.isBeingReplaced = false }
+        note(
+            .warning, "given up after \(undertaking.tries) attempts: \(explanation)",
+            connection: undertaking.key.connection)
+        disappoint(undertaking, explanation)
+    }
+
+    private func disappoint(_ undertaking: Undertaking, _ explanation: Explanation) {
+        settle(connection: undertaking.key.connection, child: nil, .failure(explanation))
+        for wish in undertaking.wishes {
+            settle(connection: undertaking.key.connection, child: wish.child, .failure(explanation))
+        }
+    }
+}
+
+extension Explanation {
+    static func noRemoteAddress(of connection: Connection) -> Explanation {
+        Explanation(
+            "connection \(connection.name) does not say where the peer is",
+            remedy: "set remote_addrs to an address or a name, or wait for the peer to initiate")
+    }
+}

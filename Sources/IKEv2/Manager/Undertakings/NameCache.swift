@@ -1,0 +1,57 @@
+import Packets
+
+/// Host names of peers: questions that are out, and the last answers.
+struct NameCache {
+    enum Purpose {
+        case undertaking(Undertaking.Key)
+        case trap(connection: String, child: String)
+        /// To recognise the peer when it begins.
+        case recognition
+    }
+
+    private(set) var addresses: [String: [IPAddress]] = [:]
+    private var questions: [UInt64: (name: String, purpose: Purpose)] = [:]
+    private var last: UInt64 = 0
+
+    mutating func ask(_ name: String, for purpose: Purpose) -> UInt64 {
+        last += 1
+        questions[last] = (name, purpose)
+        return last
+    }
+
+    mutating func answer(_ request: UInt64, _ found: [IPAddress]) -> (name: String, purpose: Purpose)? {
+        guard let question = questions.removeValue(forKey: request) else { return nil }
+        if !found.isEmpty { addresses[question.name] = found }
+        return question
+    }
+
+    /// Forgets names that no connection has any more.
+    mutating func keep(_ names: Set<String>) {
+        addresses = addresses.filter { names.contains($0.key) }
+    }
+}
+
+extension SessionManager {
+    func resolve(_ name: String, for purpose: NameCache.Purpose) {
+        let request = names.ask(name, for: purpose)
+        output.resolve(name, request: request)
+    }
+
+    /// The answer to `ManagerOutput.resolve`; empty: there is none.
+    public func resolved(_ addresses: [IPAddress], request: UInt64, at now: UInt64) {
+        run(at: now) {
+            guard let question = names.answer(request, addresses) else { return }
+            switch question.purpose {
+            case .recognition: break
+            case .undertaking(let key): undertakings[key].map { resolved($0, name: question.name, addresses) }
+            case .trap(let connection, let child):
+                guard let connection = connectionTable[connection], !isShuttingDown,
+                    let child = connection.children.first(where: { $0.name == child }), !hasTrap(child, of: connection)
+                else { return }
+                if case .failure(let why) = setTrap(child, of: connection, isNameKnown: true) {
+                    note(.warning, why.description, connection: connection.name)
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+import IPsec
+import Packets
+
+/// The wish for an IKE SA, from the first attempt until it is established or given up.
+final class Undertaking {
+    /// One undertaking at a time for each connection and peer.
+    struct Key: Hashable {
+        var connection: String
+        /// nil: where the connection says.
+        var remote: Endpoint?
+    }
+
+    /// A child that is to come with it.
+    struct Wish {
+        var child: String
+        /// The packet that called for it.
+        var hint: TrafficSelector?
+
+        init(_ child: String, hint: TrafficSelector? = nil) {
+            self.child = child
+            self.hint = hint
+        }
+    }
+
+    enum State: Equatable {
+        case resolving
+        case negotiating
+        /// Until this time, nanoseconds.
+        case waiting(until: UInt64)
+    }
+
+    let key: Key
+    /// None: the IKE SA alone.
+    var wishes: [Wish]
+    /// The IKE SA that the new one is to replace.
+    let predecessor: UInt32?
+    /// Attempts that were begun.
+    var tries: UInt32 = 0
+    var state = State.waiting(until: 0)
+    /// Why the last attempt failed, in the session's words.
+    var explanation: Explanation?
+
+    init(_ key: Key, _ wishes: [Wish], predecessor: UInt32?) {
+        self.key = key
+        self.wishes = wishes
+        self.predecessor = predecessor
+    }
+
+    func add(_ more: [Wish]) {
+        for wish in more where !wishes.contains(where: { $0.child == wish.child }) { wishes.append(wish) }
+    }
+
+    /// Seconds before the next attempt: 1, 2, 4, … up to 32. Also with `keyingtries = 0` nobody is flooded.
+    var pauseInSeconds: UInt64 { 1 << UInt64(min(max(tries, 1) - 1, 5)) }
+}
+
+/// What a command waits for.
+struct Waiter: Hashable {
+    var connection: String
+    /// nil: the IKE SA alone.
+    var child: String?
+}
+
+extension SessionManager {
+    /// Sees to it that children of a connection come up: in the IKE SA that is there, or in a new one.
+    /// - Parameters:
+    ///   - remote: where the peer is, when the connection does not say.
+    ///   - isUrgent: not to wait for the time of the next attempt.
+    func undertake(
+        _ connection: Connection, _ wishes: [Undertaking.Wish], towards remote: Endpoint? = nil,
+        isUrgent: Bool = false
+    ) {
+        guard !isShuttingDown else { return }
+        let key = Undertaking.Key(
+            connection: connection.name, remote: connection.hasKnownRemote ? nil : remote)
+        if let undertaking = undertakings[key], undertaking.predecessor == nil {
+            undertaking.add(wishes)
+            if isUrgent, case .waiting = undertaking.state { attempt(undertaking) }
+        } else if let record = usableSession(of: connection, at: key.remote) {
+            ask(wishes, in: record)
+        } else {
+            begin(Undertaking(key, wishes, predecessor: nil))
+        }
+    }
+
+    func begin(_ undertaking: Undertaking) {
+        undertakings[undertaking.key] = undertaking
+        attempt(undertaking)
+    }
+
+    /// The newest IKE SA of the connection that can take on children.
+    func usableSession(of connection: Connection, at remote: Endpoint?) -> SessionRecord? {
+        table.sessions(of: connection.name).last { record in
+            record.isEstablished && !record.isUnwanted && record.session.connection == connection
+                && (remote == nil || record.session.path.remote.address == remote?.address)
+        }
+    }
+
+    /// Negotiates children in an established IKE SA, those left out that are under way already.
+    func ask(_ wishes: [Undertaking.Wish], in record: SessionRecord) {
+        for wish in wishes {
+            guard let child = record.session.connection?.children.first(where: { $0.name == wish.child }),
+                record.awaitedChildren.insert(wish.child).inserted
+            else { continue }
+            apply(record.session.create(child, hint: wish.hint, environment: self), of: record)
+        }
+    }
+
+    /// Established: what the session was not told at its beginning follows.
+    func fulfil(_ record: SessionRecord) {
+        guard let undertaking = record.undertaking else { return }
+        record.undertaking = nil
+        undertakings[undertaking.key] = nil
+        ask(undertaking.wishes.filter { !record.begunWith.contains($0.child) }, in: record)
+    }
+
+    /// Tells who waits. `child` nil: of the IKE SA.
+    func settle(connection: String, child: String?, _ result: Result<Void, Explanation>) {
+        let outcomes = waiters.removeValue(forKey: Waiter(connection: connection, child: child)) ?? []
+        for outcome in outcomes { outcome(result) }
+    }
+}
+
+extension Connection {
+    /// Whether some address or name is given to initiate to.
+    var hasKnownRemote: Bool { remoteAddresses.contains(where: \.isDestination) }
+}
+
+extension AddressPattern {
+    /// Whether one can initiate to it: an address or a name.
+    var isDestination: Bool {
+        if case .name = self { true } else { single != nil }
+    }
+}

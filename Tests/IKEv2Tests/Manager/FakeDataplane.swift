@@ -1,0 +1,96 @@
+import IKEv2
+import IPsec
+
+/// A dataplane that carries nothing, and remembers whatever is not in order.
+final class FakeDataplane: ChildDataplane {
+    /// What should not have happened.
+    private(set) var violations: [String] = []
+    /// By inbound SPI.
+    private(set) var inbound: [UInt32: ChildSA] = [:]
+    /// By inbound SPI.
+    private(set) var outbound: [UInt32: ChildSA] = [:]
+    /// Names of children with traps, by request id.
+    private(set) var traps: [UInt32: TrapPolicy] = [:]
+    /// In the order of their installation.
+    private(set) var outboundOrder: [UInt32] = []
+    private(set) var inboundInstalled = 0
+    private(set) var moves = 0
+    private var taken: Set<UInt32> = []
+    private var nextSPI: UInt32 = 0xC000_0000
+    /// What is refused, with the reason.
+    var refusesInbound: String?
+    var refusesOutbound: String?
+    var lastInbound: UInt64?
+
+    var isEmpty: Bool { inbound.isEmpty && outbound.isEmpty && traps.isEmpty && taken.isEmpty }
+
+    /// The outbound SA that traffic of a child goes through now.
+    func active(_ child: String) -> ChildSA? {
+        outboundOrder.last { outbound[$0]?.child.name == child }.flatMap { outbound[$0] }
+    }
+
+    func allocateSPI() throws(InstallationError) -> UInt32 {
+        nextSPI += 1
+        taken.insert(nextSPI)
+        return nextSPI
+    }
+
+    func releaseSPI(_ spi: UInt32) {
+        check(taken.remove(spi) != nil, "SPI \(spi) was released, but not taken")
+        check(inbound[spi] == nil, "SPI \(spi) was released with an SA in it")
+    }
+
+    func installInbound(_ sa: ChildSA) throws(InstallationError) {
+        check(taken.contains(sa.inboundSPI), "inbound SA without its SPI taken")
+        check(inbound[sa.inboundSPI] == nil, "inbound SPI \(sa.inboundSPI) twice")
+        check(sa.requestID != 0, "inbound SA without request id")
+        if let refusesInbound { throw InstallationError(refusesInbound) }
+        inbound[sa.inboundSPI] = sa
+        inboundInstalled += 1
+    }
+
+    func installOutbound(_ sa: ChildSA) throws(InstallationError) {
+        check(inbound[sa.inboundSPI] != nil, "outbound SA without its inbound half")
+        check(outbound[sa.inboundSPI] == nil, "outbound SA twice")
+        if let refusesOutbound { throw InstallationError(refusesOutbound) }
+        outbound[sa.inboundSPI] = sa
+        outboundOrder.append(sa.inboundSPI)
+    }
+
+    func removeInbound(_ sa: ChildSA) {
+        check(outbound[sa.inboundSPI] == nil, "inbound SA removed before its outbound half")
+        check(inbound.removeValue(forKey: sa.inboundSPI) != nil, "removed an inbound SA that is not there")
+        taken.remove(sa.inboundSPI)
+    }
+
+    func removeOutbound(_ sa: ChildSA) {
+        check(outbound.removeValue(forKey: sa.inboundSPI) != nil, "removed an outbound SA that is not there")
+        outboundOrder.removeAll { $0 == sa.inboundSPI }
+    }
+
+    func move(_ sa: ChildSA, to path: Path, isEncapsulated: Bool) {
+        check(inbound[sa.inboundSPI] != nil, "moved an SA that is not there")
+        moves += 1
+    }
+
+    func installTrap(_ trap: TrapPolicy) throws(InstallationError) {
+        check(traps[trap.requestID] == nil, "trap \(trap.requestID) twice")
+        check(!trap.selectors.isEmpty, "trap without selectors")
+        traps[trap.requestID] = trap
+    }
+
+    func removeTrap(requestID: UInt32) {
+        check(traps.removeValue(forKey: requestID) != nil, "removed a trap that is not there")
+    }
+
+    func usage(of sa: ChildSA) -> ChildUsage? {
+        guard inbound[sa.inboundSPI] != nil else { return nil }
+        var usage = ChildUsage()
+        usage.lastInbound = lastInbound
+        return usage
+    }
+
+    private func check(_ isFine: Bool, _ violation: @autoclosure () -> String) {
+        if !isFine { violations.append(violation()) }
+    }
+}

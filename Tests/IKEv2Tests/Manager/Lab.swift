@@ -1,0 +1,135 @@
+import IKEv2
+import Packets
+
+/// Hosts with session managers, a network between them, and a clock that moves from event to event.
+final class Lab {
+    /// A datagram on its way, or a question to the resolver.
+    private struct Pending {
+        var time: UInt64
+        var action: () -> Void
+    }
+
+    private(set) var now: UInt64 = 1_000_000_000_000
+    private(set) var hosts: [IPAddress: LabHost] = [:]
+    private var pending: [Pending] = []
+    /// One way, nanoseconds.
+    var delay: UInt64 = 10_000_000
+    /// Whether a datagram gets lost: its number from 1 on, where from and where to.
+    var loses: (_ number: Int, _ path: Path) -> Bool = { _, _ in false }
+    private(set) var sent = 0
+    /// What the resolver knows.
+    var names: [String: [IPAddress]] = [:]
+    /// Hosts behind a NAT, and the address that others see.
+    var masquerade: [IPAddress: Endpoint] = [:]
+
+    @discardableResult
+    func addHost(_ address: String, settings: ProtocolSettings = ProtocolSettings()) -> LabHost {
+        let host = LabHost(address: ip(address), lab: self, settings: settings)
+        hosts[host.address] = host
+        return host
+    }
+
+    func transmit(_ datagram: [UInt8], path: Path) {
+        sent += 1
+        if loses(sent, path) { return }
+        var source = path.local
+        if let outside = masquerade[source.address] {
+            source = Endpoint(outside.address, port: source.port == 500 ? outside.port : outside.port + 1)
+        }
+        let inside = masquerade.first { $0.value.address == path.remote.address }
+        pending.append(
+            Pending(time: now + delay) { [self] in
+                if let inside {
+                    let port: UInt16 = path.remote.port == inside.value.port ? 500 : 4500
+                    let local = Endpoint(inside.key, port: port)
+                    hosts[inside.key]?.receive(datagram, path: Path(local: local, remote: source))
+                } else {
+                    hosts[path.remote.address]?.receive(datagram, path: Path(local: path.remote, remote: source))
+                }
+            })
+    }
+
+    func later(_ action: @escaping () -> Void) { pending.append(Pending(time: now + 1_000_000, action: action)) }
+
+    /// Runs until so much time has passed.
+    func run(seconds: Double) { run(until: now + UInt64(seconds * 1e9)) { false } }
+
+    /// Runs until something holds; false: it did not within `seconds`.
+    @discardableResult
+    func run(within seconds: Double = 60, until holds: () -> Bool) -> Bool {
+        run(until: now + UInt64(seconds * 1e9), holds)
+        return holds()
+    }
+
+    private func run(until end: UInt64, _ holds: () -> Bool) {
+        while !holds() {
+            let deadlines = hosts.values.compactMap(\.manager.nextDeadline) + pending.map(\.time)
+            guard let next = deadlines.min(), next <= end else {
+                now = max(now, end)
+                return
+            }
+            now = max(now, next)
+            let due = pending.filter { $0.time <= now }
+            pending.removeAll { $0.time <= now }
+            for item in due { item.action() }
+            for host in hosts.values.sorted(by: { $0.address < $1.address }) { host.manager.advance(to: now) }
+        }
+    }
+}
+
+/// A gateway of the lab: a manager, its dataplane, and all that it reported.
+final class LabHost: ManagerOutput {
+    let address: IPAddress
+    let settings: ProtocolSettings
+    private(set) var manager: SessionManager
+    private(set) var dataplane = FakeDataplane()
+    private(set) var events: [ManagerEvent] = []
+    private(set) var keepalives: [Path] = []
+    /// The last datagram that was received.
+    private(set) var lastReceived: (datagram: [UInt8], path: Path)?
+    private unowned let lab: Lab
+
+    init(address: IPAddress, lab: Lab, settings: ProtocolSettings) {
+        self.address = address
+        self.lab = lab
+        self.settings = settings
+        manager = SessionManager(
+            settings: settings, dataplane: dataplane, output: Unconnected(), now: lab.now, wallClock: { 1_700_000_000 })
+        restart()
+    }
+
+    /// Everything is forgotten, as after a crash.
+    func restart() {
+        let credentials = manager.credentials
+        dataplane = FakeDataplane()
+        manager = SessionManager(
+            settings: settings, dataplane: dataplane, output: self, now: lab.now, wallClock: { 1_700_000_000 })
+        manager.credentials = credentials
+        events = []
+    }
+
+    func receive(_ datagram: [UInt8], path: Path) {
+        lastReceived = (datagram, path)
+        manager.receive(datagram, path: path, at: lab.now)
+    }
+
+    func send(_ datagram: [UInt8], path: Path) { lab.transmit(datagram, path: path) }
+    func sendKeepalive(path: Path) { keepalives.append(path) }
+    func sourceAddress(towards remote: IPAddress) -> IPAddress? { remote.family == address.family ? address : nil }
+    func report(_ event: ManagerEvent) { events.append(event) }
+    func logKeys(_ line: KeyLogLine) {}
+
+    func resolve(_ name: String, request: UInt64) {
+        lab.later { [self] in manager.resolved(lab.names[name] ?? [], request: request, at: lab.now) }
+    }
+}
+
+/// Takes everything and does nothing.
+final class Unconnected: ManagerOutput {
+    func send(_ datagram: [UInt8], path: Path) {}
+    func sendKeepalive(path: Path) {}
+    func sourceAddress(towards remote: IPAddress) -> IPAddress? { nil }
+    func resolve(_ name: String, request: UInt64) {}
+    func report(_ event: ManagerEvent) {}
+    func logKeys(_ line: KeyLogLine) {}
+}
