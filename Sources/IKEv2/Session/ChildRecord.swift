@@ -8,6 +8,8 @@ struct ChildRecord {
     var state = ChildSAStatus.State.installed
     /// Whether outbound traffic goes through it.
     var hasOutbound = true
+    /// The SA, by our number for it, whose outbound traffic this one takes over as soon as the peer deletes that.
+    var replaces: UInt32?
     /// When a rekey is due, nanoseconds; nil: never, or it was begun.
     var rekeyAt: UInt64?
     /// When it must be gone, nanoseconds; nil: never.

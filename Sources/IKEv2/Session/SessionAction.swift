@@ -15,6 +15,9 @@ public enum SessionAction {
     case report(SessionEvent)
     /// The IKE SA was rekeyed: the new one has taken over all children. The old one lives on until its `closed`.
     case replaced(by: Session)
+    /// Both sides rekeyed the IKE SA at once (RFC 7296 section 2.8.2): a second new one, without children. It wants its
+    /// messages; then a `replaced` names it, or it is closed.
+    case accompanied(by: Session)
     /// The session is over: no message of it means anything any more. The manager forgets it.
     case closed(CloseReason)
 }
