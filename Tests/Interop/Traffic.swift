@@ -16,6 +16,11 @@ struct Traffic {
         lanB = network.lanB
     }
 
+    init(_ network: RoutedSites) {
+        lanA = network.lanA
+        lanB = network.lanB
+    }
+
     /// Payload sizes around every edge: nothing, one byte, each padding residue, each ESP alignment near the largest
     /// packet that fits an untunnelled and a tunnelled link, and what has to be fragmented.
     static let sizes =
@@ -55,5 +60,21 @@ struct Traffic {
         let failure = try Transfer.run(
             bytes: bytes, from: lan(side), to: lan(side.other), address: side.other.host(version), version)
         try #require(failure == nil, "\(version) from \(side)", sourceLocation: sourceLocation)
+    }
+
+    /// Bytes that one TCP stream of iperf3 brings from one side's host to the other's.
+    func stream(from side: Side, seconds: Int) throws -> Int {
+        let server = try RunningProcess(["iperf3", "-s"], in: lan(side.other))
+        defer { server.terminate() }
+        let command = ["iperf3", "-c", side.other.host(.ipv4), "-t", "\(seconds)", "-J"]
+        var bytes = 0
+        // The server may not listen yet when the client asks first; with -J that is no error for its exit status.
+        try eventually("iperf3 run", within: .seconds(60), every: .milliseconds(200)) {
+            let result = try attempt(command, in: lan(side))
+            guard result.status == 0 else { return false }
+            bytes = try JSON(result.output)["end"]["sum_received"]["bytes"].int ?? 0
+            return bytes > 0
+        }
+        return bytes
     }
 }

@@ -97,19 +97,9 @@ public final class SluiceGateway {
 
     /// Whether the process still runs.
     public var isAlive: Bool { process.poll() == nil }
-}
 
-extension SluiceGateway: IKEDaemon {
-    public var label: String { "Sluice in \(namespace.name)" }
-
-    public var log: String { process.output + process.errors }
-
-    public func swanctl(_ arguments: [String], within limit: Duration) throws -> CommandResult {
-        try attempt(["swanctl"] + arguments + ["--uri", "unix://\(controlSocket)"], timeout: limit)
-    }
-
-    /// Runs one of Sluice's own clients of the control socket, e.g. `initiate --child net`.
-    public func sluice(_ arguments: String..., within limit: Duration = .seconds(120)) throws -> CommandResult {
+    /// Runs one of Sluice's clients of the control socket, e.g. `initiate --child net`.
+    public func client(_ arguments: [String], within limit: Duration = .seconds(120)) throws -> CommandResult {
         try attempt([Self.binary] + arguments + ["--control", controlSocket], timeout: limit)
     }
 }

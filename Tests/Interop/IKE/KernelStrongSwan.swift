@@ -35,7 +35,6 @@ final class KernelStrongSwan: IKEDaemon, Sendable {
         try FileManager.default.copyItem(at: URL(filePath: folder.path), to: target)
     }
 
-    /// Starts the daemon, which must not run.
     func start() throws {
         try machine.shell(
             """
@@ -47,14 +46,15 @@ final class KernelStrongSwan: IKEDaemon, Sendable {
         try control("--load-all")
     }
 
-    /// Kills the daemon, and takes from the kernel what it had, as a reboot would.
-    func kill() throws {
+    func stop() throws {
         try machine.shell(
-            """
-            kill -9 $(cat /run/charon.pid)
-            ip xfrm state flush
-            ip xfrm policy flush
-            """)
+            "kill $(cat /run/charon.pid); while kill -0 $(cat /run/charon.pid) 2>/dev/null; do busybox usleep 50000; done"
+        )
+    }
+
+    /// Takes from the kernel what it had, as a power failure would.
+    func kill() throws {
+        try machine.shell("kill -9 $(cat /run/charon.pid); ip xfrm state flush; ip xfrm policy flush")
     }
 
     func swanctl(_ arguments: [String], within limit: Duration) throws -> CommandResult {

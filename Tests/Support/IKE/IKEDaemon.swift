@@ -10,6 +10,15 @@ public protocol IKEDaemon {
 
     /// Runs `swanctl` against its control socket.
     func swanctl(_ arguments: [String], within limit: Duration) throws -> CommandResult
+
+    /// Ends it as an operator would; it says farewell to its peers.
+    func stop() throws
+
+    /// Ends it as a power failure would.
+    func kill() throws
+
+    /// Starts it after `stop` or `kill`.
+    func start() throws
 }
 
 extension IKEDaemon {

@@ -39,16 +39,15 @@ public final class StrongSwan: IKEDaemon {
             timeout: limit)
     }
 
-    /// Starts it again after it was killed or has ended.
-    public func restart() throws {
-        process.kill()
+    public func start() throws {
         try? FileManager.default.removeItem(atPath: settings.socket)
         process = try Self.launch(namespace, settingsFile, folder)
         try awaitStart()
     }
 
-    /// Ends the daemon as an operator would, with a farewell to its peers, or kills it when it takes too long.
     public func stop() { process.terminate() }
+
+    public func kill() { process.kill() }
 
     private func awaitStart() throws {
         do {

@@ -1,0 +1,65 @@
+import TestSupport
+import Testing
+
+extension LiveIKE.Namespaces {
+    /// Keys, ciphers and identities with strongSwan, many connections of one pair of daemons.
+    @Suite("algorithms and identities", .serialized)
+    struct Algorithms {
+        @Test("every key exchange group and every ESP cipher, by pre-shared key", arguments: Initiator.allCases)
+        func algorithms(initiator: Initiator) throws {
+            try TwoGateways.with { network in
+                let rows = AlgorithmRow.userSpace
+                try IKEPair.with(network, AlgorithmRow.configuration(rows, settings: ["encap = yes"])) { pair in
+                    for row in rows { try pair.upAndDown(row.name, initiator) }
+                }
+            }
+        }
+
+        /// A connection for each kind of key, whose identities are the certificates' names.
+        private func certified() throws -> IKEConfiguration {
+            let elliptic = try CertificateAuthority(root: "elliptic-root", .p384)
+            let classic = try CertificateAuthority(root: "classic-root", .rsa2048)
+            let kinds: [(String, KeyKind, CertificateAuthority)] = [
+                ("p256", .p256, elliptic), ("p384", .p384, elliptic), ("p521", .p521, elliptic),
+                ("ed25519", .ed25519, elliptic), ("rsa2048", .rsa2048, classic), ("rsa4096", .rsa4096, classic),
+            ]
+            let connections = try kinds.map { name, kind, authority in
+                let hosts = (a: "\(name).a.test", b: "\(name).b.test")
+                var connection = IKEConnection(
+                    name,
+                    .certificates(
+                        a: try authority.issue(host: hosts.a, kind), b: try authority.issue(host: hosts.b, kind)),
+                    settings: ["encap = yes"])
+                connection.identities = [.a: hosts.a, .b: hosts.b]
+                return connection
+            }
+            return IKEConfiguration(connections, authorities: [elliptic, classic])
+        }
+
+        @Test("ECDSA, Ed25519 and RSA certificates", arguments: Initiator.allCases)
+        func certificates(initiator: Initiator) throws {
+            let configuration = try certified()
+            try TwoGateways.with { network in
+                try IKEPair.with(network, configuration) { pair in
+                    for connection in configuration.connections {
+                        try pair.upAndDown(connection.name, initiator, bytes: 1 << 16)
+                    }
+                }
+            }
+        }
+
+        @Test("a TCP stream of iperf3, by the default proposals", arguments: Initiator.allCases)
+        func stream(initiator: Initiator) throws {
+            try TwoGateways.with { network in
+                let connection = IKEConnection(settings: ["encap = yes"])
+                try IKEPair.with(network, IKEConfiguration(connection)) { pair in
+                    try pair.roles(initiator).first.initiate()
+                    try pair.traffic.echo(from: .a, .ipv4, sizes: [56])
+                    try pair.traffic.echo(from: .b, .ipv4, sizes: [56])
+                    #expect(try pair.traffic.stream(from: .a, seconds: 2) > 1 << 20)
+                    #expect(try pair.traffic.stream(from: .b, seconds: 2) > 1 << 20)
+                }
+            }
+        }
+    }
+}

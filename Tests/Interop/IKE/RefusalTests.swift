@@ -1,0 +1,155 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension LiveIKE.Namespaces {
+    /// Negotiations that must fail, and what Sluice says about them.
+    @Suite("refusals explain themselves", .serialized)
+    struct Refusals {
+        /// A negotiation that both ends must agree to fail, and words of one record in Sluice's log.
+        struct Case: Sendable, CustomTestStringConvertible {
+            var testDescription: String
+            var ours: IKEConnection
+            var theirs: IKEConnection
+            /// When Sluice answered, and when it began.
+            var asResponder: [String]
+            var asInitiator: [String]
+        }
+
+        /// Initiates each case, which must fail, and looks for the explanation in what Sluice logged meanwhile.
+        private func refuse(
+            _ cases: [Case], _ initiator: Initiator, authorities: [CertificateAuthority] = [],
+            revocationLists: [String] = []
+        ) throws {
+            var ours = IKEConfiguration(cases.map(\.ours), authorities: authorities)
+            ours.revocationLists = revocationLists
+            var theirs = IKEConfiguration(cases.map(\.theirs), authorities: authorities)
+            theirs.revocationLists = revocationLists
+            try TwoGateways.with { network in
+                try IKEPair.with(network, ours, theirs) { pair in
+                    for example in cases {
+                        let offset = pair.sluice.log.count
+                        let name = (initiator == .sluice ? example.ours : example.theirs).name
+                        let result = try pair.roles(initiator).first.swanctl(
+                            ["--initiate", "--ike", name, "--child", "net", "--timeout", "30"], within: .seconds(90))
+                        #expect(result.status != 0, "\(example.testDescription): \(result.all)")
+                        let words = initiator == .sluice ? example.asInitiator : example.asResponder
+                        try eventually("\(example.testDescription): a record with \(words)", within: .seconds(20)) {
+                            let text = pair.sluice.log.dropFirst(offset)
+                            return words.allSatisfy { text.localizedCaseInsensitiveContains($0) }
+                        }
+                        try eventually("no SA after \(example.testDescription)", within: .seconds(30)) {
+                            try pair.sluice.associations().count("ESTABLISHED") == 0
+                        }
+                    }
+                }
+            }
+        }
+
+        /// A connection by pre-shared key with identities of its own, as connections are told apart by them.
+        private func keyed(_ name: String) -> IKEConnection {
+            var connection = IKEConnection(name, settings: ["encap = yes"])
+            connection.identities = [.a: "\(name).a.test", .b: "\(name).b.test"]
+            return connection
+        }
+
+        @Test("wrong pre-shared key, wrong identity", arguments: Initiator.allCases)
+        func sharedKeys(initiator: Initiator) throws {
+            let key = keyed("key")
+            var otherKey = key
+            otherKey.authentication = .preSharedKey("another one altogether")
+            let identity = keyed("identity")
+            var otherIdentity = identity
+            otherIdentity.identities[.b] = "somebody-else.test"
+            try refuse(
+                [
+                    Case(
+                        testDescription: "wrong key", ours: key, theirs: otherKey,
+                        asResponder: ["authentication failed", "key.b.test", "pre-shared key"],
+                        asInitiator: ["AUTHENTICATION_FAILED"]),
+                    Case(
+                        testDescription: "wrong identity", ours: identity, theirs: otherIdentity,
+                        asResponder: ["somebody-else.test"], asInitiator: ["AUTHENTICATION_FAILED"]),
+                ], initiator)
+        }
+
+        @Test("expired and revoked certificates, an unknown authority", arguments: Initiator.allCases)
+        func certificates(initiator: Initiator) throws {
+            let root = try CertificateAuthority(root: "root")
+            let stranger = try CertificateAuthority(root: "stranger")
+            let revoked = try root.issue(host: "revoked.b.test")
+            func connection(_ name: String, _ theirs: IssuedCertificate) throws -> IKEConnection {
+                var connection = keyed(name)
+                connection.authentication = .certificates(a: try root.issue(host: "\(name).a.test"), b: theirs)
+                connection.remoteSettings = ["revocation = ifuri"]
+                return connection
+            }
+            let connections = [
+                try connection("expired", root.issue(host: "expired.b.test", .p256, .expired)),
+                try connection("revoked", revoked),
+                try connection("unknown", stranger.issue(host: "unknown.b.test")),
+            ]
+            let words = ["expired", "revoked", "issuer"]
+            try refuse(
+                zip(connections, words).map { connection, word in
+                    Case(
+                        testDescription: connection.name, ours: connection, theirs: connection,
+                        asResponder: ["authentication failed", word], asInitiator: ["authentication failed", word])
+                }, initiator, authorities: [root], revocationLists: [try root.revocationList([revoked])])
+        }
+
+        /// Each of these has daemons of its own: a responder finds a connection for IKE_SA_INIT by its address alone.
+        static let disagreements: [Case] = {
+            let plain = IKEConnection(settings: ["encap = yes"])
+            var exchange = plain
+            exchange.proposals = "aes256-sha256-modp2048"
+            var strict = plain
+            strict.proposals = "aes256gcm16-prfsha384-ecp384"
+            var cipher = plain
+            cipher.children = [IKEChild(proposals: "aes128-sha256")]
+            var otherCipher = plain
+            otherCipher.children = [IKEChild(proposals: "aes256gcm16")]
+            var selectors = plain
+            selectors.children = [
+                IKEChild(inner: [], settings: ["local_ts = 172.20.0.0/16", "remote_ts = 172.21.0.0/16"])
+            ]
+            return [
+                Case(
+                    testDescription: "no common IKE proposal", ours: strict, theirs: exchange,
+                    asResponder: ["NO_PROPOSAL_CHOSEN", "aes256gcm16-prfsha384-ecp384", "connections.site.proposals"],
+                    asInitiator: ["NO_PROPOSAL_CHOSEN", "aes256gcm16-prfsha384-ecp384", "connections.site.proposals"]),
+                Case(
+                    testDescription: "no common ESP proposal", ours: otherCipher, theirs: cipher,
+                    asResponder: ["NO_PROPOSAL_CHOSEN", "aes256gcm16", "children.net.esp_proposals"],
+                    asInitiator: ["NO_PROPOSAL_CHOSEN", "aes256gcm16", "children.net.esp_proposals"]),
+                Case(
+                    testDescription: "no common traffic", ours: plain, theirs: selectors,
+                    asResponder: ["TS_UNACCEPTABLE", "172.20.0.0/16", "children.net.remote_ts"],
+                    asInitiator: ["TS_UNACCEPTABLE", "192.168.2.0/24", "children.net.remote_ts"]),
+            ]
+        }()
+
+        @Test("nothing in common", arguments: disagreements, Initiator.allCases)
+        func disagree(example: Case, initiator: Initiator) throws { try refuse([example], initiator) }
+
+        @Test("`sluice initiate` shows the negotiation, and fails with the reason")
+        func client() throws {
+            try TwoGateways.with { network in
+                let connection = IKEConnection(settings: ["encap = yes"])
+                var other = connection
+                other.authentication = .preSharedKey("another one altogether")
+                try IKEPair.with(network, IKEConfiguration(connection), IKEConfiguration(other)) { pair in
+                    let failed = try pair.sluice.sluice("initiate", "--child", "net")
+                    #expect(failed.status != 0)
+                    #expect(failed.all.contains("AUTHENTICATION_FAILED"), "\(failed.all)")
+                }
+                try IKEPair.with(network, IKEConfiguration(connection)) { pair in
+                    let made = try pair.sluice.sluice("initiate", "--child", "net")
+                    #expect(made.status == 0, "\(made.all)")
+                    #expect(made.all.contains("IKE_SA_INIT") && made.all.contains("IKE_AUTH"), "\(made.all)")
+                    try pair.awaitChildren(1)
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,106 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// A load in both directions while SAs are replaced under it.
+struct LoadedRekey {
+    let pair: IKEPair
+    /// Datagrams a second in each direction.
+    var rate: Int
+
+    /// Rekeys the CHILD_SA and the IKE SA so many times, by turns from both ends, and tells what became of the load.
+    func run(children: Int, ikes: Int, pause: Duration = .milliseconds(50)) throws -> [CountedLoad.Count] {
+        let loads = try Side.allCases.map { side in
+            try CountedLoad(
+                from: side == .a ? pair.traffic.lanA : pair.traffic.lanB,
+                to: side == .a ? pair.traffic.lanB : pair.traffic.lanA, address: side.other.host(.ipv4), rate: rate)
+        }
+        do {
+            for number in 0..<children {
+                try rekey(number, ["--child", "net"]) { $0.inboundSPIs }
+                Thread.sleep(forTimeInterval: Double(pause.components.attoseconds) / 1e18)
+            }
+            for number in 0..<ikes { try rekey(number, ["--ike", "site"]) { $0.ikeSPIs } }
+        } catch {
+            for load in loads { _ = load.stop() }
+            throw error
+        }
+        return loads.map { $0.stop() }
+    }
+
+    /// Asks one end, even numbers Sluice, odd ones the peer, and waits until that end has new SPIs and no old ones.
+    private func rekey(_ number: Int, _ what: [String], _ spis: (AssociationList) -> [String]) throws {
+        let daemon = pair.roles(number.isMultiple(of: 2) ? .sluice : .peer).first
+        let before = Set(spis(try daemon.associations()))
+        let result = try daemon.swanctl(["--rekey"] + what, within: .seconds(60))
+        try #require(result.status == 0, "\(result.all)")
+        try eventually("rekey \(number) of \(what), by \(daemon.label)", within: .seconds(60), every: .milliseconds(5))
+        {
+            let now = spis(try daemon.associations())
+            return now.count == 1 && before.isDisjoint(with: now)
+        }
+    }
+}
+
+extension LiveIKE.Namespaces {
+    /// SAs are replaced under a steady load, and nothing is lost.
+    @Suite("rekey under load", .serialized)
+    struct Rekey {
+        @Test("two Sluices: a hundred CHILD_SAs, twenty IKE SAs, no packet lost")
+        func twins() throws {
+            try TwoGateways.with { network in
+                try IKEPair.twins(network, IKEConfiguration(IKEConnection())) { pair in
+                    try pair.sluice.initiate()
+                    try pair.traffic.echo(from: .a, .ipv4, sizes: [56])
+                    try check(LoadedRekey(pair: pair, rate: 2_000).run(children: 100, ikes: 20))
+                }
+            }
+        }
+
+        @Test(
+            "strongSwan: twenty CHILD_SAs, six IKE SAs, no packet lost", arguments: ["default", "aes256gcm16-x25519"])
+        func strongSwan(proposals: String) throws {
+            try TwoGateways.with { network in
+                let connection = IKEConnection(
+                    children: [IKEChild(proposals: proposals)], settings: ["encap = yes"])
+                try IKEPair.with(network, IKEConfiguration(connection)) { pair in
+                    try pair.sluice.initiate()
+                    try pair.traffic.echo(from: .a, .ipv4, sizes: [56])
+                    try check(LoadedRekey(pair: pair, rate: 500).run(children: 20, ikes: 6))
+                }
+            }
+        }
+
+        @Test("by themselves, when their time has come")
+        func byTime() throws {
+            try TwoGateways.with { network in
+                let child = IKEChild(settings: ["rekey_time = 2s", "life_time = 6s", "rand_time = 0s"])
+                let connection = IKEConnection(
+                    children: [child], settings: ["rekey_time = 3s", "over_time = 3s", "rand_time = 0s"])
+                try IKEPair.twins(network, IKEConfiguration(connection)) { pair in
+                    try pair.sluice.initiate()
+                    try pair.traffic.echo(from: .a, .ipv4, sizes: [56])
+                    let first = try pair.sluice.associations()
+                    let load = try CountedLoad(
+                        from: network.lanA, to: network.lanB, address: Side.b.host(.ipv4), rate: 1_000)
+                    try eventually("new SPIs of both kinds, twice", within: .seconds(60)) {
+                        let now = try pair.sluice.associations()
+                        return Set(now.inboundSPIs).isDisjoint(with: first.inboundSPIs)
+                            && Set(now.ikeSPIs).isDisjoint(with: first.ikeSPIs)
+                    }
+                    Thread.sleep(forTimeInterval: 8)
+                    try check([load.stop()])
+                    try pair.awaitChildren(1)
+                }
+            }
+        }
+
+        private func check(_ counts: [CountedLoad.Count]) throws {
+            for count in counts {
+                #expect(count.sent > 500)
+                // A failure throws, so that the logs are shown.
+                guard count.lost == 0 && count.doubled == 0 else { throw NeverHappened(description: "\(counts)") }
+            }
+        }
+    }
+}
