@@ -15,6 +15,7 @@ extension SessionManager {
             case .move(let sa, let path, let isEncapsulated): move(sa, to: path, isEncapsulated: isEncapsulated)
             case .report(let event): conclude(event, of: record, closing: closing)
             case .replaced(let successor): replace(record, by: successor)
+            case .accompanied(let companion): accompany(record, by: companion)
             case .closed(let reason): close(record, reason)
             }
         }

@@ -47,8 +47,8 @@ extension SessionManager {
 
     /// The new IKE SA of a rekey.
     func replace(_ record: SessionRecord, by successor: Session) {
-        let new = SessionRecord(successor)
-        guard table.add(new) else { return }
+        let new = table[successor.id] ?? SessionRecord(successor)
+        guard table[successor.id] != nil || table.add(new) else { return }
         let identities = record.identities
         table.setEstablished(new, between: identities)
         new.lastSentAt = now
@@ -67,6 +67,14 @@ extension SessionManager {
         record.isUnwanted = true
         beginKeepalives(new)
         beginReauthentication(new)
+        schedule(new)
+    }
+
+    /// Two rekeys of one IKE SA crossed: the new one that may lose has to be found by its SPI, and no more.
+    func accompany(_ record: SessionRecord, by companion: Session) {
+        let new = SessionRecord(companion)
+        guard table.add(new) else { return }
+        new.lastSentAt = now
         schedule(new)
     }
 }
