@@ -55,6 +55,7 @@ public struct Worker: ~Copyable {
     var lastInner: UnsafeMutablePointer<FlowCache.Entry>?
     var waiting: NeighbourQueue
     var icmpLimiter: RateLimiter
+    var eventLimiter: EventLimiter
 
     // Room for one batch in each direction, and for packets that a batch begets (fragments, ICMP errors).
     var outbound: SlotBatch

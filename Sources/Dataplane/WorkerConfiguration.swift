@@ -15,6 +15,8 @@ public struct WorkerConfiguration: Sendable {
     public var neighbourWaitInNanoseconds: UInt64 = 1_000_000_000
     /// ICMP errors per second and worker, in bursts of as many.
     public var icmpErrorsPerSecond: UInt32 = 1_000
+    /// How soon a worker tells of the same thing again (a policy without SA, a peer that has moved), in nanoseconds.
+    public var repetitionInNanoseconds: UInt64 = 250_000_000
 
     public init(index: Int) { self.index = index }
 }
@@ -37,22 +39,4 @@ public final class WorkerQueue: @unchecked Sendable {
         guard let taken = rings.take() else { preconditionFailure("the rings of a queue were taken twice") }
         return taken
     }
-}
-
-/// What a worker tells the control thread.
-public struct WorkerEvent: BitwiseCopyable, Sendable {
-    public enum Kind: UInt8, BitwiseCopyable, Sendable {
-        /// Packets wait for this neighbour: ask the kernel to resolve it.
-        case neighbourWanted
-        /// A policy wants protection and there is no SA.
-        case acquire
-    }
-
-    public var kind: Kind
-    public var interfaceIndex: UInt32
-    /// The neighbour, or the destination that wants an SA.
-    public var addressHigh: UInt64
-    public var addressLow: UInt64
-    /// 4 or 6.
-    public var family: UInt8
 }

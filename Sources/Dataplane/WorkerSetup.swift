@@ -57,6 +57,7 @@ extension Worker {
         waiting = NeighbourQueue(capacity: configuration.neighbourQueueCapacity)
         icmpLimiter = RateLimiter(
             perSecond: configuration.icmpErrorsPerSecond, burst: configuration.icmpErrorsPerSecond)
+        eventLimiter = EventLimiter(interval: configuration.repetitionInNanoseconds)
         outbound = SlotBatch(capacity: configuration.batchSize)
         inbound = SlotBatch(capacity: configuration.batchSize)
         begotten = SlotBatch(capacity: Worker.begottenCapacity)

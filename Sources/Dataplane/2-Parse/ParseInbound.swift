@@ -93,6 +93,10 @@ extension Worker {
             length: summary.totalLength &- summary.headerLength, slot: slot)
     }
 
+    /// The UDP port of ESP (RFC 3948 section 2). The steering program lets nothing else through, but a packet's way may
+    /// have been another one.
+    static var encapsulationPort: UInt16 { 4500 }
+
     /// `length` bytes from `upper` on belong to the packet.
     @inline(__always)
     private static func locateESP(
@@ -108,7 +112,11 @@ extension Worker {
             return .drop(protocolNumber == IPProtocol.ah ? .unsupportedAH : .unexpectedPacket)
         }
         guard length >= 8 else { return .drop(.malformedUDPEncapsulation) }
-        let datagram = Int(UInt16(bigEndian: upper.loadUnaligned(fromByteOffset: 4, as: UInt16.self)))
+        let ports = upper.loadUnaligned(as: UInt64.self)
+        guard UInt16(truncatingIfNeeded: ports &>> 16) == Worker.encapsulationPort.bigEndian else {
+            return .drop(.unexpectedPacket)
+        }
+        let datagram = Int(UInt16(truncatingIfNeeded: ports &>> 32).byteSwapped)
         guard datagram >= 8, datagram <= length else { return .drop(.malformedUDPEncapsulation) }
         if datagram == 9, upper.load(fromByteOffset: 8, as: UInt8.self) == 0xFF { return .drop(.natKeepalive) }
         guard datagram >= 16 else { return .drop(.malformedUDPEncapsulation) }

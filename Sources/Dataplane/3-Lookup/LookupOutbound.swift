@@ -64,7 +64,10 @@ extension Worker {
                     key: key.pointee, association: UnsafeMutableRawPointer(sa), nextHop: slot.pointee.nextHop,
                     generation: generation, owner: decision.owner),
                 hash: hash)
-            if Int(decision.owner) == index { return true }
+            if Int(decision.owner) == index {
+                ESPOutbound.follow(sa)
+                return true
+            }
             handOver(slot.pointee, to: Int(decision.owner), kind: .outbound)
             return false
         }
@@ -72,7 +75,7 @@ extension Worker {
         tables.pointee.count(
             policyIndex: decision.policyIndex, worker: index, packets: 1, bytes: UInt64(truncatingIfNeeded: length))
         if let reason = decision.verdict.reason {
-            if reason == .noOutboundSA { announceAcquire(summary) }
+            if reason == .noOutboundSA { announceAcquire(summary, policyIndex: decision.policyIndex) }
             if reason == .noPolicy, slot.pointee.flags.contains(.decrypted) {
                 refuseInner(slot.pointee, destination: summary.destination)
             } else {
@@ -96,11 +99,19 @@ extension Worker {
         }
     }
 
-    /// Tells the control thread that a policy lacks its SA. When the ring is full the next packet tells it.
-    private mutating func announceAcquire(_ summary: PacketSummary) {
-        _ = events.push(
-            WorkerEvent(
-                kind: .acquire, interfaceIndex: 0, addressHigh: summary.destination.high,
-                addressLow: summary.destination.low, family: summary.destination.family.rawValue))
+    /// Tells the control thread that a policy lacks its SA, and which packet showed it. Told again while packets come, but
+    /// not for each of them.
+    private mutating func announceAcquire(_ summary: PacketSummary, policyIndex: UInt32) {
+        let requestID = tables.pointee.requestID(policyIndex: policyIndex)
+        guard eventLimiter.allow(.acquire, number: requestID, now: now) else { return }
+        var event = WorkerEvent(.acquire, number: requestID, address: summary.destination)
+        event.source = summary.source
+        event.upperProtocol = summary.upperProtocol
+        event.isLaterFragment = summary.isLaterFragment
+        if !summary.isLaterFragment {
+            event.sourcePort = summary.sourcePort
+            event.destinationPort = summary.destinationPort
+        }
+        _ = events.push(event)
     }
 }

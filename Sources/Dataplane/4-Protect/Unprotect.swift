@@ -64,6 +64,12 @@ extension Worker {
                 drop(slot.pointee, reason)
                 continue
             }
+            if slot.pointee.flags.contains(.encapsulated),
+                ESPInbound.isFromElsewhere(
+                    sa, packet: slot.pointee.packet, esp: slot.pointee.esp, sequence: operation.pointee.iv)
+            {
+                announceMapping(slot.pointee, sa: sa)
+            }
             guard acceptInner(slot, payload: payload, association: raw) else { continue }
             let verdict = ESPInbound.complete(
                 sa, packet: payload.start, length: Int(slot.pointee.length), family: payload.family,
@@ -76,5 +82,15 @@ extension Worker {
             forwardInner(slot)
         }
         self.count(.opened, opened)
+    }
+
+    /// Tells the control thread that the peer's packets come from elsewhere (RFC 7296 section 2.23).
+    @inline(never)
+    private mutating func announceMapping(_ slot: PacketSlot, sa: UnsafeMutablePointer<InboundSA>) {
+        guard eventLimiter.allow(.mappingChanged, number: sa.pointee.spi, now: now) else { return }
+        let source = ESPInbound.source(slot.packet, esp: slot.esp)
+        var event = WorkerEvent(.mappingChanged, number: sa.pointee.spi, address: source.address)
+        event.sourcePort = source.port
+        _ = events.push(event)
     }
 }

@@ -57,10 +57,7 @@ extension Worker {
     /// When the ring of events is full, the next packet asks.
     private mutating func askForNeighbour(_ hop: UnsafePointer<NextHop>, destination: IPAddress) {
         let neighbour = hop.pointee.isOnLink ? destination : hop.pointee.address
-        _ = events.push(
-            WorkerEvent(
-                kind: .neighbourWanted, interfaceIndex: hop.pointee.interfaceIndex, addressHigh: neighbour.high,
-                addressLow: neighbour.low, family: neighbour.family.rawValue))
+        _ = events.push(WorkerEvent(.neighbourWanted, number: hop.pointee.interfaceIndex, address: neighbour))
     }
 
     /// A new snapshot: pointers of the old one must not be used any more, and neighbours may be known now.

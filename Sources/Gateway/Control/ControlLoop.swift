@@ -1,5 +1,6 @@
 import Configuration
 import Dataplane
+import IKEv2
 import IPsec
 import Logging
 import NIOCore
@@ -18,16 +19,22 @@ final class ControlLoop {
     let startedAt = Worker.clock()
     private(set) var network: NetworkState
     private(set) var view: ForwardingView
-    private let builder: SnapshotBuilder
-    private var watch = AssociationWatch()
+    /// CHILD_SAs, beside what was configured by hand.
+    let children: GatewayDataplane
+    /// Where the dataplane's events for IKE go.
+    var handleDataplaneEvent: (DataplaneEvent) -> Void = { _ in }
+    let builder: SnapshotBuilder
+    var watch = AssociationWatch()
+    var hostRoutes: HostRouteKeeper
     private var neighbours: NeighbourKeeper
     private var inboxes: [EventInbox]
-    private var hostRoutes: HostRouteKeeper
     private var ticks = 0
     private var monitorHasFailed = false
 
     static let tickInMilliseconds: Int64 = 10
     private static let ticksPerSecond = Int(1000 / tickInMilliseconds)
+    /// How often the limits of CHILD_SAs are looked at.
+    private static let ticksPerLimitCheck = ticksPerSecond / 10
 
     /// Sets up policies and SAs, and publishes the first snapshot. Throws what the configuration does not allow.
     init(
@@ -38,10 +45,12 @@ final class ControlLoop {
         self.logger = logger
         builder = SnapshotBuilder(workers: parts.plan.workers)
         neighbours = NeighbourKeeper(session: parts.session, logger: logger)
-        hostRoutes = HostRouteKeeper(
-            session: parts.session, device: parts.hostTunnel, policies: configuration.policies, logger: logger)
+        hostRoutes = HostRouteKeeper(session: parts.session, device: parts.hostTunnel, logger: logger)
+        children = GatewayDataplane(
+            builder: builder, configured: configuration.policies, engine: parts.engine, logger: logger)
         inboxes = parts.events.map { EventInbox($0.consumer()) }
         view = ForwardingView(network, ports: Self.portNumbers(parts))
+        children.host = self
         try install(configuration)
         try apply(view, before: nil)
     }
@@ -78,8 +87,7 @@ final class ControlLoop {
                     "spi": "\(state.spi.spiText)", "source": "\(state.source)", "destination": "\(state.destination)",
                 ])
         }
-        try parts.tables.setPrefixes(
-            Dictionary(uniqueKeysWithValues: SteeredPrefixes.of(configuration.policies).map { ($0, .protect) }))
+        try steer(configuration.policies)
         logger.info(
             "configuration loaded",
             metadata: [
@@ -99,11 +107,9 @@ final class ControlLoop {
                 "netlink monitor failed; another one is started within a second", metadata: ["error": "\(failure)"])
             monitorHasFailed = true
         }
-        var wanted = false
-        for index in inboxes.indices {
-            while let event = inboxes[index].ring.pop() { wanted = take(event) || wanted }
-        }
+        let wanted = takeEvents()
         ticks += 1
+        if ticks % Self.ticksPerLimitCheck == 0 { children.takeLimitEvents().forEach(handleDataplaneEvent) }
         let isFullSecond = ticks % Self.ticksPerSecond == 0
         if isFullSecond { secondPassed() }
         if wanted || isFullSecond { probeNeighbours() }
@@ -123,19 +129,23 @@ final class ControlLoop {
     }
 
     /// Returns whether a neighbour is wanted.
-    private func take(_ event: WorkerEvent) -> Bool {
-        let address =
-            event.family == 4
-            ? IPAddress(ipv4: UInt32(truncatingIfNeeded: event.addressLow))
-            : IPAddress(ipv6High: event.addressHigh, low: event.addressLow)
-        switch event.kind {
-        case .neighbourWanted:
-            neighbours.want(.init(interfaceIndex: event.interfaceIndex, address: address), now: Worker.clock())
-            return true
-        case .acquire:
-            logger.debug("no SA for a packet that a policy protects", metadata: ["destination": "\(address)"])
-            return false
+    private func takeEvents() -> Bool {
+        var isNeighbourWanted = false
+        for index in inboxes.indices {
+            while let event = inboxes[index].ring.pop() {
+                if event.kind == .neighbourWanted {
+                    neighbours.want(.init(interfaceIndex: event.number, address: event.address), now: now)
+                    isNeighbourWanted = true
+                } else if let news = children.translate(event) {
+                    handleDataplaneEvent(news)
+                } else if event.kind == .acquire {
+                    logger.debug(
+                        "no SA for a packet that a policy protects",
+                        metadata: ["destination": "\(event.address)", "reqid": "\(event.number)"])
+                }
+            }
         }
+        return isNeighbourWanted
     }
 
     private func secondPassed() {
@@ -178,40 +188,7 @@ final class ControlLoop {
         let next = builder.build()
         if view.interfaces != before?.interfaces || view.routes != before?.routes { setPathMTU(next) }
         parts.publisher.publish(next)
-        let peers = Set(next.outboundAssociations.map(\.parameters.destination))
-        hostRoutes.update(network, peers: peers)
-    }
-
-    /// The largest outer packet of each SA follows from where its peer is reached.
-    private func setPathMTU(_ snapshot: Snapshot) {
-        for association in snapshot.outboundAssociations {
-            let hop = snapshot.tables.pointee.route(to: association.parameters.destination).pointee
-            guard hop.portIndex != NextHop.noPort else { continue }
-            association.setPathMTU(min(Int(hop.mtu), parts.options.mtu ?? .max))
-        }
-    }
-
-    private func lookAfterAssociations() {
-        let now = Worker.clock()
-        let current = snapshot
-        var removed = false
-        for association in current.outboundAssociations {
-            let isOver = watch.look(
-                ObjectIdentifier(association), association.parameters, .outbound, events: association.events,
-                status: { association.status(now: now) }, logger: logger)
-            guard isOver else { continue }
-            watch.forget(ObjectIdentifier(association))
-            removed = builder.removeOutbound(association) || removed
-        }
-        for association in current.inboundAssociations {
-            let isOver = watch.look(
-                ObjectIdentifier(association), association.parameters, .inbound, events: association.events,
-                status: { association.status(now: now) }, logger: logger)
-            guard isOver else { continue }
-            watch.forget(ObjectIdentifier(association))
-            removed = builder.removeInbound(spi: association.parameters.spi) || removed
-        }
-        if removed { parts.publisher.publish(builder.build()) }
+        updateHostRoutes(children.policies)
     }
 }
 

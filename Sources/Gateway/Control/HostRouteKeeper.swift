@@ -7,20 +7,18 @@ import Policy
 struct HostRouteKeeper {
     private let session: NetlinkSession
     private let device: HostTunnel?
-    private let policies: [SecurityPolicy]
     private let logger: Logger
     private var installed: [IPPrefix: Route] = [:]
     /// Destinations for which there is a route of somebody else; told once.
     private var refused: Set<IPPrefix> = []
 
-    init(session: NetlinkSession, device: HostTunnel?, policies: [SecurityPolicy], logger: Logger) {
+    init(session: NetlinkSession, device: HostTunnel?, logger: Logger) {
         self.session = session
         self.device = device
-        self.policies = policies
         self.logger = logger
     }
 
-    mutating func update(_ state: NetworkState, peers: Set<IPAddress>) {
+    mutating func update(_ state: NetworkState, policies: [SecurityPolicy], peers: Set<IPAddress>) {
         guard let device else { return }
         let addresses = state.localAddresses().filter { $0.interfaceIndex != device.interfaceIndex }.map(\.address)
         let planned = HostRoutes.plan(

@@ -9,6 +9,7 @@ extension AssociationStatus {
         source = status.source.description
         destination = status.destination.description
         requestIdentifier = status.requestID
+        name = status.name.isEmpty ? nil : status.name
         mode = status.mode.rawValue
         transform = status.transform
         encapsulation = status.encapsulation.map { "udp \($0.sourcePort) \($0.destinationPort)" }

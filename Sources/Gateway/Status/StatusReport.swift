@@ -104,6 +104,8 @@ public struct AssociationStatus: Codable, Hashable, Sendable {
     public var source: String
     public var destination: String
     public var requestIdentifier: UInt32
+    /// Connection and CHILD_SA, `home/net`; absent for manual keys.
+    public var name: String?
     public var mode: String
     public var transform: String
     /// `udp 4500 4500`, when encapsulated.

@@ -73,16 +73,16 @@ extension StatusReport {
 
     private var associationsTable: TextTable {
         var table = TextTable([
-            .left("dir"), .left("spi"), .left("source"), .left("destination"), .right("reqid"), .left("transform"),
-            .right("worker"), .right("packets"), .right("bytes"), .right("sequence"), .right("window"),
-            .right("dropped"), .left("events"),
+            .left("dir"), .left("spi"), .left("source"), .left("destination"), .right("reqid"), .left("child"),
+            .left("transform"), .right("worker"), .right("packets"), .right("bytes"), .right("sequence"),
+            .right("window"), .right("dropped"), .left("events"),
         ])
         for association in securityAssociations {
             let dropped = association.drops.reduce(UInt64(0)) { $0 &+ $1.packets }
             table.append([
                 association.direction, association.spi, association.source, association.destination,
-                "\(association.requestIdentifier)", association.transform, "\(association.worker)",
-                HumanText.count(association.packets), HumanText.count(association.bytes),
+                "\(association.requestIdentifier)", association.name ?? "-", association.transform,
+                "\(association.worker)", HumanText.count(association.packets), HumanText.count(association.bytes),
                 HumanText.count(association.sequence), association.replayWindow.map { "\($0)" } ?? "-",
                 HumanText.count(dropped), association.events.joined(separator: " "),
             ])

@@ -6,7 +6,7 @@ import Telemetry
 /// An inbound SA as the control side holds it: what it was made from, its cipher, and the record that its worker uses.
 ///
 /// The record lives as long as this object, so whoever hands `runtime` to a worker keeps the object until the worker
-/// has let go of it.
+/// has let go of it. An SA that moves is a new object with the same record.
 public final class InboundAssociation: Sendable {
     /// Without the key, which only the cipher has.
     public let parameters: SAParameters
@@ -14,14 +14,13 @@ public final class InboundAssociation: Sendable {
     public let added: UInt64
     /// For `ESPInbound`; 64-byte aligned.
     public nonisolated(unsafe) let runtime: UnsafeMutablePointer<InboundSA>
-    let drops: DropCounters
-    private let cipher: ESPCipher
-    private nonisolated(unsafe) let selectors: UnsafeMutablePointer<TrafficSelector>
+    private let record: Record
 
     /// Sets the key and makes the record. `now` is nanoseconds of the dataplane's clock; ages and time limits count
     /// from there.
     public init(_ parameters: SAParameters, engine: any ESPEngine, now: UInt64) throws(SAError) {
         try parameters.validate()
+        let cipher: ESPCipher
         do {
             cipher = try engine.makeCipher(
                 parameters.transform, keyMaterial: parameters.key, direction: .open,
@@ -31,36 +30,66 @@ public final class InboundAssociation: Sendable {
         }
         self.parameters = parameters.withoutKey
         added = now
+        record = Record(parameters, cipher: cipher, added: now)
+        runtime = record.runtime
+    }
+
+    /// The same SA between other endpoints or in another encapsulation: keys, counters and the replay window go on.
+    /// Takes effect at once; a packet that arrives meanwhile may be refused as one for another address.
+    public init(
+        moving old: InboundAssociation, source: IPAddress, destination: IPAddress, encapsulation: UDPEncapsulation?
+    ) throws(SAError) {
+        guard source.family == destination.family else { throw .mixedAddressFamilies }
+        var parameters = old.parameters
+        parameters.source = source
+        parameters.destination = destination
+        parameters.encapsulation = encapsulation
+        self.parameters = parameters
+        added = old.added
+        record = old.record
+        runtime = old.runtime
+        runtime.pointee.move(parameters)
+    }
+
+    var drops: DropCounters { record.drops }
+
+    /// What happened so far; events are never taken back.
+    public var events: SAEvents { SAEvents(rawValue: runtime.pointee.events.load(ordering: .relaxed)) }
+
+}
+
+/// What all objects of one SA share.
+private final class Record: Sendable {
+    nonisolated(unsafe) let runtime: UnsafeMutablePointer<InboundSA>
+    let drops: DropCounters
+    private let cipher: ESPCipher
+    private nonisolated(unsafe) let selectors: UnsafeMutablePointer<TrafficSelector>
+    private let byteCount: Int
+
+    init(_ parameters: SAParameters, cipher: ESPCipher, added: UInt64) {
+        self.cipher = cipher
         drops = .allocate()
         selectors = .allocate(capacity: max(1, parameters.selectors.count))
         for (index, selector) in parameters.selectors.enumerated() { (selectors + index).initialize(to: selector) }
 
         // The record, then the bits of the replay window on a cache line of their own.
-        let memory = RuntimeMemory.allocate(byteCount: Self.byteCount(parameters))
+        let wordCount = ReplayWindow.wordCount(size: parameters.replayWindow)
+        let recordLength = RuntimeMemory.rounded(MemoryLayout<InboundSA>.size)
+        byteCount = recordLength + wordCount * MemoryLayout<UInt64>.stride
+        let memory = RuntimeMemory.allocate(byteCount: byteCount)
         runtime = memory.bindMemory(to: InboundSA.self, capacity: 1)
-        let words = (memory + RuntimeMemory.rounded(MemoryLayout<InboundSA>.size))
-            .bindMemory(
-                to: Atomic<UInt64>.self, capacity: ReplayWindow.wordCount(size: parameters.replayWindow))
+        let words = (memory + recordLength).bindMemory(to: Atomic<UInt64>.self, capacity: wordCount)
         runtime.initialize(
             to: InboundSA(
-                parameters, context: cipher.context, drops: drops, selectors: selectors, windowWords: words, added: now)
-        )
+                parameters, context: cipher.context, drops: drops, selectors: selectors, windowWords: words,
+                added: added))
     }
 
     deinit {
-        let byteCount = Self.byteCount(parameters)
         runtime.deinitialize(count: 1)
         RuntimeMemory.deallocate(runtime, byteCount: byteCount)
         selectors.deallocate()
         drops.deallocate()
-    }
-
-    /// What happened so far; events are never taken back.
-    public var events: SAEvents { SAEvents(rawValue: runtime.pointee.events.load(ordering: .relaxed)) }
-
-    private static func byteCount(_ parameters: SAParameters) -> Int {
-        RuntimeMemory.rounded(MemoryLayout<InboundSA>.size)
-            + ReplayWindow.wordCount(size: parameters.replayWindow) * MemoryLayout<UInt64>.stride
     }
 }
 
@@ -73,15 +102,17 @@ extension InboundSA {
         self.context = context
         self.drops = drops
         stops = LifetimeStops()
-        destinationHigh = parameters.destination.high
-        destinationLow = parameters.destination.low
-        destinationFamily = parameters.destination.family
+        destinationHigh = Atomic(parameters.destination.high)
+        destinationLow = Atomic(parameters.destination.low)
+        destinationFamily = Atomic(parameters.destination.family.rawValue)
+        sourceMark = Atomic(Self.sourceMark(parameters))
         spi = parameters.spi
         owner = UInt16(parameters.owner)
         espHeaderLength = UInt8(8 + transform.ivLength)
         overhead = UInt8(8 + transform.ivLength + transform.icvLength)
         alignmentMask = UInt8(transform.alignment - 1)
-        var flags: Flags = parameters.encapsulation != nil ? .udp : []
+        var flags: Flags = parameters.encapsulation != nil ? .udp : .bare
+        if parameters.acceptsEitherEncapsulation { flags.formUnion([.udp, .bare]) }
         if parameters.extendedSequenceNumbers { flags.insert(.extendedSequence) }
         if parameters.ecn { flags.insert(.ecn) }
         self.flags = flags
@@ -97,5 +128,21 @@ extension InboundSA {
         limits = LifetimeLimits(parameters.lifetime, added: added)
         ecnAnomalies = Atomic(0)
         events = Atomic(0)
+    }
+
+    /// A peer behind a NAT is followed only where IKE does it: manual keys have no one who could.
+    private static func sourceMark(_ parameters: SAParameters) -> UInt64 {
+        guard parameters.acceptsEitherEncapsulation, let encapsulation = parameters.encapsulation else {
+            return SourceMark.anywhere
+        }
+        return SourceMark.make(parameters.source, port: encapsulation.sourcePort)
+    }
+
+    /// From the control side, while the owner goes on.
+    func move(_ parameters: SAParameters) {
+        destinationHigh.store(parameters.destination.high, ordering: .relaxed)
+        destinationLow.store(parameters.destination.low, ordering: .relaxed)
+        destinationFamily.store(parameters.destination.family.rawValue, ordering: .relaxed)
+        sourceMark.store(Self.sourceMark(parameters), ordering: .relaxed)
     }
 }

@@ -10,7 +10,7 @@ import Telemetry
 /// An outbound SA as the control side holds it: what it was made from, its cipher, and the record that its worker uses.
 ///
 /// The record lives as long as this object, so whoever hands `runtime` to a worker keeps the object until the worker
-/// has let go of it.
+/// has let go of it. An SA that moves is a new object with the same record.
 public final class OutboundAssociation: Sendable {
     /// Without the key, which only the cipher has.
     public let parameters: SAParameters
@@ -18,8 +18,31 @@ public final class OutboundAssociation: Sendable {
     public let added: UInt64
     /// For `ESPOutbound`; 64-byte aligned.
     public nonisolated(unsafe) let runtime: UnsafeMutablePointer<OutboundSA>
-    let drops: DropCounters
-    private let cipher: ESPCipher
+    private let record: Record
+    /// Of an SA that has moved: what its owner takes over.
+    private nonisolated(unsafe) let form: UnsafeMutablePointer<OutboundForm>?
+
+    /// What all objects of one SA share.
+    private final class Record: Sendable {
+        nonisolated(unsafe) let runtime: UnsafeMutablePointer<OutboundSA>
+        let drops: DropCounters
+        private let cipher: ESPCipher
+
+        init(_ parameters: SAParameters, cipher: ESPCipher, ivBase: UInt64, added: UInt64) {
+            self.cipher = cipher
+            drops = .allocate()
+            runtime = RuntimeMemory.allocate(byteCount: MemoryLayout<OutboundSA>.size)
+                .bindMemory(to: OutboundSA.self, capacity: 1)
+            runtime.initialize(
+                to: OutboundSA(parameters, context: cipher.context, drops: drops, ivBase: ivBase, added: added))
+        }
+
+        deinit {
+            runtime.deinitialize(count: 1)
+            RuntimeMemory.deallocate(runtime, byteCount: MemoryLayout<OutboundSA>.size)
+            drops.deallocate()
+        }
+    }
 
     /// Sets the key and makes the record.
     ///
@@ -33,6 +56,7 @@ public final class OutboundAssociation: Sendable {
         ivBase: UInt64? = nil
     ) throws(SAError) {
         try parameters.validate()
+        let cipher: ESPCipher
         do {
             cipher = try engine.makeCipher(
                 parameters.transform, keyMaterial: parameters.key, direction: .seal,
@@ -42,21 +66,40 @@ public final class OutboundAssociation: Sendable {
         }
         self.parameters = parameters.withoutKey
         added = now
-        drops = .allocate()
-        runtime = RuntimeMemory.allocate(byteCount: MemoryLayout<OutboundSA>.size)
-            .bindMemory(to: OutboundSA.self, capacity: 1)
-        runtime.initialize(
-            to: OutboundSA(
-                parameters, context: cipher.context, drops: drops,
-                ivBase: ivBase ?? (parameters.isManual ? Self.wallClock() : 0), added: now))
+        record = Record(
+            parameters, cipher: cipher, ivBase: ivBase ?? (parameters.isManual ? Self.wallClock() : 0), added: now)
+        runtime = record.runtime
+        form = nil
         setPathMTU(pathMTU)
     }
 
-    deinit {
-        runtime.deinitialize(count: 1)
-        RuntimeMemory.deallocate(runtime, byteCount: MemoryLayout<OutboundSA>.size)
-        drops.deallocate()
+    /// The same SA between other endpoints or in another encapsulation: keys, counters and sequence numbers go on. Its
+    /// owner uses the new headers from the first snapshot on that has this object in place of `old`.
+    ///
+    /// Only the endpoints and the encapsulation may differ. Of the objects of one SA the newest is the one to move.
+    public init(
+        moving old: OutboundAssociation, source: IPAddress, destination: IPAddress, encapsulation: UDPEncapsulation?,
+        pathMTU: Int
+    ) throws(SAError) {
+        guard source.family == destination.family else { throw .mixedAddressFamilies }
+        var parameters = old.parameters
+        parameters.source = source
+        parameters.destination = destination
+        parameters.encapsulation = encapsulation
+        self.parameters = parameters
+        added = old.added
+        record = old.record
+        runtime = old.runtime
+        let form = UnsafeMutablePointer<OutboundForm>.allocate(capacity: 1)
+        form.initialize(to: OutboundForm(parameters))
+        self.form = form
+        runtime.pointee.pendingForm.store(form, ordering: .releasing)
+        setPathMTU(pathMTU)
     }
+
+    deinit { form?.deallocate() }
+
+    var drops: DropCounters { record.drops }
 
     /// What happened so far; events are never taken back.
     public var events: SAEvents { SAEvents(rawValue: runtime.pointee.events.load(ordering: .relaxed)) }
@@ -105,6 +148,7 @@ extension OutboundSA {
         dontFragmentSet = parameters.dontFragment == .set ? 0x4000 : 0
         sequence = Atomic(parameters.initialSequence)
         initialSequence = parameters.initialSequence
+        pendingForm = Atomic(nil)
         bytes = Atomic(0)
         lastUsed = Atomic(0)
         firstUsed = Atomic(0)

@@ -45,6 +45,8 @@ public struct SAStatus: Sendable {
     public let transform: String
     public let requestID: UInt32
     public let owner: Int
+    /// The connection and the name of a CHILD_SA; empty for manual keys.
+    public let name: String
     public let extendedSequenceNumbers: Bool
     public let encapsulation: UDPEncapsulation?
     public let selectors: [TrafficSelector]
@@ -94,6 +96,7 @@ public struct SAStatus: Sendable {
         transform = parameters.transform.name
         requestID = parameters.requestID
         owner = parameters.owner
+        name = parameters.name
         extendedSequenceNumbers = parameters.extendedSequenceNumbers
         encapsulation = parameters.encapsulation
         selectors = parameters.selectors
@@ -118,13 +121,10 @@ public struct SAStatus: Sendable {
 extension OutboundAssociation {
     /// The SA's counters from any thread, at any time. `now` is nanoseconds of the dataplane's clock.
     public func status(now: UInt64) -> SAStatus {
-        let sequence = runtime.pointee.sequence.load(ordering: .relaxed)
-        // Each packet has one number; the cipher may have failed afterwards.
-        let numbered = sequence &- runtime.pointee.initialSequence
-        let failed = drops[.cryptoError]
+        let usage = self.usage
         let readings = SAStatus.Readings(
-            packets: numbered > failed ? numbered &- failed : 0, bytes: runtime.pointee.bytes.load(ordering: .relaxed),
-            sequence: sequence, firstUsed: runtime.pointee.firstUsed.load(ordering: .relaxed),
+            packets: usage.packets, bytes: usage.bytes, sequence: usage.sequence,
+            firstUsed: runtime.pointee.firstUsed.load(ordering: .relaxed),
             lastUsed: runtime.pointee.lastUsed.load(ordering: .relaxed), events: events,
             mtu: Int(runtime.pointee.mtu), pathMTU: Int(runtime.pointee.pathMTU))
         return SAStatus(.outbound, parameters, readings, drops: drops, added: added, now: now)

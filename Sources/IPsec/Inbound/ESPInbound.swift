@@ -59,11 +59,14 @@ public enum ESPInbound {
         _ sa: UnsafeMutablePointer<InboundSA>, destination: IPAddress, isEncapsulated: Bool
     ) -> Verdict {
         let difference =
-            (destination.high ^ sa.pointee.destinationHigh) | (destination.low ^ sa.pointee.destinationLow)
-        if difference != 0 || destination.family != sa.pointee.destinationFamily {
+            (destination.high ^ sa.pointee.destinationHigh.load(ordering: .relaxed))
+            | (destination.low ^ sa.pointee.destinationLow.load(ordering: .relaxed))
+        if difference != 0 || destination.family.rawValue != sa.pointee.destinationFamily.load(ordering: .relaxed) {
             return drop(sa, .spiDestinationMismatch)
         }
-        if isEncapsulated != sa.pointee.flags.contains(.udp) { return drop(sa, .encapsulationMismatch) }
+        if sa.pointee.flags.isDisjoint(with: isEncapsulated ? .udp : .bare) {
+            return drop(sa, .encapsulationMismatch)
+        }
         return .pass
     }
 

@@ -45,6 +45,8 @@ public struct SAParameters: Sendable {
     public var replayWindow: Int
     public var extendedSequenceNumbers: Bool
     public var encapsulation: UDPEncapsulation?
+    /// Inbound: ESP is taken in UDP and bare, whatever `encapsulation` says, as IKEv2 wants it (RFC 7296 section 2.23).
+    public var acceptsEitherEncapsulation: Bool
     /// What an inbound SA may carry, as the inner packets carry it; none: anything, which leaves the check to policies.
     public var selectors: [TrafficSelector]
     public var lifetime: Lifetime
@@ -63,13 +65,17 @@ public struct SAParameters: Sendable {
     public var isManual: Bool
     /// The worker that processes the SA.
     public var owner: Int
+    /// What status shows: the connection and the name of a CHILD_SA; empty for manual keys.
+    public var name: String
 
     public init(
         spi: UInt32, source: IPAddress, destination: IPAddress, mode: SAMode = .tunnel, transform: ESPTransform,
         key: SecretBytes, requestID: UInt32 = 0, replayWindow: Int = 1024, extendedSequenceNumbers: Bool = false,
-        encapsulation: UDPEncapsulation? = nil, selectors: [TrafficSelector] = [], lifetime: Lifetime = .unlimited,
+        encapsulation: UDPEncapsulation? = nil, acceptsEitherEncapsulation: Bool = false,
+        selectors: [TrafficSelector] = [], lifetime: Lifetime = .unlimited,
         initialSequence: UInt64 = 0, initialReplaySequence: UInt64 = 0, copyDSCP: Bool = true, ecn: Bool = true,
-        dontFragment: DFPolicy = .copy, outerHopLimit: UInt8 = 64, isManual: Bool = false, owner: Int = 0
+        dontFragment: DFPolicy = .copy, outerHopLimit: UInt8 = 64, isManual: Bool = false, owner: Int = 0,
+        name: String = ""
     ) {
         self.spi = spi
         self.source = source
@@ -81,6 +87,7 @@ public struct SAParameters: Sendable {
         self.replayWindow = replayWindow
         self.extendedSequenceNumbers = extendedSequenceNumbers
         self.encapsulation = encapsulation
+        self.acceptsEitherEncapsulation = acceptsEitherEncapsulation
         self.selectors = selectors
         self.lifetime = lifetime
         self.initialSequence = initialSequence
@@ -91,6 +98,7 @@ public struct SAParameters: Sendable {
         self.outerHopLimit = outerHopLimit
         self.isManual = isManual
         self.owner = owner
+        self.name = name
     }
 
     /// The same without the key, for whoever describes an SA whose key is set already: the fewer copies, the better.

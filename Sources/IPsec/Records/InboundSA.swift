@@ -12,9 +12,9 @@ public struct InboundSA: ~Copyable {
     /// The context of the SA's `ESPCipher`.
     @usableFromInline let context: UnsafeMutableRawPointer
     @usableFromInline var stops: LifetimeStops
-    /// The outer destination, ours (RFC 4301 section 4.1), halves as in `IPAddress`.
-    @usableFromInline let destinationHigh: UInt64
-    @usableFromInline let destinationLow: UInt64
+    /// The outer destination, ours (RFC 4301 section 4.1), halves as in `IPAddress`. Changes when the SA moves.
+    @usableFromInline let destinationHigh: Atomic<UInt64>
+    @usableFromInline let destinationLow: Atomic<UInt64>
     /// The SPI in host order.
     public let spi: UInt32
     /// The index of the worker that processes the SA.
@@ -26,7 +26,7 @@ public struct InboundSA: ~Copyable {
     /// Padding alignment minus one: 3 or 15.
     @usableFromInline let alignmentMask: UInt8
     @usableFromInline let flags: Flags
-    @usableFromInline let destinationFamily: AddressFamily
+    @usableFromInline let destinationFamily: Atomic<UInt8>
     @usableFromInline let selectorTag: SelectorTag
 
     // Line 1, written by the owner for each packet.
@@ -37,6 +37,8 @@ public struct InboundSA: ~Copyable {
     /// Nanoseconds of the dataplane's clock; 0 before the first packet.
     @usableFromInline let lastUsed: Atomic<UInt64>
     @usableFromInline let drops: DropCounters
+    /// Where packets in UDP are to come from (`SourceMark`); 0: anywhere. Changes when the SA moves.
+    @usableFromInline let sourceMark: Atomic<UInt64>
 
     // Line 2.
     @usableFromInline let selector: SelectorMasks
@@ -60,8 +62,11 @@ public struct InboundSA: ~Copyable {
         @inlinable
         init(rawValue: UInt8) { self.rawValue = rawValue }
 
+        /// Packets in UDP are taken.
         @inlinable static var udp: Flags { Flags(rawValue: 1) }
         @inlinable static var extendedSequence: Flags { Flags(rawValue: 2) }
         @inlinable static var ecn: Flags { Flags(rawValue: 4) }
+        /// Packets without UDP are taken.
+        @inlinable static var bare: Flags { Flags(rawValue: 8) }
     }
 }

@@ -18,13 +18,13 @@ public struct OutboundSA: ~Copyable {
     /// Network order, as it goes into the packet.
     @usableFromInline let spi: UInt32
     /// Outer IP header and UDP header: 20, 28, 40 or 48.
-    @usableFromInline let headerLength: UInt8
+    @usableFromInline var headerLength: UInt8
     /// ESP header and IV: 8, 16 or 24.
     @usableFromInline let espHeaderLength: UInt8
     @usableFromInline let icvLength: UInt8
     /// Padding alignment minus one: 3 or 15 (RFC 4303 section 2.4).
     @usableFromInline let alignmentMask: UInt8
-    @usableFromInline let flags: Flags
+    @usableFromInline var flags: Flags
     /// Which bits of the inner DS and ECN field go into the outer header.
     @usableFromInline let trafficClassMask: UInt8
     /// The index of the worker that processes the SA.
@@ -48,9 +48,11 @@ public struct OutboundSA: ~Copyable {
     let reserved1: UInt32 = 0
     @usableFromInline let drops: DropCounters
     @usableFromInline let initialSequence: UInt64
+    /// New outer headers that the owner has not taken over yet; nil: none. See `OutboundForm`.
+    @usableFromInline let pendingForm: Atomic<UnsafeMutablePointer<OutboundForm>?>
 
     // Line 2.
-    @usableFromInline let template: OuterHeaderTemplate
+    @usableFromInline var template: OuterHeaderTemplate
 
     // Line 3, cold.
     let limits: LifetimeLimits

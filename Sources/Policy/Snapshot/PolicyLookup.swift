@@ -73,6 +73,12 @@ extension SnapshotTables {
         return InboundDecision(verdict, policyIndex: policy)
     }
 
+    /// The request id of a protecting policy; 0 for others and when there is no such policy.
+    @inlinable
+    public func requestID(policyIndex: UInt32) -> UInt32 {
+        Int(policyIndex) < policyCount ? records[Int(policyIndex)].requestID : 0
+    }
+
     /// Counts packets that a policy decided about; an index that is none counts nothing. Each worker has counters of its
     /// own, so `worker` has to be the caller's.
     @inlinable

@@ -100,6 +100,23 @@ extension SnapshotBuilder {
         return true
     }
 
+    /// Whether there is an inbound SA with this SPI (host order).
+    public func hasInbound(spi: UInt32) -> Bool { spis.contains(spi) }
+
+    /// Puts an SA that has moved in the place of what it was before; nothing happens when that is gone.
+    public func replaceOutbound(_ old: OutboundAssociation, with new: OutboundAssociation) {
+        guard let index = outbound.firstIndex(where: { $0 === old }) else { return }
+        outbound[index] = new
+        outboundTables = nil
+    }
+
+    /// The same for an inbound SA, whose SPI stays.
+    public func replaceInbound(_ old: InboundAssociation, with new: InboundAssociation) {
+        guard let index = inbound.firstIndex(where: { $0 === old }) else { return }
+        inbound[index] = new
+        inboundTables = nil
+    }
+
     private func checkOwner(_ parameters: SAParameters) throws(PolicyError) {
         guard parameters.owner >= 0, parameters.owner < workers else {
             throw .ownerOutOfRange(spi: parameters.spi, owner: parameters.owner, workers: workers)

@@ -27,8 +27,7 @@ import Testing
         let interface = port == .wan ? SitePlan.wanInterface : SitePlan.lanInterface
         #expect(
             wanted.allSatisfy {
-                $0.kind == .neighbourWanted && $0.interfaceIndex == interface && $0.family == family.rawValue
-                    && $0.addressHigh == address.high && $0.addressLow == address.low
+                $0.kind == .neighbourWanted && $0.number == interface && $0.address == address
             })
         #expect(site.lostFrames == 0, "those that wait are accounted for")
 

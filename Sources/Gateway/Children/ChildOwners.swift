@@ -1,0 +1,55 @@
+/// Which worker an SA belongs to. SAs that replace each other share a lane, and a lane stays with its worker, so that a
+/// rekey moves no traffic between cores; the lanes of one tunnel, and then those of all, are spread over the workers
+/// (RFC 9611).
+struct ChildOwners {
+    /// A child of a configuration with one set of selectors. Several lanes with one request id are parallel SAs.
+    struct Lane: Hashable {
+        var requestID: UInt32
+        var connection: String
+        var child: String
+    }
+
+    private struct Place {
+        var owner: Int
+        /// SAs of the lane.
+        var count: Int
+    }
+
+    private var places: [Lane: Place] = [:]
+    /// Lanes of each request id on each worker, and all lanes on each worker.
+    private var ofRequest: [UInt32: [Int]] = [:]
+    private var total: [Int]
+
+    init(workers: Int) { total = Array(repeating: 0, count: workers) }
+
+    /// The worker for one more SA of the lane.
+    mutating func add(_ lane: Lane) -> Int {
+        if let place = places[lane] {
+            places[lane]?.count += 1
+            return place.owner
+        }
+        var mine = ofRequest[lane.requestID] ?? Array(repeating: 0, count: total.count)
+        let owner = total.indices.min { (mine[$0], total[$0], $0) < (mine[$1], total[$1], $1) } ?? 0
+        mine[owner] += 1
+        total[owner] += 1
+        ofRequest[lane.requestID] = mine
+        places[lane] = Place(owner: owner, count: 1)
+        return owner
+    }
+
+    /// An SA of the lane is gone.
+    mutating func remove(_ lane: Lane) {
+        guard let place = places[lane] else { return }
+        guard place.count == 1 else {
+            places[lane]?.count -= 1
+            return
+        }
+        places[lane] = nil
+        total[place.owner] -= 1
+        ofRequest[lane.requestID]?[place.owner] -= 1
+        if ofRequest[lane.requestID]?.allSatisfy({ $0 == 0 }) == true { ofRequest[lane.requestID] = nil }
+    }
+
+    /// Whether anything is left.
+    var isEmpty: Bool { places.isEmpty && ofRequest.isEmpty && total.allSatisfy { $0 == 0 } }
+}

@@ -1,0 +1,253 @@
+import Cryptography
+import IKEv2
+import IPsec
+import Logging
+import Packets
+import Policy
+
+/// CHILD_SAs in the SAD and SPD of the running gateway, beside what was configured by hand. Belongs to the control thread.
+///
+/// Everything goes through snapshots: a call changes the builder, publishes, and what workers look up changes as a whole.
+final class GatewayDataplane: ChildDataplane {
+    weak var host: (any ChildHost)?
+    let builder: SnapshotBuilder
+    private let engine: any ESPEngine
+    private let logger: Logger
+    var children: [UInt32: InstalledChild] = [:]
+    private var traps: [UInt32: [SecurityPolicy]] = [:]
+    private var book: PolicyBook
+    private var owners: ChildOwners
+    /// Inbound SPIs that are given out, installed or not.
+    private(set) var spis: Set<UInt32> = []
+
+    /// - Parameters:
+    ///   - builder: holds SAs and policies of the configuration already.
+    ///   - configured: those policies.
+    init(builder: SnapshotBuilder, configured: [SecurityPolicy], engine: any ESPEngine, logger: Logger) {
+        self.builder = builder
+        self.engine = engine
+        self.logger = logger
+        book = PolicyBook(configured)
+        owners = ChildOwners(workers: builder.workers)
+    }
+
+    /// All policies, those of the configuration first.
+    var policies: [SecurityPolicy] { book.all }
+
+    /// Whether packets of this request id are for CHILD_SAs.
+    func isOurs(requestID: UInt32) -> Bool { requestID != 0 && !book.configuredRequestIDs.contains(requestID) }
+
+    /// Whether nothing is left of any CHILD_SA or trap.
+    var isEmpty: Bool {
+        children.isEmpty && traps.isEmpty && spis.isEmpty && owners.isEmpty && book.isEmptyOfChildren
+    }
+
+    // MARK: SPIs
+
+    func allocateSPI() throws(InstallationError) -> UInt32 {
+        // Of more than four thousand million, so many in a row are taken only if something is very wrong.
+        for _ in 0..<64 {
+            let spi = UInt32.random(in: 256 ... .max)
+            guard !spis.contains(spi), !builder.hasInbound(spi: spi) else { continue }
+            spis.insert(spi)
+            return spi
+        }
+        throw InstallationError("no free SPI was found; there are \(spis.count) in use")
+    }
+
+    func releaseSPI(_ spi: UInt32) {
+        if children[spi]?.inbound == nil { spis.remove(spi) }
+    }
+
+    // MARK: SAs
+
+    func installInbound(_ sa: ChildSA) throws(InstallationError) {
+        try check(sa)
+        guard children[sa.inboundSPI]?.inbound == nil else {
+            throw InstallationError("the inbound SA \(hexadecimal(sa.inboundSPI)) is installed already")
+        }
+        var child = entry(sa)
+        do {
+            let parameters = ChildParameters.inbound(sa, owner: child.owner)
+            let association = try InboundAssociation(parameters, engine: engine, now: now)
+            try builder.addInbound(association)
+            child.inbound = association
+        } catch {
+            forgetLane(child)
+            throw InstallationError("inbound SA \(hexadecimal(sa.inboundSPI)): \(error)")
+        }
+        child.inboundPolicies = ChildPolicies.inbound(
+            sa.selectors, of: sa.child, requestID: sa.requestID, name: child.name)
+        children[sa.inboundSPI] = child
+        spis.insert(sa.inboundSPI)
+        publish(policiesChanged: book.add(child.inboundPolicies), waiting: true)
+    }
+
+    func installOutbound(_ sa: ChildSA) throws(InstallationError) {
+        try check(sa)
+        guard children[sa.inboundSPI]?.outbound == nil else {
+            throw InstallationError("the outbound SA \(hexadecimal(sa.outboundSPI)) is installed already")
+        }
+        var child = entry(sa)
+        do {
+            let parameters = ChildParameters.outbound(sa, owner: child.owner)
+            let association = try OutboundAssociation(
+                parameters, engine: engine, pathMTU: pathMTU(towards: parameters.destination), now: now)
+            try builder.addOutbound(association)
+            child.outbound = association
+        } catch {
+            forgetLane(child)
+            throw InstallationError("outbound SA \(hexadecimal(sa.outboundSPI)): \(error)")
+        }
+        child.outboundPolicies = ChildPolicies.outbound(
+            sa.selectors, of: sa.child, requestID: sa.requestID, name: child.name)
+        children[sa.inboundSPI] = child
+        publish(policiesChanged: book.add(child.outboundPolicies), waiting: false)
+    }
+
+    func removeInbound(_ sa: ChildSA) {
+        guard var child = children[sa.inboundSPI], let inbound = child.inbound else { return }
+        builder.removeInbound(spi: inbound.parameters.spi)
+        let changed = book.remove(child.inboundPolicies)
+        child.inbound = nil
+        child.inboundPolicies = []
+        spis.remove(sa.inboundSPI)
+        keep(child, spi: sa.inboundSPI)
+        publish(policiesChanged: changed, waiting: false)
+    }
+
+    func removeOutbound(_ sa: ChildSA) {
+        guard var child = children[sa.inboundSPI], let outbound = child.outbound else { return }
+        builder.removeOutbound(outbound)
+        let changed = book.remove(child.outboundPolicies)
+        child.outbound = nil
+        child.outboundPolicies = []
+        keep(child, spi: sa.inboundSPI)
+        publish(policiesChanged: changed, waiting: false)
+    }
+
+    func move(_ sa: ChildSA, to path: Path, isEncapsulated: Bool) {
+        guard var child = children[sa.inboundSPI] else { return }
+        do {
+            if let old = child.inbound {
+                let moved = try InboundAssociation(
+                    moving: old, source: path.remote.address, destination: path.local.address,
+                    encapsulation: ChildParameters.inboundEncapsulation(path, isEncapsulated))
+                builder.replaceInbound(old, with: moved)
+                child.inbound = moved
+            }
+            if let old = child.outbound {
+                let moved = try OutboundAssociation(
+                    moving: old, source: path.local.address, destination: path.remote.address,
+                    encapsulation: ChildParameters.outboundEncapsulation(path, isEncapsulated),
+                    pathMTU: pathMTU(towards: path.remote.address))
+                builder.replaceOutbound(old, with: moved)
+                child.outbound = moved
+            }
+        } catch {
+            logger.error(
+                "CHILD_SA not moved", metadata: ["child": "\(child.name)", "to": "\(path)", "error": "\(error)"])
+        }
+        children[sa.inboundSPI] = child
+        publish(policiesChanged: false, waiting: false)
+    }
+
+    // MARK: Traps
+
+    func installTrap(_ trap: TrapPolicy) throws(InstallationError) {
+        try check(requestID: trap.requestID)
+        let policies = ChildPolicies.outbound(
+            trap.selectors, of: trap.child, requestID: trap.requestID,
+            name: "\(trap.connectionName)/\(trap.child.name)")
+        // The new ones first, so that no packet finds a gap.
+        let added = book.add(policies)
+        let removed = book.remove(traps[trap.requestID] ?? [])
+        traps[trap.requestID] = policies
+        if added || removed { publish(policiesChanged: true, waiting: false) }
+    }
+
+    func removeTrap(requestID: UInt32) {
+        guard let policies = traps.removeValue(forKey: requestID) else { return }
+        if book.remove(policies) { publish(policiesChanged: true, waiting: false) }
+    }
+
+    // MARK: Usage
+
+    func usage(of sa: ChildSA) -> ChildUsage? {
+        guard let child = children[sa.inboundSPI] else { return nil }
+        var usage = ChildUsage()
+        if let inbound = child.inbound?.usage {
+            usage.inboundBytes = inbound.bytes
+            usage.inboundPackets = inbound.packets
+            usage.lastInbound = inbound.lastUsed
+        }
+        if let outbound = child.outbound?.usage {
+            usage.outboundBytes = outbound.bytes
+            usage.outboundPackets = outbound.packets
+            usage.lastOutbound = outbound.lastUsed
+        }
+        return usage
+    }
+}
+
+// MARK: - What the calls have in common
+
+extension GatewayDataplane {
+    private var now: UInt64 { host?.now ?? 0 }
+
+    private func pathMTU(towards peer: IPAddress) -> Int { host?.pathMTU(towards: peer) ?? 1500 }
+
+    private func check(_ sa: ChildSA) throws(InstallationError) {
+        guard sa.mode == .tunnel else {
+            throw InstallationError("\(sa.mode.rawValue) mode is not served; set `mode = tunnel`")
+        }
+        guard !sa.selectors.isEmpty else { throw InstallationError("CHILD_SA without traffic selectors") }
+        try check(requestID: sa.requestID)
+    }
+
+    /// SAs of one request id stand in for each other, so that IKE's and those that were keyed by hand must not meet.
+    private func check(requestID: UInt32) throws(InstallationError) {
+        guard requestID != 0 else { throw InstallationError("request id 0 stands for every SA; use another one") }
+        guard !book.configuredRequestIDs.contains(requestID) else {
+            throw InstallationError("request id \(requestID) belongs to a policy that was configured by hand")
+        }
+    }
+
+    /// What there is of the CHILD_SA, or its beginning, with a worker of its own.
+    private func entry(_ sa: ChildSA) -> InstalledChild {
+        if let child = children[sa.inboundSPI] { return child }
+        let lane = ChildOwners.Lane(
+            requestID: sa.requestID, connection: sa.connectionName, child: sa.child.name)
+        return InstalledChild(lane: lane, owner: owners.add(lane))
+    }
+
+    /// After an installation that failed.
+    private func forgetLane(_ child: InstalledChild) {
+        if child.isEmpty { owners.remove(child.lane) }
+    }
+
+    /// Keeps what is left of a CHILD_SA.
+    private func keep(_ child: InstalledChild, spi: UInt32) {
+        if child.isEmpty {
+            children[spi] = nil
+            owners.remove(child.lane)
+        } else {
+            children[spi] = child
+        }
+    }
+
+    private func publish(policiesChanged: Bool, waiting: Bool) {
+        if policiesChanged {
+            do {
+                try builder.setPolicies(book.all)
+            } catch {
+                // Of no template with endpoints of two families is one of ours.
+                logger.critical("policies not accepted", metadata: ["error": "\(error)"])
+            }
+        }
+        host?.publish(builder.build(), waiting: waiting)
+        if policiesChanged { host?.policiesChanged(book.all) }
+    }
+
+    private func hexadecimal(_ spi: UInt32) -> String { "0x" + String(spi, radix: 16) }
+}

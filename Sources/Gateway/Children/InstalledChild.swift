@@ -1,0 +1,30 @@
+import IKEv2
+import IPsec
+import Policy
+
+/// What there is of one CHILD_SA in the dataplane. Kept by its inbound SPI.
+struct InstalledChild {
+    let lane: ChildOwners.Lane
+    let owner: Int
+    var inbound: InboundAssociation?
+    var outbound: OutboundAssociation?
+    var inboundPolicies: [SecurityPolicy] = []
+    var outboundPolicies: [SecurityPolicy] = []
+    /// What the manager knows already.
+    var toldSoft = false
+    var toldHard = false
+
+    /// "connection/child".
+    var name: String { "\(lane.connection)/\(lane.child)" }
+
+    var isEmpty: Bool { inbound == nil && outbound == nil }
+
+    /// What either direction has reached.
+    var events: SAEvents { (inbound?.events ?? []).union(outbound?.events ?? []) }
+
+    /// The limit that nobody configured: the peer's sequence numbers run out, and it does not do anything about it.
+    var isNearLastSequence: Bool {
+        guard let inbound, !inbound.parameters.extendedSequenceNumbers else { return false }
+        return inbound.usage.sequence >= ChildParameters.lastComfortableSequence
+    }
+}
