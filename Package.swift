@@ -147,8 +147,8 @@ let package = Package(
         .testTarget(
             name: "Scenarios",
             dependencies: [
-                "Dataplane", "XDP", "IPsec", "Policy", "Packets", "Telemetry", "Cryptography", "TestSupport",
-                "CAllocationCounter",
+                "Gateway", "IKEv2", "Dataplane", "XDP", "IPsec", "Policy", "Packets", "Telemetry", "Cryptography",
+                "TestSupport", "CAllocationCounter", .product(name: "Logging", package: "swift-log"),
             ], path: "Tests/Scenarios", swiftSettings: strict),
         .testTarget(
             name: "Interop", dependencies: ["TestSupport", "Packets", "XDP"], path: "Tests/Interop", exclude: ["Peers"],

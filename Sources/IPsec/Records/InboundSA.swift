@@ -37,8 +37,6 @@ public struct InboundSA: ~Copyable {
     /// Nanoseconds of the dataplane's clock; 0 before the first packet.
     @usableFromInline let lastUsed: Atomic<UInt64>
     @usableFromInline let drops: DropCounters
-    /// Where packets in UDP are to come from (`SourceMark`); 0: anywhere. Changes when the SA moves.
-    @usableFromInline let sourceMark: Atomic<UInt64>
 
     // Line 2.
     @usableFromInline let selector: SelectorMasks
@@ -46,7 +44,9 @@ public struct InboundSA: ~Copyable {
     // Line 3, cold.
     let limits: LifetimeLimits
 
-    // Line 4, cold.
+    // Line 4, cold but for packets in UDP.
+    /// Where those are to come from (`SourceMark`); 0: anywhere. Changes when the SA moves.
+    @usableFromInline let sourceMark: Atomic<UInt64>
     let selectors: UnsafePointer<TrafficSelector>
     let selectorCount: Int
     let firstUsed: Atomic<UInt64>

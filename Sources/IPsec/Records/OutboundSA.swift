@@ -48,14 +48,16 @@ public struct OutboundSA: ~Copyable {
     let reserved1: UInt32 = 0
     @usableFromInline let drops: DropCounters
     @usableFromInline let initialSequence: UInt64
-    /// New outer headers that the owner has not taken over yet; nil: none. See `OutboundForm`.
-    @usableFromInline let pendingForm: Atomic<UnsafeMutablePointer<OutboundForm>?>
 
     // Line 2.
     @usableFromInline var template: OuterHeaderTemplate
 
     // Line 3, cold.
     let limits: LifetimeLimits
+
+    // Line 4, cold: read when a flow is looked up.
+    /// New outer headers that the owner has not taken over yet; nil: none. See `OutboundForm`.
+    @usableFromInline let pendingForm: Atomic<UnsafeMutablePointer<OutboundForm>?>
 
     /// What a caller of `ESPOutbound.prepare` has to leave free before the inner packet.
     @inlinable

@@ -100,8 +100,10 @@ struct TamperReasons {
         let upper = offset - header
         guard options.isEncapsulated else { return esp(upper) }
         switch upper {
-        // A NAT may change ports, and the checksum says nothing that the ICV does not say better (RFC 3948 section 2.1).
-        case 0...3, 6, 7: return passes
+        // A NAT may change the source port, and the checksum says nothing that the ICV does not say better (RFC 3948
+        // section 2.1). Another destination port is not that of ESP.
+        case 0, 1, 6, 7: return passes
+        case 2, 3: return [.unexpectedPacket]
         case 4, 5: return [.malformedUDPEncapsulation, .malformedESP, .integrityFailure]
         default: return esp(upper - 8)
         }
