@@ -42,6 +42,8 @@ final class GatewayDataplane: ChildDataplane {
         children.isEmpty && traps.isEmpty && spis.isEmpty && owners.isEmpty && book.isEmptyOfChildren
     }
 
+    var reservedRequestIDs: Set<UInt32> { book.configuredRequestIDs }
+
     // MARK: SPIs
 
     func allocateSPI() throws(InstallationError) -> UInt32 {

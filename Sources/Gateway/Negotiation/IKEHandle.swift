@@ -21,13 +21,17 @@ struct IKEHandle: Sendable {
         do {
             service = try eventLoop.submit {
                 let service = try IKEService(
-                    Self.serviceOptions(options), dataplane: UnattachedDataplane(), clock: Worker.clock,
+                    Self.serviceOptions(options), dataplane: control.value.children, clock: Worker.clock,
                     wallClock: { Int64(time(nil)) }, eventLoop: eventLoop, logger: logger)
                 if let path = options.configuration {
                     service.control.reload = { [weak service] in
                         let configuration = try LoadedConfiguration.connections(path, logger: logger)
                         service?.load(configuration.connections, configuration.credentials)
                     }
+                }
+                control.value.handleDataplaneEvent = { [weak service] event in
+                    guard let service else { return }
+                    service.manager.handle(event, at: service.now)
                 }
                 service.start()
                 return NIOLoopBound(service, eventLoop: eventLoop)

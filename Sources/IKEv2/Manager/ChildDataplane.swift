@@ -8,6 +8,9 @@ import Packets
 /// it, then `installOutbound`, which from now on carries what the old one did; `removeOutbound` of the old one;
 /// `removeInbound` of it after the drain time.
 public protocol ChildDataplane: AnyObject {
+    /// Request ids that are not to be chosen for CHILD_SAs: policies that were configured by hand have them.
+    var reservedRequestIDs: Set<UInt32> { get }
+
     /// A free inbound SPI, host order, over 255. It is taken from now on, until `removeInbound` or `releaseSPI`.
     func allocateSPI() throws(InstallationError) -> UInt32
     /// Gives back an SPI that no SA was installed for.
@@ -28,6 +31,10 @@ public protocol ChildDataplane: AnyObject {
 
     /// Counters of an SA that is installed; nil when it is not.
     func usage(of sa: ChildSA) -> ChildUsage?
+}
+
+extension ChildDataplane {
+    public var reservedRequestIDs: Set<UInt32> { [] }
 }
 
 /// `start_action = trap`.

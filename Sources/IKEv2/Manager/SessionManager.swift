@@ -18,7 +18,7 @@ public final class SessionManager: SessionEnvironment {
     var table = SessionTable()
     var timers = TimerQueue<ManagerTimer>()
     var connectionTable = ConnectionTable()
-    var requestIDs = RequestIDs()
+    var requestIDs: RequestIDs
     /// By our SPI.
     var children: [UInt32: InstalledChild] = [:]
     /// By request id.
@@ -53,6 +53,7 @@ public final class SessionManager: SessionEnvironment {
         self.output = output
         self.now = now
         clock = wallClock
+        requestIDs = RequestIDs(reserved: dataplane.reservedRequestIDs)
     }
 
     public var counters: ManagerCounters {

@@ -21,7 +21,11 @@ struct RequestIDs {
     private var uses: [UInt32: Int] = [:]
     /// Written in the configuration, so never chosen.
     private var configured: [UInt32: Owner] = [:]
+    /// Others have them, so never chosen.
+    private let reserved: Set<UInt32>
     private var last: UInt32 = 0
+
+    init(reserved: Set<UInt32> = []) { self.reserved = reserved }
 
     mutating func configure(_ connections: [Connection]) {
         configured = [:]
@@ -72,7 +76,9 @@ struct RequestIDs {
     }
 
     private mutating func assign(_ key: Key) -> UInt32 {
-        repeat { last = last == .max ? 1 : last + 1 } while keys[last] != nil || configured[last] != nil
+        repeat {
+            last = last == .max ? 1 : last + 1
+        } while keys[last] != nil || configured[last] != nil || reserved.contains(last)
         ids[key] = last
         keys[last] = key
         return last
