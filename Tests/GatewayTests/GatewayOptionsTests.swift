@@ -54,6 +54,7 @@ import Testing
             $0.ike.keepaliveInSeconds = 0
             $0.ike.fragmentSizeInBytes = 576
             $0.ike.maximumSessions = 1
+            $0.ike.maximumChildren = 1
             $0.ike.maximumHalfOpen = 1
             $0.ike.maximumHalfOpenPerAddress = 1
             $0.ike.cookieThreshold = 0
@@ -119,6 +120,7 @@ import Testing
         Change("--keepalive") { $0.ike.keepaliveInSeconds = .max },
         Change("--ike-fragment-size") { $0.ike.fragmentSizeInBytes = 575 },
         Change("--maximum-sessions") { $0.ike.maximumSessions = 0 },
+        Change("--maximum-children") { $0.ike.maximumChildren = 65_537 },
         Change("--maximum-half-open") { $0.ike.maximumHalfOpen = 0 },
         Change("--maximum-half-open-per-address") { $0.ike.maximumHalfOpenPerAddress = 0 },
         Change("--cookie-threshold") { $0.ike.cookieThreshold = -1 },

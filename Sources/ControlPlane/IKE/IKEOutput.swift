@@ -35,5 +35,7 @@ final class IKEOutput: ManagerOutput {
         observers.tell(event)
     }
 
+    var logsKeys: Bool { keyLog != nil }
+
     func logKeys(_ line: KeyLogLine) { keyLog?.write(line) }
 }

@@ -47,6 +47,7 @@ extension GatewayOptions {
         try within("--keepalive", Int(clamping: ike.keepaliveInSeconds), 5...3600, unless: 0, "seconds (0: none)")
         try within("--ike-fragment-size", ike.fragmentSizeInBytes, 576...9_000, "bytes")
         try within("--maximum-sessions", ike.maximumSessions, 1...1_000_000, "IKE SAs")
+        try within("--maximum-children", ike.maximumChildren, 1...65_536, "CHILD_SAs")
         try within("--maximum-half-open", ike.maximumHalfOpen, 1...1_000_000, "negotiations")
         try within("--maximum-half-open-per-address", ike.maximumHalfOpenPerAddress, 1...1_000_000, "negotiations")
         try within("--cookie-threshold", ike.cookieThreshold, 0...1_000_000, "negotiations")

@@ -32,12 +32,20 @@ extension IKEKeys {
 
 extension ChildSA {
     /// One line for each direction: family, addresses, SPI, encryption and its key, integrity and its key.
-    public var keyLogLines: [KeyLogLine] {
-        let (local, remote) = (path.local.address, path.remote.address)
-        return [
-            line(from: remote, to: local, spi: inboundSPI, key: inboundKey),
-            line(from: local, to: remote, spi: outboundSPI, key: outboundKey),
-        ]
+    public var keyLogLines: [KeyLogLine] { [inboundKeyLogLine, outboundKeyLogLine] }
+
+    /// Gives both lines to the environment; keys become text only if it wants them.
+    func logKeys(to environment: any SessionEnvironment) {
+        environment.logKeys(inboundKeyLogLine)
+        environment.logKeys(outboundKeyLogLine)
+    }
+
+    private var inboundKeyLogLine: KeyLogLine {
+        line(from: path.remote.address, to: path.local.address, spi: inboundSPI, key: inboundKey)
+    }
+
+    private var outboundKeyLogLine: KeyLogLine {
+        line(from: path.local.address, to: path.remote.address, spi: outboundSPI, key: outboundKey)
     }
 
     private func line(from: IPAddress, to: IPAddress, spi: UInt32, key: SecretBytes) -> KeyLogLine {

@@ -12,7 +12,13 @@ public protocol ManagerOutput: AnyObject {
     func resolve(_ name: String, request: UInt64)
     /// Something happened: for the log, VICI events and waiting commands.
     func report(_ event: ManagerEvent)
+    /// Whether `logKeys` wants any; keys become text only then.
+    var logsKeys: Bool { get }
     func logKeys(_ line: KeyLogLine)
+}
+
+extension ManagerOutput {
+    public var logsKeys: Bool { true }
 }
 
 /// An event with the session that it happened in, as it is now.

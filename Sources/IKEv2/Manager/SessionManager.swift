@@ -117,5 +117,7 @@ public final class SessionManager: SessionEnvironment {
         connection.unique == .keep && !isFirstContact(local: local, remote: remote)
     }
 
-    public func logKeys(_ line: @autoclosure () -> KeyLogLine) { output.logKeys(line()) }
+    public func logKeys(_ line: @autoclosure () -> KeyLogLine) {
+        if output.logsKeys { output.logKeys(line()) }
+    }
 }

@@ -40,7 +40,7 @@ extension Session {
     func install(_ sa: ChildSA, _ step: inout Step) {
         step.act(.installInbound(sa))
         add(sa, &step)
-        for line in sa.keyLogLines { step.environment.logKeys(line) }
+        sa.logKeys(to: step.environment)
         step.actAfterAnswer(.installOutbound(sa))
         step.reportAfterAnswer(.childUp(sa))
     }

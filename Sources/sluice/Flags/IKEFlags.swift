@@ -28,6 +28,9 @@ struct IKEFlags: ParsableArguments {
     @Option(help: ArgumentHelp("IKE SAs; more of peers are refused.", valueName: "count"))
     var maximumSessions = defaults.maximumSessions
 
+    @Option(help: ArgumentHelp("CHILD_SAs of one IKE SA; more are refused.", valueName: "count"))
+    var maximumChildren = defaults.maximumChildren
+
     @Option(help: ArgumentHelp("Unfinished negotiations of peers; more are refused.", valueName: "count"))
     var maximumHalfOpen = defaults.maximumHalfOpen
 
@@ -71,6 +74,7 @@ struct IKEFlags: ParsableArguments {
         settings.keepaliveInSeconds = keepalive
         settings.fragmentSizeInBytes = ikeFragmentSize
         settings.maximumSessions = maximumSessions
+        settings.maximumChildren = maximumChildren
         settings.maximumHalfOpen = maximumHalfOpen
         settings.maximumHalfOpenPerAddress = maximumHalfOpenPerAddress
         settings.cookieThreshold = cookieThreshold
