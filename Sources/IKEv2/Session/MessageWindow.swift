@@ -91,7 +91,8 @@ extension MessageWindow {
     static func wait(repetition: UInt32, _ settings: ProtocolSettings) -> UInt64 {
         var milliseconds = Double(settings.retransmitTimeoutInMilliseconds)
         for _ in 0..<min(repetition, 64) { milliseconds *= settings.retransmitBase }
-        return UInt64(min(max(milliseconds, 1), 3_600_000)) * 1_000_000
+        // What is no number is not more than 1 either.
+        return UInt64(milliseconds > 1 ? min(milliseconds, 3_600_000) : 1) * 1_000_000
     }
 }
 

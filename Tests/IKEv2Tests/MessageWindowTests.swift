@@ -1,0 +1,96 @@
+import IKEv2Messages
+import Testing
+
+@testable import IKEv2
+
+/// Message ids, repetitions and answers (RFC 7296 sections 2.1 to 2.3).
+@Suite struct MessageWindowTests {
+    private let settings = ProtocolSettings()
+
+    private func message(_ byte: UInt8) -> MessageWindow.SentMessage {
+        let header = IKEHeader(
+            initiatorSPI: 1, responderSPI: 2, exchange: .informational, direction: .request, isFromInitiator: true,
+            messageID: 0)
+        return MessageWindow.SentMessage(
+            datagrams: [[byte]],
+            line: MessageLine(Message(header: header), way: .sent, peer: "peer", bytes: 1))
+    }
+
+    private func header(_ messageID: UInt32, _ exchange: ExchangeType = .informational) -> IKEHeader {
+        IKEHeader(
+            initiatorSPI: 1, responderSPI: 2, exchange: exchange, direction: .response, isFromInitiator: false,
+            messageID: messageID)
+    }
+
+    /// "new", "repeated 7", "old", "beyond".
+    private func verdict(_ window: MessageWindow, _ messageID: UInt32) -> String {
+        switch window.judge(request: messageID) {
+        case .new: "new"
+        case .repeated(let answer): "repeated \(answer.datagrams[0][0])"
+        case .old: "old"
+        case .beyond: "beyond"
+        }
+    }
+
+    @Test func requestsOfThePeerComeOneAfterTheOther() {
+        var window = MessageWindow()
+        #expect((0...2).map { verdict(window, $0) } == ["new", "beyond", "beyond"])
+        window.answered(with: message(7))
+        #expect((0...2).map { verdict(window, $0) } == ["repeated 7", "new", "beyond"])
+        window.answered(with: message(8))
+        #expect((0...3).map { verdict(window, $0) } == ["old", "repeated 8", "new", "beyond"])
+        #expect(verdict(window, .max) == "beyond")
+    }
+
+    @Test func anAnswerIsAwaitedOnce() {
+        var window = MessageWindow()
+        #expect(!window.awaits(header(0)))
+        window.sent(message(1), exchange: .informational, at: 0, settings: settings)
+        #expect(window.awaits(header(0)))
+        #expect(!window.awaits(header(1)))
+        #expect(!window.awaits(header(0, .createChild)))
+        window.completed()
+        #expect(!window.awaits(header(0)))
+        #expect(window.nextRequestID == 1)
+    }
+
+    @Test func aRequestThatIsTakenBackLeavesItsID() {
+        var window = MessageWindow()
+        window.sent(message(1), exchange: .initial, at: 0, settings: settings)
+        window.takeBack()
+        #expect(window.nextRequestID == 0)
+        #expect(!window.awaits(header(0, .initial)))
+    }
+
+    /// 1 s, 1.8 s, 3.24 s, … each counted from the one before; then the peer is dead.
+    @Test func waitsGrow() {
+        var window = MessageWindow()
+        window.sent(message(1), exchange: .informational, at: 0, settings: settings)
+        var times: [UInt64] = []
+        var now: UInt64 = 0
+        while let deadline = window.outstanding?.deadline {
+            now = deadline
+            if case .notYet = window.overdue(at: now - 1, settings: settings) {} else { Issue.record("too early") }
+            if case .again(let sent, let repetition) = window.overdue(at: now, settings: settings) {
+                times.append(now / 1_000_000)
+                #expect(sent.datagrams == [[1]])
+                #expect(repetition == UInt32(times.count))
+            } else {
+                break
+            }
+        }
+        #expect(times == [1000, 2800, 6040, 11872, 22369])
+        #expect(now / 1_000_000 == 41264)
+    }
+
+    @Test func waitsEndSomewhere() {
+        var settings = ProtocolSettings()
+        settings.retransmitBase = 1000
+        settings.retransmitTimeoutInMilliseconds = .max
+        #expect(MessageWindow.wait(repetition: .max, settings) == 3_600_000_000_000)
+        settings.retransmitBase = .nan
+        #expect(MessageWindow.wait(repetition: 3, settings) > 0)
+        settings.retransmitBase = -1
+        #expect(MessageWindow.wait(repetition: 1, settings) == 1_000_000)
+    }
+}
