@@ -44,6 +44,7 @@ struct DeleteChildExchange: InitiatedExchange {
     mutating func request(in session: Session, _ step: inout Step) -> [Payload]? {
         guard let index = session.childIndex(id: childID) else { return nil }
         var record = session.childRecords[index]
+        session.promoteSuccessor(of: record.sa, &step)
         if record.hasOutbound { step.act(.removeOutbound(record.sa)) }
         record.hasOutbound = false
         if record.state != .rekeyed { record.state = .deleting }
@@ -83,7 +84,8 @@ extension Session {
         for delete in request.deletes {
             switch delete {
             case .ikeSA:
-                step.close(replaced ? .rekeyed : .deletedByPeer)
+                inheritFromCollision(&step)
+                step.close(isSpare ? .rekeyed : .deletedByPeer)
                 // Of children nothing needs saying: they go with the IKE SA.
                 return []
             case .childSAs(.esp, let peerSPIs):
@@ -105,6 +107,7 @@ extension Session {
         let record = childRecords[index]
         if !isDeleting(childID: record.sa.id) { spis.append(record.sa.inboundSPI) }
         let isRekeyed = record.state == .rekeyed
+        promoteSuccessor(of: record.sa, &step)
         remove(record, reason: "deleted by the peer", atOnce: !isRekeyed, &step)
     }
 

@@ -111,7 +111,10 @@ final class TestHost {
             case .report(let event): events.append(event)
             case .replaced(let successor):
                 log.append("replaced")
-                sessions.append(successor)
+                if !sessions.contains(where: { $0 === successor }) { sessions.append(successor) }
+            case .accompanied(let other):
+                log.append("accompanied")
+                sessions.append(other)
             case .closed(let reason):
                 log.append("closed")
                 isOver = true

@@ -1,0 +1,77 @@
+import Cryptography
+import IKEv2Messages
+import IPsec
+
+/// What the initiator of a CREATE_CHILD_SA remembers of a child between request and response (RFC 7296 section 1.3.1).
+struct OfferedChild {
+    let child: Child
+    let inboundSPI: UInt32
+    let nonce: [UInt8]
+    let keyExchange: KeyExchange?
+}
+
+extension Session {
+    /// SA Ni [KEi] TSi TSr. `method`: of the key exchange; nil: what the first proposal puts first, if anything.
+    func offer(
+        _ child: Child, method: Cryptography.KeyExchangeMethod?, hint: TrafficSelector?, _ step: inout Step
+    ) throws(ChildRefusal) -> (OfferedChild, [Payload]) {
+        let keyExchange = try (method ?? child.proposals.first?.keyExchanges.first).map(Self.keyExchange)
+        let offered = OfferedChild(
+            child: child, inboundSPI: try allocateSPI(&step), nonce: Self.nonce(step), keyExchange: keyExchange)
+        var payloads = childOffer(child, inboundSPI: offered.inboundSPI, withKeyExchange: true, hint: hint)
+        payloads.insert(.nonce(NoncePayload(offered.nonce)), at: 1)
+        if let keyExchange { payloads.insert(.keyExchange(keyExchange.payload), at: 2) }
+        return (offered, payloads)
+    }
+
+    /// The SA that a response without error makes of an offer, and the nonce of the responder. `original`: the child as
+    /// configured, where the offer had narrower selectors.
+    func accept(
+        _ response: Message, of offered: OfferedChild, as original: Child? = nil, requestID: UInt32? = nil,
+        _ step: inout Step
+    ) throws(ChildRefusal) -> (sa: ChildSA, nonce: [UInt8]) {
+        var agreement = try agreement(
+            on: response, offered: offered.child, inboundSPI: offered.inboundSPI, withKeyExchange: true)
+        if let original { agreement.child = original }
+        guard let nonce = response.nonce?.data else {
+            throw ChildRefusal(
+                .invalidSyntax, Explanation("the peer's answer for child \(offered.child.name) has no nonce"))
+        }
+        let secret = try Self.secret(
+            agreement.selected.keyExchange, own: offered.keyExchange, peer: response.keyExchange)
+        let sa = try makeChild(
+            agreement, secret: secret, initiatorNonce: offered.nonce, responderNonce: nonce, initiator: true,
+            requestID: requestID, &step)
+        return (sa, nonce)
+    }
+
+    // MARK: - Nonces and key exchanges
+
+    static func nonce(_ step: Step) -> [UInt8] { step.environment.random(count: InitialExchange.nonceLength) }
+
+    static func keyExchange(_ method: Cryptography.KeyExchangeMethod) throws(ChildRefusal) -> KeyExchange {
+        do { return try KeyExchange(method) } catch {
+            throw ChildRefusal(.temporaryFailure, Explanation("no key exchange value", details: ["\(error)"]))
+        }
+    }
+
+    /// g^ir of an exchange that `selected` a method; nil when it selected none.
+    static func secret(
+        _ selected: Cryptography.KeyExchangeMethod?, own: KeyExchange?, peer: KeyExchangePayload?
+    ) throws(ChildRefusal) -> SecretBytes? {
+        guard let selected else { return nil }
+        guard let own, let peer, own.method == selected, peer.method.rawValue == selected.rawValue else {
+            throw ChildRefusal(
+                .invalidSyntax, Explanation("the peer chose \(selected) and sent no value of it"))
+        }
+        do { return try own.sharedSecret(with: peer.data) } catch {
+            throw ChildRefusal(.invalidSyntax, Explanation("the key exchange failed", details: ["\(error)"]))
+        }
+    }
+}
+
+extension KeyExchange {
+    var payload: KeyExchangePayload {
+        KeyExchangePayload(method: .init(rawValue: method.rawValue), data: publicValue)
+    }
+}

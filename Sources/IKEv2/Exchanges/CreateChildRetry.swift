@@ -1,0 +1,71 @@
+import Cryptography
+import IKEv2Messages
+
+/// What a CREATE_CHILD_SA has been through before this try: other groups, busy peers.
+struct CreateChildRetry {
+    /// The method that the peer asked for; nil: our first.
+    var method: Cryptography.KeyExchangeMethod?
+    private var changes = 0
+    /// When the peer was busy for the first time, nanoseconds.
+    private var busySince: UInt64?
+
+    /// A peer that asks for more groups asks for ever.
+    private static let maximumChanges = 3
+    /// Seconds of TEMPORARY_FAILURE after which both sides are out of step (RFC 7296 section 2.25: several minutes).
+    private static let patienceInSeconds: UInt64 = 180
+    /// Seconds until the next try: at least, and by chance so many more.
+    private static let pauseInSeconds: (least: UInt64, random: UInt64) = (5, 10)
+
+    /// INVALID_KE_PAYLOAD: the same again with the method that the peer wants, if it is one of `offered`.
+    func changed(
+        to notify: NotifyPayload, offered: [Cryptography.KeyExchangeMethod],
+        refused: Cryptography.KeyExchangeMethod?
+    ) -> CreateChildRetry? {
+        guard changes < Self.maximumChanges, let wanted = notify.wanted(of: offered, refused: refused) else {
+            return nil
+        }
+        var next = self
+        next.method = wanted
+        next.changes += 1
+        return next
+    }
+
+    /// TEMPORARY_FAILURE: the same again, but not at once. nil: the peer has been busy for too long.
+    func postponed(_ step: Step) -> (retry: CreateChildRetry, notBefore: UInt64)? {
+        let since = busySince ?? step.now
+        guard step.now - since < .seconds(Self.patienceInSeconds) else { return nil }
+        var next = self
+        next.busySince = since
+        let jitter = step.environment.random(below: .seconds(Self.pauseInSeconds.random))
+        return (next, step.now.addingWithoutOverflow(.seconds(Self.pauseInSeconds.least)) + jitter)
+    }
+}
+
+extension Session {
+    /// Puts an exchange that was refused into the queue once more, where the refusal says that this may help. False: it
+    /// does not. A peer that is busy for minutes is out of step with us, which only a new IKE SA mends (section 2.25).
+    func tryAgain(
+        _ notify: NotifyPayload, _ retry: CreateChildRetry, offered: [Cryptography.KeyExchangeMethod],
+        refused: Cryptography.KeyExchangeMethod?, _ step: inout Step,
+        _ exchange: (CreateChildRetry) -> any InitiatedExchange
+    ) -> Bool {
+        switch notify.type {
+        case .invalidKeyExchange:
+            guard let next = retry.changed(to: notify, offered: offered, refused: refused) else { return false }
+            enqueue(exchange(next), first: true)
+        case .temporaryFailure:
+            guard let (next, notBefore) = retry.postponed(step) else {
+                let explanation = Explanation("the peer has been busy for minutes (TEMPORARY_FAILURE)")
+                step.note(.warning, explanation.description)
+                enqueueDeleteIKE(.negotiationFailed(explanation))
+                return true
+            }
+            enqueue(exchange(next), notBefore: notBefore)
+        default: return false
+        }
+        return true
+    }
+
+    /// When a rekey that the peer refused is tried again, nanoseconds.
+    static func rekeyRetry(_ step: Step) -> UInt64 { step.now.addingWithoutOverflow(.seconds(30)) }
+}
