@@ -52,7 +52,7 @@ import Testing
 
         """
 
-    @Test(arguments: [[], ["run"], ["status"], ["check"], ["bench"]])
+    @Test(arguments: [[], ["run"], ["status"], ["initiate"], ["terminate"], ["rekey"], ["check"], ["bench"]])
     func helpSaysWhatItIsFor(_ command: [String]) throws {
         let outcome = try Self.run(command + ["--help"])
         #expect(outcome.status == 0)

@@ -6,15 +6,21 @@ struct VICIFrameDecoder: ByteToMessageDecoder {
     typealias InboundOut = VICIPacket
 
     mutating func decode(context: ChannelHandlerContext, buffer: inout ByteBuffer) throws -> DecodingState {
-        guard let length = buffer.getInteger(at: buffer.readerIndex, as: UInt32.self) else { return .needMoreData }
-        guard length <= VICILimits.maximumPacketBytes else { throw VICIError.packetTooLong(bytes: Int(length)) }
-        guard buffer.readableBytes >= VICILimits.lengthFieldBytes + Int(length) else { return .needMoreData }
-        buffer.moveReaderIndex(forwardBy: VICILimits.lengthFieldBytes)
-        let packet = try Self.packet(buffer.readableBytesView.prefix(Int(length)))
-        if packet.mayCarrySecrets { Self.erase(buffer, count: Int(length)) }
-        buffer.moveReaderIndex(forwardBy: Int(length))
+        guard let packet = try Self.next(&buffer) else { return .needMoreData }
         context.fireChannelRead(wrapInboundOut(packet))
         return .continue
+    }
+
+    /// Takes the next packet out of the buffer; nil: it is not complete. Bytes of one that carried secrets are zeroed.
+    static func next(_ buffer: inout ByteBuffer) throws -> VICIPacket? {
+        guard let length = buffer.getInteger(at: buffer.readerIndex, as: UInt32.self) else { return nil }
+        guard length <= VICILimits.maximumPacketBytes else { throw VICIError.packetTooLong(bytes: Int(length)) }
+        guard buffer.readableBytes >= VICILimits.lengthFieldBytes + Int(length) else { return nil }
+        buffer.moveReaderIndex(forwardBy: VICILimits.lengthFieldBytes)
+        let packet = try Self.packet(buffer.readableBytesView.prefix(Int(length)))
+        if packet.mayCarrySecrets { erase(buffer, count: Int(length)) }
+        buffer.moveReaderIndex(forwardBy: Int(length))
+        return packet
     }
 
     /// Decodes from a copy, which is zeroed where it had secrets.

@@ -80,6 +80,8 @@ public final class IKEControl {
         return lastWatcher
     }
 
+    var watcherCount: Int { watchers.count }
+
     func unwatch(_ number: UInt64) {
         watchers[number] = nil
     }

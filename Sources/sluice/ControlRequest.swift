@@ -1,0 +1,55 @@
+import ControlPlane
+import Gateway
+
+/// A request to a running gateway that shows what happens while it runs, and how it ended.
+struct ControlRequest {
+    let socket: String
+    let json: Bool
+    var timeoutInSeconds = 10
+
+    /// What `--json` prints.
+    private struct Document: Encodable {
+        var success: Bool
+        /// Why not.
+        var error: String?
+        /// SAs that the command was about; absent for `initiate`.
+        var matches: Int?
+        /// Those of them that are gone.
+        var terminated: Int?
+        /// What happened meanwhile, line by line.
+        var log: [String]
+    }
+
+    /// Sends the command and waits. Lines of `control-log` are printed as they come.
+    /// - Parameter done: what to print when it went well.
+    func run(_ command: String, _ message: VICIMessage, streamsLog: Bool, done: (VICIMessage) -> String) throws {
+        var log: [String] = []
+        do throws(VICIClientError) {
+            let client = try VICIClient(path: socket, timeoutInSeconds: timeoutInSeconds)
+            if streamsLog { try client.register(EventLine.controlEvent) }
+            let answer = try client.request(command, message) { event, fields in
+                guard event == EventLine.controlEvent, let line = fields["msg"] else { return }
+                if json { log.append(line) } else { writeToStandardOutput(line + "\n") }
+            }
+            if json {
+                try print(answer, error: nil, log)
+            } else {
+                writeToStandardOutput(done(answer) + "\n")
+            }
+        } catch {
+            if json { try print([:], error: "\(error)", log) }
+            throw Failure(.failure, "\(error)")
+        }
+    }
+
+    private func print(_ answer: VICIMessage, error: String?, _ log: [String]) throws(VICIClientError) {
+        let document = Document(
+            success: error == nil, error: error, matches: answer["matches"].flatMap { Int($0) },
+            terminated: answer["terminated"].flatMap { Int($0) }, log: log)
+        do {
+            writeToStandardOutput(try JSONDocument.text(document))
+        } catch {
+            throw .protocolViolation("\(error)")
+        }
+    }
+}
