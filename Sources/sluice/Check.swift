@@ -7,16 +7,24 @@ struct Check: ParsableCommand {
         commandName: "check",
         abstract: "Validate a configuration, and say what it would do.",
         discussion: """
-            Reads the file as `sluice run` does, without root and without touching the network. A line that cannot be \
-            served is an error with its number, the word and what to do; the exit code is then 78. Keys are never shown.
+            Reads the files as `sluice run` does, without root and without touching the network. A line that cannot be \
+            served is an error with its file, its number, the word and what to do; the exit code is then 78. Secrets are \
+            never shown.
 
+              sluice check --config /etc/sluice/swanctl.conf
               sluice check --xfrm-batch tunnel.xfrm
             """)
 
     @Option(
         help: ArgumentHelp(
+            "Read connections and credentials from swanctl.conf and the folders beside it, or in SWANCTL_DIR.",
+            valueName: "file"))
+    var config: String?
+
+    @Option(
+        help: ArgumentHelp(
             "Read SAs and policies from `ip xfrm` lines, as `ip -batch` takes them.", valueName: "file"))
-    var xfrmBatch: String
+    var xfrmBatch: String?
 
     @Option(help: ArgumentHelp("Replay window of SAs that name none.", valueName: "packets"))
     var replayWindow = 1024
@@ -25,6 +33,9 @@ struct Check: ParsableCommand {
     var json = false
 
     func validate() throws {
+        guard config != nil || xfrmBatch != nil else {
+            throw ValidationError("nothing to check: give --config FILE for IKE, or --xfrm-batch FILE for manual keys")
+        }
         guard replayWindow == 0 || (32...65_536).contains(replayWindow) else {
             throw ValidationError(
                 "--replay-window \(replayWindow): out of range; give 32 to 65536 packets, or 0 for no replay protection"
@@ -34,21 +45,49 @@ struct Check: ParsableCommand {
 
     func run() throws {
         do throws(GatewayError) {
-            let configuration = try ConfigurationFile.load(xfrmBatch, replayWindow: replayWindow)
-            if let warning = ConfigurationFile.permissionWarning(xfrmBatch) {
+            // Both are read before anything is printed.
+            let connections = try config.map(Self.load)
+            let manual = try xfrmBatch.map { path throws(GatewayError) in
+                try ConfigurationFile.load(path, replayWindow: replayWindow)
+            }
+            if let path = xfrmBatch, let warning = ConfigurationFile.permissionWarning(path) {
                 writeToStandardError("sluice: warning: \(warning)\n")
             }
-            writeToStandardOutput(json ? try document(configuration) : "\(configuration)\n")
+            writeToStandardOutput(
+                json ? try document(connections, manual) : Self.report(connections, manual))
         } catch {
             throw Failure(gateway: error)
         }
     }
 
-    private func document(_ configuration: ManualConfiguration) throws(GatewayError) -> String {
+    private static func load(_ path: String) throws(GatewayError) -> SwanctlConfiguration {
+        do throws(ConfigurationErrors) {
+            return try SwanctlConfiguration.load(path: path)
+        } catch {
+            throw GatewayError(.configuration, "\(error)", remedy: "")
+        }
+    }
+
+    private static func report(_ connections: SwanctlConfiguration?, _ manual: ManualConfiguration?) -> String {
+        [connections.map { "\($0)\n" }, manual.map { "\($0)\n" }].compactMap { $0 }.joined()
+    }
+
+    /// With both kinds of files, one object of both; else the document of the one.
+    private func document(
+        _ connections: SwanctlConfiguration?, _ manual: ManualConfiguration?
+    ) throws(GatewayError) -> String {
         do {
-            return try JSONDocument.text(CheckDocument(configuration))
+            guard let connections else { return try JSONDocument.text(manual.map(CheckDocument.init)) }
+            guard let manual else { return try JSONDocument.text(SwanctlDocument(connections)) }
+            return try JSONDocument.text(
+                Both(config: SwanctlDocument(connections), xfrmBatch: CheckDocument(manual)))
         } catch {
             throw GatewayError(.failure, "\(error)", remedy: "")
         }
+    }
+
+    private struct Both: Encodable {
+        let config: SwanctlDocument
+        let xfrmBatch: CheckDocument
     }
 }

@@ -14,7 +14,7 @@ enum SettingsLimits {
     /// Keys and sections as they are written.
     static let maximumEntries = 1_000_000
     /// Keys and sections after references are followed.
-    static let maximumResolvedEntries = 2_000_000
+    static let maximumResolvedEntries = 500_000
 }
 
 /// A settings file with all that it includes and refers to.

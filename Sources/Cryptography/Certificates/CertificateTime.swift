@@ -5,7 +5,7 @@ import CLibCrypto
 #endif
 
 /// Points in time of certificates and CRLs: seconds since 1970, UTC.
-enum CertificateTime {
+public enum CertificateTime {
     /// nil for what is no time.
     static func seconds(_ time: UnsafePointer<ASN1_TIME>?) -> Int64? {
         var parts = tm()
@@ -14,7 +14,7 @@ enum CertificateTime {
     }
 
     /// "2026-11-23 14:43:39 UTC".
-    static func text(_ seconds: Int64) -> String {
+    public static func text(_ seconds: Int64) -> String {
         var parts = tm()
         var seconds = time_t(seconds)
         guard gmtime_r(&seconds, &parts) != nil else { return "\(seconds)" }
