@@ -22,6 +22,11 @@ struct AuthenticationTranslation {
         "xauth_id": .refused("leave it out; XAuth is not supported"),
     ]
 
+    private static let localRules = common.merging([
+        "cacerts": .refused("move it into the 'remote' section, for what the peer has to prove"),
+        "revocation": .refused("move it into the 'remote' section, for what the peer has to prove"),
+    ]) { first, _ in first }
+
     private static let remoteRules: [String: KeyRule] = common.merging([
         "cacerts": .served, "revocation": .served,
         "groups": .refused("leave it out; name the accepted authorities with cacerts"),
@@ -31,10 +36,7 @@ struct AuthenticationTranslation {
 
     mutating func local() -> LocalAuthentication {
         guard let reader = round("local") else { return LocalAuthentication(method: .publicKey(schemes: [])) }
-        for key in ["cacerts", "revocation"] where reader.section.value(key) != nil {
-            reader.fail(reader.value(key), key, "says what the peer has to prove", "move it into the 'remote' section")
-        }
-        reader.check(Self.common.merging(["cacerts": .served, "revocation": .served]) { $1 }, prefixes: ["cert"])
+        reader.check(Self.localRules, prefixes: ["cert"])
         var local = LocalAuthentication(method: method(reader, isLocal: true))
         if let identity = identity(reader), identity != .any { local.identity = identity }
         let items = CredentialItems(reader: reader, folders: folders)

@@ -24,6 +24,8 @@ enum KeyRule {
     /// Marks, interface numbers, paddings and times that are not set.
     static let nothing = ["0", "0s", "0x0", "0/0", "0/0x00000000", "0x00000000/0x00000000", "0/0x0"]
 
+    var isServed: Bool { if case .served = self { true } else { false } }
+
     static func onlyNo(_ remedy: String) -> KeyRule { .only(no, else: remedy) }
     static func onlyNothing(_ remedy: String) -> KeyRule { .only(nothing, else: remedy) }
 }
@@ -92,14 +94,16 @@ struct SectionReader {
     ) {
         for value in section.values {
             guard let rule = rules[value.key] else {
-                unknown(value.key, value.location, among: Array(rules.keys), isKey: true, hidesWords: hidesWords)
+                unknown(
+                    value.key, value.location, among: rules.filter(\.value.isServed).map(\.key), isKey: true, hidesWords
+                )
                 continue
             }
             check(value, rule)
         }
         for inner in section.sections
         where !names.contains(inner.name) && !prefixes.contains(where: inner.name.hasPrefix) {
-            unknown(inner.name, inner.location, among: names + prefixes, isKey: false, hidesWords: hidesWords)
+            unknown(inner.name, inner.location, among: names + prefixes, isKey: false, hidesWords)
         }
     }
 
@@ -116,7 +120,7 @@ struct SectionReader {
     }
 
     private func unknown(
-        _ name: String, _ location: SourceLocation?, among known: [String], isKey: Bool, hidesWords: Bool
+        _ name: String, _ location: SourceLocation?, among known: [String], isKey: Bool, _ hidesWords: Bool
     ) {
         let near = Spelling.nearest(to: name, among: known.sorted())
         let what = isKey ? "key" : "section"

@@ -34,18 +34,21 @@ struct SettingsFile {
         }
     }
 
-    /// Parses bytes, which stay as they are: their owner zeroes them. Includes are looked for beside `file`.
-    static func parse(bytes: UnsafeRawBufferPointer, file: String) throws(ConfigurationErrors) -> SettingsFile {
-        try build { loader, root throws(ConfigurationError) in
+    /// Parses bytes, which stay as they are: their owner zeroes them. Includes are looked for beside `file`, or refused.
+    static func parse(
+        bytes: UnsafeRawBufferPointer, file: String, mayInclude: Bool = true
+    ) throws(ConfigurationErrors) -> SettingsFile {
+        try build(mayInclude: mayInclude) { loader, root throws(ConfigurationError) in
             var parser = SettingsParser(bytes, file: file, into: root, depth: 0, loader: loader)
             try parser.parse()
         }
     }
 
     private static func build(
+        mayInclude: Bool = true,
         _ read: (SettingsLoader, SettingsNode) throws(ConfigurationError) -> Void
     ) throws(ConfigurationErrors) -> SettingsFile {
-        let loader = SettingsLoader()
+        let loader = SettingsLoader(mayInclude: mayInclude)
         let root = SettingsNode(name: "", location: SourceLocation(file: "", line: 0))
         do throws(ConfigurationError) {
             try read(loader, root)
@@ -64,10 +67,13 @@ struct SettingsFile {
 final class SettingsLoader {
     var warnings: [ConfigurationWarning] = []
     private(set) var exposedFiles: [String] = []
+    private let mayInclude: Bool
     private var entries = 0
     private var files = 0
     /// The files that are being read, outermost first.
     private var active: [(path: String, content: FileContent)] = []
+
+    init(mayInclude: Bool) { self.mayInclude = mayInclude }
 
     func count(_ location: SourceLocation) throws(ConfigurationError) {
         entries += 1
@@ -119,6 +125,11 @@ final class SettingsLoader {
     func include(
         _ pattern: String, from file: String, at location: SourceLocation, into node: SettingsNode, depth: Int
     ) throws(ConfigurationError) {
+        guard mayInclude else {
+            throw ConfigurationError(
+                location: location, word: "include", reason: "this text comes from no file, and can include none",
+                remedy: "write the content in place of the line")
+        }
         guard active.count <= SettingsLimits.maximumIncludeDepth else {
             throw ConfigurationError(
                 location: location, word: pattern,

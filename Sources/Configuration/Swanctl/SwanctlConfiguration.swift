@@ -33,7 +33,7 @@ public struct SwanctlConfiguration: Sendable {
         return try translate(file, path: path, folders: folders)
     }
 
-    /// Parses text that has no file; it may not name certificates or keys by relative paths.
+    /// Parses text that has no file: it can neither include files nor name certificates and keys by relative paths.
     public static func parse(_ text: String, file: String) throws(ConfigurationErrors) -> SwanctlConfiguration {
         try parse(bytes: Array(text.utf8), file: file)
     }
@@ -42,7 +42,7 @@ public struct SwanctlConfiguration: Sendable {
     public static func parse(bytes: [UInt8], file: String) throws(ConfigurationErrors) -> SwanctlConfiguration {
         let result: Result<SettingsFile, ConfigurationErrors> = bytes.withUnsafeBytes { buffer in
             do throws(ConfigurationErrors) {
-                return .success(try SettingsFile.parse(bytes: buffer, file: file))
+                return .success(try SettingsFile.parse(bytes: buffer, file: file, mayInclude: false))
             } catch {
                 return .failure(error)
             }

@@ -1,0 +1,192 @@
+import Configuration
+import Testing
+
+/// Each thing that cannot be served, with its line, its word and its remedy.
+@Suite struct SwanctlErrorTests {
+    @Test(
+        arguments: [
+            ("version = 1", "version", "IKEv1 is not supported"), ("aggressive = yes", "aggressive", "leave it out"),
+            ("vips = 0.0.0.0", "vips", "local_ts and remote_ts"), ("pools = p", "pools", "leave it out"),
+            ("ppk_id = x", "ppk_id", "leave it out"), ("mediated_by = x", "mediated_by", "remote_addrs"),
+            ("dscp = 101110", "dscp", "leave it out"),
+            ("remote_adrs = 10.0.0.1", "remote_adrs", "did you mean 'remote_addrs'"),
+            ("colour = blue", "colour", "see swanctl.conf(5)"), ("locl { }", "locl", "did you mean 'local'"),
+
+            ("proposals = aes128", "aes128", "-sha256"),
+            ("proposals = aes256gcm16-prfsha384-ecp999", "aes256gcm16-prfsha384-ecp999", "ecp384"),
+            ("local_addrs = 10.0.0.256", "10.0.0.256", "a host name, or %any"),
+            ("local_addrs = a_b!", "a_b!", "a host name"),
+            ("local_port = 0", "0", "from 1 to 65535"),
+            ("remote_port = 65536", "65536", "from 1 to 65535"), ("encap = maybe", "maybe", "encap = yes"),
+            ("dpd_delay = 5x", "5x", "4h or 14400"), ("dpd_delay = -1", "-1", "4h or 14400"),
+            ("dpd_delay = 99999999999999999999", "99999999999999999999", "at most"),
+            ("rekey_time = 1 week", "1 week", "4h"),
+            ("fragmentation = ye", "ye", "did you mean 'yes'"), ("unique = always", "always", "replace"),
+            ("childless = maybe", "maybe", "allow, prefer, force, never"), ("send_cert = yes", "yes", "ifasked"),
+            ("keyingtries = %forever", "%forever", "from 0"), ("rand_time = 5h", nil, "at most 14400"),
+        ] as [(String, String?, String)])
+    func connectionKeys(line: String, word: String?, remedy: String) throws {
+        let errors = try swanctlErrors(sites(connection: line.replacing("{ ", with: "{\n")))
+        #expect(errors.count == 1, "\(errors)")
+        let error = try #require(errors.first)
+        #expect(error.location.line == 4 && error.location.file == "swanctl.conf", "\(error)")
+        #expect(error.word == word, "\(error)")
+        #expect(error.remedy.contains(remedy) && !error.reason.isEmpty, "\(error)")
+    }
+
+    @Test(
+        arguments: [
+            ("mode = transport", "transport", "write mode = tunnel"), ("mode = pass", "pass", "leave that traffic out"),
+            ("mode = beet", "beet", "mode = tunnel"), ("mode = tunel", "tunel", "mode = tunnel"),
+            ("ah_proposals = sha256", "ah_proposals", "use esp_proposals"),
+            ("updown = /bin/true", "updown", "child-updown"),
+            ("esp_proposals = aes128gcm16-prfsha256", "aes128gcm16-prfsha256", "out"),
+            ("esp_proposals = 3des", "3des", "aes128gcm16"),
+            ("local_ts = 10.0.0.0/33", "10.0.0.0/33", "10.1.0.0/16[tcp/443]"),
+            ("local_ts = lan", "lan", "dynamic[udp]"),
+            ("local_ts = 10.0.0.0/8[tcp", "10.0.0.0/8[tcp", "write it as"),
+            ("local_ts = 10.0.0.0/8[tpc]", "10.0.0.0/8[tpc]", "tcp, udp"),
+            ("local_ts = 10.0.0.0/8[gre/5]", "10.0.0.0/8[gre/5]", "leave '/5' out"),
+            ("local_ts = 10.0.0.0/8[tcp/70000]", "10.0.0.0/8[tcp/70000]", "from 0 to 65535"),
+            ("local_ts = 10.0.0.0/8[tcp/9-8]", "10.0.0.0/8[tcp/9-8]", "from 0 to 65535"),
+            ("local_ts = 10.0.0.0/8[icmp/8]", "10.0.0.0/8[icmp/8]", "[icmp/8(0)]"),
+            ("local_ts = 10.0.0.0/8[256]", "10.0.0.0/8[256]", "from 0 to 255"),
+            ("local_ts = 10.0.0.9-10.0.0.1", "10.0.0.9-10.0.0.1", "10.1.0.1-10.1.0.9"),
+            ("start_action = begin", "begin", "none, trap, start"), ("close_action = restart", "restart", "none, trap"),
+            ("dpd_action = hold", "hold", "clear, trap, restart"),
+            ("life_time = 1h\nrekey_time = 2h", nil, "life_time"),
+            ("rand_time = 2h", nil, "at most 3600"), ("life_bytes = 5\nrekey_bytes = 10", nil, "life_bytes"),
+            ("rekey_bytes = 5t", "5t", "10g or"), ("rekey_packets = 5k", "5k", "1000000"),
+            ("reqid = 4294967296", "4294967296", "to 4294967295"), ("replay_window = 31", "31", "replay_window = 32"),
+            ("replay_window = 65537", "65537", "to 65536"), ("copy_dscp = yes", "yes", "copy_dscp = out"),
+            ("hw_offload = yes", "hw_offload", "in software"), ("policies = no", "policies", "leave it out"),
+            ("ipcomp = yes", "ipcomp", "leave it out"), ("tfc_padding = mtu", "tfc_padding", "not padded"),
+            ("inactivity = 60", "inactivity", "idle children"), ("mark_in = 5", "mark_in", "select by address"),
+            ("if_id_in = %unique", "if_id_in", "select by address"),
+            ("interface = eth0", "interface", "--lan and --wan"),
+            ("local_tss = 10.0.0.0/8", "local_tss", "did you mean 'local_ts'"), ("inner { }", "inner", "remove it"),
+        ] as [(String, String?, String)])
+    func childKeys(line: String, word: String?, remedy: String) throws {
+        let errors = try swanctlErrors(sites(child: line.replacing("{ ", with: "{\n")))
+        #expect(errors.count == 1, "\(errors)")
+        let error = try #require(errors.first)
+        #expect(error.word == word, "\(error)")
+        #expect(error.remedy.contains(remedy) && !error.reason.isEmpty, "\(error)")
+        #expect((13...15).contains(error.location.line), "\(error)")
+    }
+
+    @Test(arguments: [
+        ("auth = eap-mschapv2", "eap-mschapv2", "EAP is for roaming users"), ("auth = xauth", "xauth", "use auth"),
+        ("auth = pks", "pks", "did you mean 'psk'"), ("auth = ed448", "ed448", "ed25519"),
+        ("auth = ecdsa-384", "ecdsa-384", "ike:ecdsa-sha384"), ("auth = rsa-4096", "rsa-4096", "leave the number out"),
+        ("auth = rsa-sha1", "rsa-sha1", "use psk"), ("auth = ike:", "ike:", "use psk"),
+        ("id = C=CH=X, =", "C=CH=X, =", "C=CH, O=Example"), ("eap_id = x", "eap_id", "EAP is not supported"),
+        ("auth = psk\ncerts = a.pem", "certs", "auth = pubkey"),
+        ("auth = psk\npubkeys = a.pem", "pubkeys", "auth = pubkey"),
+        ("auth = psk\ncert1 {\n file = /a\n }", "cert1", "auth = pubkey"),
+        ("cacerts = a.pem", "cacerts", "'remote' section"),
+        ("revocation = strict", "revocation", "'remote' section"), ("certs = moon.pem", "moon.pem", "absolute path"),
+        ("certs = /nonexistent/moon.pem", "/nonexistent/moon.pem", "x509"), ("groups = a", "groups", "auth, certs, id"),
+        ("cert1 {\n handle = 5\n }", "handle", "name a file"), ("secret = x", "secret", "use one of auth"),
+    ])
+    func localKeys(lines: String, word: String, remedy: String) throws {
+        let errors = try swanctlErrors(sites(local: lines))
+        let error = try #require(errors.first { $0.word == word }, "\(errors)")
+        #expect(error.remedy.contains(remedy) && !error.reason.isEmpty, "\(error)")
+    }
+
+    @Test(arguments: [
+        ("revocation = never", "never", "strict, ifuri, relaxed"), ("groups = a", "groups", "cacerts"),
+        ("cert_policy = 1.2.3", "cert_policy", "cacerts"), ("ca_id = x", "ca_id", "cacerts"),
+        ("auth = psk\nrevocation = strict", "revocation", "auth = pubkey"),
+    ])
+    func remoteKeys(lines: String, word: String, remedy: String) throws {
+        let errors = try swanctlErrors(sites(remote: lines))
+        #expect(errors.count == 1, "\(errors)")
+        #expect(errors.first?.word == word && errors.first?.remedy.contains(remedy) == true, "\(errors)")
+    }
+
+    @Test(
+        arguments: [
+            ("conections { }", "conections", "did you mean 'connections'"),
+            ("base { a = 1\n}", "base", "'NAME : base { … }'"),
+            ("a = 1", "a", "move it into a section"),
+            ("pools { p { addrs = 10.0.0.0/24\n} }", "p", "local_ts and remote_ts"),
+            ("connections { a = 1\n}", "a", "remove it"), ("authorities { a { }\n}", nil, "cacert = NAME"),
+            ("authorities { a { cacert = a.pem\n}\n}", "a.pem", "absolute path"),
+            ("authorities { a { crl_uris = http://x/y\ncacert = /nonexistent\n} }", "http://x/y", "x509crl"),
+            ("authorities { a { crl_uris = file:y\ncacert = /nonexistent\n} }", "file:y", "file:/path"),
+            ("authorities { a { ocsp_uris = http://x\ncacert = /nonexistent\n} }", "ocsp_uris", "CRLs in files"),
+            ("authorities { a { handle = 5\n} }", "handle", "name a file"),
+            ("secrets { eap-x { secret = y\n} }", "eap-x", "EAP is not supported"),
+            ("secrets { token1 { } }", "token1", "folder 'private'"),
+            ("secrets { xauth { } }", "xauth", "XAuth"), ("secrets { ppk { } }", "ppk", "remove it"),
+            ("secrets { pkcs12-a { } }", "pkcs12-a", "openssl pkcs12"),
+            ("secrets { ik { } }", "ik", "did you mean 'ike'"),
+            ("secrets { ike1 { } }", nil, "0s and base64"),
+            ("secrets { ike1 { secret = 0xabc\n} }", "secret", "between quotes"),
+            ("secrets { ike1 { secret = 0sA\n} }", "secret", "between quotes"),
+            ("secrets { ike1 { sercet = abc\n} }", "sercet", "did you mean 'secret'"),
+            ("secrets { private1 { secret = abc\n} }", nil, "file = NAME"),
+            ("secrets { private1 { file = abc\n} }", nil, "passphrase"),
+            ("secrets { rsa1 { file = k.pem\nsecret = x\n} }", "k.pem", "the passphrase is for"),
+            ("secrets { ike1 { secret = abc\nid = 10.0.0.0/8\n} }", "10.0.0.0/8", "%any"),
+        ] as [(String, String?, String)])
+    func otherSections(text: String, word: String?, remedy: String) throws {
+        let errors = try swanctlErrors(text)
+        let error = try #require(errors.first { $0.word == word }, "\(errors)")
+        #expect(error.remedy.contains(remedy) && !error.reason.isEmpty, "\(error)")
+    }
+
+    @Test func oneRoundOnEachSide() throws {
+        let errors = try swanctlErrors(sites(connection: "local-2 {\n}\nremote-b {\n}"))
+        #expect(errors.map(\.location.line) == [8, 11] && errors.map(\.word) == ["local", "remote"])
+        #expect(errors.first?.remedy == "keep one 'local' section")
+    }
+
+    @Test func addressesOfDifferentFamilies() throws {
+        let error = try swanctlErrors(sites(connection: "local_addrs = 2001:db8::1")).first
+        #expect(error?.location.line == 3 && error?.remedy == "give both IPv4 or both IPv6 addresses")
+    }
+
+    @Test func startNeedsAPeer() throws {
+        for address in ["%any", "10.0.0.0/8", "10.0.0.1-10.0.0.9"] {
+            let text = sites(child: "start_action = trap").replacing("192.0.2.2", with: address)
+            #expect(try swanctlErrors(text).first?.remedy.contains("remote_addrs") == true)
+        }
+        let text = sites(child: "start_action = trap").replacing("192.0.2.2", with: "10.0.0.0/8, peer.example.org")
+        #expect(try swanctl(text).connections.count == 1)
+    }
+
+    @Test func selectorsOfDifferentFamilies() throws {
+        let errors = try swanctlErrors(sites(child: "local_ts = 10.0.0.0/8\nremote_ts = 2001:db8::/32"))
+        #expect(errors.first?.remedy == "give both IPv4 or both IPv6 networks")
+        _ = try child("local_ts = 10.0.0.0/8\nremote_ts = dynamic")
+        _ = try child("local_ts = 10.0.0.0/8\nremote_ts = 2001:db8::/32, 10.9.0.0/16")
+    }
+
+    @Test func allErrorsOfAFileInOrderAndOnce() throws {
+        let text = """
+            base {
+              encap = maybe
+            }
+            connections {
+              a : base { version = 1
+              }
+              b : base {
+                children {
+                  c { mode = beet
+                    colour = blue
+                  }
+                }
+              }
+            }
+            """
+        let errors = try swanctlErrors(text)
+        #expect(errors.map(\.location.line) == [2, 5, 9, 10])
+        #expect(
+            errors[2].description
+                == "swanctl.conf:9: 'beet': only tunnel mode is supported; write mode = tunnel, or leave it out; "
+                + "the peer has to use tunnel mode too")
+    }
+}
