@@ -9,15 +9,30 @@ import IKEv2
 ///
 /// These are no errors: keys may still be loaded over VICI.
 struct CredentialChecks {
-    let configuration: SwanctlConfiguration
-    let root: SectionReader
+    private let configuration: SwanctlConfiguration
+    private let root: SectionReader
+    private let sections: [String: SettingsSection]
+    /// Identities that some pre-shared key is for.
+    private let owners: Set<Identity>
+    /// Some pre-shared key is for everybody.
+    private let hasCommonKey: Bool
 
     private var credentials: Credentials { configuration.credentials }
+
+    init(configuration: SwanctlConfiguration, root: SectionReader) {
+        self.configuration = configuration
+        self.root = root
+        let connections = root.section.section("connections")?.sections ?? []
+        sections = Dictionary(connections.map { ($0.name, $0) }) { first, _ in first }
+        let keys = configuration.credentials.sharedKeys
+        owners = Set(keys.flatMap(\.owners))
+        hasCommonKey = owners.contains(.any) || keys.contains { $0.owners.isEmpty }
+    }
 
     func run() {
         let now = Int64(time(nil))
         for connection in configuration.connections {
-            guard let section = root.section.section("connections")?.section(connection.name) else { continue }
+            guard let section = sections[connection.name] else { continue }
             let reader = SectionReader(section, path: "connections.\(connection.name)", findings: root.findings)
             if connection.local.method == .preSharedKey {
                 checkSharedKey(connection, reader)
@@ -36,13 +51,16 @@ struct CredentialChecks {
             connection.remote.identity == .any
             ? connection.remoteAddresses.compactMap(\.identity) : [connection.remote.identity]
         let identities = peers + (connection.local.identity.map { [$0] } ?? [])
-        let isFound = credentials.sharedKeys.contains { key in
-            key.owners.isEmpty || identities.isEmpty
-                || key.owners.contains { owner in identities.contains { $0.matches(owner) != nil } }
-        }
+        // Nearly always one is named exactly; patterns are tried only when none is.
+        let isFound =
+            hasCommonKey || (identities.isEmpty && !owners.isEmpty) || identities.contains(where: owners.contains)
+            || identities.contains { identity in
+                owners.contains { identity.matches($0) != nil || $0.matches(identity) != nil }
+            }
         guard !isFound else { return }
+        let names = identities.map { "'\($0)'" }.joined(separator: " or ")
         reader.warn(
-            connection.name, "there is no pre-shared key for \(identities.map { "'\($0)'" }.joined(separator: " or "))",
+            connection.name, "there is no pre-shared key" + (names.isEmpty ? "" : " for \(names)"),
             "add 'ike-\(connection.name) { id = … secret = … }' to the section secrets")
     }
 

@@ -34,9 +34,9 @@ struct CredentialItems {
         return reader.items(key).compactMap { read($0, folder, value) }
     }
 
-    /// PEM or DER, and not the name of a file.
+    /// PEM or DER, and not the name of a file, which is printable text.
     private static func isCredential(_ bytes: [UInt8]) -> Bool {
-        bytes.first == 0x30 || String(decoding: bytes.prefix(4096), as: UTF8.self).contains("-----BEGIN")
+        bytes.contains { $0 < 0x20 || $0 == 0x7F } || String(validating: bytes, as: UTF8.self) == nil
     }
 
     private func read(

@@ -148,7 +148,7 @@ struct CredentialStore {
     }
 
     func warnOfExposure(_ path: String) {
-        findings.warnings.append(
+        findings.warn(
             ConfigurationWarning(
                 location: SourceLocation(file: path, line: 0), word: nil,
                 reason: "holds secrets and others may read it",

@@ -3,7 +3,13 @@ import Cryptography
 /// Errors and warnings as they are found.
 final class Findings {
     var errors: [ConfigurationError] = []
-    var warnings: [ConfigurationWarning] = []
+    private(set) var warnings: [ConfigurationWarning] = []
+    private var known: Set<ConfigurationWarning> = []
+
+    /// Each warning once, although several sections may inherit what it is about.
+    func warn(_ warning: ConfigurationWarning) {
+        if known.insert(warning).inserted { warnings.append(warning) }
+    }
 
     /// Throws the errors, if there are any.
     func check() throws(ConfigurationErrors) {
@@ -80,8 +86,7 @@ struct SectionReader {
 
     /// A warning at a value; at the section when there is none.
     func warn(_ value: SettingsSection.Value?, _ word: String?, _ reason: String, _ remedy: String) {
-        let warning = ConfigurationWarning(location: location(value), word: word, reason: reason, remedy: remedy)
-        if !findings.warnings.contains(warning) { findings.warnings.append(warning) }
+        findings.warn(ConfigurationWarning(location: location(value), word: word, reason: reason, remedy: remedy))
     }
 
     /// A warning at the section.

@@ -56,7 +56,7 @@ public struct SwanctlConfiguration: Sendable {
         _ file: SettingsFile, path: String, folders: CredentialFolders?
     ) throws(ConfigurationErrors) -> SwanctlConfiguration {
         let findings = Findings()
-        findings.warnings = file.warnings
+        for warning in file.warnings { findings.warn(warning) }
         let root = SectionReader(file.root, path: "", findings: findings)
         checkTop(root, referenced: file.referenced)
         func top(_ name: String) -> SectionReader? {
