@@ -117,6 +117,16 @@ private let otherMAC = MACAddress(0x0200_0000_0002)
         #expect(routes.first?.preferredSource == local[1])
         #expect(routes.first?.origin == .sluice)
         #expect(routes.first?.hops == [.init(interfaceIndex: 12)])
+        #expect(routes.first?.mtu == 1400)
+    }
+
+    /// The SA's own limit goes before the device's, where it is lower.
+    @Test(arguments: [(1, 1390), (1, 1438), (2, 1200)])
+    func followsTheSA(requestID: UInt32, innerMTU: UInt32) throws {
+        let routes = HostRoutes.plan(
+            [try policy("10.1.0.0/16", "10.2.0.0/16")], localAddresses: [try address("10.1.0.1")], peers: [],
+            device: 12, mtu: 1400, innerMTUs: [requestID: innerMTU])
+        #expect(routes.map(\.mtu) == [innerMTU == 1390 ? 1390 : 1400])
     }
 
     /// A route for everything would catch what the host sends to the peer itself.

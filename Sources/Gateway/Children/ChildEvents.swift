@@ -5,16 +5,22 @@ import Packets
 
 /// What the manager has to hear of.
 extension GatewayDataplane {
+    /// How often a soft limit is told of while the SA goes on sending.
+    static let reminderInNanoseconds: UInt64 = 30_000_000_000
+
     /// Limits that SAs have reached since the last call. To be called a few times a second.
     func takeLimitEvents() -> [DataplaneEvent] {
         var events: [DataplaneEvent] = []
+        let now = self.now
         for (spi, child) in children where !child.toldHard {
             let reached = child.events
             if !reached.isDisjoint(with: .hard) {
                 children[spi]?.toldHard = true
                 events.append(.hardLimit(inboundSPI: spi))
-            } else if !child.toldSoft, !reached.isDisjoint(with: .soft) || child.isNearLastSequence {
-                children[spi]?.toldSoft = true
+            } else if child.softLimitDue <= now, child.softLimitDue == 0 || child.outbound != nil,
+                !reached.isDisjoint(with: .soft) || child.isNearLastSequence
+            {
+                children[spi]?.softLimitDue = now + Self.reminderInNanoseconds
                 events.append(.softLimit(inboundSPI: spi))
             }
         }

@@ -195,7 +195,7 @@ final class GatewayDataplane: ChildDataplane {
 // MARK: - What the calls have in common
 
 extension GatewayDataplane {
-    private var now: UInt64 { host?.now ?? 0 }
+    var now: UInt64 { host?.now ?? 0 }
 
     private func pathMTU(towards peer: IPAddress) -> Int { host?.pathMTU(towards: peer) ?? 1500 }
 

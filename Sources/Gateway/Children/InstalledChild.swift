@@ -10,8 +10,8 @@ struct InstalledChild {
     var outbound: OutboundAssociation?
     var inboundPolicies: [SecurityPolicy] = []
     var outboundPolicies: [SecurityPolicy] = []
-    /// What the manager knows already.
-    var toldSoft = false
+    /// When the manager is told of a soft limit (again), nanoseconds. A rekeying may come to nothing.
+    var softLimitDue: UInt64 = 0
     var toldHard = false
 
     /// "connection/child".

@@ -23,6 +23,8 @@ final class ControlLoop {
     let children: GatewayDataplane
     /// Where the dataplane's events for IKE go.
     var handleDataplaneEvent: (DataplaneEvent) -> Void = { _ in }
+    /// Where IKE goes whether or not there is an SA: no route of ours may catch it.
+    var peersOfIKE: () -> Set<IPAddress> = { [] }
     let builder: SnapshotBuilder
     var watch = AssociationWatch()
     var hostRoutes: HostRouteKeeper

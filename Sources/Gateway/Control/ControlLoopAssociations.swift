@@ -13,8 +13,11 @@ extension ControlLoop {
     }
 
     func updateHostRoutes(_ policies: [SecurityPolicy]) {
-        let peers = Set(snapshot.outboundAssociations.map(\.parameters.destination))
-        hostRoutes.update(network, policies: policies, peers: peers)
+        let associations = snapshot.outboundAssociations
+        let peers = peersOfIKE().union(associations.map(\.parameters.destination))
+        // IPv6 needs 1280.
+        let mtus = associations.map { ($0.parameters.requestID, max(UInt32($0.runtime.pointee.mtu), 1280)) }
+        hostRoutes.update(network, policies: policies, peers: peers, innerMTUs: Dictionary(mtus, uniquingKeysWith: min))
     }
 
     /// The largest outer packet of each SA follows from where its peer is reached.

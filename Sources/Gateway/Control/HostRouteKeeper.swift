@@ -18,11 +18,14 @@ struct HostRouteKeeper {
         self.logger = logger
     }
 
-    mutating func update(_ state: NetworkState, policies: [SecurityPolicy], peers: Set<IPAddress>) {
+    mutating func update(
+        _ state: NetworkState, policies: [SecurityPolicy], peers: Set<IPAddress>, innerMTUs: [UInt32: UInt32]
+    ) {
         guard let device else { return }
         let addresses = state.localAddresses().filter { $0.interfaceIndex != device.interfaceIndex }.map(\.address)
         let planned = HostRoutes.plan(
-            policies, localAddresses: addresses, peers: peers, device: device.interfaceIndex, mtu: device.mtu)
+            policies, localAddresses: addresses, peers: peers, device: device.interfaceIndex, mtu: device.mtu,
+            innerMTUs: innerMTUs)
         let taken = Set(
             state.allRoutes.filter { $0.table == .main && $0.origin != .sluice && $0.metric == 0 }.map(\.destination))
         let wanted = Dictionary(uniqueKeysWithValues: planned.map { ($0.destination, $0) })

@@ -10,12 +10,18 @@ enum HostRoutes {
     ///
     /// A destination that holds a peer's outer address is left out: the route would catch IKE and what else the host
     /// sends to the peer itself.
+    ///
+    /// - Parameters:
+    ///   - mtu: the device's, in bytes.
+    ///   - innerMTUs: largest inner packets by request id, where SAs are known.
     static func plan(
-        _ policies: [SecurityPolicy], localAddresses: [IPAddress], peers: Set<IPAddress>, device: UInt32, mtu: UInt32
+        _ policies: [SecurityPolicy], localAddresses: [IPAddress], peers: Set<IPAddress>, device: UInt32, mtu: UInt32,
+        innerMTUs: [UInt32: UInt32] = [:]
     ) -> [Route] {
         var planned: [IPPrefix: Route] = [:]
         for policy in policies where policy.direction == .out {
-            guard case .protect = policy.action else { continue }
+            guard case .protect(let protection) = policy.action else { continue }
+            let mtu = min(mtu, innerMTUs[protection.requestID] ?? mtu)
             let selector = policy.selector
             guard let source = localAddresses.first(where: { selector.source.contains($0) }) else { continue }
             for prefix in selector.destination.prefixes() where planned[prefix] == nil {

@@ -5,6 +5,7 @@ import Glibc
 import IKEv2
 import Logging
 import NIOCore
+import Packets
 
 /// IKE as other threads see it: everything is asked of its event loop, which is the control loop's.
 struct IKEHandle: Sendable {
@@ -33,12 +34,22 @@ struct IKEHandle: Sendable {
                     guard let service else { return }
                     service.manager.handle(event, at: service.now)
                 }
+                control.value.peersOfIKE = { [weak service] in Self.peers(service?.manager.connections ?? []) }
                 service.start()
                 return NIOLoopBound(service, eventLoop: eventLoop)
             }.wait()
         } catch {
             throw GatewayError(.environment, "\(error)", remedy: "")
         }
+    }
+
+    /// The addresses that connections name.
+    private static func peers(_ connections: [Connection]) -> Set<IPAddress> {
+        var peers: Set<IPAddress> = []
+        for case .range(let range) in connections.flatMap(\.remoteAddresses) where range.first == range.last {
+            peers.insert(range.first)
+        }
+        return peers
     }
 
     private static func serviceOptions(_ options: GatewayOptions) -> IKEService.Options {
