@@ -63,10 +63,14 @@ struct Bench: ParsableCommand {
     @Option(help: ArgumentHelp("Who does the cryptography.", valueName: "engine"))
     var engine = GatewayOptions.Engine.auto
 
+    @OptionGroup(title: "IKEv2")
+    var ikeOptions: BenchIKEOptions
+
     @Flag(help: "Print one JSON document; an array of them for several ciphers.")
     var json = false
 
     func run() throws {
+        if ikeOptions.ike { return try ikeOptions.run(json: json) }
         let ciphers = try cipher.isEmpty ? [ESPTransform(parsing: "aes128gcm16")] : cipher
         do {
             let reports = try ciphers.map(measure)

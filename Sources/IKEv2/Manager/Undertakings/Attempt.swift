@@ -54,7 +54,7 @@ extension SessionManager {
         let path = Path(local: Endpoint(local, port: connection.localPort), remote: remote)
         let children = undertaking.wishes.compactMap { wish in connection.children.first { $0.name == wish.child } }
         let (session, actions) = Session.initiate(
-            connection, children: children, path: path, environment: self)
+            connection, children: children, hint: undertaking.wishes.first?.hint, path: path, environment: self)
         let record = SessionRecord(session)
         guard table.add(record) else { return failed(undertaking, Explanation("the random generator repeats itself")) }
         count.initiated += 1

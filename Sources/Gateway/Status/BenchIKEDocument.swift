@@ -1,0 +1,35 @@
+import IKEv2
+
+/// What `sluice bench --ike` prints: as JSON with exactly these names in snake_case, or as text.
+public struct BenchIKEDocument: Codable, Hashable, Sendable {
+    /// IKE SAs that were negotiated and kept, each with one CHILD_SA.
+    public var associations: Int
+    /// IKE_SA_INIT and IKE_AUTH as responder, one core.
+    public var handshakesPerSecond: Double
+    /// Resident memory of an IKE SA with its CHILD_SA.
+    public var bytesPerAssociation: Double
+    public var dpdDelaySeconds: UInt64
+    public var livenessChecks: UInt64
+    /// Share of a core, 0 to 1, with all IKE SAs up and silent.
+    public var controlThreadLoad: Double
+
+    public init(_ report: IKEBenchmark.Report) {
+        associations = report.associations
+        handshakesPerSecond = report.handshakesPerSecond.rounded()
+        bytesPerAssociation = report.bytesPerAssociation.rounded()
+        dpdDelaySeconds = report.dpdDelayInSeconds
+        livenessChecks = report.livenessChecks
+        controlThreadLoad = report.controlThreadLoad
+    }
+
+    public var text: String {
+        var table = TextTable([.left("IKEv2 as responder, X25519, pre-shared key, one core"), .right("measured")])
+        table.append(["handshakes (IKE_SA_INIT and IKE_AUTH) a second", "\(Int(handshakesPerSecond))"])
+        table.append(["KiB for each IKE SA with one CHILD_SA", HumanText.decimal(bytesPerAssociation / 1024)])
+        table.append([
+            "% of a core for \(associations) IKE SAs, liveness checks every \(dpdDelaySeconds) s",
+            HumanText.hundredths(controlThreadLoad * 100),
+        ])
+        return table.text()
+    }
+}

@@ -1,0 +1,60 @@
+import Cryptography
+import IPsec
+import Packets
+
+#if canImport(Glibc)
+    import Glibc
+#endif
+
+/// The connections of the benchmark: default proposals, which come to X25519 and AES-128-GCM, and one pre-shared key;
+/// each peer has its own address.
+enum BenchmarkPlan {
+    static let gateway = IPAddress(ipv4: 0xC000_0201)
+    static let sharedKey = Credentials.SharedKey(
+        name: "benchmark", owners: [], secret: SecretBytes(copying: Array("a secret of the benchmark".utf8)))
+
+    static var credentials: Credentials {
+        var credentials = Credentials()
+        credentials.sharedKeys = [sharedKey]
+        return credentials
+    }
+
+    /// 10.0.0.0 and on.
+    static func address(ofPeer number: Int) -> IPAddress {
+        IPAddress(ipv4: 0x0A00_0000 + UInt32(truncatingIfNeeded: number))
+    }
+
+    static func connection(local: Identity, remote: Identity) -> Connection {
+        var connection = Connection(
+            name: "benchmark", proposals: IKEProposal.default,
+            local: LocalAuthentication(method: .preSharedKey, identity: local),
+            remote: RemoteAuthentication(method: .preSharedKey, identity: remote))
+        connection.children = [Child(name: "child", proposals: ChildProposal.default)]
+        return connection
+    }
+}
+
+/// What the kernel says of this process.
+enum ProcessMemory {
+    /// Resident bytes; 0 when the kernel does not tell.
+    static var resident: Int {
+        guard let file = fopen("/proc/self/statm", "r") else { return 0 }
+        defer { fclose(file) }
+        var buffer = [CChar](repeating: 0, count: 256)
+        guard fgets(&buffer, Int32(buffer.count), file) != nil else { return 0 }
+        let bytes = buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
+        let fields = String(decoding: bytes, as: UTF8.self).split(separator: " ")
+        guard fields.count > 1, let pages = Int(fields[1]) else { return 0 }
+        return pages * Int(sysconf(Int32(_SC_PAGESIZE)))
+    }
+}
+
+/// Processor time of the calling thread.
+enum ThreadTime {
+    /// Nanoseconds.
+    static var now: UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
+        return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+    }
+}

@@ -1,0 +1,118 @@
+/// Measures what IKE costs the control thread, in memory: no sockets, one core, the gateway as responder with X25519 and
+/// a pre-shared key. Only the processor time of the gateway's side counts; the peers' is left out.
+public struct IKEBenchmark {
+    public struct Configuration: Sendable {
+        /// Negotiations to measure, and IKE SAs that are there while liveness checks are measured.
+        public var associations = 10_000
+        /// Silence after which a peer is asked whether it lives.
+        public var dpdDelayInSeconds: UInt64 = 30
+        /// Simulated time over which the load of liveness checks is measured.
+        public var seconds: UInt64 = 60
+
+        public init() {}
+    }
+
+    public struct Report: Hashable, Sendable {
+        public var associations: Int
+        /// IKE_SA_INIT and IKE_AUTH with one CHILD_SA, in a second of processor time.
+        public var handshakesPerSecond: Double
+        /// Resident memory for each IKE SA with one CHILD_SA.
+        public var bytesPerAssociation: Double
+        public var dpdDelayInSeconds: UInt64
+        /// Liveness checks that were made.
+        public var livenessChecks: UInt64
+        /// Processor time of the gateway's side for each second that passes, with all IKE SAs up: 1 is a whole core.
+        public var controlThreadLoad: Double
+    }
+
+    /// Something did not come about, which makes the figures worthless.
+    public struct Failure: Error, CustomStringConvertible {
+        public var description: String
+    }
+
+    private let configuration: Configuration
+
+    public init(_ configuration: Configuration) {
+        self.configuration = configuration
+    }
+
+    public func run() throws(Failure) -> Report {
+        let (rate, bytes) = try negotiations()
+        let (load, checks) = try livenessLoad()
+        return Report(
+            associations: configuration.associations, handshakesPerSecond: rate, bytesPerAssociation: bytes,
+            dpdDelayInSeconds: configuration.dpdDelayInSeconds, livenessChecks: checks, controlThreadLoad: load)
+    }
+
+    /// How many negotiations a second, and the memory that each leaves behind. The peers are gone once they are done.
+    private func negotiations() throws(Failure) -> (rate: Double, bytes: Double) {
+        // Libraries, caches and the allocator get into their stride.
+        let warm = BenchmarkGateway(dpdDelayInSeconds: 0)
+        for number in 0..<min(configuration.associations, 500) { _ = try handshake(warm, number: number) }
+
+        let gateway = BenchmarkGateway(dpdDelayInSeconds: 0)
+        let before = ProcessMemory.resident
+        for number in 0..<configuration.associations { _ = try handshake(gateway, number: number) }
+        let count = Double(max(configuration.associations, 1))
+        return (count / max(gateway.seconds, 1e-9), Double(ProcessMemory.resident - before) / count)
+    }
+
+    /// A peer's whole negotiation with the gateway.
+    private func handshake(_ gateway: BenchmarkGateway, number: Int) throws(Failure) -> BenchmarkPeer {
+        let peer = BenchmarkPeer(number: number, gateway: gateway.address)
+        peer.begin()
+        exchange(gateway, peer)
+        guard peer.isEstablished else { throw Failure(description: "negotiation \(number) failed: \(peer.trouble)") }
+        return peer
+    }
+
+    /// Carries datagrams to and fro until neither side has any.
+    private func exchange(_ gateway: BenchmarkGateway, _ peer: BenchmarkPeer) {
+        while let datagram = peer.takeDatagram() {
+            gateway.receive(datagram, path: peer.path.reversed)
+            for answer in gateway.takeDatagrams() { peer.receive(answer.bytes) }
+        }
+    }
+
+    /// What liveness checks of all IKE SAs cost.
+    private func livenessLoad() throws(Failure) -> (load: Double, checks: UInt64) {
+        let gateway = BenchmarkGateway(dpdDelayInSeconds: configuration.dpdDelayInSeconds)
+        var peers: [BenchmarkPeer] = []
+        for number in 0..<configuration.associations {
+            peers.append(try handshake(gateway, number: number))
+            // Spread over the delay, as the negotiations of real peers are.
+            gateway.advance(by: configuration.dpdDelayInSeconds * 1_000_000_000 / UInt64(configuration.associations))
+            answer(gateway, peers)
+        }
+        gateway.resetTime()
+        let end = gateway.now + configuration.seconds * 1_000_000_000
+        var checks: UInt64 = 0
+        while gateway.now < end {
+            gateway.advance(by: 10_000_000)
+            checks += answer(gateway, peers)
+        }
+        guard gateway.sessions == configuration.associations else {
+            throw Failure(description: "\(configuration.associations - gateway.sessions) IKE SAs were lost")
+        }
+        return (gateway.seconds / Double(max(configuration.seconds, 1)), checks)
+    }
+
+    /// Lets the peers answer what the gateway has asked; the number of questions.
+    @discardableResult
+    private func answer(_ gateway: BenchmarkGateway, _ peers: [BenchmarkPeer]) -> UInt64 {
+        var questions: UInt64 = 0
+        for question in gateway.takeDatagrams() {
+            let peer = peers[BenchmarkPeer.number(of: question.path.remote.address)]
+            peer.now = gateway.now
+            peer.receive(question.bytes)
+            while let answer = peer.takeDatagram() { gateway.receive(answer, path: peer.path.reversed) }
+            questions += 1
+        }
+        return questions
+    }
+}
+
+extension Path {
+    /// As the other end sees it.
+    var reversed: Path { Path(local: remote, remote: local) }
+}

@@ -1,0 +1,34 @@
+import ArgumentParser
+import Gateway
+import IKEv2
+
+/// `sluice bench --ike`: the control thread's speed instead of the workers'.
+struct BenchIKEOptions: ParsableArguments {
+    @Flag(help: "Measure IKEv2 instead: handshakes as responder, memory for each IKE SA, the cost of liveness checks.")
+    var ike = false
+
+    @Option(help: ArgumentHelp("With --ike: IKE SAs to negotiate and keep.", valueName: "count"))
+    var ikeSas = 10_000
+
+    @Option(
+        help: ArgumentHelp("With --ike: seconds of silence before a peer is probed.", valueName: "seconds")
+    )
+    var dpdDelay: UInt64 = 30
+
+    func validate() throws {
+        guard (1...100_000).contains(ikeSas) else { throw ValidationError("--ike-sas is 1 to 100000") }
+        guard (1...3600).contains(dpdDelay) else { throw ValidationError("--dpd-delay is 1 to 3600 seconds") }
+    }
+
+    func run(json: Bool) throws {
+        var configuration = IKEBenchmark.Configuration()
+        configuration.associations = ikeSas
+        configuration.dpdDelayInSeconds = dpdDelay
+        do {
+            let document = BenchIKEDocument(try IKEBenchmark(configuration).run())
+            writeToStandardOutput(json ? try JSONDocument.text(document) : document.text)
+        } catch {
+            throw Failure(.failure, "\(error)")
+        }
+    }
+}
