@@ -62,6 +62,7 @@ private final class BenchmarkOutput: ManagerOutput {
     func sourceAddress(towards remote: IPAddress) -> IPAddress? { BenchmarkPlan.gateway }
     func resolve(_ name: String, request: UInt64) {}
     func report(_ event: ManagerEvent) {}
+    var logsKeys: Bool { false }
     func logKeys(_ line: KeyLogLine) {}
 }
 
