@@ -11,7 +11,10 @@ extension Session {
         self.path = path
         do throws(ChildRefusal) {
             let peer = try identify(request, form, state, step)
-            if step.environment.refusesDuplicate(peer.connection, local: peer.local, remote: peer.verified.identity) {
+            // A peer that has lost the earlier one says so: then it is replaced.
+            if !request.has(.initialContact),
+                step.environment.refusesDuplicate(peer.connection, local: peer.local, remote: peer.verified.identity)
+            {
                 throw ChildRefusal(
                     .authenticationFailed,
                     Explanation(

@@ -74,6 +74,16 @@ final class MoonAndSun {
         expectOrder(sourceLocation: sourceLocation)
     }
 
+    /// Packets that both ends send now find an SA when they arrive, one way through the network later.
+    func expectPacketsArrive(_ child: String = "net", sourceLocation: SourceLocation = #_sourceLocation) {
+        let sent = [(moon, sun), (sun, moon)].map { ($0.dataplane.active(child), $1) }
+        lab.run(seconds: Double(lab.delay) / 1e9)
+        for (outbound, receiver) in sent {
+            let key = outbound.flatMap { receiver.dataplane.inbound[$0.outboundSPI] }?.inboundKey
+            #expect(key != nil && key == outbound?.outboundKey, sourceLocation: sourceLocation)
+        }
+    }
+
     /// Nothing was out of order in the dataplanes.
     func expectOrder(sourceLocation: SourceLocation = #_sourceLocation) {
         for host in [moon, sun] { #expect(host.dataplane.violations == [], sourceLocation: sourceLocation) }
