@@ -118,7 +118,6 @@ extension Session {
         let child = childRecords[index].sa.child
         step.note(.warning, "child \(child.name) could not be rekeyed: \(explanation)")
         if childRecords[index].state == .rekeying { childRecords[index].state = .installed }
-        let isLimited = [child.time, child.bytes, child.packets].contains { $0.rekey > 0 }
-        if isLimited { childRecords[index].rekeyAt = Self.rekeyRetry(step) }
+        if child.isLimited { childRecords[index].rekeyAt = Self.rekeyRetry(step) }
     }
 }

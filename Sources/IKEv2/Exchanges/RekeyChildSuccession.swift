@@ -76,6 +76,20 @@ extension Session {
         step.report(.childRekeyed(old: old, new: new))
     }
 
+    /// An SA goes before its predecessor did, which therefore stays.
+    func keepPredecessor(of record: ChildRecord, _ step: inout Step) {
+        guard let index = record.replaces.flatMap({ childIndex(id: $0) }) else { return }
+        let sa = childRecords[index].sa
+        let life = sa.child.time.life
+        childRecords[index].expiresAt = life == 0 ? nil : sa.establishedAt.addingWithoutOverflow(.seconds(life))
+        if (active as? RekeyChildExchange)?.childID == sa.id {
+            childRecords[index].state = .rekeying
+        } else {
+            childRecords[index].state = .installed
+            if sa.child.isLimited { childRecords[index].rekeyAt = Self.rekeyRetry(step) }
+        }
+    }
+
     /// How long the peer has to delete a child that it has rekeyed: longer than repetitions take.
     private static let graceInSeconds: UInt64 = 120
 
@@ -98,4 +112,9 @@ extension Session {
         setRekeyed(index)
         childRecords[index].replaces = nil
     }
+}
+
+extension Child {
+    /// It is to be rekeyed by itself, sooner or later.
+    var isLimited: Bool { [time, bytes, packets].contains { $0.rekey > 0 } }
 }

@@ -50,6 +50,11 @@ extension Session {
         childRecords.removeAll { $0.sa.id == record.sa.id }
         if record.hasOutbound { step.act(.removeOutbound(record.sa)) }
         step.act(.removeInbound(record.sa, atOnce: atOnce))
+        if record.replaces != nil {
+            // It never came to its place, so nobody heard of it.
+            keepPredecessor(of: record, &step)
+            return
+        }
         if record.state != .rekeyed { step.report(.childDown(record.sa, reason: reason)) }
     }
 }

@@ -14,6 +14,8 @@ final class TestEnvironment: SessionEnvironment {
     var refusesDuplicates = false
     /// No SPI is left.
     var isOutOfSPIs = false
+    /// The next nonces, in order; then they are as chance has it.
+    var nonces: [[UInt8]] = []
     /// SPIs that were given out and are neither installed nor released.
     var pendingSPIs: Set<UInt32> = []
 
@@ -29,6 +31,11 @@ final class TestEnvironment: SessionEnvironment {
 
     /// splitmix64.
     func random(count: Int) -> [UInt8] {
+        if count == 32, !nonces.isEmpty { return nonces.removeFirst() }
+        return arbitrary(count: count)
+    }
+
+    private func arbitrary(count: Int) -> [UInt8] {
         (0..<count).map { _ in
             state &+= 0x9e37_79b9_7f4a_7c15
             var value = state

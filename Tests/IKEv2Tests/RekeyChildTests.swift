@@ -1,0 +1,228 @@
+import Cryptography
+import IKEv2Messages
+import IPsec
+import Testing
+
+@testable import IKEv2
+
+/// Children are replaced without a moment in which nothing can be sent.
+@Suite struct RekeyChildTests {
+    @Test func theInitiatorOfTheRekeyDeletesTheOldChild() throws {
+        let bench = TwoSessions.joined()
+        let old = try #require(bench.west.onlyChild)
+        let logged = (bench.west.log.count, bench.east.log.count)
+        bench.rekeyChild(bench.west)
+        bench.run()
+        bench.expectStory(
+            "CREATE request 2 { N(REKEY_SA) SA Ni TSi TSr } -->",
+            "<-- CREATE response 2 { SA Nr TSi TSr }",
+            "INFORMATIONAL request 3 { D(ESP) } -->",
+            "<-- INFORMATIONAL response 3 { D(ESP) }")
+        bench.expectJoined()
+        let new = try #require(bench.west.onlyChild)
+        #expect(new.id != old.id && new.inboundSPI != old.inboundSPI && new.inboundKey != old.inboundKey)
+        #expect(new.requestID == old.requestID && new.child == old.child && new.selectors == old.selectors)
+        // The new one receives first, sends next; only then the old one stops to send, and it drains at the end.
+        #expect(
+            Array(bench.west.log.dropFirst(logged.0))
+                == ["send", "installInbound", "installOutbound", "removeOutbound", "send", "removeInbound"])
+        #expect(
+            Array(bench.east.log.dropFirst(logged.1))
+                == ["installInbound", "send", "installOutbound", "removeOutbound", "removeInbound", "send"])
+        #expect(bench.west.draining == [old.inboundSPI] && bench.east.draining == [old.outboundSPI])
+        for host in [bench.west, bench.east] {
+            #expect(host.rekeys == 1 && host.childrenDown.isEmpty && host.childrenUp.isEmpty)
+        }
+    }
+
+    @Test func theResponderOfTheIKESARekeysToo() {
+        let bench = TwoSessions.joined()
+        bench.rekeyChild(bench.east)
+        bench.run()
+        bench.expectStory(
+            "<-- CREATE request 0 { N(REKEY_SA) SA Ni TSi TSr }",
+            "CREATE response 0 { SA Nr TSi TSr } -->",
+            "<-- INFORMATIONAL request 1 { D(ESP) }",
+            "INFORMATIONAL response 1 { D(ESP) } -->")
+        bench.expectJoined()
+        #expect(bench.west.rekeys == 1 && bench.east.rekeys == 1)
+    }
+
+    /// PFS: the proposals have a key exchange, which the child of IKE_AUTH went without.
+    @Test func aKeyExchangeOfItsOwn() throws {
+        let bench = TwoSessions.joined { bench in
+            let proposals = [ChildProposal(encryption: [.aesGCM(keyBits: 256, icvBytes: 16)], keyExchanges: [.ecp256])]
+            bench.connection.children[0].proposals = proposals
+            bench.east.connections[0].children[0].proposals = proposals
+        }
+        #expect(bench.west.onlyChild?.keyExchange == nil)
+        bench.rekeyChild(bench.west)
+        bench.run()
+        bench.expectStory(
+            "CREATE request 2 { N(REKEY_SA) SA Ni KEi TSi TSr } -->",
+            "<-- CREATE response 2 { SA Nr KEr TSi TSr }",
+            "INFORMATIONAL request 3 { D(ESP) } -->",
+            "<-- INFORMATIONAL response 3 { D(ESP) }")
+        bench.expectJoined()
+        #expect(bench.west.onlyChild?.keyExchange == .ecp256 && bench.east.onlyChild?.keyExchange == .ecp256)
+    }
+
+    @Test func theGroupThatThePeerWants() throws {
+        let bench = TwoSessions.joined { bench in
+            func proposals(_ methods: [Cryptography.KeyExchangeMethod]) -> [ChildProposal] {
+                [ChildProposal(encryption: [.aesGCM(keyBits: 128, icvBytes: 16)], keyExchanges: methods)]
+            }
+            bench.connection.children[0].proposals = proposals([.x25519, .ecp384])
+            bench.east.connections[0].children[0].proposals = proposals([.ecp384])
+        }
+        bench.rekeyChild(bench.west)
+        bench.run()
+        bench.expectStory(
+            "CREATE request 2 { N(REKEY_SA) SA Ni KEi TSi TSr } -->",
+            "<-- CREATE response 2 { N(INVALID_KE_PAYLOAD) }",
+            "CREATE request 3 { N(REKEY_SA) SA Ni KEi TSi TSr } -->",
+            "<-- CREATE response 3 { SA Nr KEr TSi TSr }",
+            "INFORMATIONAL request 4 { D(ESP) } -->",
+            "<-- INFORMATIONAL response 4 { D(ESP) }")
+        bench.expectJoined()
+        #expect(bench.west.onlyChild?.keyExchange == .ecp384)
+    }
+
+    @Test func rekeysFollowEachOther() throws {
+        let bench = TwoSessions.joined()
+        for round in 0..<6 {
+            bench.rekeyChild(round.isMultiple(of: 2) ? bench.west : bench.east)
+            bench.run()
+            bench.expectJoined()
+        }
+        #expect(bench.west.rekeys == 6 && bench.east.rekeys == 6)
+        #expect(bench.west.draining.count == 6)
+    }
+
+    @Test func aSoftLimitOfTimeRekeysAndTheHardOneIsNotReached() throws {
+        let bench = TwoSessions.joined { bench in
+            bench.connection.children[0].time = Child.Limit(rekey: 100, life: 120, random: 10)
+        }
+        bench.pass(seconds: 89)
+        #expect(bench.west.rekeys == 0)
+        bench.pass(seconds: 12)
+        #expect(bench.west.rekeys == 1)
+        bench.pass(seconds: 1000)
+        #expect((9...12).contains(bench.west.rekeys))
+        #expect(bench.west.childrenDown.isEmpty && bench.east.childrenDown.isEmpty)
+        bench.expectJoined()
+    }
+
+    /// RFC 7296 section 2.25: the peer knows no such child; it is made anew from nothing.
+    @Test func aChildThatThePeerDoesNotKnow() throws {
+        let bench = TwoSessions.joined()
+        let session = try #require(bench.east.session)
+        let record = try #require(session.childRecords.first)
+        bench.east.perform(session) { session in
+            session.step(bench.east.environment) { session.remove(record, reason: "lost", atOnce: false, &$0) }
+        }
+        bench.rekeyChild(bench.west)
+        bench.run()
+        bench.expectStory(
+            "CREATE request 2 { N(REKEY_SA) SA Ni TSi TSr } -->",
+            "<-- CREATE response 2 { N(CHILD_SA_NOT_FOUND) }",
+            "CREATE request 3 { SA Ni TSi TSr } -->",
+            "<-- CREATE response 3 { SA Nr TSi TSr }")
+        bench.expectJoined()
+    }
+
+    @Test func aRefusedRekeyIsTriedAgainBeforeTheHardLimit() throws {
+        let bench = TwoSessions.joined { bench in
+            bench.connection.children[0].time = Child.Limit(rekey: 100, life: 200, random: 0)
+        }
+        bench.east.environment.settings.maximumChildren = 1
+        bench.pass(seconds: 110)
+        bench.expectStory(
+            "CREATE request 2 { N(REKEY_SA) SA Ni TSi TSr } -->",
+            "<-- CREATE response 2 { N(NO_ADDITIONAL_SAS) }")
+        bench.expectJoined()
+        #expect(bench.west.notes.contains { $0.contains("could not be rekeyed") && $0.contains("NO_ADDITIONAL_SAS") })
+        bench.east.environment.settings.maximumChildren = 2
+        bench.pass(seconds: 40)
+        #expect(bench.west.rekeys == 1)
+        bench.expectJoined()
+    }
+
+    @Test func whenEveryRekeyIsRefusedTheHardLimitEndsTheChild() {
+        let bench = TwoSessions.joined { bench in
+            bench.connection.children[0].time = Child.Limit(rekey: 100, life: 200, random: 0)
+        }
+        bench.east.environment.settings.maximumChildren = 1
+        bench.pass(seconds: 201)
+        bench.run()
+        bench.expectJoined(children: 0)
+        #expect(bench.west.childrenDown.count == 1 && bench.east.childrenDown.count == 1)
+    }
+
+    /// Only the algorithms may have changed: the selectors in use are offered (section 2.9.2).
+    @Test func narrowedSelectorsStayAsTheyAre() throws {
+        let bench = TwoSessions.joined { bench in
+            bench.east.connections[0].children[0].localSelectors[0].protocolNumber = 6
+        }
+        let old = try #require(bench.west.onlyChild)
+        #expect(old.remoteSelectors.first?.protocolNumber == 6)
+        bench.rekeyChild(bench.west)
+        bench.run()
+        bench.expectJoined()
+        let new = try #require(bench.west.onlyChild)
+        #expect(new.selectors == old.selectors && new.child.remoteSelectors.first?.protocolNumber == nil)
+    }
+
+    /// Every message of a rekey is lost, doubled, delayed or overtaken in turn.
+    @Test(arguments: 1...4, [Fault.lost, .doubled, .delayed(milliseconds: 1500), .overtaken])
+    func everyMessageMeetsEveryFault(_ number: Int, _ fault: Fault) {
+        for rekeysWest in [true, false] {
+            let bench = TwoSessions.joined()
+            bench.network.faults[bench.network.sent + number] = fault
+            bench.rekeyChild(rekeysWest ? bench.west : bench.east)
+            bench.run()
+            bench.expectJoined()
+            #expect(bench.west.rekeys == 1 && bench.east.rekeys == 1)
+        }
+    }
+
+    /// A peer that never deletes what it has replaced: we do, and the new SA sends from then on.
+    @Test func theOldChildGoesEvenIfThePeerForgetsIt() throws {
+        let bench = TwoSessions.joined(watching: false)
+        let old = try #require(bench.east.onlyChild)
+        bench.rekeyChild(bench.west)
+        bench.pass(milliseconds: 15)
+        #expect(bench.east.children.count == 2 && Array(bench.east.outbound.keys) == [old.outboundSPI])
+        // The west has done its part and then forgets to delete.
+        let session = try #require(bench.west.session)
+        bench.tamper = { bytes, _ in bytes }
+        bench.network.faults[bench.network.sent + 1] = .lost
+        bench.pass(milliseconds: 10)
+        session.active = nil
+        session.window.completed()
+        #expect(bench.west.children.count == 2)
+        bench.pass(seconds: 130)
+        bench.run()
+        bench.expectJoined()
+        #expect(bench.east.outbound[old.outboundSPI] == nil && bench.east.rekeys == 1)
+    }
+
+    /// A peer that takes back what it has made: the old child stays, and can be rekeyed again.
+    @Test func aNewChildThatThePeerTakesBack() throws {
+        let bench = TwoSessions.joined(watching: false)
+        let old = try #require(bench.east.onlyChild)
+        bench.network.faults[bench.network.sent + 3] = .lost
+        bench.rekeyChild(bench.west)
+        bench.pass(milliseconds: 25)
+        let session = try #require(bench.west.session)
+        let made = try #require(session.children.last)
+        // In place of the deletion of the old child comes one of the new.
+        session.active = nil
+        session.window.takeBack()
+        bench.west.perform(session) { $0.deleteChild(id: made.id, environment: bench.west.environment) }
+        bench.run()
+        let status = bench.east.status(try #require(bench.east.session))
+        #expect(status.children.map(\.sa.id) == [old.id] && status.children.first?.state == .installed)
+        #expect(bench.east.childrenDown.isEmpty && bench.east.outbound[old.outboundSPI] != nil)
+    }
+}
