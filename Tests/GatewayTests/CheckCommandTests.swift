@@ -72,7 +72,7 @@ import Testing
         try CommandLineTests.withFile(text) { path in
             let outcome = try CommandLineTests.run(["check", "--config", path])
             #expect(outcome.status == 78 && outcome.output.isEmpty)
-            for line in [5, 9, 24] { #expect(outcome.errors.contains("\(path):\(line): "), "\(outcome.errors)") }
+            for line in [5, 9, 25] { #expect(outcome.errors.contains("\(path):\(line): "), "\(outcome.errors)") }
             #expect(outcome.errors.contains("did you mean 'psk'?"))
             #expect(outcome.errors.contains("'secrt'") && outcome.errors.contains("did you mean 'secret'?"))
             #expect(!outcome.errors.contains(Self.secret))

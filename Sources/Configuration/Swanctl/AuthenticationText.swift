@@ -36,10 +36,10 @@ enum AuthenticationText {
             } else if let bits = Int(word), let last = parts.last {
                 try check(bits, last.kind)
             } else {
-                throw problem(String(word))
+                throw problem(String(word), in: text)
             }
         }
-        guard !parts.isEmpty else { throw problem(text) }
+        guard !parts.isEmpty else { throw problem(text, in: text) }
         var schemes: [SignatureScheme] = []
         // `pubkey` alone leaves everything open.
         let isOpen = parts.contains { $0.kind == .any && $0.hashes.isEmpty }
@@ -65,10 +65,10 @@ enum AuthenticationText {
         }
     }
 
-    private static func problem(_ word: String) -> WordProblem {
+    private static func problem(_ word: String, in text: String) -> WordProblem {
         let near = Spelling.nearest(to: word, among: ["psk", "pubkey", "rsa", "ecdsa", "ed25519"])
         return WordProblem(
-            reason: "'\(word)' is no way to authenticate that is known here",
+            reason: (word == text ? "" : "'\(word)' ") + "is no way to authenticate that is known here",
             remedy: near.map { "did you mean '\($0)'?" }
                 ?? "use psk, pubkey, rsa, ecdsa or ed25519, with hashes as in ike:ecdsa-sha384")
     }

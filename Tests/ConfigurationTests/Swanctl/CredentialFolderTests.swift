@@ -45,6 +45,8 @@ import Testing
         try folder.write("x509/.hidden", "not read")
         let configuration = try folder.load()
         #expect(configuration.warnings.isEmpty, "\(configuration.warnings)")
+        // A reload of the same files changes nothing.
+        #expect(try folder.load().connections == configuration.connections)
         let credentials = configuration.credentials
         #expect(credentials.certificates.map(\.description) == ["C=CH, O=Example, CN=moon", "C=CH, O=Example, CN=Sub"])
         #expect(credentials.authorities.map(\.description) == ["C=CH, O=Example, CN=Root", "C=CH, O=Example, CN=Sub"])
