@@ -136,4 +136,14 @@ import Testing
         #expect(fields(plain[1])[6] == "\"HMAC-SHA-256-128 [RFC4868]\"")
         #expect(fields(plain[1])[7] == "\"0x" + hexadecimal((0..<32).reversed()) + "\"")
     }
+
+    /// Wireshark refuses a whole file for one name that it does not know.
+    @Test func whatWiresharkDoesNotKnowIsAComment() throws {
+        func isComment(_ encryption: IKECipherSuite.Encryption) throws -> Bool {
+            let suite = try #require(IKECipherSuite(encryption: encryption))
+            return try fields(keys(suite, .hmacSHA256).keyLogLine)[0].hasPrefix("# ")
+        }
+        #expect(try isComment(.chaCha20Poly1305))
+        #expect(try !isComment(.aesGCM16(keyBits: 128)))
+    }
 }

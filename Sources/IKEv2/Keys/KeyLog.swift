@@ -3,7 +3,8 @@ import IKEv2Messages
 import IPsec
 import Packets
 
-// Lines for Wireshark's files `ikev2_decryption_table` and `esp_sa`. They hold keys.
+// Lines for Wireshark's files `ikev2_decryption_table` and `esp_sa`. They hold keys. What Wireshark has no name for is
+// written as a comment, since one unknown name makes it refuse the whole file.
 
 extension IKEKeys {
     /// SPIs, SK_ei, SK_er, encryption, SK_ai, SK_ar, integrity.
@@ -14,6 +15,7 @@ extension IKEKeys {
             case .aesGCM16(let bits): "AES-GCM-\(bits) with 16 octet ICV [RFC5282]"
             case .chaCha20Poly1305: "ChaCha20-Poly1305 [RFC7634]"
             }
+        let isKnown = suite.encryption != .chaCha20Poly1305
         let integrity =
             switch suite.integrity {
             case nil: "NONE [RFC4306]"
@@ -26,7 +28,7 @@ extension IKEKeys {
             hexadecimal(encryptionInitiator), hexadecimal(encryptionResponder), "\"\(encryption)\"",
             integrityInitiator.map(hexadecimal) ?? "", integrityResponder.map(hexadecimal) ?? "", "\"\(integrity)\"",
         ]
-        return .ike(fields.joined(separator: ","))
+        return .ike((isKnown ? "" : "# ") + fields.joined(separator: ","))
     }
 }
 
@@ -60,6 +62,11 @@ extension ChildSA {
             case .aesCTR: "AES-CTR [RFC3686]"
             case .null: "NULL"
             }
+        let isKnown =
+            switch transform.encryption {
+            case .aesGMAC, .chaCha20Poly1305: false
+            case .aesGCM, .aesCBC, .aesCTR, .null: true
+            }
         let integrity =
             switch transform.integrity {
             case nil: "NULL"
@@ -74,7 +81,7 @@ extension ChildSA {
             "0x" + String(repeating: "0", count: 8 - digits.count) + digits, encryption,
             "0x" + hexadecimal(key[0..<split]), integrity, "0x" + hexadecimal(key[split..<key.count]),
         ]
-        return .esp(fields.map { "\"\($0)\"" }.joined(separator: ","))
+        return .esp((isKnown ? "" : "# ") + fields.map { "\"\($0)\"" }.joined(separator: ","))
     }
 }
 
