@@ -6,8 +6,8 @@ struct Status: ParsableCommand {
         commandName: "status",
         abstract: "Show what a running gateway does.",
         discussion: """
-            Ports and the modes they got, workers, security associations with counters and replay windows, policies, next \
-            hops, and why packets were dropped. Needs access to the control socket: root, or its group.
+            Ports and the modes they got, workers, what was negotiated, security associations with counters and replay \
+            windows, policies, next hops, and why packets were dropped. Needs access to the control socket: root, or its group.
             """)
 
     @OptionGroup var control: ControlFlags

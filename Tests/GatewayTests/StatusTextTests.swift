@@ -92,3 +92,46 @@ import Testing
     @Test(arguments: [(0, "0s"), (59, "59s"), (93_784, "1d 2h 3m 4s"), (3_600, "1h")])
     func saysDurations(_ pair: (Int, String)) { #expect(HumanText.duration(seconds: pair.0) == pair.1) }
 }
+
+@Suite struct NegotiationStatusTests {
+    static let negotiation = NegotiationStatus(
+        ikeAssociations: [
+            IKEAssociationStatus(
+                identifier: 6, connection: "moon", state: "established", role: "initiator",
+                initiatorSPI: "15b82aa06a68d5d1", responderSPI: "0086313b2fa651e3", local: "10.98.0.1:4500",
+                remote: "10.98.0.2:4500", localIdentity: "a@lab", remoteIdentity: "b@lab", nat: "peer",
+                algorithms: "aes128gcm16-prfsha256-x25519", establishedSeconds: 75, rekeyInSeconds: 3600,
+                reauthenticationInSeconds: nil, silentSeconds: 5, activeTasks: ["CHILD_REKEY"], queuedTasks: [],
+                children: [
+                    ChildAssociationStatus(
+                        identifier: 7, name: "net", state: "installed", mode: "tunnel", requestIdentifier: 3,
+                        inboundSPI: "0x4e303e43", outboundSPI: "0x00423702", encapsulated: true,
+                        algorithms: "aes128gcm16-x25519", extendedSequenceNumbers: true,
+                        localSelectors: ["10.1.0.0/16"], remoteSelectors: ["10.2.0.0/16"], inboundPackets: 12_345,
+                        inboundBytes: 1, outboundPackets: 2, outboundBytes: 3, establishedSeconds: 60,
+                        rekeyInSeconds: 30, expiresInSeconds: nil)
+                ])
+        ], counters: [EventCount(name: "established", count: 1), EventCount(name: "failed", count: 0)])
+
+    @Test func tellsWhatWasNegotiated() {
+        var report = StatusTextTests.report
+        report.negotiation = Self.negotiation
+        let text = report.text()
+        for part in [
+            "IKE SAs\n", "CHILD_SAs\n", "moon", "10.98.0.2:4500", "b@lab", "aes128gcm16-prfsha256-x25519", "1m 15s",
+            "CHILD_REKEY", "0x4e303e43", "12,345", "IKE so far: established 1\n",
+        ] { #expect(text.contains(part), "\(part)") }
+        #expect(!text.contains("failed"))
+    }
+
+    @Test func writesPlainNamesIntoJSON() throws {
+        let text = try JSONDocument.text(Self.negotiation)
+        for name in [
+            "\"ike_associations\"", "\"initiator_spi\": \"15b82aa06a68d5d1\"", "\"rekey_in_seconds\": 3600",
+            "\"inbound_spi\": \"0x4e303e43\"", "\"request_identifier\": 3", "\"count\": 1",
+        ] { #expect(text.contains(name), "\(name)") }
+        #expect(!text.contains("expires_in_seconds"))
+        let read = try JSONSerialization.jsonObject(with: Data(text.utf8)) as? [String: Any]
+        #expect((read?["ike_associations"] as? [Any])?.count == 1)
+    }
+}

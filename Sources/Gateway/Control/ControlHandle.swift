@@ -46,13 +46,22 @@ struct ControlHandle: Sendable {
     func commands() throws -> CommandRegistry {
         let own = CommandRegistry([
             VersionCommand(daemon: Product.name, version: Product.version),
-            StatsCommand { [bound] in bound.value.daemonStatistics() },
-            StatusCommand { [bound] in
-                let report = bound.value.report()
+            StatsCommand { [bound, ike] in
+                var statistics = bound.value.daemonStatistics()
+                if let counters = ike?.service.value.manager.counters {
+                    statistics.sessions = counters.sessions
+                    statistics.halfOpenSessions = counters.halfOpen
+                }
+                return statistics
+            },
+            StatusCommand { [bound, ike] in
+                var report = bound.value.report()
+                report.negotiation = ike.map { NegotiationStatus($0.service.value) }
+                let document = report
                 return { format in
                     switch format {
-                    case .json: return Array(try JSONDocument.text(report).utf8)
-                    case .text: return Array(report.text().utf8)
+                    case .json: return Array(try JSONDocument.text(document).utf8)
+                    case .text: return Array(document.text().utf8)
                     }
                 }
             },

@@ -7,6 +7,8 @@ public struct StatusReport: Codable, Hashable, Sendable {
     public var ports: [PortStatus]
     public var workers: [WorkerStatus]
     public var frames: FrameStatus
+    /// Absent when nothing is negotiated.
+    public var negotiation: NegotiationStatus?
     public var securityAssociations: [AssociationStatus]
     public var policies: [PolicyStatus]
     public var peers: [PeerStatus]
