@@ -46,6 +46,7 @@ extension GatewayOptions {
     private func validateLimits() throws(OptionError) {
         try within("--keepalive", Int(clamping: ike.keepaliveInSeconds), 5...3600, unless: 0, "seconds (0: none)")
         try within("--ike-fragment-size", ike.fragmentSizeInBytes, 576...9_000, "bytes")
+        try within("--ike-maximum-message", ike.maximumFragmentedMessageInBytes, 1_280...65_535, "bytes")
         try within("--maximum-sessions", ike.maximumSessions, 1...1_000_000, "IKE SAs")
         try within("--maximum-children", ike.maximumChildren, 1...65_536, "CHILD_SAs")
         try within("--maximum-half-open", ike.maximumHalfOpen, 1...1_000_000, "negotiations")

@@ -10,6 +10,8 @@ public struct ProtocolSettings: Hashable, Sendable {
     public var keepaliveInSeconds: UInt64 = 20
     /// Largest IKE datagram, headers of IP and UDP included, before it is fragmented (RFC 7383).
     public var fragmentSizeInBytes = 1280
+    /// Content of a message that comes in fragments; a longer one is dropped.
+    public var maximumFragmentedMessageInBytes = 65_535
     /// Unfinished negotiations of peers; more are refused.
     public var maximumHalfOpen = 4096
     /// Unfinished negotiations of one peer address.

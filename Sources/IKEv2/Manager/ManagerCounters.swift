@@ -29,6 +29,8 @@ public struct ManagerCounters: Hashable, Sendable {
     public var refusedHalfOpenPerAddress: UInt64 = 0
     /// Refused by `maximumSessions`.
     public var refusedSessions: UInt64 = 0
+    /// Fragmented messages beyond `maximumFragmentedMessageInBytes`, or in more than 128 pieces.
+    public var fragmentedMessagesRefused: UInt64 = 0
     /// Negotiations of peers given up by `halfOpenTimeoutInSeconds`.
     public var halfOpenTimeouts: UInt64 = 0
     /// Packets' wishes for an SA that was being negotiated already.

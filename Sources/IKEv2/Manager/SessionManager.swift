@@ -117,6 +117,7 @@ public final class SessionManager: SessionEnvironment {
         connection.unique == .keep && !isFirstContact(local: local, remote: remote)
     }
 
+    public func fragmentedMessageRefused() { count.fragmentedMessagesRefused += 1 }
     public func logKeys(_ line: @autoclosure () -> KeyLogLine) {
         if output.logsKeys { output.logKeys(line()) }
     }

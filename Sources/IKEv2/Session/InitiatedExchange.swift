@@ -43,7 +43,7 @@ extension Session {
 
     /// Begins the next exchange that is due, if the window is free. Called at the end of every step.
     func beginNextExchange(_ step: inout Step) {
-        while window.outstanding == nil, active == nil, phase.isOpen,
+        while window.outstanding == nil, active == nil, phase.isOpen, step.closing == nil,
             let index = queue.firstIndex(where: { $0.notBefore <= step.now })
         {
             if case .established = phase {} else if !(queue[index].exchange is AuthenticationExchange) { return }

@@ -17,11 +17,10 @@ enum OpenedMessage {
 
 extension Session {
     /// Opens a message or, with its last fragment, the whole of them.
-    func open(_ message: ReceivedMessage, _ protection: Protection) -> OpenedMessage {
-        if message.encrypted?.fragment != nil { return openFragment(message, protection) }
+    func open(_ message: ReceivedMessage, _ protection: Protection, _ step: Step) -> OpenedMessage {
+        if message.encrypted?.fragment != nil { return openFragment(message, protection, step) }
         do {
             let opened = try message.open(with: protection.inbound)
-            reassembler = nil
             return .message(opened, OpenedSize(bytes: message.bytes.count))
         } catch .decoding(let failure) {
             return .undecodable(failure)
@@ -35,9 +34,9 @@ extension Session {
         (try? message.openContent(with: protection.inbound)) != nil
     }
 
-    private func openFragment(_ message: ReceivedMessage, _ protection: Protection) -> OpenedMessage {
+    private func openFragment(_ message: ReceivedMessage, _ protection: Protection, _ step: Step) -> OpenedMessage {
         guard takesFragments else { return .nothing }
-        var reassembler = self.reassembler ?? FragmentReassembler()
+        var reassembler = self.reassembler ?? FragmentReassembler(limits: reassemblyLimits(step.settings))
         // Out of the way, so that the storage is changed in place.
         self.reassembler = nil
         let outcome = reassembler.receive(message, cipher: protection.inbound)
@@ -46,15 +45,28 @@ extension Session {
             let overhead = IKEHeader.length + 8 + protection.inbound.ivLength + protection.inbound.icvLength + 1
             let size = OpenedSize(
                 bytes: content.content.count + content.fragments * overhead, fragments: content.fragments)
+            if reassembler.storedBytes > 0 { self.reassembler = reassembler }
             do {
                 return .message(try content.message(), size)
             } catch {
                 return .undecodable(error)
             }
+        case .discarded(.tooLarge), .discarded(.tooManyFragments):
+            step.environment.fragmentedMessageRefused()
+            if reassembler.storedBytes > 0 { self.reassembler = reassembler }
+            return .nothing
         case .waiting, .discarded:
             if reassembler.storedBytes > 0 { self.reassembler = reassembler }
             return .nothing
         }
+    }
+
+    /// A peer that has not proved who it is gets room for one message, any other for two: a request and a response.
+    private func reassemblyLimits(_ settings: ProtocolSettings) -> FragmentReassembler.Limits {
+        var limits = FragmentReassembler.Limits()
+        limits.contentBytes = settings.maximumFragmentedMessageInBytes
+        limits.messages = isEstablished ? 2 : 1
+        return limits
     }
 
     /// Whether we announced that we do.

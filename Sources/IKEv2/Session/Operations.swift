@@ -73,9 +73,9 @@ extension Session {
     }
 
     func enqueueLiveness() {
-        // Whatever waits for an answer, or will soon, tells as much.
-        guard isEstablished, active == nil, queue.isEmpty else { return }
-        enqueue(LivenessExchange())
+        // Whatever waits for an answer tells as much. What is in the queue all the same is put off.
+        guard isEstablished, active == nil, !queue.contains(where: { $0.exchange is LivenessExchange }) else { return }
+        enqueue(LivenessExchange(), first: true)
     }
 
     func setState(_ state: IKESAStatus.State) {

@@ -21,7 +21,7 @@ extension Session {
         guard let protection = phase.protection, isFromPeer(message.header) else { return }
         switch window.judge(request: message.header.messageID) {
         case .new:
-            switch open(message, protection) {
+            switch open(message, protection, step) {
             case .nothing: return
             case .undecodable(let failure):
                 step.report(.message(MessageLine(message, peer: "\(path.remote)")))
@@ -82,7 +82,10 @@ extension Session {
         sendAnswer(to: header, [.notify(notify)], path: path, &step)
         let isSurvivable = isEstablished && notify.type == .unsupportedCriticalPayload
         if isSurvivable { return }
-        step.close(.negotiationFailed(Explanation("the peer sent a message that is not IKEv2", details: [problem])))
+        let explanation = Explanation(
+            "the peer's request \(header.messageID) is refused with \(notify.type)", details: [problem])
+        if !isEstablished { step.report(.failed(explanation)) }
+        step.close(.negotiationFailed(explanation))
     }
 
     // MARK: - Responses
@@ -91,7 +94,7 @@ extension Session {
         guard let protection = phase.protection, isFromPeer(message.header), window.awaits(message.header) else {
             return
         }
-        switch open(message, protection) {
+        switch open(message, protection, step) {
         case .nothing: return
         case .undecodable(let failure):
             step.report(.message(MessageLine(message, peer: "\(path.remote)")))

@@ -24,8 +24,14 @@ public protocol SessionEnvironment: AnyObject {
     func isFirstContact(local: Identity, remote: Identity) -> Bool
     /// Whether a new session of this connection has to be refused (`unique = keep`).
     func refusesDuplicate(_ connection: Connection, local: Identity, remote: Identity) -> Bool
+    /// A fragmented message was longer than `maximumFragmentedMessageInBytes`, or cut into too many pieces.
+    func fragmentedMessageRefused()
     /// A line for `--ike-keylog`; nothing happens when that is off.
     func logKeys(_ line: @autoclosure () -> KeyLogLine)
+}
+
+extension SessionEnvironment {
+    public func fragmentedMessageRefused() {}
 }
 
 /// The keys of an SA in Wireshark's formats.

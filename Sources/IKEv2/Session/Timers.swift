@@ -20,7 +20,8 @@ extension Session {
                 for queued in queue { consider(queued.notBefore) }
                 consider(livenessAt)
             }
-            consider(state.rekeyAt)
+            // While the peer rekeys, ours waits for what comes of that.
+            if state.state == .established { consider(state.rekeyAt) }
         }
         for record in childRecords {
             consider(record.rekeyAt)
@@ -43,7 +44,7 @@ extension Session {
                 return
             }
             guard state.state == .established || state.state == .rekeying else { return }
-            if let rekeyAt = state.rekeyAt, step.now >= rekeyAt { beginIKERekey(&step) }
+            if state.state == .established, let rekeyAt = state.rekeyAt, step.now >= rekeyAt { beginIKERekey(&step) }
             checkChildren(&step)
             checkLiveness(&step)
         }

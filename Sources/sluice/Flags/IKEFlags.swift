@@ -25,6 +25,9 @@ struct IKEFlags: ParsableArguments {
             "Largest IP packet of an IKE message before it is fragmented (RFC 7383).", valueName: "bytes"))
     var ikeFragmentSize = defaults.fragmentSizeInBytes
 
+    @Option(help: ArgumentHelp("Largest IKE message that may come in fragments.", valueName: "bytes"))
+    var ikeMaximumMessage = defaults.maximumFragmentedMessageInBytes
+
     @Option(help: ArgumentHelp("IKE SAs; more of peers are refused.", valueName: "count"))
     var maximumSessions = defaults.maximumSessions
 
@@ -73,6 +76,7 @@ struct IKEFlags: ParsableArguments {
         settings.retransmitTries = retransmitTries
         settings.keepaliveInSeconds = keepalive
         settings.fragmentSizeInBytes = ikeFragmentSize
+        settings.maximumFragmentedMessageInBytes = ikeMaximumMessage
         settings.maximumSessions = maximumSessions
         settings.maximumChildren = maximumChildren
         settings.maximumHalfOpen = maximumHalfOpen

@@ -10,6 +10,7 @@ final class TestEnvironment: SessionEnvironment {
     /// By inbound SPI.
     var usages: [UInt32: ChildUsage] = [:]
     var keyLog: [KeyLogLine] = []
+    var fragmentedMessagesRefused = 0
     var isFirst = true
     var refusesDuplicates = false
     /// No SPI is left.
@@ -66,5 +67,6 @@ final class TestEnvironment: SessionEnvironment {
     func usage(of sa: ChildSA) -> ChildUsage? { usages[sa.inboundSPI] }
     func isFirstContact(local: Identity, remote: Identity) -> Bool { isFirst }
     func refusesDuplicate(_ connection: Connection, local: Identity, remote: Identity) -> Bool { refusesDuplicates }
+    func fragmentedMessageRefused() { fragmentedMessagesRefused += 1 }
     func logKeys(_ line: @autoclosure () -> KeyLogLine) { keyLog.append(line()) }
 }

@@ -95,6 +95,9 @@ final class TestHost {
     func advance() {
         for session in sessions where session.nextDeadline.map({ $0 <= environment.now }) == true {
             perform(session.deadlineReached(environment: environment), of: session)
+            #expect(
+                session.nextDeadline.map { $0 > environment.now } != false,
+                "\(name): what was due is still due, and would be for ever")
         }
     }
 
