@@ -69,7 +69,7 @@ import Testing
             "--huge-pages", "--control", "--force", "--log-level", "--log-format", "--config", "--retransmit-timeout",
             "--retransmit-base", "--retransmit-tries", "--keepalive", "--ike-fragment-size", "--maximum-sessions",
             "--maximum-half-open", "--maximum-half-open-per-address", "--cookie-threshold", "--half-open-timeout",
-            "--maximum-children", "--drain", "--ike-keylog",
+            "--maximum-children", "--ike-maximum-message", "--drain", "--ike-keylog",
         ]
         for flag in flags { #expect(help.contains("  \(flag)"), "no \(flag) in the help") }
     }

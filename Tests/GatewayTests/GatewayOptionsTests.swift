@@ -120,6 +120,7 @@ import Testing
         Change("--keepalive") { $0.ike.keepaliveInSeconds = .max },
         Change("--ike-fragment-size") { $0.ike.fragmentSizeInBytes = 575 },
         Change("--maximum-sessions") { $0.ike.maximumSessions = 0 },
+        Change("--ike-maximum-message") { $0.ike.maximumFragmentedMessageInBytes = 65_536 },
         Change("--maximum-children") { $0.ike.maximumChildren = 65_537 },
         Change("--maximum-half-open") { $0.ike.maximumHalfOpen = 0 },
         Change("--maximum-half-open-per-address") { $0.ike.maximumHalfOpenPerAddress = 0 },
