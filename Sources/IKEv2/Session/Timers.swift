@@ -83,7 +83,9 @@ extension Session {
     /// The hard limit of time: the peer is told, but not waited for.
     private func expire(_ step: inout Step) {
         if window.outstanding == nil { sendOnce(.informational, [.delete(.ikeSA)], &step) }
-        step.close(replaced ? .rekeyed : .expired)
+        // One that is being deleted already ends for the reason of that.
+        let delete = active as? DeleteIKEExchange
+        step.close(delete?.reason ?? (isSpare ? .rekeyed : .expired))
     }
 
     private func checkChildren(_ step: inout Step) {
