@@ -43,6 +43,11 @@ public final class SluiceGateway {
         try self.init(["--config", folder.file], in: namespace, options)
     }
 
+    /// Starts the gateway without any configuration, and waits for its `ready` line: `swanctl` brings the connections.
+    public convenience init(emptyIn namespace: NetworkNamespace, _ options: GatewayOptions = GatewayOptions()) throws {
+        try self.init([], in: namespace, options)
+    }
+
     private init(_ source: [String], in namespace: NetworkNamespace, _ options: GatewayOptions) throws {
         self.namespace = namespace
         controlSocket = TestRun.current.scratchPath("\(namespace.name).sock")
