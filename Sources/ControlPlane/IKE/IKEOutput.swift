@@ -24,7 +24,7 @@ final class IKEOutput: ManagerOutput {
 
     func sendKeepalive(path: Path) { sockets.sendKeepalive(path: path) }
 
-    func sourceAddress(towards remote: IPAddress) -> IPAddress? { SourceAddress.towards(remote) }
+    func sourceAddress(towards remote: IPAddress) -> IPAddress? { sockets.sourceAddress(towards: remote) }
 
     func resolve(_ name: String, request: UInt64) {
         resolver.resolve(name) { [weak self] addresses in self?.resolved?(addresses, request) }

@@ -36,11 +36,14 @@ public final class IKEService {
     /// - Parameters:
     ///   - clock: monotonic nanoseconds, the dataplane's.
     ///   - wallClock: seconds since 1970.
+    ///   - interface: the way out to a peer to which the kernel's routes would lead through a tunnel; 0: they are right.
     public init(
         _ options: Options, dataplane: any ChildDataplane, clock: @escaping () -> UInt64,
-        wallClock: @escaping () -> Int64, eventLoop: any EventLoop, logger: Logger
+        wallClock: @escaping () -> Int64, interface: @escaping (IPAddress) -> UInt32 = { _ in 0 },
+        eventLoop: any EventLoop, logger: Logger
     ) throws {
-        let sockets = try IKESockets(ports: options.ports, addresses: options.addresses, logger: logger)
+        let sockets = try IKESockets(
+            ports: options.ports, addresses: options.addresses, interface: interface, logger: logger)
         var keyLog: KeyLogFile?
         if let path = options.keyLog {
             keyLog = try KeyLogFile(path: path)

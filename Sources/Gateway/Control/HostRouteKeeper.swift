@@ -9,6 +9,8 @@ struct HostRouteKeeper {
     private let device: HostTunnel?
     private let logger: Logger
     private var installed: [IPPrefix: Route] = [:]
+    /// Of the prefixes that are installed.
+    private var lengths: Set<Int> = []
     /// Destinations for which there is a route of somebody else; told once.
     private var refused: Set<IPPrefix> = []
 
@@ -34,9 +36,17 @@ struct HostRouteKeeper {
         for route in planned where installed[route.destination] != route {
             if taken.contains(route.destination) { refuse(route.destination) } else { add(route) }
         }
+        lengths = Set(installed.keys.map(\.length))
         if installed.count != before {
             logger.info(
                 "host routes lead into tunnels", metadata: ["routes": "\(installed.count)", "device": "\(device.name)"])
+        }
+    }
+
+    /// Whether the host's own packets to an address go into a tunnel.
+    func leads(to address: IPAddress) -> Bool {
+        lengths.contains { length in
+            length <= address.bitWidth && installed[IPPrefix(address: address, length: length)] != nil
         }
     }
 

@@ -6,6 +6,7 @@ import IKEv2
 import Logging
 import NIOCore
 import Packets
+import Policy
 
 /// IKE as other threads see it: everything is asked of its event loop, which is the control loop's.
 struct IKEHandle: Sendable {
@@ -23,7 +24,9 @@ struct IKEHandle: Sendable {
             service = try eventLoop.submit {
                 let service = try IKEService(
                     Self.serviceOptions(options), dataplane: control.value.children, clock: Worker.clock,
-                    wallClock: { Int64(time(nil)) }, eventLoop: eventLoop, logger: logger)
+                    wallClock: { Int64(time(nil)) },
+                    interface: { [weak loop = control.value] in loop?.interface(aroundTunnelsTo: $0) ?? 0 },
+                    eventLoop: eventLoop, logger: logger)
                 if let path = options.configuration {
                     service.control.reload = { [weak service] in
                         let configuration = try LoadedConfiguration.connections(path, logger: logger)
@@ -83,5 +86,15 @@ struct IKEHandle: Sendable {
             usleep(10_000)
         }
         try? eventLoop.submit { [service] in service.value.stop() }.wait()
+    }
+}
+
+extension ControlLoop {
+    /// The interface by which IKE reaches a peer although a policy's route would lead it into a tunnel: IKE is never
+    /// caught by a policy, or no tunnel to a peer within a protected network could be set up. 0: no route does that.
+    func interface(aroundTunnelsTo peer: IPAddress) -> UInt32 {
+        guard hostRoutes.leads(to: peer) else { return 0 }
+        let hop = snapshot.tables.pointee.route(to: peer).pointee
+        return hop.portIndex == NextHop.noPort ? 0 : hop.interfaceIndex
     }
 }

@@ -83,7 +83,7 @@ extension Session {
         }
         // What replaces this IKE SA has SAs for the same packets, and some may be under way in the old ones.
         let isReplaced = [.rekeyed, .reauthenticated, .superseded].contains(reason)
-        for record in childRecords { remove(record, reason: "\(reason)", atOnce: !isReplaced, &step) }
+        for record in childRecords { remove(record, reason: reason.explanation.summary, atOnce: !isReplaced, &step) }
         queue = []
         window.completed()
         reassembler = nil

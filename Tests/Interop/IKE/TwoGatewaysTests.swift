@@ -74,6 +74,28 @@ extension LiveIKE.Namespaces {
             }
         }
 
+        @Test("a trap for the peer's own address does not catch the negotiation that it asks for")
+        func trapForThePeer() throws {
+            try TwoGateways.with { network in
+                var child = IKEChild(inner: [])
+                child.settings = ["start_action = trap"]
+                let pairs = Side.allCases.map { "\($0.outer(.ipv4))/32, \($0.prefix(.ipv4))" }
+                var (ours, theirs) = (child, child)
+                ours.settings += ["local_ts = \(pairs[0])", "remote_ts = \(pairs[1])"]
+                theirs.settings += ["local_ts = \(pairs[1])", "remote_ts = \(pairs[0])"]
+                let twin = try SluiceDaemon(
+                    SwanctlFolder("b", IKEConfiguration(IKEConnection(children: [theirs])), .b), in: network.gatewayB)
+                defer { twin.stop() }
+                let folder = try SwanctlFolder("a", IKEConfiguration(IKEConnection(children: [ours])), .a)
+                try IKEPair.with(folder, in: network.gatewayA, peer: twin, Traffic(copy network)) { pair in
+                    let routes = try run(["ip", "-n", network.gatewayA.name, "route"])
+                    try #require(routes.contains("\(Side.b.outer(.ipv4)) dev sluice"), "\(routes)")
+                    try pair.awaitTraffic()
+                    try pair.awaitChildren(1)
+                }
+            }
+        }
+
         @Test("SIGHUP changes what has changed; a broken file changes nothing, and the log says why")
         func reload() throws {
             try TwoGateways.with { network in

@@ -14,14 +14,14 @@ struct DatagramSender {
     ///
     /// - Parameters:
     ///   - source: of the family of `remote`.
-    ///   - scope: the interface of a link-local IPv6 address.
-    func send(_ bytes: [UInt8], prefix: Int, from source: IPAddress, to remote: Endpoint, scope: UInt32) -> Int32 {
+    ///   - interface: the way out, and the scope of a link-local address; 0: as the kernel's routes say.
+    func send(_ bytes: [UInt8], prefix: Int, from source: IPAddress, to remote: Endpoint, interface: UInt32) -> Int32 {
         withUnsafeTemporaryAllocation(byteCount: Self.roomForControl, alignment: 16) { control -> Int32 in
             control.initializeMemory(as: UInt8.self, repeating: 0)
-            let length = Self.write(source, scope: scope, to: control)
+            let length = Self.write(source, interface: interface, to: control)
             var zeros: UInt64 = 0
             return withUnsafeMutableBytes(of: &zeros) { zeros in
-                remote.withSocketAddress(scope: scope) { address, addressLength in
+                remote.withSocketAddress(scope: interface) { address, addressLength in
                     bytes.withUnsafeBytes { payload in
                         var parts = [
                             iovec(iov_base: zeros.baseAddress, iov_len: min(prefix, zeros.count)),
@@ -48,7 +48,7 @@ struct DatagramSender {
 
     /// Writes the control message that names the source, and returns its length with padding.
     private static func write(
-        _ source: IPAddress, scope: UInt32, to control: UnsafeMutableRawBufferPointer
+        _ source: IPAddress, interface: UInt32, to control: UnsafeMutableRawBufferPointer
     ) -> Int {
         guard let start = control.baseAddress else { return 0 }
         let (level, type, dataLength): (Int32, Int32, Int)
@@ -57,12 +57,13 @@ struct DatagramSender {
         case .ipv4:
             // in_pktinfo: interface index, source (`ipi_spec_dst`), destination.
             (level, type, dataLength) = (Int32(IPPROTO_IP), Int32(IP_PKTINFO), 12)
+            data.storeBytes(of: interface, as: UInt32.self)
             source.store(to: data + 4)
         case .ipv6:
             // in6_pktinfo: source, interface index.
             (level, type, dataLength) = (Int32(IPPROTO_IPV6), Int32(IPV6_PKTINFO), 20)
             source.store(to: data)
-            data.storeBytes(of: scope, toByteOffset: 16, as: UInt32.self)
+            data.storeBytes(of: interface, toByteOffset: 16, as: UInt32.self)
         }
         start.storeBytes(of: controlHeaderLength + dataLength, as: Int.self)
         start.storeBytes(of: level, toByteOffset: 8, as: Int32.self)

@@ -76,10 +76,10 @@ final class IKESocket {
 
     /// Sends one datagram from `source`. Returns 0 or the errno.
     ///
-    /// - Parameter scope: the interface of a link-local IPv6 address.
-    func send(_ bytes: [UInt8], from source: IPAddress, to remote: Endpoint, marker: Bool, scope: UInt32) -> Int32 {
+    /// - Parameter interface: the way out; 0: as the kernel's routes say.
+    func send(_ bytes: [UInt8], from source: IPAddress, to remote: Endpoint, marker: Bool, interface: UInt32) -> Int32 {
         guard source.family == family, remote.address.family == family else { return EAFNOSUPPORT }
         return DatagramSender(descriptor: descriptor).send(
-            bytes, prefix: marker ? Self.markerLength : 0, from: source, to: remote, scope: scope)
+            bytes, prefix: marker ? Self.markerLength : 0, from: source, to: remote, interface: interface)
     }
 }

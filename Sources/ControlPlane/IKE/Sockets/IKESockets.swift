@@ -25,6 +25,7 @@ public final class IKESockets {
     private var channels: [any Channel] = []
     /// Interfaces that link-local peers were last heard on.
     private var scopes: [IPAddress: UInt32] = [:]
+    private let interface: (IPAddress) -> UInt32
     private let logger: Logger
 
     private static let mostScopes = 1024
@@ -35,11 +36,15 @@ public final class IKESockets {
 
     /// Opens all sockets; a family that the kernel does not have is left out.
     ///
-    /// - Parameter addresses: instead of all, in tests: at most one of each family.
+    /// - Parameters:
+    ///   - addresses: instead of all, in tests: at most one of each family.
+    ///   - interface: the way out to a peer to which the kernel's routes would lead through a tunnel; 0: they are right.
     public init(
-        ports: IKEPorts = IKEPorts(), addresses: [IPAddress] = [], logger: Logger
+        ports: IKEPorts = IKEPorts(), addresses: [IPAddress] = [],
+        interface: @escaping (IPAddress) -> UInt32 = { _ in 0 }, logger: Logger
     ) throws(IKESocketError) {
         self.logger = logger
+        self.interface = interface
         var opened: [IKESocket] = []
         for family in [AddressFamily.ipv4, .ipv6] {
             let address = addresses.first { $0.family == family }
@@ -138,6 +143,11 @@ public final class IKESockets {
         if transmit(message, path: path, isMessage: true) { counters.sent += 1 }
     }
 
+    /// Our address towards a peer; nil when it cannot be reached.
+    func sourceAddress(towards remote: IPAddress) -> IPAddress? {
+        SourceAddress.towards(remote, interface: interface(remote))
+    }
+
     public func sendKeepalive(path: Path) {
         if transmit(IKEDatagram.keepaliveBytes, path: path, isMessage: false) { counters.keepalivesSent += 1 }
     }
@@ -151,7 +161,7 @@ public final class IKESockets {
         }
         let failure = socket.send(
             bytes, from: local.address, to: remote, marker: isMessage && socket.hasMarker,
-            scope: scopes[remote.address] ?? 0)
+            interface: scopes[remote.address] ?? interface(remote.address))
         guard failure != 0 else { return true }
         counters.sendFailures += 1
         // Retransmission tries again, and ends in an error of its own.

@@ -5,16 +5,25 @@ import Packets
 /// Which address of this host packets to a peer come from, as the kernel's routes and rules say.
 enum SourceAddress {
     /// Connects a UDP socket, which sends nothing, and asks for its own end; nil when there is no route.
-    static func towards(_ remote: IPAddress) -> IPAddress? {
+    ///
+    /// - Parameter interface: the way out; 0: as the kernel's routes say.
+    static func towards(_ remote: IPAddress, interface: UInt32 = 0) -> IPAddress? {
         let type = Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue)
         let descriptor = socket(remote.family.socketDomain, type, Int32(IPPROTO_UDP))
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
+        if interface != 0 {
+            var interface = interface
+            setsockopt(descriptor, SOL_SOCKET, bindToInterfaceIndex, &interface, socklen_t(MemoryLayout<UInt32>.size))
+        }
         guard Endpoint(remote, port: 500).withSocketAddress({ connect(descriptor, $0, $1) }) == 0,
             let local = endpoint({ getsockname(descriptor, $0, $1) }), !local.address.isUnspecified
         else { return nil }
         return local.address
     }
+
+    /// `SO_BINDTOIFINDEX` (Linux 5.0), which Glibc's module does not have.
+    private static let bindToInterfaceIndex: Int32 = 62
 
     /// What a call like getsockname(2) writes.
     static func endpoint(_ call: (UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32)

@@ -74,7 +74,7 @@ extension SessionManager {
 
 extension CloseReason {
     /// For those who wanted the session.
-    var explanation: Explanation {
+    public var explanation: Explanation {
         switch self {
         case .terminated: Explanation("the IKE SA was terminated")
         case .deletedByPeer: Explanation("the peer deleted the IKE SA")
