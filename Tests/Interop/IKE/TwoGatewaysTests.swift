@@ -11,11 +11,12 @@ extension LiveIKE.Namespaces {
         @Test("carry pings and files as soon as they are ready, and nothing else crosses the WAN", arguments: outers)
         func start(outer: IPVersion) throws {
             try TwoGateways.with { network in
-                let capture = try PacketCapture(TwoGateways.portA, in: network.wire)
                 var connection = IKEConnection(
                     children: [IKEChild(inner: IPVersion.allCases, settings: ["start_action = start"])])
                 if outer == .ipv6 { connection.useIPv6() }
                 try IKEPair.twins(network, IKEConfiguration(connection)) { pair in
+                    // Before that a host without gateway has said that its port 500 is closed.
+                    let capture = try PacketCapture(TwoGateways.portA, in: network.wire)
                     try pair.awaitTraffic()
                     try pair.traffic.echoEveryWay(sizes: [0, 56, 1000, 1300, 1400, 2000])
                     for version in IPVersion.allCases { try pair.traffic.transfer(1 << 20, from: .b, version) }
@@ -37,15 +38,13 @@ extension LiveIKE.Namespaces {
                 let configuration = IKEConfiguration(IKEConnection())
                 let other = try SluiceDaemon(SwanctlFolder("b", configuration, .b), in: network.gatewayB)
                 defer { other.stop() }
-                let folder = try SwanctlFolder("a", configuration, .a)
-                let gateway = try SluiceGateway(emptyIn: network.gatewayA)
-                defer { gateway.process.terminate() }
+                let gateway = try SluiceDaemon(
+                    SwanctlFolder("a", configuration, .a), in: network.gatewayA, startsEmpty: true)
+                defer { gateway.stop() }
                 try explaining([other, gateway]) {
-                    #expect(try gateway.associations().description.isEmpty)
-                    let loaded = try attempt(
-                        ["swanctl", "--load-all", "--uri", "unix://\(gateway.controlSocket)"],
-                        environment: ["SWANCTL_DIR": folder.path])
-                    try #require(loaded.status == 0, "\(loaded.all)")
+                    #expect(try gateway.control("--list-conns").isEmpty)
+                    try gateway.control("--load-all")
+                    #expect(try gateway.control("--list-conns").contains("site:"))
                     try gateway.initiate()
                     try Traffic(copy network).echo(from: .b, .ipv4, sizes: [56])
                 }

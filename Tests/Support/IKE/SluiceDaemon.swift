@@ -8,12 +8,18 @@ public final class SluiceDaemon: IKEDaemon {
     private var past = ""
 
     /// Starts a gateway in a namespace that has a `lan0` and a `wan0`. A silent peer is given up after some 13 seconds.
-    public init(_ folder: SwanctlFolder, in namespace: NetworkNamespace, extra: [String] = []) throws {
+    ///
+    /// - Parameter startsEmpty: the folder is left to `swanctl --load-all`.
+    public init(
+        _ folder: SwanctlFolder, in namespace: NetworkNamespace, startsEmpty: Bool = false, extra: [String] = []
+    ) throws {
         self.folder = folder
         self.namespace = namespace
         let patience = ["--retransmit-timeout", "1", "--retransmit-base", "1.5", "--retransmit-tries", "4"]
         options = GatewayOptions(extra: patience + ["--force"] + extra)
-        gateway = try SluiceGateway(folder, in: namespace, options)
+        gateway =
+            try startsEmpty
+            ? SluiceGateway(emptyIn: namespace, options) : SluiceGateway(folder, in: namespace, options)
     }
 
     public var label: String { "Sluice in \(namespace.name)" }
