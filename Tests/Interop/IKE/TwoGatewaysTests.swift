@@ -73,22 +73,29 @@ extension LiveIKE.Namespaces {
             }
         }
 
-        @Test("a trap for the peer's own address does not catch the negotiation that it asks for")
+        @Test("a route into a tunnel does not catch what IKE answers to a peer that no address was named for")
         func trapForThePeer() throws {
             try TwoGateways.with { network in
-                var child = IKEChild(inner: [])
-                child.settings = ["start_action = trap"]
                 let pairs = Side.allCases.map { "\($0.outer(.ipv4))/32, \($0.prefix(.ipv4))" }
-                var (ours, theirs) = (child, child)
-                ours.settings += ["local_ts = \(pairs[0])", "remote_ts = \(pairs[1])"]
-                theirs.settings += ["local_ts = \(pairs[1])", "remote_ts = \(pairs[0])"]
-                let twin = try SluiceDaemon(
-                    SwanctlFolder("b", IKEConfiguration(IKEConnection(children: [theirs])), .b), in: network.gatewayB)
+                func folder(_ side: Side, remote: String, _ action: String) throws -> SwanctlFolder {
+                    var child = IKEChild(inner: [])
+                    child.settings = [
+                        "local_ts = \(pairs[side.rawValue - 1])", "remote_ts = \(pairs[side.other.rawValue - 1])",
+                        "start_action = \(action)",
+                    ]
+                    var connection = IKEConnection(children: [child])
+                    connection.addresses[side] = (side.outer(.ipv4), remote)
+                    return try SwanctlFolder("\(side)", IKEConfiguration(connection), side)
+                }
+                let twin = try SluiceDaemon(folder(.b, remote: Side.a.outer(.ipv4), "none"), in: network.gatewayB)
                 defer { twin.stop() }
-                let folder = try SwanctlFolder("a", IKEConfiguration(IKEConnection(children: [ours])), .a)
-                try IKEPair.with(folder, in: network.gatewayA, peer: twin, Traffic(copy network)) { pair in
-                    let routes = try run(["ip", "-n", network.gatewayA.name, "route"])
-                    try #require(routes.contains("\(Side.b.outer(.ipv4)) dev sluice"), "\(routes)")
+                let trapping = try folder(.a, remote: "10.99.0.99, 10.99.0.0/24", "trap")
+                try IKEPair.with(trapping, in: network.gatewayA, peer: twin, Traffic(copy network)) { pair in
+                    try eventually("a route into the tunnel") {
+                        try run(["ip", "-n", network.gatewayA.name, "route"]).contains(
+                            "\(Side.b.outer(.ipv4)) dev sluice")
+                    }
+                    try pair.peer.initiate()
                     try pair.awaitTraffic()
                     try pair.awaitChildren(1)
                 }
