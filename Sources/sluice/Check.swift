@@ -46,7 +46,7 @@ struct Check: ParsableCommand {
     func run() throws {
         do throws(GatewayError) {
             // Both are read before anything is printed.
-            let connections = try config.map(Self.load)
+            let connections = try config.map(ConfigurationFile.loadConnections)
             let manual = try xfrmBatch.map { path throws(GatewayError) in
                 try ConfigurationFile.load(path, replayWindow: replayWindow)
             }
@@ -57,14 +57,6 @@ struct Check: ParsableCommand {
                 json ? try document(connections, manual) : Self.report(connections, manual))
         } catch {
             throw Failure(gateway: error)
-        }
-    }
-
-    private static func load(_ path: String) throws(GatewayError) -> SwanctlConfiguration {
-        do throws(ConfigurationErrors) {
-            return try SwanctlConfiguration.load(path: path)
-        } catch {
-            throw GatewayError(.configuration, "\(error)", remedy: "")
         }
     }
 

@@ -2,10 +2,6 @@ import IPsec
 import Packets
 import Policy
 
-#if canImport(Glibc)
-    import Glibc
-#endif
-
 /// Reads manual keying as `ip -batch` does: lines of `xfrm state add …` and `xfrm policy add …`.
 ///
 /// `update` adds or replaces, and `flush` forgets what the file has said so far. Everything that cannot be served is an
@@ -63,37 +59,15 @@ public enum XfrmBatch {
     public static func load(
         path: String, defaultReplayWindow: Int = 0
     ) throws(ConfigurationErrors) -> ManualConfiguration {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw unreadable(path) }
-        defer { close(descriptor) }
-        var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw unreadable(path) }
-        // One byte more tells a file that is too long. A pipe has no size, and may bring as much.
-        let isRegular = status.st_mode & S_IFMT == S_IFREG
-        let capacity =
-            min(isRegular ? max(Int(status.st_size), 0) : BatchText.maximumLength, BatchText.maximumLength) + 1
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: capacity, alignment: 1)
-        defer {
-            if let base = buffer.baseAddress { explicit_bzero(base, capacity) }
-            buffer.deallocate()
+        let content: FileContent
+        do throws(FileProblem) {
+            content = try FileContent(path: path, maximum: BatchText.maximumLength)
+        } catch {
+            throw ConfigurationErrors([
+                problem(path, 0, "cannot be read: \(error.reason)", "check the path and its permissions")
+            ])
         }
-        var count = 0
-        while count < capacity {
-            let got = Glibc.read(descriptor, buffer.baseAddress.map { $0 + count }, capacity - count)
-            if got < 0, errno == EINTR { continue }
-            guard got >= 0 else { throw unreadable(path) }
-            if got == 0 { break }
-            count += got
-        }
-        return try parse(
-            bytes: UnsafeRawBufferPointer(rebasing: buffer[..<count]), file: path,
-            defaultReplayWindow: defaultReplayWindow)
-    }
-
-    private static func unreadable(_ path: String) -> ConfigurationErrors {
-        let reason = String(cString: strerror(errno))
-        return ConfigurationErrors([problem(path, 0, "cannot be read: \(reason)", "check the path and its permissions")]
-        )
+        return try parse(bytes: content.bytes, file: path, defaultReplayWindow: defaultReplayWindow)
     }
 
     static func problem(_ file: String, _ line: Int, _ reason: String, _ remedy: String) -> ConfigurationError {

@@ -12,7 +12,8 @@ struct LoadedConfiguration {
     init(_ options: GatewayOptions, logger: Logger) throws(GatewayError) {
         if let path = options.xfrmBatch {
             manual = try ConfigurationFile.load(path, replayWindow: options.replayWindow)
-            Self.log(manual.warnings, path, logger)
+            Self.log(manual.warnings, logger)
+            if let warning = ConfigurationFile.permissionWarning(path) { logger.warning("\(warning)") }
         }
         if let path = options.configuration {
             connections = try Self.connections(path, logger: logger)
@@ -21,17 +22,16 @@ struct LoadedConfiguration {
 
     static func connections(_ path: String, logger: Logger) throws(GatewayError) -> SwanctlConfiguration {
         let configuration = try ConfigurationFile.loadConnections(path)
-        log(configuration.warnings, path, logger)
+        log(configuration.warnings, logger)
         return configuration
     }
 
     /// The first few of them: a file of thousands of lines can have as many.
-    private static func log(_ warnings: [ConfigurationWarning], _ path: String, _ logger: Logger) {
+    private static func log(_ warnings: [ConfigurationWarning], _ logger: Logger) {
         let shown = 10
         for warning in warnings.prefix(shown) { logger.warning("\(warning)") }
         if warnings.count > shown {
             logger.warning("\(warnings.count - shown) more warnings about the configuration; `sluice check` shows all")
         }
-        if let warning = ConfigurationFile.permissionWarning(path) { logger.warning("\(warning)") }
     }
 }
