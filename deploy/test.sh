@@ -1,9 +1,9 @@
 #!/bin/bash
 # Installs what the tests need, builds, and runs every test: format, unit tests, fuzzers, gateways in memory, gateways in
-# network namespaces against each other and against foreign peers. For Debian 12 with a Swift 6.3 toolchain, as root.
+# network namespaces against each other and against foreign peers, by manual keys and by IKEv2. For Debian 12 with a Swift 6.3 toolchain, as root.
 #
 #   ./deploy/test.sh              everything; the last line is "N passed, N failed", exit status 0 when none failed
-#   ./deploy/test.sh interop      one part: format, unit, fuzz, scenarios or interop (what it needs is built first)
+#   ./deploy/test.sh interop      one part: format, unit, fuzz, scenarios, interop or ike (what it needs is built first)
 #
 # Logs are in .build/test-logs, of the programs that tests start in .build/test-logs/programs.
 set -uo pipefail
@@ -17,8 +17,8 @@ passed=0 failed=0 child=
 export NO_COLOR=1 LC_ALL=C.UTF-8 SLUICE_TEST_LOGS=$programs SWIFT_BACKTRACE=enable=yes,color=no
 
 case $only in
-all | format | unit | fuzz | scenarios | interop) ;;
-*) echo "unknown part '$only': use format, unit, fuzz, scenarios or interop" >&2; exit 64 ;;
+all | format | unit | fuzz | scenarios | interop | ike) ;;
+*) echo "unknown part '$only': use format, unit, fuzz, scenarios, interop or ike" >&2; exit 64 ;;
 esac
 [ "$EUID" = 0 ] || { echo "the tests make network namespaces and load XDP programs: run this as root" >&2; exit 1; }
 command -v swift >/dev/null || { echo "no swift in PATH: install a Swift 6.3 toolchain (swift.org/install)" >&2; exit 1; }
@@ -94,8 +94,9 @@ install_packages() {
     local missing=() package
     # build: the C libraries; tests: peers and tools (binutils: objdump)
     for package in libbpf-dev libssl-dev pkg-config git binutils \
-        iproute2 ethtool iputils-ping iperf3 procps kmod tshark strongswan-swanctl user-mode-linux busybox-static perl-base \
-        python3 python3-venv; do
+        iproute2 ethtool iputils-ping iperf3 procps kmod tshark nftables openssl user-mode-linux busybox-static perl-base \
+        charon-systemd strongswan-swanctl strongswan-pki libcharon-extra-plugins libstrongswan-standard-plugins \
+        libstrongswan-extra-plugins python3 python3-venv; do
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
     done
     if [ ${#missing[@]} -gt 0 ]; then
@@ -122,7 +123,7 @@ if wanted format; then
     mapfile -t sources < <(git ls-files '*.swift')
     check format 300 . swift format lint --strict --configuration .swift-format "${sources[@]}"
 fi
-if wanted unit || wanted scenarios || wanted interop; then
+if wanted unit || wanted scenarios || wanted interop || wanted ike; then
     check build-debug 1800 '^\[[0-9]*[05]0/|error|Compiling|Build complete' \
         swift build --build-tests --explicit-target-dependency-import-check error || exit 1
     bundle=$(swift build --show-bin-path)/sluicePackageTests.xctest
@@ -139,11 +140,15 @@ if wanted fuzz; then
     [ "${counts#* }" = 0 ] || tail -n 60 "$logs/fuzz.log"
 fi
 if wanted scenarios; then suite scenarios 900 20 --filter '^Scenarios\.'; fi
-if wanted interop; then
+if wanted interop || wanted ike; then
     check build-release 1800 'error|Build complete' swift build -c release --product sluice || exit 1
     SLUICE_BINARY=$(swift build -c release --show-bin-path)/sluice
     export SLUICE_BINARY
-    check hot-path 120 . python3 Tests/HotPath/check.py "$SLUICE_BINARY"
-    suite interop 1500 20 --filter '^Interop\.'
 fi
+if wanted interop; then
+    check hot-path 120 . python3 Tests/HotPath/check.py "$SLUICE_BINARY"
+    suite interop 1500 20 --filter '^Interop\.' --skip '^Interop\.LiveIKE'
+fi
+# Two halves side by side: peers in namespaces, and a peer in User Mode Linux.
+if wanted ike; then suite ike 900 30 --filter '^Interop\.LiveIKE'; fi
 exit 0

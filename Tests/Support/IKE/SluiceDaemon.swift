@@ -16,7 +16,7 @@ public final class SluiceDaemon: IKEDaemon {
         self.folder = folder
         self.namespace = namespace
         let patience = ["--retransmit-timeout", "1", "--retransmit-base", "1.5", "--retransmit-tries", "4"]
-        options = GatewayOptions(extra: patience + ["--force"] + extra)
+        options = GatewayOptions(extra: patience + extra)
         gateway =
             try startsEmpty
             ? SluiceGateway(emptyIn: namespace, options) : SluiceGateway(folder, in: namespace, options)
