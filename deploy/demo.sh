@@ -1,9 +1,10 @@
 #!/bin/bash
 # demo.sh: a tunnel between two sites, on this machine alone.
 #
-# Builds Sluice, makes two gateways and two LANs out of network namespaces, runs pings, a TCP stream and a paced packet
-# load through the tunnel, and prints what came of it. Needs root, and a Swift toolchain. Everything it made is gone
-# afterwards, also after Ctrl-C.
+# Builds Sluice, makes two gateways and two LANs out of network namespaces, lets the gateways negotiate by IKEv2, runs
+# pings, a TCP stream and a paced packet load through the tunnel, rekeys under that load, kills a gateway and starts it
+# again, and prints what came of it. Needs root, and a Swift toolchain. Everything it made is gone afterwards, also after
+# Ctrl-C.
 #
 #   DEMO_SECONDS   length of each load in seconds (default 10)
 #   DEMO_RATE      packets per second of the paced load (default 20000)
@@ -39,7 +40,7 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 
 say() { printf '%s\n' "$*"; }
-step() { printf '\n[%d/6] %s\n' "$1" "$2"; }
+step() { printf '\n[%d/8] %s\n' "$1" "$2"; }
 fail() {
     printf 'demo: %s\n' "$*" >&2
     exit 1
@@ -58,6 +59,11 @@ watch() {
     "$@" &
     pid=$!
     pids+=("$pid")
+    await "$what" "$length" "$begun" "$pid"
+}
+
+await() {
+    local what=$1 length=$2 begun=$3 pid=$4
     while kill -0 "$pid" 2>/dev/null; do
         if [ -t 1 ]; then printf '\r  %s: %2d of %d s ' "$what" $((SECONDS - begun)) "$length"; fi
         sleep 0.25 &
@@ -142,24 +148,28 @@ site() {
 
 # ----------------------------------------------------------------------------------------------------------- the tunnel
 
-key() { head -c "$1" /dev/urandom | od -An -v -tx1 | tr -d ' \n'; }
-
-# The two SAs are the same lines for both ends; the policies are each end's own.
 write_configuration() {
-    local state='proto esp mode tunnel reqid 1 replay-window 1024 flag esn'
-    cat >"$dir/states" <<LINES
-xfrm state add src 10.99.0.1 dst 10.99.0.2 spi 0x1001 $state aead rfc4106(gcm(aes)) 0x$(key 20) 128
-xfrm state add src 10.99.0.2 dst 10.99.0.1 spi 0x1002 $state aead rfc4106(gcm(aes)) 0x$(key 20) 128
-LINES
-    policies 192.168.1.0/24 192.168.2.0/24 10.99.0.1 10.99.0.2 | cat "$dir/states" - >"$dir/a.xfrm"
-    policies 192.168.2.0/24 192.168.1.0/24 10.99.0.2 10.99.0.1 | cat "$dir/states" - >"$dir/b.xfrm"
+    local secret
+    secret=0x$(head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \n')
+    configuration "$secret" 10.99.0.1 10.99.0.2 192.168.1.0/24 192.168.2.0/24 >"$dir/a.conf"
+    configuration "$secret" 10.99.0.2 10.99.0.1 192.168.2.0/24 192.168.1.0/24 >"$dir/b.conf"
+    chmod 600 "$dir"/?.conf
+    sed "s|$secret|0x…|; s|^|    |" "$dir/a.conf"
 }
 
-policies() {
+# One end's swanctl.conf. The first packet for the other site sets the tunnel up (trap), also after a loss of the peer.
+configuration() {
     cat <<LINES
-xfrm policy add src $1 dst $2 dir out tmpl src $3 dst $4 proto esp reqid 1 mode tunnel
-xfrm policy add src $2 dst $1 dir in tmpl src $4 dst $3 proto esp reqid 1 mode tunnel
-xfrm policy add src $2 dst $1 dir fwd tmpl src $4 dst $3 proto esp reqid 1 mode tunnel
+connections { sites {
+    local_addrs = $2
+    remote_addrs = $3
+    local { auth = psk }
+    remote { auth = psk }
+    children { net {
+        local_ts = $4
+        remote_ts = $5
+        start_action = trap } } } }
+secrets { ike { secret = $1 } }
 LINES
 }
 
@@ -171,35 +181,60 @@ core_of() {
 }
 
 start_gateways() {
-    local end namespace
+    local end
+    for end in a b; do launch "$end"; done
     for end in a b; do
-        namespace=$id-gw-$end
-        ip netns exec "$namespace" "$sluice" run --xfrm-batch "$dir/$end.xfrm" --lan lan0 --wan wan0 \
-            --workers 1 --cores "$(core_of "$end")" --control "$dir/$end.vici" >"$dir/$end.out" 2>"$dir/$end.log" &
-        pids+=($!)
-    done
-    for end in a b; do
-        for _ in $(seq 100); do
-            if grep -qs "^ready" "$dir/$end.out"; then break; fi
-            sleep 0.1
-        done
-        grep -q '^ready' "$dir/$end.out" || fail "gateway $end did not get ready: $(tail -n 5 "$dir/$end.log")"
+        await_ready "$end"
         say "  gateway $end: $(sed 's/, control socket.*//' "$dir/$end.out")"
     done
 }
 
+# Starts a gateway; its process is $gateway_process_a or _b.
+launch() {
+    ip netns exec "$id-gw-$1" "$sluice" run --config "$dir/$1.conf" --lan lan0 --wan wan0 \
+        --workers 1 --cores "$(core_of "$1")" --control "$dir/$1.vici" >"$dir/$1.out" 2>>"$dir/$1.log" &
+    declare -g "gateway_process_$1=$!"
+    pids+=($!)
+}
+
+await_ready() {
+    for _ in $(seq 600); do
+        if grep -qs "^ready" "$dir/$1.out"; then return; fi
+        sleep 0.05
+    done
+    fail "gateway $1 did not get ready: $(tail -n 5 "$dir/$1.log")"
+}
+
+# One end asks the other for a tunnel and shows what is said.
+negotiate() {
+    "$sluice" initiate --child net --control "$dir/a.vici" >"$dir/negotiation.txt" 2>&1 ||
+        fail "no tunnel: $(cat "$dir/negotiation.txt")"
+    cut -c 1-150 "$dir/negotiation.txt" | sed 's/^/  /'
+}
+
+# The SPIs of a gateway's own inbound SAs that are in use.
+inbound() {
+    "$sluice" status --json --control "$dir/$1.vici" |
+        jq -r '[.security_associations[] | select(.direction == "in") | .spi] | join(" ")'
+}
+
 # Before the gateways start, so that not a frame is missed.
 start_witness() {
-    # One count of frames that no tunnel needs, and one of the address resolution that it does.
-    start ip netns exec "$wire" tcpdump -nn -p -Z root -i port-a -w "$dir/plain.pcap" -U 'not esp and not arp' 2>"$dir/plain.log"
-    start ip netns exec "$wire" tcpdump -nn -p -Z root -i port-a -w "$dir/arp.pcap" -U 'arp' 2>"$dir/arp.log"
-    for log in plain arp; do
+    # One count of frames that no tunnel needs, and one each of the negotiation and the address resolution that it does.
+    witness plain 'not esp and not arp and not udp port 500 and not udp port 4500'
+    witness ike 'udp port 500 or udp port 4500'
+    witness arp arp
+    for log in plain ike arp; do
         for _ in $(seq 50); do
             if grep -q 'listening on' "$dir/$log.log"; then break; fi
             sleep 0.1
         done
     done
     frames_before=$(wire_frames)
+}
+
+witness() {
+    start ip netns exec "$wire" tcpdump -nn -p -Z root -i port-a -w "$dir/$1.pcap" -U "$2" 2>"$dir/$1.log"
 }
 
 wire_frames() {
@@ -217,12 +252,50 @@ run_loads() {
     watch "ping, 200 in a row" 2 pings
     watch "TCP stream" "$seconds" load
     cp "$dir/load.json" "$dir/tcp.json"
+}
 
+# A steady, counted load, in the middle of which the gateways agree on new keys.
+rekey_under_load() {
+    local begun=$SECONDS pid
     start ip netns exec "$lan_b" iperf3 --server --one-off --json --logfile "$dir/server-udp.json"
     sleep 0.5
-    watch "paced load, $rate packets/s of $size bytes" "$seconds" \
-        load --udp --bitrate "$((rate * size * 8))" --length "$size" --window 2M
+    load --udp --bitrate "$((rate * size * 8))" --length "$size" --window 2M &
+    pid=$!
+    pids+=("$pid")
+    spis_before=$(inbound a)
+    sleep "$((seconds / 2))"
+    "$sluice" rekey --child net --control "$dir/a.vici" >"$dir/rekey.txt" 2>&1 || fail "no rekey: $(cat "$dir/rekey.txt")"
+    await "paced load, $rate packets/s of $size bytes, one rekey in its middle" "$seconds" "$begun" "$pid"
     cp "$dir/load.json" "$dir/udp.json"
+    spis_after=$(inbound a)
+    [ "$spis_before" != "$spis_after" ] || fail "the rekey left the SPI as it was: $spis_before"
+}
+
+# Kills gateway b as a power failure would, and starts it again. Host b goes on sending.
+kill_and_recover() {
+    local pid
+    ip netns exec "$lan_b" ping -q -c 1000 -i 0.02 -W 1 192.168.1.2 >"$dir/recovery.txt" 2>&1 &
+    pid=$!
+    pids+=("$pid")
+    sleep 1
+    kill -KILL "$gateway_process_b"
+    wait "$gateway_process_b" 2>/dev/null || true
+    say "  gateway b was killed"
+    sleep 1
+    launch b
+    await_ready b
+    say "  gateway b was started again: $(sed 's/, control socket.*//' "$dir/b.out")"
+    for _ in $(seq 200); do
+        if ip netns exec "$lan_b" ping -q -c 1 -W 1 192.168.1.2 >/dev/null; then break; fi
+    done
+    sleep 1
+    kill -INT "$pid"
+    wait "$pid" 2>/dev/null || true
+    lost=$(sed -nE 's/^([0-9]+) packets transmitted, ([0-9]+) received.*/\1 \2/p' "$dir/recovery.txt")
+    [ "${lost#* }" -gt 0 ] || fail "nothing came back: $(tail -n 5 "$dir/b.log")"
+    outage=$(((${lost% *} - ${lost#* }) * 20))
+    ip netns exec "$lan_a" ping -q -c 5 -i 0.01 -W 1 192.168.2.2 >/dev/null || fail "host a does not reach host b"
+    say "  host b reaches host a again, and host a host b"
 }
 
 # ----------------------------------------------------------------------------------------------------------- the report
@@ -230,13 +303,13 @@ run_loads() {
 row() { printf '  %-34s %s\n' "$1" "$2"; }
 
 report() {
-    local end plain arp frames esp sent
+    local end plain ike arp frames
     for end in a b; do "$sluice" status --json --control "$dir/$end.vici" >"$dir/$end.json"; done
     sleep 0.5
     plain=$(tcpdump -nn -r "$dir/plain.pcap" 2>/dev/null | wc -l)
+    ike=$(tcpdump -nn -r "$dir/ike.pcap" 2>/dev/null | wc -l)
     arp=$(tcpdump -nn -r "$dir/arp.pcap" 2>/dev/null | wc -l)
     frames=$(($(wire_frames) - frames_before))
-    esp=$((frames - plain - arp))
 
     say ""
     say "Through the tunnel, from lan-a to lan-b"
@@ -246,8 +319,11 @@ report() {
     row "paced load" "$(jq -r '.end.sum | "\(.packets / .seconds | round) packets/s sent, \(.packets) in all"' "$dir/udp.json")"
     row "paced load, packets lost" "$(jq -r '.end.sum | "\(.lost_packets) (\(.lost_percent * 1000 | round / 1000) %)"' "$dir/udp.json")"
 
+    row "rekey under the paced load" "inbound SPI of gateway a $spis_before, then $spis_after"
+    row "gateway b killed" "the hosts were apart for about $outage ms, of which the gateway was dead for 1000"
+
     say ""
-    say "Security associations"
+    say "Security associations at the end"
     printf '  %-8s %-4s %-12s %14s %16s %14s %8s\n' gateway dir spi packets bytes sequence dropped
     for end in a b; do
         jq -r --arg gateway "$end" '.security_associations[] | [$gateway, .direction, .spi, .packets, .bytes, .sequence,
@@ -264,11 +340,11 @@ report() {
         row "gateway $end" "$(jq -r '"\(.gateway.resident_bytes / 1048576 * 10 | round / 10) MiB resident, \([.ports[] | "\(.name) \(.xdp_mode) \(.copy_mode)"] | join(", ")), dropped: \([.drops[] | "\(.packets) \(.reason)"] | if length == 0 then "nothing" else join(", ") end)"' "$dir/$end.json")"
     done
 
-    sent=$(jq -s '[.[].security_associations[] | select(.direction == "out") | .packets] | add' "$dir/a.json" "$dir/b.json")
     say ""
     say "What a stranger on the wire between the gateways saw"
     row "frames" "$frames"
-    row "ESP" "$esp (the gateways sealed $sent)"
+    row "ESP" "$((frames - plain - ike - arp))"
+    row "IKE" "$ike"
     row "ARP" "$arp"
     row "anything else" "$plain"
     if [ "$plain" -ne 0 ]; then
@@ -276,7 +352,7 @@ report() {
         fail "packets crossed the wire unprotected"
     fi
     say ""
-    say "Only ESP crossed the wire."
+    say "Only ESP and IKE crossed the wire."
 }
 
 # ------------------------------------------------------------------------------------------------------------------ main
@@ -290,11 +366,16 @@ dir=$(mktemp -d "${TMPDIR:-/tmp}/sluice-demo.XXXXXX")
 step 3 "Network: two sites, two gateways, one wire"
 make_network
 say "  lan-a 192.168.1.0/24 ── gw-a 10.99.0.1 ══ wire ══ 10.99.0.2 gw-b ── 192.168.2.0/24 lan-b"
-step 4 "Gateways"
+step 4 "Gateways, each with ten lines of swanctl.conf; gateway a's"
 write_configuration
 start_witness
 start_gateways
-step 5 "Load"
+step 5 "Negotiation"
+negotiate
+step 6 "Load"
 run_loads
-step 6 "Result"
+rekey_under_load
+step 7 "A gateway is killed"
+kill_and_recover
+step 8 "Result"
 report
