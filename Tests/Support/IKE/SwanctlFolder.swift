@@ -33,6 +33,7 @@ public struct SwanctlFolder: Sendable {
     /// Replaces the configuration's text.
     public func write(_ text: String) throws {
         try text.write(toFile: file, atomically: true, encoding: .utf8)
+        try FileManager.default.setAttributes([.posixPermissions: 0o600], ofItemAtPath: file)
     }
 
     /// Replaces the configuration, and adds the certificates that it speaks of.
