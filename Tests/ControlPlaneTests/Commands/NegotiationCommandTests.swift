@@ -16,11 +16,14 @@ import Testing
                 control.report(ManagerEvent(ike: Samples.session(), event: .note(.debug, "a detail")))
                 control.report(ManagerEvent(ike: Samples.session(8, name: "sun"), event: .note(.info, "another")))
                 sessions.initiations[0](.success(()))
+                control.report(ManagerEvent(ike: Samples.session(), event: .note(.info, "and that is why")))
+            }
+            try server.onLoop { _, control in
                 control.report(ManagerEvent(ike: Samples.session(), event: .note(.info, "too late")))
             }
             let outcome = try request.outcome()
             #expect(try outcome.answer.get() == ["success": "yes"])
-            #expect(outcome.events.map { $0["msg"] } == ["on the way"])
+            #expect(outcome.events.map { $0["msg"] } == ["on the way", "and that is why"])
             #expect(try server.onLoop { sessions, _ in sessions.calls } == ["initiate - net"])
         }
     }

@@ -48,6 +48,7 @@ import Testing
             #expect(up.status == 0, "\(up)")
             #expect(up.output.contains("sent IKE_SA_INIT request 0 to 10.98.0.2:500"), "\(up)")
             #expect(up.output.contains("received IKE_AUTH response 1"), "\(up)")
+            #expect(up.output.contains("CHILD_SA net{"), "\(up)")
             #expect(up.output.contains("initiate completed successfully"), "\(up)")
             for swanctl in [left, right] {
                 let listed = try swanctl.run("--list-sas").output

@@ -31,8 +31,8 @@ struct WaitingCommand {
         watch(answer) { $0.connectionName == name }
         control.manager.initiate(connection: ike, child: child, at: control.now) { outcome in
             switch outcome {
-            case .success: answer.give(.success)
-            case .failure(let why): answer.give(.failure("\(why)"))
+            case .success: later(answer, .success)
+            case .failure(let why): later(answer, .failure("\(why)"))
             }
         }
         limit(answer) { .failure("\(what) is not up after \(timeout) ms; the negotiation goes on") }
@@ -59,8 +59,8 @@ struct WaitingCommand {
         // With a time limit, force means: when the time is up.
         control.manager.terminate(filter, force: isForced && timeout <= 0, at: control.now) { outcome in
             switch outcome {
-            case .success(let count): answer.give(Self.terminated(count, of: matches))
-            case .failure(let why): answer.give(Self.terminated(0, of: matches, because: "\(why)"))
+            case .success(let count): later(answer, Self.terminated(count, of: matches))
+            case .failure(let why): later(answer, Self.terminated(0, of: matches, because: "\(why)"))
             }
         }
         limit(answer) {
@@ -102,6 +102,11 @@ struct WaitingCommand {
             cleanUp()
             promise.succeed(message)
         }
+    }
+
+    /// Answers once the manager has told all that belongs to the outcome, so that the client sees that too.
+    private func later(_ answer: Answer, _ message: VICIMessage) {
+        session.eventLoop.assumeIsolated().execute { answer.give(message) }
     }
 
     private func watch(_ answer: Answer, isAbout: @escaping (IKESAStatus) -> Bool) {
