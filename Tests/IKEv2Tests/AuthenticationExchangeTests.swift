@@ -94,7 +94,10 @@ import Testing
     /// `unique = keep`.
     @Test func aSecondConnectionOfTheSamePeerIsRefused() {
         let bench = TwoSessions()
-        expectFailure(bench) { $0.east.environment.refusesDuplicates = true }
+        expectFailure(bench) {
+            $0.west.environment.isFirst = false
+            $0.east.environment.refusesDuplicates = true
+        }
         #expect(bench.east.failures.first?.summary == "west is connected already")
     }
 
