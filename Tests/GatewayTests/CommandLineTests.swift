@@ -170,6 +170,17 @@ import Testing
         }
     }
 
+    @Test func benchOfIKEPrintsTheDocumentedJSON() throws {
+        let outcome = try Self.run(["bench", "--ike", "--ike-sas", "50", "--json"])
+        #expect(outcome.status == 0, "\(outcome.errors)")
+        let document = try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any]
+        #expect(document?["associations"] as? Int == 50)
+        #expect((document?["handshakes_per_second"] as? Double ?? 0) > 1)
+        #expect((document?["liveness_checks"] as? Int ?? 0) >= 50)
+        #expect(document?["bytes_per_association"] is NSNumber)
+        #expect((0...1).contains(document?["control_thread_load"] as? Double ?? -1))
+    }
+
     @Test func benchPrintsTheDocumentedJSON() throws {
         let outcome = try Self.run(["bench", "--json", "--size", "64", "--size", "imix", "--batches", "16"])
         #expect(outcome.status == 0, "\(outcome.errors)")

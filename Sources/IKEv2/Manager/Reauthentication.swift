@@ -22,6 +22,13 @@ extension SessionManager {
         return true
     }
 
+    /// The successor did not come up: another one is tried as long as the old IKE SA lives.
+    func leaveUnreplaced(_ predecessor: UInt32) {
+        guard let old = table[predecessor], old.isBeingReplaced else { return }
+        old.isBeingReplaced = false
+        if old.session.reauthenticateAt != nil { timers.add(.reauthenticate(predecessor), at: after(seconds: 30)) }
+    }
+
     /// The successor has all that it will get: the old IKE SA goes.
     func finishReplacement(_ record: SessionRecord) {
         guard let predecessor = record.predecessor, record.isEstablished, record.awaitedChildren.isEmpty,

@@ -58,6 +58,35 @@ import Testing
         #expect(pair.moon.manager.counters.initiated == 1)
     }
 
+    @Test func anIKESAAloneIsUpWithoutChildren() {
+        let pair = MoonAndSun()
+        pair.load()
+        #expect(pair.initiate(nil))
+        #expect(pair.moon.manager.statuses().map(\.state) == [.established])
+        #expect(pair.moon.dataplane.inbound.isEmpty)
+        #expect(pair.initiate("net"))
+        pair.lab.run(seconds: 1)
+        pair.expectTunnel()
+        #expect(pair.moon.manager.counters.initiated == 1)
+    }
+
+    @Test func terminatingWhatIsBeingNegotiatedEndsItsAttempts() throws {
+        let pair = MoonAndSun()
+        pair.load { $0.keyingTries = 0 }
+        pair.lab.loses = { _, _ in true }
+        var failure: Explanation?
+        pair.moon.manager.initiate(connection: "sun", child: "net", at: pair.now) { outcome in
+            if case .failure(let why) = outcome { failure = why }
+        }
+        pair.lab.run(seconds: 1)
+        let id = try #require(pair.moon.manager.statuses().first?.id)
+        #expect(pair.terminate(SAFilter(ikeID: id)) == 1)
+        #expect(failure != nil)
+        pair.lab.run(seconds: 600)
+        #expect(pair.moon.manager.counters.initiated == 1)
+        pair.expectNothingLeft()
+    }
+
     @Test func theOutcomeOfAWrongSecretSaysSo() {
         let pair = MoonAndSun()
         pair.load()

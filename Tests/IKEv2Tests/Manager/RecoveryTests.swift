@@ -79,6 +79,23 @@ import Testing
         #expect(pair.sun.manager.counters.sessions == 1)
     }
 
+    @Test func aResponderThatRestartsGoesWhereThePeerWas() {
+        let pair = MoonAndSun()
+        pair.bringUp(sun: {
+            $0.remoteAddresses = []
+            $0.dpdDelay = 10
+            $0.keyingTries = 0
+            $0.children[0].deadPeerAction = .restart
+        })
+        pair.moon.restart()
+        pair.moon.manager.load([.moonToSun], replacingAll: true, at: pair.now)
+        pair.lab.run(within: 120) { pair.moon.dataplane.active("net") != nil }
+        pair.lab.run(seconds: 10)
+        pair.expectTunnel()
+        #expect(pair.sun.manager.counters.initiated == 1)
+        #expect(pair.moon.manager.counters.initiated == 0)
+    }
+
     @Test(arguments: 3...9) func everyNthDatagramLostDoesNotMatter(n: Int) {
         let pair = MoonAndSun()
         pair.lab.loses = { number, _ in number % n == 0 }

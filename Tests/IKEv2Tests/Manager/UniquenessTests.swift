@@ -112,5 +112,12 @@ import Testing
         pair.lab.run(seconds: 60)
         pair.expectTunnel()
         #expect(pair.moon.manager.counters.sessions == 1)
+        // It can be tried again.
+        pair.sun.manager.credentials.sharedKeys = [.lab]
+        #expect(pair.moon.manager.rekey(SAFilter(connection: "sun"), reauthenticate: true, at: pair.now) == 1)
+        pair.lab.run(seconds: 60)
+        pair.expectTunnel()
+        #expect(pair.moon.manager.counters.sessions == 1 && pair.sun.manager.counters.sessions == 1)
+        #expect(pair.moon.manager.counters.established == 2)
     }
 }

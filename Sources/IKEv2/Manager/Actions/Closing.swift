@@ -6,6 +6,9 @@ extension SessionManager {
     func end(_ record: SessionRecord, _ reason: CloseReason) {
         guard table[record.id] != nil, !record.isUnwanted else { return }
         record.isUnwanted = true
+        if let undertaking = record.undertaking, undertakings[undertaking.key] === undertaking {
+            giveUp(undertaking, reason.explanation)
+        }
         apply(record.session.delete(reason, environment: self), of: record)
     }
 
@@ -38,7 +41,7 @@ extension SessionManager {
         }
         let name = record.session.connection?.name ?? ""
         for child in record.awaitedChildren { settle(connection: name, child: child, .failure(reason.explanation)) }
-        if let predecessor = record.predecessor { table[predecessor]?.isBeingReplaced = false }
+        if let predecessor = record.predecessor { leaveUnreplaced(predecessor) }
     }
 
     /// A child's session ended, and that was not our wish.

@@ -25,15 +25,19 @@ extension SessionManager {
         guard let child = children[sa.inboundSPI], child.isOutbound else { return false }
         count.childrenUp += 1
         record.awaitedChildren.remove(sa.child.name)
-        settle(connection: sa.connectionName, child: sa.child.name, .success(()))
-        afterwards { [self] in finishReplacement(record) }
+        afterwards { [self] in
+            settle(connection: sa.connectionName, child: sa.child.name, .success(()))
+            finishReplacement(record)
+        }
         return true
     }
 
     private func childFailed(_ name: String, _ explanation: Explanation, of record: SessionRecord) {
         record.awaitedChildren.remove(name)
-        settle(connection: record.session.connection?.name ?? "", child: name, .failure(explanation))
-        afterwards { [self] in finishReplacement(record) }
+        afterwards { [self] in
+            settle(connection: record.session.connection?.name ?? "", child: name, .failure(explanation))
+            finishReplacement(record)
+        }
     }
 
     /// A CHILD_SA ended. When that was not our wish its `close_action` follows; when the whole session ends, that is

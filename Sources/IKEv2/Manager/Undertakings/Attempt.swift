@@ -17,7 +17,7 @@ extension SessionManager {
             guard let remote = undertaking.key.remote else {
                 return giveUp(undertaking, .noRemoteAddress(of: connection))
             }
-            return negotiate(undertaking, connection, with: remote)
+            return negotiate(undertaking, connection, with: connection.destination(behind: remote))
         }
         // Each attempt takes the next address.
         switch destinations[turn % destinations.count] {
@@ -51,7 +51,9 @@ extension SessionManager {
                     "there is no route to \(remote.address)", remedy: "check local_addrs and the host's routes"))
         }
         undertaking.state = .negotiating
-        let path = Path(local: Endpoint(local, port: connection.localPort), remote: remote)
+        // A NAT has the port: it leads to the peer's 4500, which wants to hear from ours (RFC 7296 section 2.23).
+        let port = remote.port == connection.remotePort ? connection.localPort : 4500
+        let path = Path(local: Endpoint(local, port: port), remote: remote)
         let children = undertaking.wishes.compactMap { wish in connection.children.first { $0.name == wish.child } }
         let (session, actions) = Session.initiate(
             connection, children: children, hint: undertaking.wishes.first?.hint, path: path, environment: self)
@@ -95,7 +97,7 @@ extension SessionManager {
 
     func giveUp(_ undertaking: Undertaking, _ explanation: Explanation) {
         undertakings[undertaking.key] = nil
-        if let predecessor = undertaking.predecessor { table[predecessor]?.isBeingReplaced = false }
+        if let predecessor = undertaking.predecessor { leaveUnreplaced(predecessor) }
         note(
             .warning, "given up after \(undertaking.tries) attempts: \(explanation)",
             connection: undertaking.key.connection)
@@ -107,6 +109,13 @@ extension SessionManager {
         for wish in undertaking.wishes {
             settle(connection: undertaking.key.connection, child: wish.child, .failure(explanation))
         }
+    }
+}
+
+extension Connection {
+    /// Where to begin anew with a peer that was at `endpoint`: at the ordinary port, unless a NAT has chosen another.
+    fileprivate func destination(behind endpoint: Endpoint) -> Endpoint {
+        [500, 4500].contains(endpoint.port) ? Endpoint(endpoint.address, port: remotePort) : endpoint
     }
 }
 
