@@ -91,7 +91,7 @@ import Testing
         #expect(bench.trace.last?.hasSuffix("(again)") == true)
     }
 
-    /// `unique = keep`.
+    /// `unique = keep`. A peer that knows of no earlier one, and says so, gets in (`UniquenessTests`).
     @Test func aSecondConnectionOfTheSamePeerIsRefused() {
         let bench = TwoSessions()
         expectFailure(bench) {

@@ -97,6 +97,21 @@ import Testing
         #expect(pair.moon.manager.connections.map(\.name) == ["sun", "jupiter"])
     }
 
+    @Test(arguments: [0.005, 0.015, 0.025, 0.035, 0.045])
+    func aChildThatChangesWhileItIsNegotiatedComesUpAsItIsNow(seconds: Double) {
+        let pair = MoonAndSun()
+        pair.load { $0.children[0].startAction = .start }
+        pair.lab.run(seconds: seconds)
+        var changed = pair.moon.manager.connections[0]
+        changed.children[0].time.rekey = 1000
+        pair.moon.manager.load([changed], replacingAll: true, at: pair.now)
+        pair.lab.run(seconds: 30)
+        pair.expectTunnel()
+        #expect(pair.moon.dataplane.active("net")?.child == changed.children[0])
+        #expect(pair.moon.dataplane.inbound.count == 1 && pair.sun.dataplane.inbound.count == 1)
+        #expect(pair.moon.manager.counters.initiated == 1)
+    }
+
     @Test func aConnectionThatGoesWhileItIsNegotiatedDoesNotComeUp() {
         let pair = MoonAndSun()
         pair.load { $0.children[0].startAction = .start }

@@ -27,6 +27,8 @@ extension SessionManager {
         record.awaitedChildren.remove(sa.child.name)
         afterwards { [self] in
             settle(connection: sa.connectionName, child: sa.child.name, .success(()))
+            // The configuration of the child may have changed while the SA was negotiated.
+            if connectionTable[sa.connectionName]?.children.contains(sa.child) == false { end(sa, of: record) }
             finishReplacement(record)
         }
         return true

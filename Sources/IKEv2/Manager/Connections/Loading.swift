@@ -20,7 +20,10 @@ extension SessionManager {
             install(connections, replacingAll: replacingAll)
             for (connection, change) in zip(connections, changes) {
                 if change.extent == .children {
-                    for record in table.sessions(of: connection.name) { adopt(connection, in: record) }
+                    // One that is being negotiated adopts them once it is established.
+                    for record in table.sessions(of: connection.name) where record.isEstablished {
+                        adopt(connection, in: record)
+                    }
                 }
                 start(change.newChildren, of: connection)
             }
@@ -82,7 +85,10 @@ extension SessionManager {
     /// that are not there as they were.
     func adopt(_ connection: Connection, in record: SessionRecord) {
         let kept = Set(connection.children)
-        for sa in record.session.children where !kept.contains(sa.child) { end(sa, of: record) }
+        for sa in record.session.children where !kept.contains(sa.child) {
+            record.begunWith.remove(sa.child.name)
+            end(sa, of: record)
+        }
         record.session.connection = connection
     }
 
