@@ -116,6 +116,15 @@ import Testing
         #expect(bench.east.failures.first?.summary.contains("EAP") == true)
     }
 
+    /// A peer that knows of no other IKE SA has lost it: it is not kept out by what it has forgotten.
+    @Test func aPeerThatHasStartedAnewIsNotRefused() {
+        let bench = TwoSessions()
+        bench.east.environment.refusesDuplicates = true
+        bench.initiate()
+        bench.run()
+        bench.expectJoined()
+    }
+
     // MARK: - Which connection
 
     @Test func theConnectionIsChosenByIdentity() {

@@ -23,7 +23,6 @@ extension Session {
             }
             let proof = try prove(peer, request, state, step)
             connection = peer.connection
-            nat.isForced = peer.connection.forcesEncapsulation
             establish(local: peer.local, remote: peer.verified.identity, state, &step)
             step.reportAfterAnswer(.established(initialContact: request.has(.initialContact)))
             let child = form == .authenticationRequest ? respondWithChild(request, state, &step) : []

@@ -34,8 +34,7 @@ extension Session {
             id: step.environment.uniqueID(), role: .responder, initiatorSPI: header.initiatorSPI,
             responderSPI: header.responderSPI, connection: nil, path: path, phase: .starting, now: step.now)
         let nonce = step.environment.random(count: InitialExchange.nonceLength)
-        let first = request.candidates[0]
-        session.learn(from: request.message, path: path, forced: first.forcesEncapsulation)
+        session.learn(from: request.message, path: path, forced: request.forcesEncapsulation)
 
         let response = Message(
             header: header, payloads: request.answer(own, nonce: nonce, header: header, path: path, step.credentials))
@@ -103,8 +102,9 @@ private struct InitialRequest {
     let bytes: [UInt8]
     let message: Message
     let selected: SelectedIKE
-    /// Those that take what was selected; never empty.
+    /// Those that take what was selected.
     let candidates: [Connection]
+    let forcesEncapsulation: Bool
     let nonce: [UInt8]
     private let value: KeyExchangePayload
 
@@ -121,6 +121,8 @@ private struct InitialRequest {
         selected = try Self.select(offer, all)
         let answer = IKENegotiation.answer(selected, spi: nil)
         candidates = all.filter { IKENegotiation.choose(answer, configured: $0.proposals) != nil }
+        // It is told now or never, before it is known for whom it is.
+        forcesEncapsulation = candidates.contains { $0.forcesEncapsulation }
         if value.method.rawValue != selected.keyExchange.rawValue {
             let wanted = IKEv2Messages.KeyExchangeMethod(rawValue: selected.keyExchange.rawValue)
             throw InitialRefusal(
@@ -171,7 +173,7 @@ private struct InitialRequest {
             .nonce(NoncePayload(nonce)),
         ]
         payloads += PeerAuthentication.requests(for: candidates, credentials).map { .certificateRequest($0) }
-        payloads += NATDetection.notifies(header, path: path, forced: candidates[0].forcesEncapsulation)
+        payloads += NATDetection.notifies(header, path: path, forced: forcesEncapsulation)
         payloads += Session.capabilities(of: candidates)
         if candidates.contains(where: { $0.childless != .never }) {
             payloads.append(.notify(NotifyPayload(.childlessSupported)))
