@@ -83,7 +83,8 @@ extension LiveIKE {
         @Test("the peer's machine loses its power, and the tunnel comes back with it")
         func powerFailure() throws {
             let vigilant = IKEConnection(
-                children: [IKEChild(settings: ["dpd_action = start"])], settings: ["dpd_delay = 1s", "keyingtries = 0"])
+                children: [IKEChild(settings: ["dpd_action = restart"])],
+                settings: ["dpd_delay = 1s", "keyingtries = 0"])
             try with(IKEConfiguration(vigilant), IKEConfiguration(IKEConnection())) { pair, strongSwan in
                 try pair.sluice.initiate()
                 try pair.awaitTraffic()

@@ -18,7 +18,7 @@ extension LiveIKE.Namespaces {
         /// The peer only answers: what comes back, Sluice brought back.
         private let patient = IKEConfiguration(IKEConnection(settings: ["encap = yes"]))
 
-        @Test("a peer that is killed is noticed, and the tunnel comes back with it", arguments: ["start", "trap"])
+        @Test("a peer that is killed is noticed, and the tunnel comes back with it", arguments: ["restart", "trap"])
         func killed(action: String) throws {
             try TwoGateways.with { network in
                 try IKEPair.with(network, vigilant(action), patient) { pair in
@@ -37,7 +37,7 @@ extension LiveIKE.Namespaces {
         }
 
         @Test(
-            "a path that is cut is noticed, and the tunnel comes back with it", arguments: ["start", "trap", "clear"])
+            "a path that is cut is noticed, and the tunnel comes back with it", arguments: ["restart", "trap", "clear"])
         func cut(action: String) throws {
             try TwoGateways.with { network in
                 try IKEPair.with(network, vigilant(action), patient) { pair in
@@ -62,7 +62,7 @@ extension LiveIKE.Namespaces {
         @Test("a path that is cut for a moment changes nothing")
         func cutShortly() throws {
             try TwoGateways.with { network in
-                try IKEPair.with(network, vigilant("start"), patient) { pair in
+                try IKEPair.with(network, vigilant("restart"), patient) { pair in
                     try pair.sluice.initiate()
                     try pair.awaitTraffic()
                     let before = try pair.sluice.associations()
