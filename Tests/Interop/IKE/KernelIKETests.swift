@@ -67,14 +67,27 @@ extension LiveIKE {
             }
         }
 
-        @Test(
-            "rekey under load, from both ends, without a lost packet", arguments: ["default", "aes256gcm16-x25519-esn"])
-        func rekey(proposals: String) throws {
-            let connection = IKEConnection(children: [IKEChild(proposals: proposals)])
+        /// A way to make child keys, and how often they are made anew.
+        struct Load: Sendable, CustomTestStringConvertible {
+            var proposals: String
+            var children: Int
+            var ikes: Int
+            var testDescription: String { "\(proposals): \(children) CHILD_SAs, \(ikes) IKE SAs" }
+        }
+
+        static let loads = [
+            Load(proposals: "default", children: 100, ikes: 20),
+            Load(proposals: "aes256gcm16-x25519-esn", children: 10, ikes: 2),
+        ]
+
+        @Test("rekey under load, from both ends, without a lost packet", arguments: loads)
+        func rekey(load: Load) throws {
+            let connection = IKEConnection(children: [IKEChild(proposals: load.proposals)])
             try with(IKEConfiguration(connection)) { pair, _ in
                 try pair.sluice.initiate()
                 try pair.traffic.echo(from: .a, .ipv4, sizes: [56])
-                for count in try LoadedRekey(pair: pair, rate: 300).run(children: 20, ikes: 6) {
+                let counts = try LoadedRekey(pair: pair, rate: 300).run(children: load.children, ikes: load.ikes)
+                for count in counts {
                     guard count.lost == 0 && count.doubled == 0 else { throw NeverHappened(description: "\(count)") }
                 }
             }

@@ -28,16 +28,15 @@ struct LoadedRekey {
         return loads.map { $0.stop() }
     }
 
-    /// Asks one end, even numbers Sluice, odd ones the peer, and waits until that end has a new SPI in use.
+    /// Asks one end, even numbers Sluice, odd ones the peer, and waits until Sluice has a new SPI in use.
     private func rekey(_ number: Int, _ what: [String], _ spis: (AssociationList) -> [String]) throws {
         let daemon = pair.roles(number.isMultiple(of: 2) ? .sluice : .peer).first
-        let before = Set(spis(try daemon.associations()))
+        let before = Set(spis(try pair.sluice.associations()))
         let result = try daemon.swanctl(["--rekey"] + what, within: .seconds(60))
         try #require(result.status == 0, "\(result.all)")
         try eventually("rekey \(number) of \(what), by \(daemon.label)", within: .seconds(60), every: .milliseconds(5))
         {
-            let list = try daemon.associations()
-            // strongSwan keeps the old inbound SA for a while, in a state of its own.
+            let list = try pair.sluice.associations()
             return list.count("INSTALLED") == 1 && list.count("ESTABLISHED") == 1
                 && !before.isSuperset(of: spis(list))
         }

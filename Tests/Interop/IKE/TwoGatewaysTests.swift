@@ -105,10 +105,9 @@ extension LiveIKE.Namespaces {
         @Test("SIGHUP changes what has changed; a broken file changes nothing, and the log says why")
         func reload() throws {
             try TwoGateways.with { network in
-                let child = IKEChild(settings: ["start_action = start"])
-                var connection = IKEConnection(children: [child])
+                var connection = IKEConnection()
                 try IKEPair.twins(network, IKEConfiguration(connection)) { pair in
-                    try pair.awaitTraffic()
+                    try pair.sluice.initiate()
                     let before = try pair.sluice.associations()
 
                     try pair.sluice.folder.write("connections {\n  site {\n    nonsense = 1\n")
