@@ -87,8 +87,10 @@ extension Worker {
     /// Tells the control thread that the peer's packets come from elsewhere (RFC 7296 section 2.23).
     @inline(never)
     private mutating func announceMapping(_ slot: PacketSlot, sa: UnsafeMutablePointer<InboundSA>) {
-        guard eventLimiter.allow(.mappingChanged, number: sa.pointee.spi, now: now) else { return }
         let source = ESPInbound.source(slot.packet, esp: slot.esp)
+        // Each new place is told of at once, however soon after another one.
+        let place = UInt32(truncatingIfNeeded: source.address.low) ^ UInt32(source.port) &<< 16
+        guard eventLimiter.allow(.mappingChanged, number: sa.pointee.spi ^ place, now: now) else { return }
         var event = WorkerEvent(.mappingChanged, number: sa.pointee.spi, address: source.address)
         event.sourcePort = source.port
         _ = events.push(event)

@@ -21,6 +21,7 @@ import Testing
         // Nothing came of it: the SA still sends, so it is told of again.
         lab.network.clock.advance(milliseconds: 31_000)
         #expect(lab.left.news() == [.softLimit(inboundSPI: pair.left.inboundSPI)])
+        #expect(lab.right.news() == [.softLimit(inboundSPI: pair.right.inboundSPI)])
         #expect(!lab.carries())
         #expect(lab.left.news() == [.hardLimit(inboundSPI: pair.left.inboundSPI)])
         #expect(lab.right.news() == [] && lab.left.news() == [])
