@@ -68,6 +68,20 @@ import Testing
         #expect(try bench.deliveries(0).isEmpty)
     }
 
+    @Test func aSocketWhoseChannelEndsIsReadAgain() throws {
+        let bench = try IKESocketBench()
+        defer { try? bench.stop() }
+        let loopback = IPAddress(ipv4: 0x7F00_0001)
+        let port = try #require(try bench.on { $0.port(.ipv4, hasMarker: false) })
+        let peer = try UDPPeer(loopback)
+        let message = [UInt8](repeating: 1, count: 28)
+        _ = peer.send(message, to: Endpoint(loopback, port: port))
+        #expect(try bench.deliveries(1).count == 1)
+        try bench.on { for receiver in $0.receivers { receiver.channel?.close(promise: nil) } }
+        _ = peer.send(message, to: Endpoint(loopback, port: port))
+        #expect(try bench.deliveries(2).count == 2)
+    }
+
     @Test func aDatagramFromAnAddressThatIsNotOursIsNotSent() throws {
         let bench = try IKESocketBench()
         defer { try? bench.stop() }

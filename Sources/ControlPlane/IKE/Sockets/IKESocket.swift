@@ -55,6 +55,12 @@ final class IKESocket {
             var value = value
             setsockopt(descriptor, level, name, &value, socklen_t(MemoryLayout<Int32>.size))
         }
+        // What comes before the socket is read has its local address too.
+        if family == .ipv4 {
+            set(Int32(IPPROTO_IP), Int32(IP_PKTINFO), 1)
+        } else {
+            set(Int32(IPPROTO_IPV6), Int32(IPV6_RECVPKTINFO), 1)
+        }
         // A message may be larger than the path takes: it is fragmented by IP rather than lost (RFC 7296 section 2).
         if family == .ipv4 {
             set(Int32(IPPROTO_IP), Int32(IP_MTU_DISCOVER), Int32(IP_PMTUDISC_DONT))

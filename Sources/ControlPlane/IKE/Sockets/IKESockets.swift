@@ -2,7 +2,6 @@ import Glibc
 import IKEv2
 import Logging
 import NIOCore
-import NIOPosix
 import Packets
 
 /// The ports of IKE: plain, and shared with encapsulated ESP (RFC 7296 section 2.23).
@@ -22,17 +21,13 @@ public struct IKEPorts: Hashable, Sendable {
 public final class IKESockets {
     public private(set) var counters = IKEDatagramCounters()
     private let sockets: [IKESocket]
-    private var channels: [any Channel] = []
+    private(set) var receivers: [IKEReceiver] = []
     /// Interfaces that link-local peers were last heard on.
     private var scopes: [IPAddress: UInt32] = [:]
     private let interface: (IPAddress) -> UInt32
     private let logger: Logger
 
     private static let mostScopes = 1024
-    /// Any UDP datagram fits.
-    private static let largestDatagram = 65_536
-    /// Datagrams of one socket that are read before others get their turn.
-    private static let burst = 64
 
     /// Opens all sockets; a family that the kernel does not have is left out.
     ///
@@ -70,40 +65,13 @@ public final class IKESockets {
 
     /// Begins to read. `deliver` gets each IKE message, without marker.
     public func start(on eventLoop: any EventLoop, deliver: @escaping ([UInt8], Path) -> Void) {
-        let bound = NIOLoopBound((self, deliver), eventLoop: eventLoop)
-        for socket in sockets {
-            let (port, hasMarker) = (socket.port, socket.hasMarker)
-            let descriptor = socket.duplicate()
-            guard descriptor >= 0 else { continue }
-            DatagramBootstrap(group: eventLoop)
-                .channelOption(.autoRead, value: false)
-                .channelOption(.maxMessagesPerRead, value: UInt(Self.burst))
-                .channelOption(
-                    .recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: Self.largestDatagram)
-                )
-                .channelInitializer { channel in
-                    channel.eventLoop.makeCompletedFuture {
-                        let reader = IKEDatagramReader(port: port) { datagram in
-                            bound.value.0.take(datagram, hasMarker: hasMarker, bound.value.1)
-                        }
-                        try channel.pipeline.syncOperations.addHandler(reader)
-                    }
-                }
-                .withBoundSocket(descriptor)
-                .flatMap { channel in
-                    // Not before: the option needs a channel that knows its family.
-                    channel.setOption(.receivePacketInfo, value: true)
-                        .flatMap { channel.setOption(.autoRead, value: true) }.map { channel }
-                }
-                .whenComplete { bound.value.0.opened($0) }
+        receivers = sockets.map { socket in
+            let hasMarker = socket.hasMarker
+            return IKEReceiver(socket, on: eventLoop, logger: logger) { [weak self] datagram in
+                self?.take(datagram, hasMarker: hasMarker, deliver)
+            }
         }
-    }
-
-    private func opened(_ result: Result<any Channel, any Error>) {
-        switch result {
-        case .success(let channel): channels.append(channel)
-        case .failure(let error): logger.error("IKE socket not read", metadata: ["error": "\(error)"])
-        }
+        for receiver in receivers { receiver.start() }
     }
 
     private func take(_ datagram: ReceivedDatagram?, hasMarker: Bool, _ deliver: ([UInt8], Path) -> Void) {
@@ -132,8 +100,8 @@ public final class IKESockets {
 
     /// Closes all. What comes is the kernel's to refuse from now on.
     public func stop() {
-        for channel in channels { channel.close(promise: nil) }
-        channels = []
+        for receiver in receivers { receiver.stop() }
+        receivers = []
     }
 
     // MARK: Out
