@@ -69,7 +69,36 @@ import Testing
         #expect(pair.sun.manager.counters.sessions == 2)
     }
 
+    @Test(arguments: [0, 3, 8, 12, 18, 22, 28, 32, 38, 45], [Connection.Uniqueness.no, .replace])
+    func bothBeginAtOnce(lagInMilliseconds: Double, unique: Connection.Uniqueness) {
+        let pair = MoonAndSun()
+        pair.load({ $0.unique = unique }, sun: { $0.unique = unique })
+        var (moonIsUp, sunIsUp) = (false, false)
+        pair.moon.manager.initiate(connection: "sun", child: "net", at: pair.now) { _ in moonIsUp = true }
+        pair.lab.run(seconds: lagInMilliseconds / 1000)
+        pair.sun.manager.initiate(connection: "moon", child: "net", at: pair.now) { _ in sunIsUp = true }
+        pair.lab.run(seconds: 60)
+        #expect(moonIsUp && sunIsUp)
+        // Both ends have kept the same.
+        pair.expectTunnel()
+        let counts = [pair.moon, pair.sun].map(\.manager.counters.sessions)
+        #expect(counts[0] == counts[1])
+        if unique == .replace { #expect(counts == [1, 1]) }
+        #expect(pair.terminate(SAFilter(connection: "sun")) == counts[0])
+        pair.expectNothingLeft()
+    }
+
     // MARK: - Reauthentication
+
+    @Test func aCloseActionDoesNotFollowTheEndOfWhatWasReplaced() {
+        let pair = MoonAndSun()
+        pair.bringUp(sun: { $0.children[0].closeAction = .start })
+        #expect(pair.moon.manager.rekey(SAFilter(connection: "sun"), reauthenticate: true, at: pair.now) == 1)
+        pair.lab.run(seconds: 30)
+        pair.expectTunnel()
+        #expect(pair.sun.dataplane.inbound.count == 1)
+        #expect(pair.sun.manager.counters.initiated == 0)
+    }
 
     @Test func reauthenticationMakesBeforeItBreaks() {
         let pair = MoonAndSun()

@@ -65,7 +65,8 @@ extension SessionManager {
         if action.traps, case .failure(let explanation) = setTrap(child, of: connection) {
             note(.warning, explanation.description, connection: connection.name)
         }
-        if action.starts {
+        // A peer that has authenticated anew, or began when we did, has made another one before it deleted this.
+        if action.starts, !isUp(connection, child) {
             undertake(connection, [Undertaking.Wish(child.name)], towards: record.session.path.remote)
         }
     }

@@ -5,6 +5,7 @@ extension SessionManager {
         let identities = record.session.identities.map { IdentityPair(local: $0.local, remote: $0.remote) }
         let earlier = identities.map(table.sessions(between:)) ?? []
         table.setEstablished(record, between: identities)
+        record.establishedAt = now
         beginKeepalives(record)
         beginReauthentication(record)
         afterwards { [self] in
@@ -33,7 +34,13 @@ extension SessionManager {
     private func replaceEarlier(_ earlier: [SessionRecord], by record: SessionRecord, initialContact: Bool) {
         guard let unique = record.session.connection?.unique, unique != .never else { return }
         for old in earlier where table[old.id] != nil && old.id != record.predecessor && !old.isUnwanted {
-            if initialContact {
+            if let time = old.establishedAt, time >= record.beganAt {
+                // Both sides began at once: no INITIAL_CONTACT can know of the other one, and both have to let go of the
+                // same.
+                guard unique == .replace else { continue }
+                let isOldLess = old.session.initiatorSPI < record.session.initiatorSPI
+                timers.add(.supersede(isOldLess ? old.id : record.id), at: after(seconds: 10))
+            } else if initialContact {
                 // The peer does not know it any more: no message would be answered.
                 old.isUnwanted = true
                 apply(old.session.abandon(.superseded, environment: self), of: old)
@@ -52,6 +59,8 @@ extension SessionManager {
         let identities = record.identities
         table.setEstablished(new, between: identities)
         new.lastSentAt = now
+        new.beganAt = record.beganAt
+        new.establishedAt = record.establishedAt
         new.awaitedChildren = record.awaitedChildren
         record.awaitedChildren = []
         new.unwantedChildren = record.unwantedChildren

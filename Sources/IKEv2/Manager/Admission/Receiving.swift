@@ -57,6 +57,7 @@ extension SessionManager {
         let (session, actions) = Session.respond(to: message, path: path, candidates: candidates, environment: self)
         guard let session else { return apply(actions, path: path) }
         let record = SessionRecord(session)
+        record.beganAt = now
         record.initialKey = key
         record.halfOpenAddress = path.remote.address
         guard table.add(record) else { return }

@@ -84,11 +84,16 @@ extension SessionManager {
         return .success((found, found.children.first { $0.name == child }))
     }
 
-    private func isUp(_ connection: Connection, _ child: Child?) -> Bool {
-        guard let record = usableSession(of: connection, at: nil) else { return false }
-        guard let child else { return true }
-        return liveChildren(of: record).contains {
-            $0.child.name == child.name && !record.unwantedChildren.contains($0.id)
+    /// Whether an IKE SA of the connection is there and stays, with a CHILD_SA of the child if one is given.
+    func isUp(_ connection: Connection, _ child: Child?) -> Bool {
+        table.sessions(of: connection.name).contains { record in
+            guard record.isEstablished, !record.isUnwanted, record.session.connection == connection else {
+                return false
+            }
+            guard let child else { return true }
+            return liveChildren(of: record).contains {
+                $0.child.name == child.name && !record.unwantedChildren.contains($0.id)
+            }
         }
     }
 }

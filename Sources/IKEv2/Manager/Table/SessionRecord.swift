@@ -4,6 +4,9 @@ import Packets
 final class SessionRecord {
     let session: Session
     var isEstablished = false
+    /// When it came to be here, and when it was established; nanoseconds.
+    var beganAt: UInt64 = 0
+    var establishedAt: UInt64?
     /// Known once it is established.
     var identities: IdentityPair?
     /// The connection by whose name the session is found.

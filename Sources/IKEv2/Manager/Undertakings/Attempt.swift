@@ -60,6 +60,7 @@ extension SessionManager {
         let record = SessionRecord(session)
         guard table.add(record) else { return failed(undertaking, Explanation("the random generator repeats itself")) }
         count.initiated += 1
+        record.beganAt = now
         record.undertaking = undertaking
         record.predecessor = undertaking.predecessor
         record.begunWith = Set(children.map(\.name))
