@@ -44,7 +44,7 @@ import Testing
     }
 
     /// Both times on both sides, all at once and again and again.
-    @Test func everythingIsRekeyedForHours() {
+    @Test func everythingIsRekeyedForAnHour() {
         let bench = joined { bench in
             for index in [0, 1] {
                 var connection = index == 0 ? bench.connection : bench.east.connections[0]
@@ -55,7 +55,7 @@ import Testing
                 if index == 0 { bench.connection = connection } else { bench.east.connections[0] = connection }
             }
         }
-        for _ in 1...12 {
+        for _ in 1...4 {
             bench.pass(seconds: 864)
             #expect(
                 bench.west.sessions.filter { $0.status(at: bench.now) { _ in nil }.state == .established }.count == 1)
