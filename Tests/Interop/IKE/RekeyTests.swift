@@ -96,6 +96,38 @@ extension LiveIKE.Namespaces {
             }
         }
 
+        /// The responder of the new IKE SA sends by it at once, and the initiator has it when the answer has come: what is
+        /// sent within that time may be lost, but not half a second of it.
+        @Test("reauthentication makes the new IKE SA before it breaks the old one", arguments: Initiator.allCases)
+        func reauthentication(initiator: Initiator) throws {
+            try TwoGateways.with { network in
+                let connection = IKEConnection(settings: ["encap = yes"])
+                try IKEPair.with(network, IKEConfiguration(connection)) { pair in
+                    let (first, _) = pair.roles(initiator)
+                    try first.initiate()
+                    try pair.traffic.echo(from: .a, .ipv4, sizes: [56])
+                    let before = try pair.sluice.associations()
+                    let loads = try Side.allCases.map { side in
+                        try CountedLoad(
+                            from: network.lan(side), to: network.lan(side.other), address: side.other.host(.ipv4),
+                            rate: 500)
+                    }
+                    Thread.sleep(forTimeInterval: 1)
+                    try first.control("--rekey", "--ike", "site", "--reauth")
+                    let outcome = Result {
+                        try eventually("another IKE SA alone", within: .seconds(60)) {
+                            let now = try pair.sluice.associations()
+                            return now.count("ESTABLISHED") == 1 && Set(now.ikeSPIs).isDisjoint(with: before.ikeSPIs)
+                        }
+                    }
+                    let counts = loads.map { $0.stop() }
+                    try outcome.get()
+                    for count in counts where count.lost > 250 { throw NeverHappened(description: "\(counts)") }
+                    try pair.awaitChildren(1)
+                }
+            }
+        }
+
         private func check(_ counts: [CountedLoad.Count]) throws {
             for count in counts {
                 #expect(count.sent > 500)
