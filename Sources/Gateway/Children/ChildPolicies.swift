@@ -53,6 +53,8 @@ enum ChildPolicies {
 /// brought, each as long as one of them needs it.
 struct PolicyBook {
     private let configured: [SecurityPolicy]
+    /// Request ids that are taken by hand.
+    let configuredRequestIDs: Set<UInt32>
     private var entries: [SecurityPolicy: Entry] = [:]
     private var number: UInt64 = 0
 
@@ -62,7 +64,14 @@ struct PolicyBook {
         var number: UInt64
     }
 
-    init(_ configured: [SecurityPolicy]) { self.configured = configured }
+    init(_ configured: [SecurityPolicy]) {
+        self.configured = configured
+        configuredRequestIDs = Set(
+            configured.compactMap { policy in
+                guard case .protect(let protection) = policy.action else { return nil }
+                return protection.requestID
+            })
+    }
 
     /// Returns whether there is a policy more.
     mutating func add(_ policies: [SecurityPolicy]) -> Bool {
@@ -99,13 +108,4 @@ struct PolicyBook {
 
     /// Whether nothing but the configured policies is left.
     var isEmptyOfChildren: Bool { entries.isEmpty }
-
-    /// Request ids that are taken by hand.
-    var configuredRequestIDs: Set<UInt32> {
-        Set(
-            configured.compactMap { policy in
-                guard case .protect(let protection) = policy.action else { return nil }
-                return protection.requestID
-            })
-    }
 }

@@ -239,16 +239,19 @@ extension GatewayDataplane {
     }
 
     private func publish(policiesChanged: Bool, waiting: Bool) {
-        if policiesChanged {
-            do {
-                try builder.setPolicies(book.all)
-            } catch {
-                // Of no template with endpoints of two families is one of ours.
-                logger.critical("policies not accepted", metadata: ["error": "\(error)"])
-            }
+        guard policiesChanged else {
+            host?.publish(builder.build(), waiting: waiting)
+            return
+        }
+        let policies = book.all
+        do {
+            try builder.setPolicies(policies)
+        } catch {
+            // What it refuses are templates with endpoints of two families; ours have none.
+            logger.critical("policies not accepted", metadata: ["error": "\(error)"])
         }
         host?.publish(builder.build(), waiting: waiting)
-        if policiesChanged { host?.policiesChanged(book.all) }
+        host?.policiesChanged(policies)
     }
 
     private func hexadecimal(_ spi: UInt32) -> String { "0x" + String(spi, radix: 16) }
