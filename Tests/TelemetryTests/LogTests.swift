@@ -63,8 +63,10 @@ struct LogTests {
     func textMetadata() {
         let record = LogRecord(
             nanoseconds: 0, level: .error, component: "worker", message: "stopped",
-            metadata: ["b": "two words", "a": "1"])
-        #expect(LogFormat.text.line(record) == "1970-01-01T00:00:00.000Z error worker: stopped a=1 b=\"two words\"\n")
+            metadata: ["b": "two words", "a": "1", "c": ["it's", "a \"list\""]])
+        #expect(
+            LogFormat.text.line(record) == "1970-01-01T00:00:00.000Z error worker: stopped a=1 b=\"two words\" "
+                + "c=\"it's; a \\\"list\\\"\"\n")
     }
 
     @Test("The handler writes each event at or above its level, with merged metadata", arguments: LogFormat.allCases)

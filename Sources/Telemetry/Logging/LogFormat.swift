@@ -47,9 +47,15 @@ extension LogFormat {
             line += " "
             TextEscape.append(key, to: &line)
             line += "="
-            TextEscape.appendValue(value.description, to: &line)
+            TextEscape.appendValue(text(value), to: &line)
         }
         return line + "\n"
+    }
+
+    /// A list as its items, so that they are not quoted twice.
+    private func text(_ value: Logger.MetadataValue) -> String {
+        guard case .array(let items) = value else { return value.description }
+        return items.map(text).joined(separator: "; ")
     }
 
     private func jsonLine(_ record: LogRecord) -> String {
