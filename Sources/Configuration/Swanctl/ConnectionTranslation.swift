@@ -48,7 +48,7 @@ public enum ConnectionTranslation {
             remote: authentication.remote())
         connection.localAddresses = addresses("local_addrs", reader)
         connection.remoteAddresses = addresses("remote_addrs", reader)
-        connection.localPort = reader.number("local_port", default: 500, in: 1...UInt16.max)
+        connection.localPort = localPort(reader)
         connection.remotePort = reader.number("remote_port", default: 500, in: 1...UInt16.max)
         connection.forcesEncapsulation = reader.flag("encap", default: false)
         connection.fragmentation = reader.choice("fragmentation", default: .yes)
@@ -67,6 +67,14 @@ public enum ConnectionTranslation {
         }
         checkAddresses(connection, reader)
         return (connection, authentication.others)
+    }
+
+    /// Only those that the daemon listens on.
+    private static func localPort(_ reader: SectionReader) -> UInt16 {
+        let port: UInt16 = reader.number("local_port", default: 500, in: 1...UInt16.max)
+        guard port != 500, port != 4500, let value = reader.value("local_port") else { return port }
+        reader.fail(value, "\(port)", "is no port that IKE is served on", "write 500, or 4500 to begin behind a NAT")
+        return 500
     }
 
     private static func proposals(_ reader: SectionReader) -> [IKEProposal] {

@@ -31,7 +31,7 @@ import Testing
                 version = 2
                 local_addrs = 192.0.2.1, 198.51.100.0/24
                 remote_addrs = peer.example.org, 203.0.113.1-203.0.113.9
-                local_port = 1500
+                local_port = 4500
                 remote_port = 1501
                 proposals = aes256gcm16-prfsha384-ecp384, default
                 encap = yes
@@ -63,7 +63,7 @@ import Testing
             """)
         #expect(connection.localAddresses.map(\.description) == ["192.0.2.1", "198.51.100.0/24"])
         #expect(connection.remoteAddresses.map(\.description) == ["peer.example.org", "203.0.113.1...203.0.113.9"])
-        #expect(connection.localPort == 1500 && connection.remotePort == 1501)
+        #expect(connection.localPort == 4500 && connection.remotePort == 1501)
         #expect(connection.proposals.first?.description == "aes256gcm16-prfsha384-ecp384")
         #expect(connection.proposals.count == 1 + IKEProposal.default.count)
         #expect(connection.forcesEncapsulation && connection.dpdDelay == 120 && connection.fragmentation == .accept)

@@ -16,7 +16,7 @@ import Testing
             ("proposals = aes256gcm16-prfsha384-ecp999", "aes256gcm16-prfsha384-ecp999", "ecp384"),
             ("local_addrs = 10.0.0.256", "10.0.0.256", "a host name, or %any"),
             ("local_addrs = a_b!", "a_b!", "a host name"),
-            ("local_port = 0", "0", "from 1 to 65535"),
+            ("local_port = 0", "0", "from 1 to 65535"), ("local_port = 1500", "1500", "write 500, or 4500"),
             ("remote_port = 65536", "65536", "from 1 to 65535"), ("encap = maybe", "maybe", "encap = yes"),
             ("dpd_delay = 5x", "5x", "4h or 14400"), ("dpd_delay = -1", "-1", "4h or 14400"),
             ("dpd_delay = 99999999999999999999", "99999999999999999999", "at most"),
