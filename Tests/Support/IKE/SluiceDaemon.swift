@@ -16,7 +16,8 @@ public final class SluiceDaemon: IKEDaemon {
         self.folder = folder
         self.namespace = namespace
         let patience = ["--retransmit-timeout", "1", "--retransmit-base", "1.5", "--retransmit-tries", "4"]
-        options = GatewayOptions(extra: patience + extra)
+        // A busy machine may not run a worker for a while: rings that hold two seconds of load lose nothing of it.
+        options = GatewayOptions(extra: patience + ["--ring-size", "4096"] + extra)
         gateway =
             try startsEmpty
             ? SluiceGateway(emptyIn: namespace, options) : SluiceGateway(folder, in: namespace, options)
