@@ -96,7 +96,7 @@ final class RunningGateway {
         for worker in workers { worker.stop() }
         hostPath.stop()
         for port in parts.ports { port.close() }
-        try? group.syncShutdownGracefully()
+        group.stop()
     }
 
     /// One line: what runs where.

@@ -12,7 +12,7 @@ private func withServer<R>(
 ) throws -> R {
     let path = NSTemporaryDirectory() + "sluice-\(UUID().uuidString.prefix(8)).vici"
     let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-    defer { try? group.syncShutdownGracefully() }
+    defer { group.stop() }
     let quiet = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
     let server = try VICIServer.start(path: path, registry: registry, group: group, logger: quiet)
     let result = try body(path)
@@ -123,6 +123,21 @@ private struct Fail: VICICommand {
             #expect(try next.request("echo", ["still": "here"]) == ["still": "here"])
         }
     }
+
+    /// Neither the answer nor the end of the loop may need a thread of those that run Swift's tasks: here all of them wait.
+    @Test func answersAndEndsWhileEveryTaskWaits() throws {
+        let over = DispatchSemaphore(value: 0)
+        let waiting = 2 * ProcessInfo.processInfo.activeProcessorCount
+        defer { for _ in 0..<waiting { over.signal() } }
+        for _ in 0..<waiting { Task.detached { Self.wait(for: over) } }
+        let command = StatusCommand { { _ in Array("here".utf8) } }
+        try withServer(CommandRegistry([command])) { path in
+            let client = try VICIClient(path: path, timeoutInSeconds: 20)
+            #expect(try client.status(.text) == Array("here".utf8))
+        }
+    }
+
+    private static func wait(for over: DispatchSemaphore) { over.wait() }
 
     @Test func streamsADocumentLargerThanAValue() throws {
         let document = (0..<200_000).map { UInt8(truncatingIfNeeded: $0 &* 7) }

@@ -1,4 +1,5 @@
 import NIOCore
+import NIOPosix
 
 /// `sluice-status`: the status document, rendered as the request's `format` says: `json` (default) or `text`.
 ///
@@ -16,7 +17,7 @@ public struct StatusCommand: VICICommand {
 
     public let name = StatusCommand.command
     public let events = [StatusCommand.event]
-    /// Writes a document out. Called off the event loop: a document of thousands of SAs takes a while.
+    /// Writes a document out. Called on a thread of its own: a document of thousands of SAs takes a while.
     public typealias Rendering = @Sendable (Format) throws -> [UInt8]
     private let collect: @Sendable () -> Rendering
 
@@ -31,7 +32,8 @@ public struct StatusCommand: VICICommand {
             return session.eventLoop.makeFailedFuture(StatusError.unknownFormat(wanted))
         }
         let rendering = collect()
-        return session.eventLoop.makeFutureWithTask { try rendering(format) }.map { document in
+        return NIOThreadPool.singleton.runIfActive(eventLoop: session.eventLoop) { try rendering(format) }.map {
+            document in
             for start in stride(from: 0, to: document.count, by: VICILimits.maximumValueBytes) {
                 let end = min(start + VICILimits.maximumValueBytes, document.count)
                 var piece = VICIMessage()

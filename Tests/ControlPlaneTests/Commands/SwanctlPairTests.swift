@@ -69,9 +69,10 @@ import Testing
 
     @Test func rekeysChildAndIKESA() throws {
         try Self.with { pair, left, right in
+            let monitor = try right.start(["--monitor-sa"])
+            try pair.waitUntilRightTells(["ike-updown", "child-updown"])
             let listener = try VICIClient(path: pair.right, timeoutInSeconds: 120)
             for event in SessionEvents.names { try listener.register(event) }
-            let monitor = try right.start(["--monitor-sa"])
             let up = try left.run("--initiate", "--child", "net", "--timeout", "60")
             #expect(up.status == 0, "\(up)")
             #expect(try left.run("--rekey", "--child", "net").status == 0)

@@ -50,7 +50,7 @@ import Testing
         _ body: ((@escaping @Sendable (Pair) -> Bool) throws -> Void) throws -> Void
     ) throws {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        defer { try? group.syncShutdownGracefully() }
+        defer { group.stop() }
         let eventLoop = group.next()
         let pair = try eventLoop.submit {
             NIOLoopBound(try Pair(secrets, keyLog: keyLog, on: eventLoop), eventLoop: eventLoop)

@@ -62,7 +62,7 @@ final class IKESocketBench: Sendable {
 
     func stop() throws {
         try on { $0.stop() }
-        try group.syncShutdownGracefully()
+        group.stop()
     }
 }
 

@@ -9,7 +9,7 @@ import Testing
     /// What a resolver says of a name, asked `times` at once.
     private func addresses(of name: String, times: Int = 1) throws -> [[IPAddress]] {
         let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
-        defer { try? group.syncShutdownGracefully() }
+        defer { group.stop() }
         let eventLoop = group.next()
         let answers = (0..<times).map { _ in eventLoop.makePromise(of: [IPAddress].self) }
         try eventLoop.submit {

@@ -52,7 +52,7 @@ final class CommandServer: Sendable {
 
     func stop() {
         try? server.stop()
-        try? group.syncShutdownGracefully()
+        group.stop()
     }
 
     func client() throws -> VICIClient { try VICIClient(path: path, timeoutInSeconds: 120) }

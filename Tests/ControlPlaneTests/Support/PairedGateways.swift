@@ -17,6 +17,7 @@ final class PairedGateways: Sendable {
     private let group: MultiThreadedEventLoopGroup
     private let servers: [VICIServer]
     private let timer: RepeatedTask
+    private let hubs: [EventHub]
 
     static func with(_ body: (PairedGateways) throws -> Void) throws {
         let pair = try PairedGateways()
@@ -27,7 +28,7 @@ final class PairedGateways: Sendable {
     init() throws {
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = group.next()
-        let (nodes, registries) = try loop.submit {
+        let (nodes, registries, hubs) = try loop.submit {
             let nodes = [
                 Node(IPAddress(ipv4: 0x0A62_0001), on: loop), Node(IPAddress(ipv4: 0x0A62_0002), on: loop),
             ]
@@ -37,8 +38,9 @@ final class PairedGateways: Sendable {
                 IKECommands.register(node.control, on: loop, in: &registry)
                 return registry
             }
-            return (NIOLoopBound(nodes, eventLoop: loop), registries)
+            return (NIOLoopBound(nodes, eventLoop: loop), registries, nodes.map(\.control.hub))
         }.wait()
+        self.hubs = hubs
         timer = loop.scheduleRepeatedTask(initialDelay: .zero, delay: .milliseconds(10)) { _ in
             for node in nodes.value { node.manager.advance(to: Node.clock()) }
         }
@@ -51,10 +53,19 @@ final class PairedGateways: Sendable {
         ]
     }
 
+    /// Waits until a client of the right one has registered for all of these events; fails after a minute.
+    func waitUntilRightTells(_ events: some Sequence<String> & Sendable) throws {
+        for _ in 0..<6000 {
+            if try group.next().submit({ [hubs] in events.allSatisfy(hubs[1].isWanted) }).wait() { return }
+            usleep(10_000)
+        }
+        Issue.record("nobody has registered for the events within a minute")
+    }
+
     func stop() {
         timer.cancel()
         for server in servers { try? server.stop() }
-        try? group.syncShutdownGracefully()
+        group.stop()
     }
 }
 

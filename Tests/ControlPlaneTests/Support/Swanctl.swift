@@ -57,11 +57,16 @@ final class Swanctl: Sendable {
         let output: Pipe
         let errors: Pipe
 
-        /// Reads until `text` has come, or the output ends; then ends the process, which would follow for ever.
+        /// Reads until `text` has come, the output ends or a minute is over; then ends the process, which would follow
+        /// for ever.
         func output(until text: String) -> String {
+            let reader = output.fileHandleForReading
             var seen: [UInt8] = []
+            let patience = DispatchWorkItem { process.interrupt() }
+            DispatchQueue(label: "patience").asyncAfter(deadline: .now() + 60, execute: patience)
+            defer { patience.cancel() }
             while !String(decoding: seen, as: UTF8.self).contains(text) {
-                let more = output.fileHandleForReading.availableData
+                let more = reader.availableData
                 if more.isEmpty { break }
                 seen += more
             }
