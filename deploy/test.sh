@@ -90,35 +90,55 @@ failure_logs() {
     bash Tests/sweep.sh
 }
 
+# What a build needs, and what only the tests need: peers and tools (binutils: objdump). The latter comes while we build.
+build_packages='libbpf-dev libssl-dev pkg-config git'
+test_packages='binutils iproute2 ethtool iputils-ping iperf3 procps kmod tshark nftables openssl user-mode-linux
+    busybox-static perl-base charon-systemd strongswan-swanctl strongswan-pki libcharon-extra-plugins
+    libstrongswan-standard-plugins libstrongswan-extra-plugins python3 python3-venv'
+
+# install_packages PACKAGE...: those of them that are missing.
 install_packages() {
     local missing=() package
-    # build: the C libraries; tests: peers and tools (binutils: objdump)
-    for package in libbpf-dev libssl-dev pkg-config git binutils \
-        iproute2 ethtool iputils-ping iperf3 procps kmod tshark nftables openssl user-mode-linux busybox-static perl-base \
-        charon-systemd strongswan-swanctl strongswan-pki libcharon-extra-plugins libstrongswan-standard-plugins \
-        libstrongswan-extra-plugins python3 python3-venv; do
+    for package in "$@"; do
         dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
     done
-    if [ ${#missing[@]} -gt 0 ]; then
-        echo "installing ${missing[*]}"
-        export DEBIAN_FRONTEND=noninteractive
-        apt-get update -q && apt-get install -y -q --no-install-recommends "${missing[@]}" || return
-    fi
-    # scapy and the cryptography package are independent judges of our packets.
-    export SLUICE_PYTHON=$PWD/.build/venv/bin/python
+    [ ${#missing[@]} -gt 0 ] || return 0
+    echo "installing ${missing[*]}"
+    export DEBIAN_FRONTEND=noninteractive
+    apt-get update -q && apt-get install -y -q --no-install-recommends "${missing[@]}"
+}
+
+# scapy and the cryptography package are independent judges of our packets.
+install_python() {
     "$SLUICE_PYTHON" -c 'import scapy, cryptography' 2>/dev/null && return
     rm -rf .build/venv
     python3 -m venv .build/venv && "$SLUICE_PYTHON" -m pip install -q 'scapy==2.6.1' 'cryptography==44.0.0'
+}
+
+# install_peers LOG: in the background; LOG.status gets its exit status. When we are interrupted it goes on to its end: a
+# package manager that is stopped half-way leaves the machine half-way.
+install_peers() {
+    # shellcheck disable=SC2086 # a list of words
+    { install_packages $test_packages && install_python; } >"$1" 2>&1 </dev/null
+    echo $? >"$1.status"
+}
+
+# await_peers LOG: shows what was installed meanwhile, and whether it could be.
+await_peers() {
+    while [ ! -s "$1.status" ]; do sleep 0.2; done
+    cat "$1"
+    return "$(cat "$1.status")"
 }
 
 mkdir -p "$logs"
 rm -rf "${logs:?}"/*
 mkdir -p "$programs"
 bash Tests/sweep.sh
-export -f install_packages
 export SLUICE_PYTHON=$PWD/.build/venv/bin/python
+export -f install_packages await_peers
 
-check install 900 'installing|error|E:' bash -c install_packages || exit 1
+check install 900 'installing|error|E:' bash -c "install_packages $build_packages" || exit 1
+install_peers "$logs/peers" &
 if wanted format; then
     mapfile -t sources < <(git ls-files '*.swift')
     check format 300 . swift format lint --strict --configuration .swift-format "${sources[@]}"
@@ -128,6 +148,7 @@ if wanted unit || wanted scenarios || wanted interop || wanted ike; then
         swift build --build-tests --explicit-target-dependency-import-check error || exit 1
     bundle=$(swift build --show-bin-path)/sluicePackageTests.xctest
 fi
+check install-test-packages 900 'installing|error|E:' bash -c "await_peers '$logs/peers'" || exit 1
 if wanted unit; then suite unit 900 100 --skip '^Interop\.' --skip '^Scenarios\.'; fi
 if wanted fuzz; then
     step fuzz 900 '^fuzz|error|passed|failed|crash' Tests/Fuzz/run.sh "$fuzz_seconds"
