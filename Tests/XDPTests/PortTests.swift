@@ -1,3 +1,4 @@
+import Glibc
 import Packets
 import TestSupport
 import Testing
