@@ -1,5 +1,5 @@
 #!/bin/bash
-# Builds every fuzz target and runs each on its corpus.
+# Builds every fuzz target and runs each on its corpus, as many at a time as there are cores.
 #
 #   Tests/Fuzz/run.sh [SECONDS [TARGET...]]     SECONDS per target, default 10; 0: only the committed corpus.
 #
@@ -32,12 +32,11 @@ if ! SLUICE_FUZZ=1 swift build --scratch-path $scratch \
 fi
 
 if [ "$seconds" -eq 0 ]; then limit=-runs=0; else limit=-max_total_time=$seconds; fi
-passed=0
-failed=0
-for target in "${targets[@]}"; do
-    log=$scratch/logs/$target.log
-    mkdir -p "$scratch/corpus/$target"
-    corpora=("$scratch/corpus/$target")
+
+# fuzz TARGET: one line that starts with "pass" or "FAIL", and after the latter why.
+fuzz() {
+    local target=$1 log=$scratch/logs/$1.log corpora=("$scratch/corpus/$1") runs edges
+    mkdir -p "${corpora[0]}"
     [ -d "Tests/Fuzz/Corpus/$target" ] && corpora+=("Tests/Fuzz/Corpus/$target")
     # The outer time limit is for a target that hangs where libFuzzer cannot see it.
     if timeout -k 5 $((seconds + 120)) "$scratch/debug/Fuzz$target" $limit -timeout=10 -max_len=2048 -rss_limit_mb=1024 \
@@ -45,12 +44,17 @@ for target in "${targets[@]}"; do
         runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
         edges=$(sed -n 's/.* cov: \([0-9]*\) .*/\1/p' "$log" | tail -n 1)
         echo "pass  $target: ${runs:-?} inputs, ${edges:-?} edges"
-        passed=$((passed + 1))
     else
-        echo "FAIL  $target ($log)"
-        grep -E "ERROR|Fatal error|SUMMARY|Test unit written|No such file" "$log" | head -n 8 | sed 's/^/      /'
-        failed=$((failed + 1))
+        printf 'FAIL  %s\n%s\n' "$target ($log)" \
+            "$(grep -E "ERROR|Fatal error|SUMMARY|Test unit written|No such file" "$log" | head -n 8 | sed 's/^/      /')"
     fi
-done
+}
+export -f fuzz
+export scratch seconds limit
+
+results=$scratch/logs/results
+printf '%s\0' "${targets[@]}" | xargs -0 -n 1 -P "$(nproc)" bash -c 'fuzz "$0"' | tee "$results"
+passed=$(grep -c '^pass ' "$results")
+failed=$((${#targets[@]} - passed))
 echo "fuzz: $passed passed, $failed failed"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]
