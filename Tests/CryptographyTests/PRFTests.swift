@@ -1,7 +1,8 @@
 import Cryptography
 import Testing
 
-/// RFC 4231: key, data, and the three HMACs.
+/// RFC 4231: key, data, and the three HMACs; RFC 4868 section 2.7.1 prints them again for IKEv2, without case 5, which is
+/// about truncation.
 private struct PublishedPRF: Sendable, CustomTestStringConvertible {
     let testDescription: String
     let key: String
@@ -119,6 +120,17 @@ extension PublishedPRF {
                     + "bf3e848279a722c806b485a47e67c807b946a337bee8942674278859e13292fb",
             ]),
         PublishedPRF(
+            testDescription: "RFC 4231 case 4",
+            key: "0102030405060708090a0b0c0d0e0f10111213141516171819",
+            data: times(50, "cd"),
+            outputs: [
+                .hmacSHA256: "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b",
+                .hmacSHA384: "3e8a69b7783c25851933ab6290af6ca77a9981480850009cc5577c6e1f573b4e"
+                    + "6801dd23c4a7d679ccf8a386c674cffb",
+                .hmacSHA512: "b0ba465637458c6990e5a8c5f61d4af7e576d97ff94b872de76f8050361ee3db"
+                    + "a91ca5c11aa25eb4d679275cc5788063a5f19741120c4f2de2adebeb10a298dd",
+            ]),
+        PublishedPRF(
             testDescription: "RFC 4231 case 6, a key longer than a block", key: times(131, "aa"),
             data: "54657374205573696e67204c6172676572205468616e20426c6f636b2d53697a65204b6579202d2048617368204b6579"
                 + "204669727374",
@@ -128,6 +140,21 @@ extension PublishedPRF {
                     + "0c2ef6ab4030fe8296248df163f44952",
                 .hmacSHA512: "80b24263c7c1a3ebb71493c1dd7be8b49b46d1f41b4aeec1121b013783f8f352"
                     + "6b56d037e05f2598bd0fd2215d6a1e5295e64f73f63f0aec8b915a985d786598",
+            ]),
+        PublishedPRF(
+            testDescription: "RFC 4231 case 7, key and data longer than a block",
+            key: times(131, "aa"),
+            data: "5468697320697320612074657374207573696e672061206c6172676572207468"
+                + "616e20626c6f636b2d73697a65206b657920616e642061206c61726765722074"
+                + "68616e20626c6f636b2d73697a6520646174612e20546865206b6579206e6565"
+                + "647320746f20626520686173686564206265666f7265206265696e6720757365"
+                + "642062792074686520484d414320616c676f726974686d2e",
+            outputs: [
+                .hmacSHA256: "9b09ffa71b942fcb27635fbcd5b0e944bfdc63644f0713938a7f51535c3a35e2",
+                .hmacSHA384: "6617178e941f020d351e2f254e8fd32c602420feb0b8fb9adccebb82461e99c5"
+                    + "a678cc31e799176d3860e6110c46523e",
+                .hmacSHA512: "e37b6a775dc87dbaa4dfa9f96e5e3ffddebd71f8867289865df5a32d20cdc944"
+                    + "b6022cac3c4982b10d5eeb55c3e4de15134676fb6de0446065c97440fa8c6a58",
             ]),
     ]
 }

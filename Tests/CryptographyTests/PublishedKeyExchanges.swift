@@ -13,7 +13,7 @@ struct PublishedKeyExchange: CustomTestStringConvertible, Sendable {
 
     var testDescription: String { source }
 
-    static let all = [ecp256, ecp384, ecp521, x25519, x448]
+    static let all = [ecp256, ecp384, ecp521, x25519, x25519OfIKE, x448]
 
     private static let ecp256 = PublishedKeyExchange(
         source: "RFC 5903 section 8.1", method: .ecp256,
@@ -63,6 +63,15 @@ struct PublishedKeyExchange: CustomTestStringConvertible, Sendable {
         responder: "5dab087e624a8a4b79e17f8b83800ee66f3bb1292618b6fd1c2f8b27ff88e0eb",
         responderPublic: "de9edb7d7b7dc1b4d35b61c2ece435373f8343c85b78674dadfc7e146f882b4f",
         secret: "4a5d9d5ba4ce2de1728e3bf480350f25e07e21c947d19e3376f09b3c1e161742")
+
+    /// Its private values are fixed by whoever uses them (RFC 7748 section 5).
+    private static let x25519OfIKE = PublishedKeyExchange(
+        source: "RFC 8031 appendix A", method: .x25519,
+        initiator: "751fb4308655b476b6789b7325f9ea8cddd16a58533ff6d9e60009464a5f9d94",
+        initiatorPublic: "48d5ddd4061257ba166fa3f9bbdb74f1a4e81c089384fa77f790709f0dfbc766",
+        responder: "0a54645253290d60ddadd0e030bacd9e5501efdc220755a1e978f1b839a05688",
+        responderPublic: "0be7c1f5aad87d7e448662673298a443478b859745179eaf564c79c0ef6eee25",
+        secret: "c74950607a12327f3204d94b6825bfb068b7f8319a9e3708ed3d43ce8130c950")
 
     private static let x448 = PublishedKeyExchange(
         source: "RFC 7748 section 6.2", method: .x448,

@@ -6,16 +6,13 @@ import Packets
 import Testing
 
 @Suite struct KeyTests {
-    private func keys(_ suite: IKECipherSuite, _ function: PRF) throws -> IKEKeys {
-        try IKEKeys(
-            SelectedIKE(suite: suite, function: function, keyExchange: .x25519),
-            secret: SecretBytes(copying: DerivedKeys.secret), initiatorNonce: DerivedKeys.initiatorNonce,
-            responderNonce: DerivedKeys.responderNonce, initiatorSPI: DerivedKeys.initiatorSPI,
-            responderSPI: DerivedKeys.responderSPI)
+    /// By NIST's vector for SHA2-512.
+    private func published() throws -> DerivedKeys {
+        try #require(DerivedKeys.acvp.first { $0.function == .hmacSHA512 })
     }
 
-    private func combined() throws -> IKECipherSuite {
-        try #require(IKECipherSuite(encryption: .aesGCM16(keyBits: 256)))
+    private func keys(_ encryption: IKECipherSuite.Encryption) throws -> IKEKeys {
+        try published().keys(#require(IKECipherSuite(encryption: encryption)))
     }
 
     private func fields(_ line: KeyLogLine) -> [String] {
@@ -25,71 +22,41 @@ import Testing
         }
     }
 
-    @Test(arguments: DerivedKeys.all)
-    func keysOfCombinedModes(_ expected: DerivedKeys) throws {
-        let keys = try keys(combined(), expected.function)
-        #expect(
-            fields(keys.keyLogLine) == [
-                "34c9e7c188868785", "3ff77d760d2b2199", expected.initiatorEncryption, expected.responderEncryption,
-                "\"AES-GCM-256 with 16 octet ICV [RFC5282]\"", "", "", "\"NONE [RFC4306]\"",
-            ])
-        #expect(hexadecimal(keys.authenticationKey(.initiator)) == expected.proof)
+    /// Which of the published key material is which key; `field`: where it is in a line for Wireshark.
+    private func expect(
+        _ line: [String], _ field: Int, _ bytes: Range<Int>, sourceLocation: SourceLocation = #_sourceLocation
+    ) throws {
+        let material = try Array(IKEv2Tests.bytes(published().keyMaterial))
+        #expect(line[field] == hexadecimal(material[bytes]), sourceLocation: sourceLocation)
     }
 
-    @Test(arguments: DerivedKeys.all)
-    func keysOfEncryptionAndIntegrity(_ expected: DerivedKeys) throws {
+    @Test func ikeKeysOfCombinedModesAreLoggedForWireshark() throws {
+        let keys = try keys(.aesGCM16(keyBits: 256))
+        let line = fields(keys.keyLogLine)
+        #expect(line.count == 8)
+        #expect(line[0] == "6e5f49d279f4fbbb" && line[1] == "ff7ae472aa4dd7af")
+        try expect(line, 2, 64..<100)
+        try expect(line, 3, 100..<136)
+        #expect(line[4...] == ["\"AES-GCM-256 with 16 octet ICV [RFC5282]\"", "", "", "\"NONE [RFC4306]\""])
+        try expect([hexadecimal(keys.authenticationKey(.initiator))], 0, 136..<200)
+        try expect([hexadecimal(keys.authenticationKey(.responder))], 0, 200..<264)
+    }
+
+    @Test func ikeKeysOfEncryptionAndIntegrityAreLoggedForWireshark() throws {
         let suite = try #require(
-            IKECipherSuite(encryption: .aesCBC(keyBits: 256), integrity: expected.integrity))
-        let keys = try keys(suite, expected.function)
-        let fields = fields(keys.keyLogLine)
-        #expect(fields[2] == expected.cbcEncryption)
-        #expect(fields[4] == "\"AES-CBC-256 [RFC3602]\"")
-        #expect(fields[5] == expected.initiatorIntegrity)
-        #expect(fields[6] == expected.responderIntegrity)
-        #expect(hexadecimal(keys.authenticationKey(.responder)) == expected.cbcProof)
-    }
-
-    @Test(arguments: DerivedKeys.all)
-    func keysOfChildren(_ expected: DerivedKeys) throws {
-        let keys = try keys(combined(), expected.function)
-        func child(_ secret: [UInt8]?) throws -> String {
-            let pair = try keys.childKeys(
-                .aes256GCM16, secret: secret.map { SecretBytes(copying: $0) },
-                initiatorNonce: DerivedKeys.initiatorNonce, responderNonce: DerivedKeys.responderNonce)
-            #expect(pair.initiator.count == 36 && pair.responder.count == 36)
-            return hexadecimal(pair.initiator) + hexadecimal(pair.responder)
-        }
-        #expect(try child(nil) == expected.child)
-        #expect(try child(DerivedKeys.newSecret) == expected.childWithExchange)
-    }
-
-    @Test(arguments: DerivedKeys.all)
-    func keysOfARekeyedIKESA(_ expected: DerivedKeys) throws {
-        let old = try keys(combined(), expected.function)
-        let new = try old.rekeyed(
-            SelectedIKE(suite: combined(), function: expected.function, keyExchange: .x25519),
-            secret: SecretBytes(copying: DerivedKeys.newSecret), initiatorNonce: DerivedKeys.initiatorNonce,
-            responderNonce: DerivedKeys.responderNonce, initiatorSPI: DerivedKeys.initiatorSPI,
-            responderSPI: DerivedKeys.responderSPI)
-        #expect(fields(new.keyLogLine)[2] == expected.rekeyedEncryption)
-        #expect(hexadecimal(new.authenticationKey(.responder)) == expected.rekeyedProof)
-    }
-
-    /// A SKEYSEED that is computed with the old IKE SA's PRF, and keys with the new one's (section 2.18).
-    @Test func aRekeyMayChangeThePRF() throws {
-        let old = try keys(combined(), .hmacSHA256)
-        let suite = try #require(IKECipherSuite(encryption: .chaCha20Poly1305))
-        let new = try old.rekeyed(
-            SelectedIKE(suite: suite, function: .hmacSHA512, keyExchange: .x448),
-            secret: SecretBytes(copying: DerivedKeys.newSecret), initiatorNonce: DerivedKeys.initiatorNonce,
-            responderNonce: DerivedKeys.responderNonce, initiatorSPI: 1, responderSPI: 2)
-        #expect(new.authenticationKey(.initiator).count == 64)
-        #expect(new.function == .hmacSHA512)
+            IKECipherSuite(encryption: .aesCBC(keyBits: 256), integrity: .hmacSHA512_256))
+        let line = try fields(published().keys(suite).keyLogLine)
+        try expect(line, 5, 64..<128)
+        try expect(line, 6, 128..<192)
+        #expect(line[7] == "\"HMAC_SHA2_512_256 [RFC4868]\"")
+        try expect(line, 2, 192..<224)
+        try expect(line, 3, 224..<256)
+        #expect(line[4] == "\"AES-CBC-256 [RFC3602]\"")
     }
 
     @Test(arguments: IKECipherSuite.all)
     func aMessageOfOneSideOpensAtTheOther(_ suite: IKECipherSuite) throws {
-        let keys = try keys(suite, .hmacSHA256)
+        let keys = try published().keys(suite)
         let header = IKEHeader(
             initiatorSPI: 1, responderSPI: 2, exchange: .informational, direction: .request, isFromInitiator: true,
             messageID: 7)
@@ -140,8 +107,7 @@ import Testing
     /// Wireshark refuses a whole file for one name that it does not know.
     @Test func whatWiresharkDoesNotKnowIsAComment() throws {
         func isComment(_ encryption: IKECipherSuite.Encryption) throws -> Bool {
-            let suite = try #require(IKECipherSuite(encryption: encryption))
-            return try fields(keys(suite, .hmacSHA256).keyLogLine)[0].hasPrefix("# ")
+            try fields(keys(encryption).keyLogLine)[0].hasPrefix("# ")
         }
         #expect(try isComment(.chaCha20Poly1305))
         #expect(try !isComment(.aesGCM16(keyBits: 128)))
