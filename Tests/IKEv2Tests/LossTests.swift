@@ -80,6 +80,38 @@ import Testing
         expectRepetitionsAreEqual(bench)
     }
 
+    /// The responder is up as soon as it has answered IKE_AUTH, and may have something to say at once. What arrives
+    /// before the answer is left alone until that has come: the peer repeats it.
+    @Test(arguments: [1280, 140]) func aRequestOvertakesTheAnswerToIKEAUTH(fragmentSize: Int) throws {
+        for wants in ["a child", "a sign of life", "an end"] {
+            let bench = TwoSessions()
+            for host in [bench.west, bench.east] { host.environment.settings.fragmentSizeInBytes = fragmentSize }
+            bench.initiate()
+            bench.pass(milliseconds: 25)
+            bench.network.latency = 300_000_000
+            bench.pass(milliseconds: 10)
+            bench.network.latency = 10_000_000
+            let session = try #require(bench.east.session)
+            let environment = bench.east.environment
+            #expect(session.isEstablished && bench.west.session?.isEstablished == false)
+            bench.east.perform(session) {
+                switch wants {
+                case "a child": $0.create(.test("more", network: 2, remoteNetwork: 1), environment: environment)
+                case "a sign of life": $0.probe(environment: environment)
+                default: $0.delete(environment: environment)
+                }
+            }
+            bench.run()
+            if wants == "an end" {
+                bench.expectNothingLeft()
+                #expect(bench.west.failures.isEmpty)
+            } else {
+                bench.expectJoined(children: wants == "a child" ? 2 : 1, "\(wants)")
+            }
+            expectRepetitionsAreEqual(bench)
+        }
+    }
+
     /// A loss of everything for a while is a loss of several messages.
     @Test func anOutageIsOutlived() {
         let bench = TwoSessions()

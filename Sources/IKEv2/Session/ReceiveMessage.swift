@@ -18,7 +18,7 @@ extension Session {
     // MARK: - Requests
 
     private func receiveRequest(_ message: ReceivedMessage, path: Path, _ step: inout Step) {
-        guard let protection = phase.protection, isFromPeer(message.header) else { return }
+        guard let protection = phase.protection, isFromPeer(message.header), !isBeforeAuthentication else { return }
         switch window.judge(request: message.header.messageID) {
         case .new:
             switch open(message, protection, step) {
@@ -126,6 +126,12 @@ extension Session {
     }
 
     // MARK: - What all have in common
+
+    /// An initiator to whom the responder has not proved itself yet. A request may have overtaken the answer to IKE_AUTH,
+    /// or that was lost: the responder repeats it, and nothing is answered, nor even kept, before it is known who asks.
+    private var isBeforeAuthentication: Bool {
+        if case .authenticating = phase { role == .initiator } else { false }
+    }
 
     /// The SPIs are ours and the flag says that the other side sent it (RFC 7296 section 3.1).
     private func isFromPeer(_ header: IKEHeader) -> Bool {
