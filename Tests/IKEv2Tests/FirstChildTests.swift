@@ -119,6 +119,26 @@ import Testing
         #expect(bench.east.children.map(\.child.name) == ["net"])
     }
 
+    /// The packet that calls for the SA says which child is meant: the one that can carry it (section 2.9).
+    @Test(arguments: ["10.2.5.0/24", "10.2.0.0/16"]) func theChildThatFitsThePacketIsChosen(remote: String) throws {
+        let bench = TwoSessions()
+        let fitting = bench.east.connections[0].children[0]
+        bench.east.connections[0].children = try ["10.2.3.0/24", remote, "10.2.7.0/24"].map { text in
+            var child = fitting
+            child.name = text
+            child.localSelectors = [SelectorSide(addresses: AddressRange(try #require(IPPrefix(text))))]
+            return child
+        }
+        let packet = TrafficSelector(
+            source: AddressRange(IPAddress(ipv4: 0x0A01_0001)), destination: AddressRange(IPAddress(ipv4: 0x0A02_0509)),
+            protocol: 6, sourcePorts: 5000...5000, destinationPorts: 80...80)
+        bench.initiate(hint: packet)
+        bench.run()
+        bench.expectJoined()
+        #expect(bench.east.children.map(\.child.name) == [remote])
+        #expect(bench.west.children.first?.selectors.map(\.description) == ["10.1.0.0/16 -> \(remote)"])
+    }
+
     /// `dynamic` is the address of each end.
     @Test func dynamicSelectors() {
         let bench = TwoSessions()

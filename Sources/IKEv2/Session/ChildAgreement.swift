@@ -97,7 +97,8 @@ extension Session {
 
 extension Session {
     /// Chooses among `children` by selectors, then by proposals: the first child that can carry everything the peer
-    /// asks for, else the first that can carry some of it (RFC 7296 section 2.9). Throws before anything is taken.
+    /// asks for, else the first that can carry what it puts first, which is the packet that calls for the SA, else the
+    /// first that can carry some of it (RFC 7296 section 2.9). Throws before anything is taken.
     func agreement(
         on request: Message, among children: [Child], withKeyExchange: Bool, _ step: inout Step
     ) throws(ChildRefusal) -> ChildAgreement {
@@ -113,10 +114,13 @@ extension Session {
             throw ChildRefusal(
                 .trafficSelectorsUnacceptable, selectorExplanation(initiator, responder, children))
         }
-        let whole = fitting.filter {
-            SelectorNegotiation.payload($0.local) == responder && SelectorNegotiation.payload($0.remote) == initiator
+        func takes(_ ours: [SelectorSide], _ wanted: some Sequence<SelectorSide>) -> Bool {
+            wanted.allSatisfy { theirs in ours.contains { $0.contains(theirs) } }
         }
-        for candidate in whole + fitting {
+        let (local, remote) = (responder.ranges, initiator.ranges)
+        let whole = fitting.filter { takes($0.local, local) && takes($0.remote, remote) }
+        let urgent = fitting.filter { takes($0.local, local.prefix(1)) && takes($0.remote, remote.prefix(1)) }
+        for candidate in whole + urgent + fitting {
             // What the dataplane does not serve, nobody gets (the request may still be served in tunnel mode).
             if candidate.child.mode == .transport { continue }
             let selected = ChildNegotiation.choose(
