@@ -110,7 +110,7 @@ public final class SessionManager: SessionEnvironment {
     public func usage(of sa: ChildSA) -> ChildUsage? { dataplane.usage(of: sa) }
 
     public func isFirstContact(local: Identity, remote: Identity) -> Bool {
-        table.sessions(between: IdentityPair(local: local, remote: remote)).isEmpty
+        !table.hasSession(of: local, with: remote)
     }
 
     public func refusesDuplicate(_ connection: Connection, local: Identity, remote: Identity) -> Bool {

@@ -20,7 +20,7 @@ public protocol SessionEnvironment: AnyObject {
     func requestID(connection: Connection, child: Child, selectors: [TrafficSelector]) -> UInt32
     func usage(of sa: ChildSA) -> ChildUsage?
 
-    /// Whether we have no IKE SA between these identities, so that an INITIAL_CONTACT is true.
+    /// Whether we have no IKE SA between these identities, so that an INITIAL_CONTACT is true. `remote` may be a pattern.
     func isFirstContact(local: Identity, remote: Identity) -> Bool
     /// Whether a new session of this connection has to be refused (`unique = keep`).
     func refusesDuplicate(_ connection: Connection, local: Identity, remote: Identity) -> Bool

@@ -59,6 +59,18 @@ import Testing
         #expect(pair.sun.dataplane.inbound.count == 1)
     }
 
+    /// Who the peer is turns out in IKE_AUTH only; what it may be is enough to know that this is no first contact.
+    @Test func aPeerOfAnyNameIsNotToldOfAFirstContact() {
+        for pattern in [Identity.any, .domainName("*.example.org")] {
+            let pair = MoonAndSun()
+            pair.bringUp { $0.remote.identity = pattern }
+            #expect(second(pair))
+            pair.lab.run(seconds: 60)
+            #expect(pair.sun.manager.counters.sessions == 2, "\(pattern)")
+            pair.expectTunnel()
+        }
+    }
+
     @Test func neverMeansThatNotEvenInitialContactReplaces() {
         let pair = MoonAndSun()
         pair.bringUp(sun: { $0.unique = .never })

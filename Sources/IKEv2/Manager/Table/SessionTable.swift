@@ -25,6 +25,12 @@ struct SessionTable {
         (byIdentities[identities] ?? []).compactMap { byID[$0] }
     }
 
+    /// Whether a session is established between us and a peer who is, or may be, `remote`, which can be a pattern.
+    func hasSession(of local: Identity, with remote: Identity) -> Bool {
+        guard remote.isPattern else { return byIdentities[IdentityPair(local: local, remote: remote)] != nil }
+        return byIdentities.keys.contains { $0.local == local && $0.remote.matches(remote) != nil }
+    }
+
     /// Ours, and a peer's that are established: before that it is not known which connection is meant.
     func sessions(of connection: String) -> [SessionRecord] {
         (byConnection[connection] ?? []).compactMap { byID[$0] }
