@@ -89,6 +89,24 @@ import Testing
         #expect(bench.west.inbound.isEmpty)
     }
 
+    /// The peer believes in the IKE SA, and is told that it is gone (section 2.21.3).
+    @Test func aResponseThatIsNoneIsFollowedByADelete() {
+        let bench = joined()
+        bench.network.isCut = true
+        if let session = bench.west.session {
+            bench.west.perform(session) { $0.probe(environment: bench.west.environment) }
+        }
+        bench.injectProtected(to: bench.east, .informational, .request, messageID: 2, [])
+        bench.network.isCut = false
+        bench.forgetTrace()
+        bench.injectProtected(
+            to: bench.west, .informational, .response, messageID: 2,
+            [.nonce(NoncePayload([UInt8](repeating: 1, count: 16)))])
+        bench.run()
+        #expect(bench.trace.first == "INFORMATIONAL request 3 [SK { D(IKE) }] -->")
+        bench.expectNothingLeft()
+    }
+
     // MARK: - Message ids
 
     /// The window is one: a request further on is answered by a notify of our own, at most once in ten seconds.

@@ -122,6 +122,10 @@ extension Session {
             "the peer's answer to \(header.exchange) request \(header.messageID) is no such answer", details: [problem])
         if !isEstablished { step.report(.failed(explanation)) }
         step.note(.warning, explanation.description)
+        // The peer still believes in what is up.
+        if isEstablished {
+            sendOnce(.informational, [.delete(.ikeSA)], &step)
+        }
         step.close(.negotiationFailed(explanation))
     }
 

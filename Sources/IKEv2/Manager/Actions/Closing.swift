@@ -48,31 +48,47 @@ extension SessionManager {
     func recover(_ sa: ChildSA, of record: SessionRecord, _ reason: CloseReason) {
         guard let child = connectionTable.child(sa.child.name, of: sa.connectionName) else { return }
         switch reason {
-        case .peerDead:
-            switch child.deadPeerAction {
-            case .clear: break
-            case .trap: act(.trap, for: child, of: sa.connectionName, record)
-            case .restart: act(.start, for: child, of: sa.connectionName, record)
-            }
+        case .peerDead: act(child.deadPeerAction.action, for: child, of: sa.connectionName, record)
         case .deletedByPeer, .expired: act(child.closeAction, for: child, of: sa.connectionName, record)
-        case .terminated, .rekeyed, .reauthenticated, .superseded, .negotiationFailed, .halfOpenTimeout: break
+        case .negotiationFailed:
+            // It was up until the two sides fell out: the peer is no better than a dead one, and has closed it too.
+            for action in [child.deadPeerAction.action, child.closeAction] {
+                act(action, for: child, of: sa.connectionName, record, afterAPause: true)
+            }
+        case .terminated, .rekeyed, .reauthenticated, .superseded, .halfOpenTimeout: break
         }
     }
 
-    /// Does what an action says for a child that has lost its SA.
-    func act(_ action: Child.Action, for child: Child, of connection: String, _ record: SessionRecord) {
+    /// Does what an action says for a child that has lost its SA. `afterAPause`: not at once, since two sides that fall
+    /// out again and again would go on without rest.
+    func act(
+        _ action: Child.Action, for child: Child, of connection: String, _ record: SessionRecord,
+        afterAPause: Bool = false
+    ) {
         guard !isShuttingDown, let connection = connectionTable[connection] else { return }
         if action.traps, case .failure(let explanation) = setTrap(child, of: connection) {
             note(.warning, explanation.description, connection: connection.name)
         }
         // A peer that has authenticated anew, or began when we did, has made another one before it deleted this.
         if action.starts, !isUp(connection, child) {
-            undertake(connection, [Undertaking.Wish(child.name)], towards: record.session.path.remote)
+            undertake(
+                connection, [Undertaking.Wish(child.name)], towards: record.session.path.remote,
+                afterAPause: afterAPause)
         }
     }
 
     func note(_ level: NoteLevel, _ text: String, connection: String) {
         output.report(ManagerEvent(ike: .none(connection: connection), event: .note(level, text)))
+    }
+}
+
+extension Child.DeadPeerAction {
+    fileprivate var action: Child.Action {
+        switch self {
+        case .clear: .none
+        case .trap: .trap
+        case .restart: .start
+        }
     }
 }
 

@@ -88,12 +88,17 @@ extension SessionManager {
         else { return giveUp(undertaking, explanation) }
         // Who waits is not kept waiting forever.
         if connection.keyingTries == 0 { disappoint(undertaking, explanation) }
-        let time = after(seconds: undertaking.pauseInSeconds)
-        undertaking.state = .waiting(until: time)
-        timers.add(.undertaking(undertaking.key), at: time)
+        pause(undertaking)
         note(
             .info, "attempt \(undertaking.tries) failed, the next one comes in \(undertaking.pauseInSeconds) s",
             connection: connection.name)
+    }
+
+    /// Puts the next attempt off.
+    func pause(_ undertaking: Undertaking) {
+        let time = after(seconds: undertaking.pauseInSeconds)
+        undertaking.state = .waiting(until: time)
+        timers.add(.undertaking(undertaking.key), at: time)
     }
 
     func giveUp(_ undertaking: Undertaking, _ explanation: Explanation) {

@@ -66,9 +66,10 @@ extension SessionManager {
     /// - Parameters:
     ///   - remote: where the peer is, when the connection does not say.
     ///   - isUrgent: not to wait for the time of the next attempt.
+    ///   - afterAPause: to wait before the first attempt.
     func undertake(
         _ connection: Connection, _ wishes: [Undertaking.Wish], towards remote: Endpoint? = nil,
-        isUrgent: Bool = false
+        isUrgent: Bool = false, afterAPause: Bool = false
     ) {
         guard !isShuttingDown else { return }
         let key = Undertaking.Key(
@@ -78,6 +79,10 @@ extension SessionManager {
             if isUrgent, case .waiting = undertaking.state { attempt(undertaking) }
         } else if let record = usableSession(of: connection, at: key.remote) {
             ask(wishes, in: record)
+        } else if afterAPause {
+            let undertaking = Undertaking(key, wishes, predecessor: nil)
+            undertakings[key] = undertaking
+            pause(undertaking)
         } else {
             begin(Undertaking(key, wishes, predecessor: nil))
         }
