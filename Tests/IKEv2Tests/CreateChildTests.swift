@@ -1,6 +1,7 @@
 import Cryptography
 import IKEv2Messages
 import IPsec
+import Packets
 import Testing
 
 @testable import IKEv2
@@ -45,6 +46,33 @@ import Testing
             "<-- CREATE request 0 { SA Ni TSi TSr }",
             "CREATE response 0 { SA Nr TSi TSr } -->")
         bench.expectJoined(children: 2)
+    }
+
+    /// A peer that names more selectors than anybody needs does not get a policy for each pair of them.
+    @Test func tooManyPairsOfSelectorsAreRefused() {
+        let bench = bench()
+        func hosts(_ network: UInt32) -> [SelectorSide] {
+            (0..<100).map { SelectorSide(addresses: AddressRange(IPAddress(ipv4: 10 << 24 | network << 16 | $0 << 1))) }
+        }
+        var child = second()
+        child.localSelectors = hosts(3)
+        child.remoteSelectors = Array(hosts(4).prefix(40))
+        bench.create(bench.west, child)
+        bench.run()
+        #expect(bench.west.children.last?.selectors.count == 4000)
+        child.name = "third"
+        child.remoteSelectors = hosts(4)
+        bench.create(bench.west, child)
+        bench.run()
+        bench.expectStory(
+            "CREATE request 2 { SA Ni TSi TSr } -->",
+            "<-- CREATE response 2 { SA Nr TSi TSr }",
+            "CREATE request 3 { SA Ni TSi TSr } -->",
+            "<-- CREATE response 3 { N(TS_UNACCEPTABLE) }")
+        for host in [bench.west, bench.east] {
+            #expect(host.inbound.count == 2 && host.outbound.count == 2)
+            #expect(host.environment.pendingSPIs.isEmpty)
+        }
     }
 
     @Test(arguments: Cryptography.KeyExchangeMethod.allCases)

@@ -25,7 +25,7 @@ public enum SelectorNegotiation {
     ) -> [SelectorSide] {
         let ours = sides.map { $0.resolved(dynamic) }
         let common = offered.ranges.flatMap { theirs in ours.compactMap { theirs.intersection($0) } }
-        return SelectorSide.withoutCovered(common)
+        return Array(SelectorSide.withoutCovered(common).prefix(maximumSides))
     }
 
     /// The initiator's look at the responder's payload: nil when it covers nothing, or more than was offered.
@@ -40,9 +40,14 @@ public enum SelectorNegotiation {
         return SelectorSide.withoutCovered(theirs)
     }
 
-    /// Sides that hold no `dynamic`; at most 255, as many as a payload can have.
+    /// As many as a payload can have.
+    private static let maximumSides = 255
+    /// Pairs of one CHILD_SA. Each is a policy, and a peer that names 255 selectors of either side has 65,025 of them.
+    static let maximumPairs = 4096
+
+    /// Sides that hold no `dynamic`; at most 255.
     public static func payload(_ sides: [SelectorSide]) -> TrafficSelectorPayload {
-        TrafficSelectorPayload(sides.compactMap(\.selector).prefix(255).map { .range($0) })
+        TrafficSelectorPayload(sides.compactMap(\.selector).prefix(maximumSides).map { .range($0) })
     }
 
     /// Every pair of our side (source) and the peer's (destination) that a packet can have: one family, one protocol.
@@ -50,9 +55,10 @@ public enum SelectorNegotiation {
     /// those that are for all ports.
     public static func pairs(local: [SelectorSide], remote: [SelectorSide]) -> [TrafficSelector] {
         var pairs: [TrafficSelector] = []
+        var known: Set<TrafficSelector> = []
         for source in local {
             for destination in remote {
-                if let pair = pair(source, destination), !pairs.contains(pair) { pairs.append(pair) }
+                if let pair = pair(source, destination), known.insert(pair).inserted { pairs.append(pair) }
             }
         }
         return pairs

@@ -165,6 +165,14 @@ extension Session {
             throw ChildRefusal(.temporaryFailure, Explanation("there is no IKE SA for a child"))
         }
         let child = agreement.child
+        guard agreement.local.count * agreement.remote.count <= SelectorNegotiation.maximumPairs else {
+            throw ChildRefusal(
+                .trafficSelectorsUnacceptable,
+                Explanation(
+                    "child \(child.name) would have \(agreement.local.count) × \(agreement.remote.count) pairs of "
+                        + "traffic selectors, and \(SelectorNegotiation.maximumPairs) is the limit",
+                    remedy: "put neighbouring networks together in local_ts and remote_ts, or make several children"))
+        }
         let keys: (initiator: SecretBytes, responder: SecretBytes)
         do {
             keys = try protection.keys.childKeys(
