@@ -40,12 +40,12 @@ extension Session {
         // Out of the way, so that the storage is changed in place.
         self.reassembler = nil
         let outcome = reassembler.receive(message, cipher: protection.inbound)
+        keep(reassembler, outcome, step)
         switch outcome {
         case .complete(let content):
             let overhead = IKEHeader.length + 8 + protection.inbound.ivLength + protection.inbound.icvLength + 1
             let size = OpenedSize(
                 bytes: content.content.count + content.fragments * overhead, fragments: content.fragments)
-            if reassembler.storedBytes > 0 { self.reassembler = reassembler }
             do {
                 return .message(try content.message(), size)
             } catch {
@@ -53,12 +53,26 @@ extension Session {
             }
         case .discarded(.tooLarge), .discarded(.tooManyFragments):
             step.environment.fragmentedMessageRefused()
-            if reassembler.storedBytes > 0 { self.reassembler = reassembler }
             return .nothing
-        case .waiting, .discarded:
-            if reassembler.storedBytes > 0 { self.reassembler = reassembler }
-            return .nothing
+        case .waiting, .discarded: return .nothing
         }
+    }
+
+    /// Longer than between two repetitions of a request.
+    private static let fragmentLifetimeInSeconds: UInt64 = 60
+
+    /// What is still incomplete stays until no new fragment has come for a while (RFC 7383 section 2.6).
+    private func keep(_ reassembler: FragmentReassembler, _ outcome: FragmentReassembler.Outcome, _ step: Step) {
+        if reassembler.storedBytes == 0 { return forgetFragments() }
+        self.reassembler = reassembler
+        if case .waiting = outcome {
+            reassemblyEndsAt = step.now.addingWithoutOverflow(.seconds(Self.fragmentLifetimeInSeconds))
+        }
+    }
+
+    func forgetFragments() {
+        reassembler = nil
+        reassemblyEndsAt = nil
     }
 
     /// A peer that has not proved who it is gets room for one message, any other for two: a request and a response.

@@ -32,6 +32,8 @@ public final class Session {
     var nat = NATSituation()
     /// Fragments of messages that are not complete; nil while there are none.
     var reassembler: FragmentReassembler?
+    /// When these are forgotten unless another one comes, nanoseconds; nil: there are none.
+    var reassemblyEndsAt: UInt64?
     /// When an authentic message last came, nanoseconds.
     var lastHeardAt: UInt64
     /// By when the negotiation has to be done; nil: it is, or is given up by itself.
@@ -86,7 +88,7 @@ extension Session {
         for record in childRecords { remove(record, reason: reason.explanation.summary, atOnce: !isReplaced, &step) }
         queue = []
         window.completed()
-        reassembler = nil
+        forgetFragments()
         phase = .closed
         step.act(.closed(reason))
     }

@@ -12,6 +12,7 @@ extension Session {
         if case .closed = phase { return nil }
         consider(window.outstanding?.deadline)
         consider(halfOpenUntil)
+        consider(reassemblyEndsAt)
         if case .established(let state) = phase {
             consider(state.expiresAt)
             // A session on its way out begins nothing more.
@@ -37,6 +38,7 @@ extension Session {
                 if case .refused(_, let reason) = phase { step.close(reason) } else { step.close(.halfOpenTimeout) }
                 return
             }
+            if let end = reassemblyEndsAt, step.now >= end { forgetFragments() }
             repeatRequest(&step)
             guard step.closing == nil, case .established(let state) = phase else { return }
             if let expiresAt = state.expiresAt, step.now >= expiresAt {
