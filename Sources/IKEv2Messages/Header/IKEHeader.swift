@@ -52,6 +52,12 @@ public struct ReceivedHeader: Hashable, Sendable {
     public let messageLength: UInt32
     let firstPayload: PayloadType
 
+    /// Whether it begins a message of one way, which nobody answers: an unprotected notify in no exchange (RFC 7296
+    /// section 1.5).
+    public var isNotice: Bool {
+        header.direction == .request && header.exchange == .informational && firstPayload == .notify
+    }
+
     /// Reads the header only; the version and the length are not judged. Reserved flags, the minor version and the V
     /// flag are ignored (RFC 7296 section 3.1).
     public init(decoding bytes: [UInt8]) throws(DecodingFailure) {

@@ -155,6 +155,23 @@ import Testing
         #expect(pair.moon.manager.counters.sent == 0)
     }
 
+    /// INVALID_SPI without protection is a message of one way: an answer could go round in a loop (RFC 7296 section 1.5).
+    @Test func aNoticeOutsideOfAnyIKESAIsNotAnswered() throws {
+        let pair = MoonAndSun()
+        pair.load()
+        let path = Path(
+            local: Endpoint(pair.sun.address, port: 500), remote: Endpoint(pair.moon.address, port: 500))
+        for spi: UInt64 in [0, 7] {
+            let header = IKEHeader(
+                initiatorSPI: spi, responderSPI: spi, exchange: .informational, direction: .request,
+                isFromInitiator: true, messageID: 0)
+            let notice = NotifyPayload(.invalidSPI, data: [1, 2, 3, 4])
+            pair.sun.receive(try Message(header: header, payloads: [.notify(notice)]).encoded(), path: path)
+        }
+        #expect(pair.sun.manager.counters.unknownSPI == 2)
+        #expect(pair.sun.manager.counters.sent == 0)
+    }
+
     @Test func aLaterVersionIsToldOurs() throws {
         let pair = MoonAndSun()
         pair.load()

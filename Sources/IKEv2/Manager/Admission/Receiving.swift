@@ -25,7 +25,7 @@ extension SessionManager {
                     begin(datagram, path: path, key: key)
                 }
             } else {
-                refuseUnknown(header, path: path)
+                refuseUnknown(received, path: path)
             }
         }
     }

@@ -10,11 +10,12 @@ extension SessionManager {
         refuse(received.header, .invalidMajorVersion, path: path)
     }
 
-    /// RFC 7296 section 2.21.4: a request for an IKE SA that we do not have, as after a restart.
-    func refuseUnknown(_ header: IKEHeader, path: Path) {
+    /// RFC 7296 section 2.21.4: a request for an IKE SA that we do not have, as after a restart. A peer that says so
+    /// of an SA of ours gets no answer (section 1.5).
+    func refuseUnknown(_ received: ReceivedHeader, path: Path) {
         count.unknownSPI += 1
-        guard header.exchange != .initial, !isShuttingDown else { return }
-        refuse(header, .invalidIKESPI, path: path)
+        guard received.header.exchange != .initial, !received.isNotice, !isShuttingDown else { return }
+        refuse(received.header, .invalidIKESPI, path: path)
     }
 
     /// The answer to a request, if there have not been too many.
