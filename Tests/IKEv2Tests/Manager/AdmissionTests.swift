@@ -172,6 +172,28 @@ import Testing
         #expect(pair.sun.manager.counters.sent == 0)
     }
 
+    /// RFC 7296 section 2.5: a request with an unknown critical payload is refused by name, from the first on.
+    @Test func anUnknownCriticalPayloadInTheFirstRequestIsNamed() throws {
+        let pair = MoonAndSun()
+        pair.load()
+        let header = IKEHeader(
+            initiatorSPI: 1, responderSPI: 0, exchange: .initial, direction: .request, isFromInitiator: true,
+            messageID: 0)
+        let payload = UnknownPayload(type: PayloadType(rawValue: 99), data: [1])
+        var bytes = try Message(header: header, payloads: [.unknown(payload)]).encoded()
+        bytes[29] |= 0x80
+        let path = Path(
+            local: Endpoint(pair.sun.address, port: 500), remote: Endpoint(pair.moon.address, port: 500))
+        for _ in 0..<1000 { pair.sun.receive(bytes, path: path) }
+        #expect((1...25).contains(pair.sun.manager.counters.sent))
+        #expect(pair.sun.manager.counters.malformed == 1000)
+        pair.lab.run(seconds: 1)
+        let answer = try ReceivedMessage(decoding: try #require(pair.moon.lastReceived).datagram)
+        #expect(answer.header == header.response())
+        #expect(answer.plainMessage?.notify(.unsupportedCriticalPayload)?.data == [99])
+        #expect(pair.sun.manager.counters.sessions == 0)
+    }
+
     @Test func aLaterVersionIsToldOurs() throws {
         let pair = MoonAndSun()
         pair.load()

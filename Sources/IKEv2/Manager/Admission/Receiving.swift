@@ -22,7 +22,7 @@ extension SessionManager {
                 if let record = table.session(initialKey: key) {
                     deliver(datagram, path: path, to: record)
                 } else {
-                    begin(datagram, path: path, key: key)
+                    begin(datagram, header, path: path, key: key)
                 }
             } else {
                 refuseUnknown(received, path: path)
@@ -31,22 +31,24 @@ extension SessionManager {
     }
 
     private func deliver(_ datagram: [UInt8], path: Path, to record: SessionRecord) {
-        guard let message = decode(datagram) else { return }
+        guard case .success(let message) = decode(datagram) else { return }
         apply(record.session.receive(message, path: path, environment: self), of: record)
     }
 
-    private func decode(_ datagram: [UInt8]) -> ReceivedMessage? {
-        do throws(DecodingFailure) {
-            return try ReceivedMessage(decoding: datagram)
-        } catch {
-            count.malformed += 1
-            return nil
-        }
+    private func decode(_ datagram: [UInt8]) -> Result<ReceivedMessage, DecodingFailure> {
+        let result = Result { () throws(DecodingFailure) in try ReceivedMessage(decoding: datagram) }
+        if case .failure = result { count.malformed += 1 }
+        return result
     }
 
     /// A peer begins: cookie and limits, then the connections that it may mean.
-    private func begin(_ datagram: [UInt8], path: Path, key: InitialKey) {
-        guard !isShuttingDown, let message = decode(datagram) else { return }
+    private func begin(_ datagram: [UInt8], _ header: IKEHeader, path: Path, key: InitialKey) {
+        if isShuttingDown { return }
+        let message: ReceivedMessage
+        switch decode(datagram) {
+        case .success(let decoded): message = decoded
+        case .failure(let failure): return refuseMalformed(header, failure, path: path)
+        }
         guard isAdmitted(message, path: path) else { return }
         let candidates = connectionTable.candidates(for: path, resolved: names.addresses)
         if candidates.isEmpty {

@@ -18,12 +18,23 @@ extension SessionManager {
         refuse(received.header, .invalidIKESPI, path: path)
     }
 
-    /// The answer to a request, if there have not been too many.
+    /// RFC 7296 section 2.5: the sender of a first request with an unknown critical payload is told which. What else is
+    /// malformed gets no answer.
+    func refuseMalformed(_ header: IKEHeader, _ failure: DecodingFailure, path: Path) {
+        guard case .unsupportedCriticalPayload = failure.problem else { return }
+        refuse(header, failure.answer, path: path)
+    }
+
     func refuse(_ header: IKEHeader, _ error: NotifyType, path: Path) {
+        refuse(header, NotifyPayload(error), path: path)
+    }
+
+    /// The answer to a request, if there have not been too many.
+    func refuse(_ header: IKEHeader, _ error: NotifyPayload, path: Path) {
         guard header.direction == .request else { return }
         guard unprotectedErrors.allow(now: now) else { return count.unprotectedErrorsSuppressed += 1 }
         count.unprotectedErrorsSent += 1
-        send(header.response(), NotifyPayload(error), path: path)
+        send(header.response(), error, path: path)
     }
 
     /// Sends a message that has no more than one notification, unprotected.
