@@ -33,6 +33,8 @@ public final class SessionManager: SessionEnvironment {
     var cookies = CookieJar()
     var unprotectedErrors = RateLimiter(perSecond: 20, burst: 20)
     var complaints = RateLimiter(perSecond: 5, burst: 20)
+    /// Lines about messages of no session.
+    var strangerLines = RateLimiter(perSecond: 50, burst: 200)
     var isShuttingDown = false
     var count = ManagerCounters()
 

@@ -194,6 +194,38 @@ import Testing
         #expect(pair.sun.manager.counters.sessions == 0)
     }
 
+    /// A flood of strangers' messages does not become a flood of log lines, whether they are asked for a cookie or
+    /// refused.
+    @Test(arguments: [32, 100_000]) func strangersDoNotFillTheLog(cookieThreshold: Int) throws {
+        var settings = ProtocolSettings()
+        settings.cookieThreshold = cookieThreshold
+        let pair = MoonAndSun(settings: settings)
+        pair.load(sun: {
+            $0.remoteAddresses = []
+            if cookieThreshold > 5000 {
+                $0.proposals = [
+                    IKEProposal(
+                        encryption: [.aesGCM16(keyBits: 192)], functions: [.hmacSHA512], keyExchanges: [.x448])
+                ]
+            }
+        })
+        let request = try request(pair)
+        let before = pair.sun.events.count
+        for number in 0..<5000 {
+            let (bytes, path) = forgery(request, number: number)
+            pair.sun.receive(bytes, path: path)
+        }
+        #expect(pair.sun.manager.counters.sent > 4000)
+        #expect(pair.sun.manager.counters.halfOpen == (cookieThreshold > 5000 ? 0 : cookieThreshold))
+        #expect(pair.sun.events.count - before < 500)
+        // Later there is room again.
+        pair.lab.run(seconds: 60)
+        let quiet = pair.sun.events.count
+        let (bytes, path) = forgery(request, number: 6000)
+        pair.sun.receive(bytes, path: path)
+        #expect(pair.sun.events.count > quiet)
+    }
+
     @Test func aLaterVersionIsToldOurs() throws {
         let pair = MoonAndSun()
         pair.load()

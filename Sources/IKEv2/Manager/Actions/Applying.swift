@@ -29,7 +29,8 @@ extension SessionManager {
             switch action {
             case .send(let message):
                 emit(message)
-                output.report(ManagerEvent(ike: status, event: .session(.message(message.line))))
+                report(message.line, path: path)
+            case .report(.message(let line)): report(line, path: path)
             case .releaseSPI(let spi): dataplane.releaseSPI(spi)
             case .report(.failed(let explanation)):
                 if complaints.allow(now: now) {

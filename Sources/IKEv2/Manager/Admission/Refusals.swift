@@ -43,7 +43,12 @@ extension SessionManager {
         guard let bytes = try? message.encoded() else { return }
         count.sent += 1
         output.send(bytes, path: path)
-        let line = MessageLine(message, way: .sent, peer: path.remote.description, bytes: bytes.count)
+        report(MessageLine(message, way: .sent, peer: path.remote.description, bytes: bytes.count), path: path)
+    }
+
+    /// A line about a message of no session. Strangers can cause any number of them; of a flood not all are told.
+    func report(_ line: MessageLine, path: Path) {
+        guard strangerLines.allow(now: now) else { return }
         output.report(ManagerEvent(ike: .none(path: path), event: .session(.message(line))))
     }
 
