@@ -194,6 +194,22 @@ import Testing
         #expect(pair.sun.manager.counters.sessions == 0)
     }
 
+    /// Same SPI, same address, another message: that is no repetition (RFC 7296 section 2.1).
+    @Test func anotherRequestWithTheSameSPIIsANegotiationOfItsOwn() throws {
+        let pair = MoonAndSun()
+        pair.load(sun: open)
+        let request = try request(pair)
+        var (bytes, path) = forgery(request, number: 1)
+        pair.sun.receive(bytes, path: path)
+        let responded = pair.sun.manager.counters.responded
+        // The last byte is of SIGNATURE_HASH_ALGORITHMS.
+        bytes[bytes.count - 1] ^= 0x40
+        pair.sun.receive(bytes, path: path)
+        pair.sun.receive(bytes, path: path)
+        #expect(pair.sun.manager.counters.responded == responded + 1)
+        #expect(pair.sun.manager.counters.halfOpen == 2)
+    }
+
     /// A flood of strangers' messages does not become a flood of log lines, whether they are asked for a cookie or
     /// refused.
     @Test(arguments: [32, 100_000]) func strangersDoNotFillTheLog(cookieThreshold: Int) throws {

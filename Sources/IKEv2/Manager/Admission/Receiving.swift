@@ -1,3 +1,4 @@
+import Cryptography
 import IKEv2Messages
 import Packets
 
@@ -18,7 +19,7 @@ extension SessionManager {
             if let record = table.session(ownSPI: ownSPI) {
                 deliver(datagram, path: path, to: record)
             } else if header.isFirstRequest {
-                let key = InitialKey(initiatorSPI: header.initiatorSPI, remote: path.remote)
+                let key = InitialKey(request: sha1(datagram), remote: path.remote)
                 if let record = table.session(initialKey: key) {
                     deliver(datagram, path: path, to: record)
                 } else {

@@ -52,8 +52,10 @@ struct IdentityPair: Hashable {
     var remote: Identity
 }
 
-/// An IKE_SA_INIT request of a peer, before it knows our SPI.
+/// An IKE_SA_INIT request of a peer, before it knows our SPI. Only the whole message tells a repetition from another
+/// negotiation (RFC 7296 section 2.1).
 struct InitialKey: Hashable {
-    var initiatorSPI: UInt64
+    /// The hash of the message.
+    var request: [UInt8]
     var remote: Endpoint
 }
