@@ -58,6 +58,15 @@ public final class Session {
     /// The CHILD_SAs that are installed, those on their way out included.
     public var children: [ChildSA] { childRecords.map(\.sa) }
 
+    /// Those of whose end there will be a report: not what was replaced and goes by itself, nor what still waits for the
+    /// place of another.
+    public var currentChildren: [ChildSA] {
+        childRecords.filter { record in
+            if record.replaces != nil { return false }
+            return record.state != .rekeyed || childRecords.contains { $0.replaces == record.sa.id }
+        }.map(\.sa)
+    }
+
     public var isEstablished: Bool {
         if case .established = phase { true } else { false }
     }

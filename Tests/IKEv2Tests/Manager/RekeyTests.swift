@@ -56,6 +56,23 @@ import Testing
         #expect(pair.moon.dataplane.inbound.count == 1 && pair.sun.dataplane.inbound.count == 1)
     }
 
+    /// Whatever a rekey has come to when the child is to end: the SA that replaces it ends too, nothing brings it back,
+    /// and who waits for the end is told.
+    @Test(arguments: 0...12) func aChildThatIsRekeyedMeanwhileEnds(waitInFiveMilliseconds: Int) {
+        for peerRekeys in [false, true] {
+            let pair = MoonAndSun()
+            pair.bringUp { $0.children[0].closeAction = .start }
+            let host = peerRekeys ? pair.sun : pair.moon
+            #expect(host.manager.rekey(SAFilter(child: "net"), reauthenticate: false, at: pair.now) == 1)
+            pair.lab.run(seconds: 0.005 * Double(waitInFiveMilliseconds))
+            #expect(pair.terminate(SAFilter(child: "net"), within: 60) != nil)
+            pair.lab.run(seconds: 60)
+            #expect(pair.moon.dataplane.isEmpty && pair.sun.dataplane.isEmpty)
+            #expect(pair.moon.manager.counters.sessions == 1)
+            pair.expectOrder()
+        }
+    }
+
     @Test(arguments: [1, 3, 10, 30]) func bothSidesAtOnceEndWithOne(lagInMilliseconds: Double) {
         let pair = MoonAndSun()
         pair.bringUp()

@@ -13,7 +13,9 @@ extension SessionManager {
             case .removeInbound(let sa, let atOnce): removeInbound(sa, atOnce: atOnce)
             case .releaseSPI(let spi): dataplane.releaseSPI(spi)
             case .move(let sa, let path, let isEncapsulated): move(sa, to: path, isEncapsulated: isEncapsulated)
-            case .report(let event): conclude(event, of: record, closing: closing)
+            case .report(let event):
+                if case .childRekeyed(let old, let new) = event { followRekey(of: old, by: new, in: record) }
+                conclude(event, of: record, closing: closing)
             case .replaced(let successor): replace(record, by: successor)
             case .accompanied(let companion): accompany(record, by: companion)
             case .closed(let reason): close(record, reason)

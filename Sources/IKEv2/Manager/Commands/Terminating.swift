@@ -16,6 +16,11 @@ final class Termination {
     func follow(_ old: UInt32, to new: UInt32) {
         if sessions.remove(old) != nil { sessions.insert(new) }
     }
+
+    /// The same of a CHILD_SA.
+    func followChild(_ old: UInt32, to new: UInt32) {
+        if children.remove(old) != nil { children.insert(new) }
+    }
 }
 
 extension SessionManager {
@@ -61,7 +66,7 @@ extension SessionManager {
 
     private func terminateChildren(_ filter: SAFilter, _ outcome: @escaping (Result<Int, Explanation>) -> Void) {
         let found = matching(filter).flatMap { record in
-            record.session.children.filter(filter.matches).map { (record: record, sa: $0) }
+            record.session.currentChildren.filter(filter.matches).map { (record: record, sa: $0) }
         }
         if found.isEmpty { return outcome(.failure(Explanation("there is no CHILD_SA that matches"))) }
         let termination = Termination(number: found.count, outcome: outcome)
@@ -69,6 +74,13 @@ extension SessionManager {
         terminations.append(termination)
         for (record, sa) in found { end(sa, of: record) }
         settleTerminations()
+    }
+
+    /// A child that is to end was being rekeyed when that was decided: what replaces it ends in its place.
+    func followRekey(of old: ChildSA, by new: ChildSA, in record: SessionRecord) {
+        guard record.unwantedChildren.remove(old.id) != nil else { return }
+        for termination in terminations { termination.followChild(old.id, to: new.id) }
+        afterwards { [self] in end(new, of: record) }
     }
 
     /// Crosses off what has ended, and tells those who wait for nothing else.
