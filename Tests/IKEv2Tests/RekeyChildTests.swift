@@ -135,24 +135,64 @@ import Testing
         let bench = TwoSessions.joined { bench in
             bench.connection.children[0].time = Child.Limit(rekey: 100, life: 200, random: 0)
         }
-        bench.east.environment.settings.maximumChildren = 1
+        bench.east.environment.isOutOfSPIs = true
         bench.pass(seconds: 110)
         bench.expectStory(
             "CREATE request 2 { N(REKEY_SA) SA Ni TSi TSr } -->",
             "<-- CREATE response 2 { N(NO_ADDITIONAL_SAS) }")
         bench.expectJoined()
         #expect(bench.west.notes.contains { $0.contains("could not be rekeyed") && $0.contains("NO_ADDITIONAL_SAS") })
-        bench.east.environment.settings.maximumChildren = 2
+        bench.east.environment.isOutOfSPIs = false
         bench.pass(seconds: 40)
         #expect(bench.west.rekeys == 1)
         bench.expectJoined()
+    }
+
+    /// The limit is one of children, and a rekey makes no more of them.
+    @Test func atTheLimitOfChildrenTheyAreRekeyed() {
+        let bench = TwoSessions.joined()
+        bench.east.environment.settings.maximumChildren = 1
+        for round in 1...3 {
+            bench.rekeyChild(bench.west)
+            bench.run()
+            bench.expectJoined()
+            #expect(bench.west.rekeys == round)
+        }
+    }
+
+    /// A peer that rekeys again and again, and deletes nothing, does not get any number of SAs.
+    @Test func rekeysWithoutDeletionsEndSomewhere() throws {
+        let bench = TwoSessions.joined(watching: false)
+        bench.east.environment.settings.maximumChildren = 1
+        let session = try #require(bench.east.session)
+        var peerSPI = try #require(bench.east.onlyChild).outboundSPI
+        for number: UInt32 in 0..<2 {
+            let next = 0x7700_0000 + number
+            bench.injectProtected(
+                to: bench.east, .createChild, .request, messageID: session.window.expectedRequestID,
+                rekey(of: peerSPI, to: next))
+            peerSPI = next
+        }
+        #expect(session.children.count == 2)
+        #expect(bench.trace.last == "<-- CREATE_CHILD_SA response 3 [SK { N(NO_ADDITIONAL_SAS) }]")
+    }
+
+    private func rekey(of old: UInt32, to new: UInt32) -> [Payload] {
+        let child = Child.test(network: 1, remoteNetwork: 2)
+        return [
+            .notify(NotifyPayload(.rekeySA, protocolID: .esp, childSPI: old)),
+            .securityAssociation(ChildNegotiation.offer(child.proposals, spi: new, withKeyExchange: true)),
+            .nonce(NoncePayload(nonce(7))),
+            .trafficSelectorInitiator(SelectorNegotiation.payload(child.localSelectors)),
+            .trafficSelectorResponder(SelectorNegotiation.payload(child.remoteSelectors)),
+        ]
     }
 
     @Test func whenEveryRekeyIsRefusedTheHardLimitEndsTheChild() {
         let bench = TwoSessions.joined { bench in
             bench.connection.children[0].time = Child.Limit(rekey: 100, life: 200, random: 0)
         }
-        bench.east.environment.settings.maximumChildren = 1
+        bench.east.environment.isOutOfSPIs = true
         bench.pass(seconds: 201)
         bench.run()
         bench.expectJoined(children: 0)

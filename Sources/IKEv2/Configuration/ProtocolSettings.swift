@@ -22,7 +22,8 @@ public struct ProtocolSettings: Hashable, Sendable {
     public var halfOpenTimeoutInSeconds: UInt64 = 30
     /// IKE SAs in all, half-open ones included; more of peers are refused.
     public var maximumSessions = 100_000
-    /// CHILD_SAs of one IKE SA, those on their way out included; more are refused with NO_ADDITIONAL_SAS.
+    /// CHILD_SAs of one IKE SA, those on their way out included; more are refused with NO_ADDITIONAL_SAS. A rekey is not,
+    /// as long as there are less than twice as many.
     public var maximumChildren = 256
     /// How long the old inbound SA is kept after a rekey, for packets that are under way.
     public var drainInSeconds: UInt64 = 5

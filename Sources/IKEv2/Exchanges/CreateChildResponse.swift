@@ -48,7 +48,9 @@ extension Session {
     func answer(
         _ request: Message, among children: [Child], requestID: UInt32?, _ step: inout Step
     ) throws(ChildRefusal) -> AnsweredChild {
-        guard childRecords.count < step.settings.maximumChildren else {
+        // A rekey makes no more of them in the end; a peer that never deletes what it has rekeyed is stopped all the same.
+        let count = requestID == nil ? childRecords.count : childRecords.count / 2
+        guard count < step.settings.maximumChildren else {
             throw ChildRefusal(
                 .noAdditionalSAs, Explanation("the IKE SA has \(childRecords.count) children, which is the limit"))
         }
