@@ -177,6 +177,23 @@ import Testing
         #expect(bench.trace.last == "<-- CREATE_CHILD_SA response 3 [SK { N(NO_ADDITIONAL_SAS) }]")
     }
 
+    /// The peer is gone before it has deleted what it has rekeyed: the end of the child is told, or nothing would bring it
+    /// back.
+    @Test(arguments: [CloseReason.peerDead, .deletedByPeer]) func anIKESAEndsInTheMiddleOfARekey(reason: CloseReason)
+        throws
+    {
+        let bench = TwoSessions.joined(watching: false)
+        let session = try #require(bench.east.session)
+        let old = try #require(bench.east.onlyChild)
+        bench.injectProtected(
+            to: bench.east, .createChild, .request, messageID: session.window.expectedRequestID,
+            rekey(of: old.outboundSPI, to: 0x7700_0000))
+        #expect(session.children.count == 2)
+        bench.east.perform(session) { $0.abandon(reason, environment: bench.east.environment) }
+        #expect(bench.east.childrenDown.map(\.id) == [old.id])
+        #expect(bench.east.inbound.isEmpty && bench.east.outbound.isEmpty)
+    }
+
     private func rekey(of old: UInt32, to new: UInt32) -> [Payload] {
         let child = Child.test(network: 1, remoteNetwork: 2)
         return [

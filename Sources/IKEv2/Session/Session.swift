@@ -94,7 +94,10 @@ extension Session {
         }
         // What replaces this IKE SA has SAs for the same packets, and some may be under way in the old ones.
         let isReplaced = [.rekeyed, .reauthenticated, .superseded].contains(reason)
-        for record in childRecords { remove(record, reason: reason.explanation.summary, atOnce: !isReplaced, &step) }
+        // The latest first: an SA that waits for the place of another gives it back, and the end of that one is reported.
+        while let record = childRecords.last {
+            remove(record, reason: reason.explanation.summary, atOnce: !isReplaced, &step)
+        }
         queue = []
         window.completed()
         forgetFragments()
