@@ -194,6 +194,21 @@ import Testing
         #expect(pair.sun.manager.counters.sessions == 0)
     }
 
+    /// Half-open negotiations keep their first request: nobody needs one as long as a datagram can be.
+    @Test func aFirstRequestOfUnlikelyLengthIsDropped() throws {
+        let pair = MoonAndSun()
+        pair.load(sun: open)
+        let request = try ReceivedMessage(decoding: try request(pair))
+        for (length, sessions) in [(8000, 1), (9000, 1), (60_000, 1)] {
+            let padding = Payload.vendorID(VendorIDPayload([UInt8](repeating: 1, count: length - request.bytes.count)))
+            let bytes = try Message(header: request.header, payloads: request.payloads + [padding]).encoded()
+            let (_, path) = forgery(bytes, number: 1)
+            pair.sun.receive(bytes, path: path)
+            #expect(pair.sun.manager.counters.sessions == sessions, "\(length)")
+        }
+        #expect(pair.sun.manager.counters.malformed == 2)
+    }
+
     /// Same SPI, same address, another message: that is no repetition (RFC 7296 section 2.1).
     @Test func anotherRequestWithTheSameSPIIsANegotiationOfItsOwn() throws {
         let pair = MoonAndSun()

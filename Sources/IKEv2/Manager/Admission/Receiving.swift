@@ -42,9 +42,13 @@ extension SessionManager {
         return result
     }
 
+    /// Bytes of an IKE_SA_INIT request, which is kept until IKE_AUTH is done. RFC 7296 section 2 wants 3000 to be taken.
+    private static let longestInitialRequest = 8192
+
     /// A peer begins: cookie and limits, then the connections that it may mean.
     private func begin(_ datagram: [UInt8], _ header: IKEHeader, path: Path, key: InitialKey) {
         if isShuttingDown { return }
+        if datagram.count > Self.longestInitialRequest { return count.malformed += 1 }
         let message: ReceivedMessage
         switch decode(datagram) {
         case .success(let decoded): message = decoded
