@@ -134,6 +134,8 @@ import Testing
             }
         }
         bench.run()
+        // All but what the west takes for the beginning of a negotiation, which it is for nobody.
+        #expect(bench.trace.filter { !$0.hasPrefix("IKE_SA_INIT response") } == [])
         bench.expectJoined()
     }
 }

@@ -118,10 +118,21 @@ import Testing
         #expect(pair.initiate("net"))
         pair.lab.run(seconds: 1)
         pair.expectTunnel()
-        // moon's second request had the cookie; the same from elsewhere is not let in.
+        // moon's second request had the cookie.
         #expect(pair.sun.manager.counters.cookiesAccepted == 1)
         #expect(pair.sun.manager.counters.cookiesSent == 1)
         #expect(pair.sun.manager.counters.cookiesRejected == 0)
+        // The same from elsewhere is not let in, nor is one with another cookie.
+        let withCookie = try #require(pair.sun.initialRequests.last)
+        let (_, elsewhere) = forgery(withCookie.datagram, number: 1)
+        pair.sun.receive(withCookie.datagram, path: elsewhere)
+        var wrong = withCookie.datagram
+        wrong[40] ^= 1
+        pair.sun.receive(wrong, path: withCookie.path)
+        #expect(pair.sun.manager.counters.cookiesAccepted == 1)
+        #expect(pair.sun.manager.counters.cookiesSent == 3)
+        #expect(pair.sun.manager.counters.cookiesRejected == 2)
+        #expect(pair.sun.manager.counters.sessions == 1)
     }
 
     @Test func aPeerThatNoConnectionIsForIsRefused() {

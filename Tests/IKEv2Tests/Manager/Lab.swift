@@ -87,6 +87,8 @@ final class LabHost: ManagerOutput {
     private(set) var keepalives: [Path] = []
     /// The last datagram that was received.
     private(set) var lastReceived: (datagram: [UInt8], path: Path)?
+    /// All IKE_SA_INIT requests that were received.
+    private(set) var initialRequests: [(datagram: [UInt8], path: Path)] = []
     private unowned let lab: Lab
 
     init(address: IPAddress, lab: Lab, settings: ProtocolSettings) {
@@ -110,6 +112,8 @@ final class LabHost: ManagerOutput {
 
     func receive(_ datagram: [UInt8], path: Path) {
         lastReceived = (datagram, path)
+        let isInitialRequest = datagram.count > 19 && datagram[18] == 34 && datagram[19] & 0x20 == 0
+        if isInitialRequest { initialRequests.append((datagram, path)) }
         manager.receive(datagram, path: path, at: lab.now)
     }
 
