@@ -41,7 +41,7 @@ public struct EventLine: Hashable, Sendable {
             message.append("ikesa-uniqueid", session.id)
         }
         // A value's limit is far above this; a line is for reading.
-        message.append("msg", bytes: Array(text.utf8.prefix(8192)))
+        message.append("msg", PlainText.of(text).prefix(8192))
         return message
     }
 }

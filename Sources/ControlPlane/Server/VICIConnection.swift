@@ -185,6 +185,6 @@ extension VICIMessage {
         ["success": "no", "errmsg": shortened(reason)]
     }
 
-    /// What fits into an error message of a client.
-    static func shortened(_ reason: String) -> String { String(decoding: reason.utf8.prefix(1024), as: UTF8.self) }
+    /// What fits into an error message of a client, and can be shown there.
+    static func shortened(_ reason: String) -> String { String(PlainText.of(reason).prefix(1024)) }
 }

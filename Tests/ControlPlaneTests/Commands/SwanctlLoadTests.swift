@@ -138,6 +138,21 @@ import Testing
         }
     }
 
+    /// `swanctl` shows nothing of a message that goes over lines, or has more than ASCII.
+    @Test func severalMistakesAreAllTold() throws {
+        try CommandServer.with { server in
+            let swanctl = try Swanctl(socket: server.path)
+            try swanctl.write(
+                "connections { moon { remote_adrs = 10.98.0.2\n version = 1\n locl { id = m\u{FC}ller } } }",
+                to: "swanctl.conf")
+            let outcome = try swanctl.run("--load-conns")
+            #expect(outcome.status != 0)
+            for mistake in ["did you mean 'remote_addrs'?; ", "IKEv1 is not supported; ", "did you mean 'local'?"] {
+                #expect(outcome.errors.contains(mistake), "\(outcome)")
+            }
+        }
+    }
+
     @Test func poolsAreRefused() throws {
         try CommandServer.with { server in
             let swanctl = try Swanctl(socket: server.path)

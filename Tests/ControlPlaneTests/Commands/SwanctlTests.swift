@@ -90,11 +90,13 @@ import Testing
             try server.wait { sessions, _ in sessions.initiations.count == 1 }
             try server.onLoop { sessions, control in
                 control.report(ManagerEvent(ike: Samples.session(), event: .note(.info, "on the way")))
+                control.report(ManagerEvent(ike: Samples.session(), event: .note(.info, "D(ESP × 2) {…}")))
                 sessions.initiations[0](.success(()))
             }
             let outcome = try swanctl.finish(running)
             #expect(outcome.status == 0, "\(outcome)")
             #expect(outcome.output.contains("[IKE] on the way"), "\(outcome)")
+            #expect(outcome.output.contains("[IKE] D(ESP x 2) {...}"), "\(outcome)")
             #expect(outcome.output.contains("initiate completed successfully"), "\(outcome)")
             let failing = try swanctl.start(["--initiate", "--child", "net"])
             try server.wait { sessions, _ in sessions.initiations.count == 2 }

@@ -42,7 +42,7 @@ enum ConnectionListing {
         _ identity: Identity?, _ method: AuthenticationKind, certificates: [Certificate], authorities: [Certificate]
     ) -> VICIMessage {
         var section = VICIMessage()
-        if let identity { section.append("id", "\(identity)") }
+        if let identity { section.append("id", PlainText.of("\(identity)")) }
         section.append("class", method == .preSharedKey ? "pre-shared key" : "public key")
         section.append("groups", list: [])
         section.append("cert_policy", list: [])

@@ -30,10 +30,10 @@ enum SAListing {
             "state": ike.state.rawValue,
             "local-host": "\(ike.path.local.address)",
             "local-port": "\(ike.path.local.port)",
-            "local-id": "\(ike.localIdentity ?? .any)",
+            "local-id": PlainText.of("\(ike.localIdentity ?? .any)"),
             "remote-host": "\(ike.path.remote.address)",
             "remote-port": "\(ike.path.remote.port)",
-            "remote-id": "\(ike.remoteIdentity ?? .any)",
+            "remote-id": PlainText.of("\(ike.remoteIdentity ?? .any)"),
         ]
         if ike.isInitiator { section.append("initiator", "yes") }
         section.append("initiator-spi", Hexadecimal.text(ike.initiatorSPI))
