@@ -94,6 +94,30 @@ import Testing
         }
     }
 
+    /// Both ends hear that the IKE SA and its child are gone, and between whom they were.
+    @Test func theEndIsAnEvent() throws {
+        try Self.with { pair, left, right in
+            #expect(try left.run("--initiate", "--child", "net", "--timeout", "60").status == 0)
+            let near = try VICIClient(path: pair.left, timeoutInSeconds: 120)
+            let far = try VICIClient(path: pair.right, timeoutInSeconds: 120)
+            for event in SessionEvents.names {
+                try near.register(event)
+                try far.register(event)
+            }
+            #expect(try left.run("--terminate", "--ike", "peer", "--timeout", "60").status == 0)
+            #expect(try right.wait("--list-sas") { $0.isEmpty })
+            var heard: [(name: String, message: VICIMessage)] = []
+            _ = try near.request("get-conns") { heard.append(($0, $1)) }
+            _ = try far.request("get-conns") { heard.append(($0, $1)) }
+            #expect(heard.map(\.name) == ["child-updown", "ike-updown", "child-updown", "ike-updown"])
+            for (_, message) in heard {
+                let ike = try #require(message.section("peer"))
+                #expect(message["up"] == nil && ike["state"] == "DELETING", "\(message)")
+                #expect(ike["established"] != nil && ike["remote-id"]?.hasSuffix("@lab") == true, "\(message)")
+            }
+        }
+    }
+
     @Test func aWrongSecretIsExplained() throws {
         try Self.with(secret: "another") { _, left, _ in
             let failed = try left.run("--initiate", "--child", "net", "--timeout", "60")

@@ -17,7 +17,16 @@ extension SessionManager {
     }
 
     func status(of record: SessionRecord) -> IKESAStatus {
-        record.session.status(at: now) { [dataplane] in dataplane.usage(of: $0) }
+        var status = record.session.status(at: now) { [dataplane] in dataplane.usage(of: $0) }
+        guard status.establishedAt == nil, record.isEstablished, let identities = record.identities else {
+            return status
+        }
+        // A session that is over has forgotten what it was; who hears of its end wants to know.
+        status.state = .deleting
+        status.localIdentity = identities.local
+        status.remoteIdentity = identities.remote
+        status.establishedAt = record.establishedAt
+        return status
     }
 
     /// False: it is up for the peer only, since it could not be installed.
