@@ -27,7 +27,7 @@ struct AuthenticationTranslation {
         "revocation": .refused("move it into the 'remote' section, for what the peer has to prove"),
     ]) { first, _ in first }
 
-    private static let remoteRules: [String: KeyRule] = common.merging([
+    static let remoteRules: [String: KeyRule] = common.merging([
         "cacerts": .served, "revocation": .served,
         "groups": .refused("leave it out; name the accepted authorities with cacerts"),
         "cert_policy": .refused("leave it out; name the accepted authorities with cacerts"),

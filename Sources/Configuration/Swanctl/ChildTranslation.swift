@@ -4,7 +4,7 @@ import Packets
 
 /// From a section of `children` to a child.
 enum ChildTranslation {
-    private static let rules: [String: KeyRule] = [
+    static let rules: [String: KeyRule] = [
         "local_ts": .served, "remote_ts": .served, "esp_proposals": .served, "mode": .served,
         "start_action": .served, "close_action": .served, "dpd_action": .served,
         "rekey_time": .served, "life_time": .served, "rand_time": .served,

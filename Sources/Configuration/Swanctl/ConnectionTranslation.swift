@@ -16,7 +16,7 @@ public enum ConnectionTranslation {
         return (result.connection, findings.warnings)
     }
 
-    private static let rules: [String: KeyRule] = [
+    static let rules: [String: KeyRule] = [
         "version": .only(["2", "0"], else: "write version = 2; IKEv1 is not supported"),
         "local_addrs": .served, "remote_addrs": .served, "local_port": .served, "remote_port": .served,
         "proposals": .served, "encap": .served, "mobike": .served, "dpd_delay": .served, "dpd_timeout": .served,

@@ -160,15 +160,23 @@ struct CredentialStore {
     /// Regular files of a folder in the order of their names, without hidden ones; none when there is no such folder.
     private func files(_ folder: String) -> [String] {
         let path = "\(folders.directory)/\(folder)"
-        guard let directory = opendir(path) else { return [] }
+        guard let directory = opendir(path) else {
+            if errno != ENOENT { fail(path, "cannot be read: \(FileProblem.system.reason)", "check its permissions") }
+            return []
+        }
         defer { closedir(directory) }
         var names: [String] = []
         while let entry = readdir(directory) {
             let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
                 pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
             }
+            if name.hasPrefix(".") { continue }
             var status = stat()
-            if !name.hasPrefix("."), stat("\(path)/\(name)", &status) == 0, status.st_mode & S_IFMT == S_IFREG {
+            if stat("\(path)/\(name)", &status) != 0 {
+                fail(
+                    "\(path)/\(name)", "cannot be read: \(FileProblem.system.reason)",
+                    "check where the link leads to, or remove it")
+            } else if status.st_mode & S_IFMT == S_IFREG {
                 names.append(name)
             }
         }

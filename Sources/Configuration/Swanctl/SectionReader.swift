@@ -129,16 +129,20 @@ struct SectionReader {
     ) {
         let near = Spelling.nearest(to: name, among: known.sorted())
         let what = isKey ? "key" : "section"
-        let all = known.sorted().joined(separator: ", ")
-        let remedy =
-            near.map { "did you mean '\($0)'?" }
-            ?? (known.isEmpty
-                ? "remove it" : known.count <= 12 ? "use one of \(all)" : "remove it; see swanctl.conf(5)")
+        let place = isKey && !hidesWords ? KeyPlaces.place(of: name) : nil
+        let remedy = place.map { "move it into \($0)" } ?? near.map { "did you mean '\($0)'?" } ?? choice(known)
         findings.errors.append(
             ConfigurationError(
                 location: location ?? self.location(), word: hidesWords && near == nil ? nil : name,
                 reason: "is no \(what) that is known in \(section.name.isEmpty ? "this place" : "'\(section.name)'")",
                 remedy: remedy))
+    }
+
+    /// What to write where something unknown stands.
+    private func choice(_ known: [String]) -> String {
+        if known.isEmpty { return "remove it" }
+        if known.count > 12 { return "remove it; see swanctl.conf(5)" }
+        return "use one of \(known.sorted().joined(separator: ", "))"
     }
 
     // MARK: Values

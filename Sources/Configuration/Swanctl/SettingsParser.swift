@@ -40,6 +40,7 @@ struct SettingsParser {
                 location: SourceLocation(file: file, line: line), word: nil, reason: "this is not a text file",
                 remedy: "write sections and 'key = value' lines; see swanctl.conf(5)")
         }
+        scanner.skipByteOrderMark()
         while true {
             scanner.skipLines()
             guard let byte = scanner.peek else { break }
@@ -75,6 +76,8 @@ struct SettingsParser {
                 location, (0x21...0x7E).contains(byte) ? String(decoding: [byte], as: UTF8.self) : nil,
                 "a name should stand here", "begin with a key or the name of a section; values go behind '='")
         }
+        // What no letter stands for was replaced by this.
+        if name.unicodeScalars.contains("\u{FFFD}") { throw notUTF8(name, location) }
         scanner.skipBlanks()
         switch scanner.peek {
         case UInt8(ascii: "="): try readValue(name, location)
@@ -161,12 +164,36 @@ struct SettingsParser {
             }
             scanner.skipBlanks()
         }
-        let content: SettingsSection.Value.Content =
-            isSecret
-            ? .secret(SecretBytes(copying: scratch.bytes)) : .text(String(decoding: scratch.bytes, as: UTF8.self))
-        if isSecret { loader.noteSecret(in: file) }
-        current.set(SettingsSection.Value(key: key, content: content, location: location))
+        let content: SettingsSection.Value.Content
+        if isSecret {
+            content = .secret(SecretBytes(copying: scratch.bytes))
+            loader.noteSecret(in: file)
+        } else if let text = String(validating: scratch.bytes, as: UTF8.self) {
+            content = .text(text)
+        } else {
+            throw notUTF8(key, location)
+        }
+        set(SettingsSection.Value(key: key, content: content, location: location))
         isBehindSecret = isSecret
+    }
+
+    private func notUTF8(_ word: String, _ location: SourceLocation) -> ConfigurationError {
+        error(location, word, "a character is not in UTF-8", "save the file as UTF-8, as by: iconv -f latin1 -t utf-8")
+    }
+
+    /// A later file may set a key anew; within one file it is a section that was copied, or two that have one name.
+    private mutating func set(_ value: SettingsSection.Value) {
+        if let old = current.values.first(where: { $0.key == value.key }), let place = old.location,
+            place.file == file, !old.content.isSame(as: value.content)
+        {
+            loader.warnings.append(
+                ConfigurationWarning(
+                    location: value.location ?? here, word: shown(value.key),
+                    reason:
+                        "is set in '\(shown(current.name) ?? "secrets")' a second time, and what line \(place.line) says is lost",
+                    remedy: "keep one of the two, or give the two sections different names"))
+        }
+        current.set(value)
     }
 
     private func warnOfCut(_ key: String) {

@@ -22,6 +22,11 @@ struct SettingsScanner {
         }
     }
 
+    /// Some editors put one before the text.
+    mutating func skipByteOrderMark() {
+        if offset == 0, bytes.starts(with: [0xEF, 0xBB, 0xBF]) { offset = 3 }
+    }
+
     mutating func take(_ byte: UInt8) -> Bool {
         guard peek == byte else { return false }
         advance()

@@ -13,6 +13,15 @@ public struct SettingsSection: Sendable {
             case list([[UInt8]])
             /// The value of a key that always holds a secret (`SettingsSection.secretKeys`), as it is written.
             case secret(SecretBytes)
+
+            func isSame(as other: Content) -> Bool {
+                switch (self, other) {
+                case (.text(let text), .text(let other)): text == other
+                case (.list(let items), .list(let other)): items == other
+                case (.secret(let secret), .secret(let other)): secret == other
+                default: false
+                }
+            }
         }
 
         public var key: String

@@ -9,8 +9,10 @@ enum Spelling {
             let distance = distance(Array(word.utf8), Array(candidate.lowercased().utf8))
             if distance < best?.distance ?? Int.max { best = (candidate, distance) }
         }
-        guard let best, best.distance <= max(1, word.utf8.count / 3) else { return nil }
-        return best.name
+        if let best, best.distance <= max(1, word.utf8.count / 3) { return best.name }
+        // The beginning of just one of them.
+        let begun = candidates.filter { word.utf8.count >= 4 && $0.lowercased().hasPrefix(word) }
+        return begun.count == 1 ? begun[0] : nil
     }
 
     /// Insertions, deletions, replacements and exchanges of neighbours.

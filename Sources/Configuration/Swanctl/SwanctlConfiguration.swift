@@ -88,6 +88,7 @@ public struct SwanctlConfiguration: Sendable {
         configuration.credentials = store.credentials
         try findings.check()
         CredentialChecks(configuration: configuration, root: root).run()
+        SelectorChecks(connections: configuration.connections, root: root).run()
         configuration.warnings = findings.warnings
         return configuration
     }

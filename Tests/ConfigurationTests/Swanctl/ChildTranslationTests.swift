@@ -85,4 +85,17 @@ import Testing
     func harmless(line: String) throws {
         #expect(try swanctl(sites(child: line)).warnings.isEmpty)
     }
+
+    /// Of two children for the same packets only one gets them, which is rarely meant.
+    @Test(arguments: [
+        ("start_action = trap", 1), ("start_action = none", 0), ("start_action = start\npriority = 5", 0),
+        ("start_action = start\nlocal_ts = 10.7.0.0/16", 0), ("start_action = start\nlocal_ts = dynamic", 0),
+    ])
+    func twoForTheSamePackets(_ lines: String, _ count: Int) throws {
+        let child = "local_ts = 10.1.0.0/16\nremote_ts = 10.2.0.0/16, 10.3.0.0/16\nstart_action = trap"
+        let other = child.replacing("10.2.0.0/16, 10.3.0.0/16", with: "10.3.0.0/16, 10.2.0.0/16")
+        let text = sites(child: child + "\n }\n more {\n" + other + "\n" + lines)
+        let warnings = try swanctl(text).warnings.filter { $0.reason.contains("site/net") }
+        #expect(warnings.map(\.word) == Array(repeating: "more", count: count), "\(warnings)")
+    }
 }

@@ -1,5 +1,6 @@
 import Configuration
 import Cryptography
+import Foundation
 import IKEv2
 import Testing
 
@@ -129,6 +130,19 @@ import Testing
                 "pkcs12/i.p12",
             ])
         #expect(errors.allSatisfy { !$0.remedy.isEmpty })
+    }
+
+    /// What cannot be looked at is not the same as what is not there.
+    @Test func foldersAndLinksThatCannotBeRead() throws {
+        let folder = try folder("", [:])
+        try folder.write("private", "a file in place of the folder")
+        try folder.write("x509ca/README", certificates["ca.crt"])
+        try FileManager.default.createSymbolicLink(
+            atPath: folder.path + "/x509ca/ca.pem", withDestinationPath: "/nonexistent/ca.pem")
+        let errors = try folder.errors()
+        #expect(errors.map(\.location.description) == ["x509ca/ca.pem", "private"], "\(errors)")
+        #expect(errors.first?.reason == "cannot be read: No such file or directory")
+        #expect(errors.last?.reason == "cannot be read: Not a directory")
     }
 
     @Test func authorityInTheWrongFolder() throws {

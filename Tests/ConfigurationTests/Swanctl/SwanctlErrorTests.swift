@@ -11,6 +11,9 @@ import Testing
             ("dscp = 101110", "dscp", "leave it out"),
             ("remote_adrs = 10.0.0.1", "remote_adrs", "did you mean 'remote_addrs'"),
             ("colour = blue", "colour", "see swanctl.conf(5)"), ("locl { }", "locl", "did you mean 'local'"),
+            ("child { }", "child", "did you mean 'children'"), ("local_ts = 10.0.0.0/8", "local_ts", "of 'children'"),
+            ("start_action = trap", "start_action", "move it into a section of 'children'"),
+            ("auth = psk", "auth", "move it into 'local' or 'remote'"),
 
             ("proposals = aes128", "aes128", "-sha256"),
             ("proposals = aes256gcm16-prfsha384-ecp999", "aes256gcm16-prfsha384-ecp999", "ecp384"),
@@ -64,7 +67,9 @@ import Testing
             ("inactivity = 60", "inactivity", "idle children"), ("mark_in = 5", "mark_in", "select by address"),
             ("if_id_in = %unique", "if_id_in", "select by address"),
             ("interface = eth0", "interface", "--lan and --wan"),
-            ("local_tss = 10.0.0.0/8", "local_tss", "did you mean 'local_ts'"), ("inner { }", "inner", "remove it"),
+            ("local_tss = 10.0.0.0/8", "local_tss", "did you mean 'local_ts'"),
+            ("proposals = aes128-sha256-x25519", "proposals", "move it into the section of the connection"),
+            ("inner { }", "inner", "remove it"),
         ] as [(String, String?, String)])
     func childKeys(line: String, word: String?, remedy: String) throws {
         let errors = try swanctlErrors(sites(child: line.replacing("{ ", with: "{\n")))

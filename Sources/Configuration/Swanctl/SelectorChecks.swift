@@ -1,0 +1,40 @@
+import IKEv2
+
+/// Warns of children that call for the same packets: only one of them can have these.
+struct SelectorChecks {
+    /// What decides which packets call for a child.
+    private struct Claim: Hashable {
+        let local: Set<SelectorSide>
+        let remote: Set<SelectorSide>
+        let priority: UInt32?
+    }
+
+    let connections: [Connection]
+    /// The whole file.
+    let root: SectionReader
+
+    func run() {
+        var owners: [Claim: String] = [:]
+        for connection in connections {
+            // What somebody starts by hand, or the peer, is meant to stand in for another.
+            for child in connection.children where child.startAction != .none {
+                let sides = child.localSelectors + child.remoteSelectors
+                guard !sides.contains(where: { $0.addresses == nil }) else { continue }
+                let claim = Claim(
+                    local: Set(child.localSelectors), remote: Set(child.remoteSelectors), priority: child.priority)
+                let name = "\(connection.name)/\(child.name)"
+                if let owner = owners[claim] { warn(child, of: connection, owner) } else { owners[claim] = name }
+            }
+        }
+    }
+
+    private func warn(_ child: Child, of connection: Connection, _ owner: String) {
+        let path = ["connections", connection.name, "children", child.name]
+        var section: SettingsSection? = root.section
+        for name in path { section = section?.section(name) }
+        guard let section else { return }
+        SectionReader(section, path: path.joined(separator: "."), findings: root.findings).warn(
+            child.name, "has the same local_ts and remote_ts as \(owner): packets take one of the two",
+            "give it networks of its own, another 'priority', or start_action = none")
+    }
+}
