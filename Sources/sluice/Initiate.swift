@@ -24,7 +24,10 @@ struct Initiate: ParsableCommand {
             "The connection to negotiate; with --child, the one that the child belongs to.", valueName: "name"))
     var ike: String?
 
-    @Option(help: ArgumentHelp("How much to show: -1 nothing, 0 outcomes, 1 messages, 2 details.", valueName: "level"))
+    // Without this, -1 would be a flag.
+    @Option(
+        parsing: .unconditional,
+        help: ArgumentHelp("How much to show: -1 nothing, 0 outcomes, 1 messages, 2 details.", valueName: "level"))
     var loglevel = 1
 
     func validate() throws {

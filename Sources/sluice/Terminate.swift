@@ -17,7 +17,7 @@ struct Terminate: ParsableCommand {
     @OptionGroup var wait: WaitFlags
     @OptionGroup var answer: AnswerFlags
 
-    @Flag(help: "Do not wait for the peer; with --timeout, not longer than that.")
+    @Flag(help: "Of IKE SAs: do not wait for the peer; with --timeout, not longer than that.")
     var force = false
 
     func run() throws {

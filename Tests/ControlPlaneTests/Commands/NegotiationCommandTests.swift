@@ -108,15 +108,30 @@ import Testing
         try CommandServer.with { server in
             let child = try Samples.childSA()
             try server.onLoop { sessions, _ in sessions.sessions = [Samples.session(children: [child])] }
-            let atOnce = server.inBackground("terminate", ["child-id": "7", "force": "yes"])
+            let atOnce = server.inBackground("terminate", ["ike-id": "6", "force": "yes"])
             try server.wait { sessions, _ in sessions.terminations.count == 1 }
             try server.onLoop { sessions, _ in sessions.terminations[0](.success(1)) }
             #expect(try atOnce.outcome().answer.get()["terminated"] == "1")
             // With a time limit, when the time is up.
-            let later = server.inBackground("terminate", ["child": "net", "force": "yes", "timeout": "50"])
+            let later = server.inBackground("terminate", ["ike": "moon", "force": "yes", "timeout": "50"])
             #expect(try later.outcome().answer.get()["success"] == "yes")
             let calls = try server.onLoop { sessions, _ in sessions.calls }
-            #expect(calls == ["terminate child-id 7 force", "terminate child net", "terminate child net force"])
+            #expect(calls == ["terminate ike-id 6 force", "terminate ike moon", "terminate ike moon force"])
+        }
+    }
+
+    /// A CHILD_SA is there until the peer has answered: nobody is told that it is gone before.
+    @Test func aChildIsNotTerminatedByForce() throws {
+        try CommandServer.with { server in
+            let child = try Samples.childSA()
+            try server.onLoop { sessions, _ in sessions.sessions = [Samples.session(children: [child])] }
+            let request = server.inBackground("terminate", ["child": "net", "force": "yes", "timeout": "50"])
+            guard case .failure(.refused(let why)) = try request.outcome().answer else {
+                Issue.record("it was told to be gone")
+                return
+            }
+            #expect(why.contains("has not answered") && why.contains("--ike NAME --force"), "\(why)")
+            #expect(try server.onLoop { sessions, _ in sessions.calls } == ["terminate child net"])
         }
     }
 

@@ -102,6 +102,19 @@ import Testing
         }
     }
 
+    @Test func initiateCanBeSilent() throws {
+        try Self.withConnection { server in
+            let running = try Running(server, "initiate", "--child", "net", "--loglevel", "-1")
+            try server.wait { sessions, _ in !sessions.initiations.isEmpty }
+            try server.onLoop { sessions, control in
+                control.report(ManagerEvent(ike: Samples.session(), event: .note(.warning, "look here")))
+                sessions.initiations[0](.success(()))
+            }
+            let outcome = running.outcome()
+            #expect(outcome.status == 0 && outcome.output == "child net is up\n", "\(outcome)")
+        }
+    }
+
     @Test func initiateWaitsNoLongerThanItShould() throws {
         try Self.withConnection { server in
             let outcome = try Running(server, "initiate", "--child", "net", "--timeout", "1").outcome()
@@ -112,13 +125,13 @@ import Testing
 
     @Test func terminateSaysHowMany() throws {
         try Self.withConnection { server in
-            let running = try Running(server, "terminate", "--child", "net", "--force")
+            let running = try Running(server, "terminate", "--child", "net")
             try server.wait { sessions, _ in !sessions.terminations.isEmpty }
             try server.onLoop { sessions, _ in sessions.terminations[0](.success(1)) }
             let outcome = running.outcome()
             #expect(outcome.status == 0)
             #expect(outcome.output == "1 of 1 SAs ended\n")
-            #expect(try server.onLoop { sessions, _ in sessions.calls } == ["terminate child net force"])
+            #expect(try server.onLoop { sessions, _ in sessions.calls } == ["terminate child net"])
             let nothing = try Running(server, "terminate", "--ike-id", "99").outcome()
             #expect(nothing.status == 1)
             #expect(nothing.errors == "sluice: no matching SAs to terminate found\n")

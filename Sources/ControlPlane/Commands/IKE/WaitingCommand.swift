@@ -55,7 +55,8 @@ struct WaitingCommand {
         let answer = Answer(promise)
         let meant = Set(statuses.filter(filter.matches).map(\.id))
         watch(answer) { meant.contains($0.id) }
-        let isForced = request.flag("force")
+        // A CHILD_SA is gone only when the peer has answered; without its answer the IKE SA has to go.
+        let isForced = request.flag("force") && !filter.isAboutChildren
         // With a time limit, force means: when the time is up.
         control.manager.terminate(filter, force: isForced && timeout <= 0, at: control.now) { outcome in
             switch outcome {
@@ -67,7 +68,8 @@ struct WaitingCommand {
             guard isForced else {
                 return Self.terminated(
                     0, of: matches,
-                    because: "the peer has not answered after \(timeout) ms; --force does not wait for it")
+                    because: "the peer has not answered after \(timeout) ms; "
+                        + "--ike NAME --force ends the whole IKE SA without it")
             }
             control.manager.terminate(filter, force: true, at: control.now) { _ in }
             return Self.terminated(matches, of: matches)
