@@ -28,6 +28,23 @@ import Testing
         #expect(pair.moon.manager.counters.initiated == 1)
     }
 
+    @Test func anUnknownNameIsAnsweredByThoseThatThereAre() {
+        let pair = MoonAndSun()
+        pair.bringUp { $0.children += (1...11).map { .between("n\($0)", "10.1.0.0/16", "10.2.\($0).0/24") } }
+        func remedy(_ connection: String?, _ child: String?) -> String? {
+            var remedy: String?
+            pair.moon.manager.initiate(connection: connection, child: child, at: pair.now) { outcome in
+                if case .failure(let why) = outcome { remedy = why.remedy }
+            }
+            return remedy
+        }
+        #expect(remedy("san", nil) == "there are sun")
+        #expect(remedy(nil, "nt")?.hasPrefix("there are net (of sun), n1 (of sun), ") == true)
+        #expect(remedy("sun", "nt") == "there are net, n1, n2, n3, n4, n5, n6, n7, n8, n9, and 2 more")
+        pair.moon.manager.load([], replacingAll: true, at: pair.now)
+        #expect(remedy(nil, "net") == "none is loaded")
+    }
+
     @Test func aFilterThatMatchesNothingFails() {
         let pair = MoonAndSun()
         pair.bringUp()

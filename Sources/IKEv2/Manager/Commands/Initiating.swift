@@ -67,21 +67,34 @@ extension SessionManager {
         if let connection {
             guard let found = connectionTable[connection] else {
                 return .failure(
-                    Explanation("there is no connection \(connection)", remedy: "swanctl --list-conns shows all"))
+                    Explanation(
+                        "there is no connection \(connection)", remedy: Self.choice(connectionTable.all.map(\.name))))
             }
             guard let child else { return .success((found, nil)) }
             guard let part = found.children.first(where: { $0.name == child }) else {
                 return .failure(
                     Explanation(
-                        "connection \(connection) has no child \(child)", remedy: "swanctl --list-conns shows all"))
+                        "connection \(connection) has no child \(child)",
+                        remedy: Self.choice(found.children.map(\.name))))
             }
             return .success((found, part))
         }
         guard let child, let found = connectionTable.firstConnection(withChild: child) else {
             let what = child.map { "child \($0)" } ?? "connection without a name"
-            return .failure(Explanation("there is no \(what)", remedy: "swanctl --list-conns shows all"))
+            let names = connectionTable.all.flatMap { connection in
+                connection.children.map { "\($0.name) (of \(connection.name))" }
+            }
+            return .failure(Explanation("there is no \(what)", remedy: Self.choice(names)))
         }
         return .success((found, found.children.first { $0.name == child }))
+    }
+
+    /// What could have been meant, as far as it is good to read.
+    private static func choice(_ names: [String]) -> String {
+        let shown = 10
+        if names.isEmpty { return "none is loaded" }
+        let more = names.count > shown ? ", and \(names.count - shown) more" : ""
+        return "there are " + names.prefix(shown).joined(separator: ", ") + more
     }
 
     /// Whether an IKE SA of the connection is there and stays, with a CHILD_SA of the child if one is given.
