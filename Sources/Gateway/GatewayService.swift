@@ -43,12 +43,13 @@ public struct GatewayService: Service {
     }
 
     private func serve(_ gateway: RunningGateway, since begun: UInt64) async throws {
-        let line = try readyLine(gateway, since: begun)
-        announce(line)
-        ServiceManager.ready(line)
-        logger.info("gateway is ready")
         do {
+            // Who waits for `ready` may name them.
             try gateway.loadConnections()
+            let line = try readyLine(gateway, since: begun)
+            announce(line)
+            ServiceManager.ready(line)
+            logger.info("gateway is ready")
             await untilShutdown(reloading: gateway.reload)
         } catch {
             gateway.stop()

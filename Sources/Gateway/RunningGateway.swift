@@ -73,7 +73,11 @@ final class RunningGateway {
         guard let connections else { return }
         self.connections = nil
         try control?.ike?.load(connections)
-        logger.info("connections loaded", metadata: ["connections": "\(connections.connections.count)"])
+        logger.info(
+            "configuration loaded",
+            metadata: [
+                "file": "\(parts.options.configuration ?? "none")", "connections": "\(connections.connections.count)",
+            ])
     }
 
     /// What SIGHUP does.

@@ -10,12 +10,15 @@ struct Sluice: AsyncParsableCommand {
             Sluice encrypts what goes from the protected networks behind this machine to those of its peers, and \
             decrypts what comes back. All else on the same interfaces stays with the kernel.
 
-            A first tunnel: write the keys and policies as `ip xfrm` lines into a file, look at what they come to, start \
-            the gateway, and see it work.
+            A first tunnel: describe it in a swanctl.conf, look at what that comes to, start the gateway, negotiate, and \
+            see it work.
 
-              sluice check --xfrm-batch tunnel.xfrm
-              sudo sluice run --xfrm-batch tunnel.xfrm --lan eth1 --wan eth0
+              sluice check --config swanctl.conf
+              sudo sluice run --config swanctl.conf --lan eth1 --wan eth0
+              sudo sluice initiate --child lan
               sudo sluice status
+
+            Keys written by hand, as `ip xfrm` lines, are read with --xfrm-batch instead of --config.
 
             Exit codes: 0 success, 64 bad usage, 78 bad configuration, 1 everything else.
             """,

@@ -90,10 +90,11 @@ final class ControlLoop {
                 ])
         }
         try steer(configuration.policies)
+        guard let file = parts.options.xfrmBatch else { return }
         logger.info(
             "configuration loaded",
             metadata: [
-                "file": "\(parts.options.xfrmBatch ?? "none")", "policies": "\(configuration.policies.count)",
+                "file": "\(file)", "policies": "\(configuration.policies.count)",
                 "inbound": "\(associations.inbound.count)", "outbound": "\(associations.outbound.count)",
             ])
     }

@@ -25,7 +25,9 @@ struct ConfigurationReload: Sendable {
                 "configuration reloaded",
                 metadata: ["file": "\(path)", "connections": "\(configuration.connections.count)"])
         } catch {
-            logger.error("configuration not reloaded; the old one stays in force", metadata: ["error": "\(error)"])
+            let problems = "\(error)".split(separator: "\n").map { Logger.MetadataValue.string(String($0)) }
+            logger.error(
+                "configuration not reloaded; the old one stays in force", metadata: ["errors": .array(problems)])
         }
     }
 }

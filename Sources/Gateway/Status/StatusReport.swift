@@ -147,6 +147,7 @@ public struct PolicyStatus: Codable, Hashable, Sendable {
     /// `protect`, `bypass` or `discard`.
     public var action: String
     public var requestIdentifier: UInt32?
+    /// What the policy decided about without an SA; protected packets are counted at theirs.
     public var packets: UInt64
     public var bytes: UInt64
 }

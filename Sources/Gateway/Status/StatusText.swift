@@ -106,7 +106,7 @@ extension StatusReport {
         var table = TextTable([
             .right("priority"), .left("dir"), .left("source"), .left("destination"), .left("proto"), .left("ports"),
             .left("action"),
-            .right("reqid"), .right("packets"), .right("bytes"),
+            .right("reqid"), .right("packets outside SAs"), .right("bytes"),
         ])
         for policy in policies {
             table.append([
