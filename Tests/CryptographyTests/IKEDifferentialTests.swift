@@ -71,7 +71,7 @@ import Testing
         .rsaPSS(.sha256): "pss:sha256", .rsaPSS(.sha384): "pss:sha384", .rsaPSS(.sha512): "pss:sha512",
         .ecdsa(.sha256): "ecdsa:sha256", .ecdsa(.sha384): "ecdsa:sha384", .ecdsa(.sha512): "ecdsa:sha512",
         .ecdsaConcatenated(.sha256): "raw:sha256", .ecdsaConcatenated(.sha384): "raw:sha384",
-        .ecdsaConcatenated(.sha512): "raw:sha512", .ed25519: "ed25519",
+        .ecdsaConcatenated(.sha512): "raw:sha512", .ed25519: "ed25519", .ed448: "ed448",
     ]
 
     private func name(_ scheme: SignatureScheme) -> String { Self.schemes[scheme] ?? "?" }

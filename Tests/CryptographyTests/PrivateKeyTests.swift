@@ -10,8 +10,8 @@ import Testing
             written { i2d_PKCS8PrivateKey_bio($0, key.handle, nil, nil, 0, nil, nil) },
             written { i2d_PrivateKey_bio($0, key.handle) },
         ]
-        // Ed25519 never had a traditional form.
-        if key.name != "Ed25519" {
+        // Edwards curves never had a traditional form.
+        if !key.isEdwards {
             forms.append(written { PEM_write_bio_PrivateKey_traditional($0, key.handle, nil, nil, 0, nil, nil) })
         }
         for form in forms { #expect(try PrivateKey(SecretBytes(copying: form)).publicKey == expected) }
@@ -25,7 +25,7 @@ import Testing
             written { PEM_write_bio_PKCS8PrivateKey($0, key.handle, EVP_aes_256_cbc(), pass, count, nil, nil) },
             written { i2d_PKCS8PrivateKey_bio($0, key.handle, EVP_aes_128_cbc(), pass, count, nil, nil) },
         ]
-        if key.name != "Ed25519" {
+        if !key.isEdwards {
             let unsigned = pass.map { UInt8($0) }
             forms.append(
                 written {

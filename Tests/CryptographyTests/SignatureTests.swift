@@ -27,6 +27,17 @@ import Testing
         try key.publicKey.verify(bytes(signature), of: bytes(message), scheme: .ed25519)
     }
 
+    @Test(arguments: PublishedEd448.all) func signsEd448AsRFC8032Prints(published: PublishedEd448) throws {
+        // PKCS#8 of RFC 8410 around the 57 bytes.
+        let key = try PrivateKey(
+            SecretBytes(copying: bytes("3047020100300506032b6571043b0439" + published.secret)))
+        #expect(key.type == .ed448)
+        // The key is at the end of its SubjectPublicKeyInfo.
+        #expect(hexadecimal(key.publicKey.subjectPublicKeyInfo.suffix(57)) == published.publicKey)
+        #expect(hexadecimal(try key.sign(bytes(published.message), scheme: .ed448)) == published.signature)
+        try key.publicKey.verify(bytes(published.signature), of: bytes(published.message), scheme: .ed448)
+    }
+
     @Test(arguments: TestKey.all) func verifiesWhatItSigned(key: TestKey) throws {
         let key = try key.privateKey()
         let message = Array("the octets of the first message".utf8)
@@ -84,7 +95,7 @@ import Testing
         (.rsaPKCS1(.sha384), "300d06092a864886f70d01010c0500"),
         (.rsaPKCS1(.sha512), "300d06092a864886f70d01010d0500"),
         (.ecdsa(.sha256), "300a06082a8648ce3d040302"), (.ecdsa(.sha384), "300a06082a8648ce3d040303"),
-        (.ecdsa(.sha512), "300a06082a8648ce3d040304"), (.ed25519, "300506032b6570"),
+        (.ecdsa(.sha512), "300a06082a8648ce3d040304"), (.ed25519, "300506032b6570"), (.ed448, "300506032b6571"),
     ]) func writesAlgorithmIdentifiersAsPublished(scheme: SignatureScheme, der: String) throws {
         #expect(scheme.algorithmIdentifier.map(hexadecimal) == der)
         #expect(try SignatureScheme(algorithmIdentifier: bytes(der)) == scheme)
@@ -145,10 +156,12 @@ import Testing
         #expect(SignatureKeyType.rsa(bits: 4096).scheme(for: [.sha1], preferringPSS: false) == nil)
         #expect(SignatureKeyType.ed25519.scheme(for: all, preferringPSS: true) == .ed25519)
         #expect(SignatureKeyType.ed25519.scheme(for: [.sha512], preferringPSS: true) == nil)
+        #expect(SignatureKeyType.ed448.scheme(for: all, preferringPSS: false) == .ed448)
+        #expect(SignatureKeyType.ed448.scheme(for: [.sha512], preferringPSS: false) == nil)
     }
 
     static let schemes: [SignatureScheme] =
-        [.rsaPKCS1(.sha1), .ed25519]
+        [.rsaPKCS1(.sha1), .ed25519, .ed448]
         + [.sha256, .sha384, .sha512].flatMap { (hash: SignatureHash) in
             [.rsaPKCS1(hash), .rsaPSS(hash), .rsaPSS(hash, saltLength: 20), .ecdsa(hash), .ecdsaConcatenated(hash)]
         }

@@ -108,7 +108,7 @@ struct TestAuthority: Sendable {
             X509_add_ext(certificate, made, -1)
             X509_EXTENSION_free(made)
         }
-        let digest = signer.name == "Ed25519" ? nil : EVP_get_digestbyname(content.digest)
+        let digest = signer.isEdwards ? nil : EVP_get_digestbyname(content.digest)
         try #require(X509_sign(certificate, signer.handle, digest) > 0)
         return try Certificate(der: written { i2d_X509_bio($0, certificate) })
     }

@@ -6,6 +6,8 @@ import Testing
 struct TestKey: @unchecked Sendable {
     let handle: OpaquePointer
     let name: String
+    /// Ed25519 and Ed448: it hashes by itself.
+    var isEdwards: Bool { name.hasPrefix("Ed") }
 
     static let rsa = TestKey("RSA 2048", algorithm: "RSA", bits: 2048)
     static let rsa3072 = TestKey("RSA 3072", algorithm: "RSA", bits: 3072)
@@ -13,7 +15,8 @@ struct TestKey: @unchecked Sendable {
     static let p384 = TestKey("ECDSA P-384", algorithm: "EC", group: "P-384")
     static let p521 = TestKey("ECDSA P-521", algorithm: "EC", group: "P-521")
     static let ed25519 = TestKey("Ed25519", algorithm: "ED25519")
-    static let all = [rsa, rsa3072, p256, p384, p521, ed25519]
+    static let ed448 = TestKey("Ed448", algorithm: "ED448")
+    static let all = [rsa, rsa3072, p256, p384, p521, ed25519, ed448]
 
     init(_ name: String, algorithm: String, group: String? = nil, bits: Int32 = 0) {
         self.name = name

@@ -56,7 +56,7 @@ def exchange(method, public):
 def arguments(scheme):
     """What goes behind the message (and signature) in Python's calls."""
     kind, _, name = scheme.partition(":")
-    if kind == "ed25519":
+    if kind in ("ed25519", "ed448"):
         return ()
     digest = HASHES[name]()
     if kind == "pkcs1":

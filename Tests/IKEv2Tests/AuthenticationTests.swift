@@ -108,6 +108,36 @@ import Testing
         }
     }
 
+    /// RFC 8420: by a certificate, whose chain is of Ed448 too, and by the key alone.
+    @Test func ed448Proves() throws {
+        let identity = Identity.domainName("ed448.example.org")
+        let prover = try context("ed448", hashes: SignatureHash.offered)
+        var verifier = try context(nil, hashes: SignatureHash.offered)
+        let proof = try PeerAuthentication.prove(octets(identity), to: .any, requests: [], prover)
+        #expect(proof.authentication.method.rawValue == 14)
+        // Its length, the AlgorithmIdentifier of RFC 8420 appendix A.2, and 114 bytes.
+        #expect(proof.authentication.data.prefix(8) == [7, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x71])
+        #expect(proof.authentication.data.count == 122)
+        func verified(_ octets: SignedOctets, _ certificates: [CertificatePayload]) throws -> VerifiedPeer {
+            try PeerAuthentication.verify(
+                proof.authentication, of: octets, to: .any, certificates: certificates, verifier)
+        }
+        #expect(throws: AuthenticationFailure.self, "nobody trusts Edwards Root") {
+            try verified(octets(identity), proof.certificates)
+        }
+        verifier.credentials.authorities.append(try TestCertificates.certificate(CertificateData.edwardsRoot))
+        #expect(try verified(octets(identity), proof.certificates).method == "Ed448, Ed448")
+        verifier.connection.remote.publicKeys = [try TestCertificates.key(CertificateData.ed448Key).publicKey]
+        #expect(try verified(octets(identity), []).certificate == nil)
+        var other = octets(identity)
+        other.message[0] ^= 1
+        for certificates in [proof.certificates, []] {
+            #expect(throws: AuthenticationFailure.self) { try verified(other, certificates) }
+        }
+        verifier.connection.remote.method = .publicKey(schemes: [.ed25519])
+        #expect(throws: AuthenticationFailure.self) { try verified(octets(identity), proof.certificates) }
+    }
+
     @Test func ed25519NeedsAPeerWithItsHash() throws {
         let failure = #expect(throws: AuthenticationFailure.self) {
             try PeerAuthentication.prove(
@@ -197,6 +227,7 @@ func context(_ owner: String?, hashes: [SignatureHash]?) throws -> Authenticatio
         "moon": (CertificateData.moon, CertificateData.moonKey), "sun": (CertificateData.sun, CertificateData.sunKey),
         "rsa": (CertificateData.rsa, CertificateData.rsaKey),
         "ed25519": (CertificateData.ed25519, CertificateData.ed25519Key),
+        "ed448": (CertificateData.ed448, CertificateData.ed448Key),
         "expired": (CertificateData.expired, CertificateData.expiredKey),
         "revoked": (CertificateData.revoked, CertificateData.revokedKey),
     ]

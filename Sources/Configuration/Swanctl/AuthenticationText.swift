@@ -13,7 +13,7 @@ enum AuthenticationText {
     }
 
     private enum KeyKind {
-        case any, rsa, pss, ecdsa, ed25519
+        case any, rsa, pss, ecdsa, ed25519, ed448
     }
 
     private struct Part {
@@ -57,7 +57,6 @@ enum AuthenticationText {
             ("eap", "EAP is not supported", "use auth = pubkey or auth = psk; EAP is for roaming users"),
             ("xauth", "XAuth belongs to IKEv1, which is not supported", "use auth = pubkey or auth = psk"),
             ("bliss", "BLISS signatures are not supported", "use auth = pubkey"),
-            ("ed448", "Ed448 is not supported", "use ed25519, ecdsa or rsa keys"),
             ("null", "authentication without a proof is not supported", "use auth = pubkey or auth = psk"),
         ]
         for (prefix, reason, remedy) in refused where text.hasPrefix(prefix) || text.hasPrefix("ike:" + prefix) {
@@ -66,11 +65,11 @@ enum AuthenticationText {
     }
 
     private static func problem(_ word: String, in text: String) -> WordProblem {
-        let near = Spelling.nearest(to: word, among: ["psk", "pubkey", "rsa", "ecdsa", "ed25519"])
+        let near = Spelling.nearest(to: word, among: ["psk", "pubkey", "rsa", "ecdsa", "ed25519", "ed448"])
         return WordProblem(
             reason: (word == text ? "" : "'\(word)' ") + "is no way to authenticate that is known here",
             remedy: near.map { "did you mean '\($0)'?" }
-                ?? "use psk, pubkey, rsa, ecdsa or ed25519, with hashes as in ike:ecdsa-sha384")
+                ?? "use psk, pubkey, rsa, ecdsa, ed25519 or ed448, with hashes as in ike:ecdsa-sha384")
     }
 
     private static func kind(_ word: Substring) -> KeyKind? {
@@ -80,6 +79,7 @@ enum AuthenticationText {
         case "rsa/pss": .pss
         case "ecdsa": .ecdsa
         case "ed25519": .ed25519
+        case "ed448": .ed448
         default: nil
         }
     }
@@ -115,7 +115,8 @@ enum AuthenticationText {
         case .pss: return pss
         case .ecdsa: return ecdsa
         case .ed25519: return [.ed25519]
-        case .any: return rsa + pss + ecdsa + (part.hashes.contains(.identity) ? [.ed25519] : [])
+        case .ed448: return [.ed448]
+        case .any: return rsa + pss + ecdsa + (part.hashes.contains(.identity) ? [.ed25519, .ed448] : [])
         }
     }
 }

@@ -27,6 +27,7 @@ extension SignatureScheme {
             return Self.element(0x30, Self.element(0x06, [0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x03, arc]))
         case .ecdsaConcatenated: return nil
         case .ed25519: return Self.element(0x30, Self.element(0x06, [0x2b, 0x65, 0x70]))
+        case .ed448: return Self.element(0x30, Self.element(0x06, [0x2b, 0x65, 0x71]))
         }
     }
 
@@ -61,6 +62,7 @@ extension SignatureScheme {
         case NID_ecdsa_with_SHA384: self = .ecdsa(.sha384)
         case NID_ecdsa_with_SHA512: self = .ecdsa(.sha512)
         case NID_ED25519: self = .ed25519
+        case NID_ED448: self = .ed448
         case NID_rsassaPss: self = try Self.pss(parsed)
         default: throw .unsupportedAlgorithm(Self.name(parsed.pointee.algorithm))
         }

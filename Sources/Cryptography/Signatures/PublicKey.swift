@@ -101,6 +101,7 @@ extension SignatureKeyType {
             default: throw .unsupportedKey("ECDSA \(group)")
             }
         case NID_ED25519: self = .ed25519
+        case NID_ED448: self = .ed448
         default:
             throw .unsupportedKey(EVP_PKEY_get0_type_name(key.handle).map { String(cString: $0) } ?? "unknown")
         }

@@ -26,7 +26,7 @@ public enum SignatureError: Error, Hashable, Sendable, CustomStringConvertible {
         case .unreadableKey(let reason): "not a readable key (PEM or DER): \(reason)"
         case .passphraseNeeded: "the private key is encrypted; give its passphrase in the secrets section"
         case .wrongPassphrase: "the private key is encrypted and the passphrase does not fit"
-        case .unsupportedKey(let kind): "\(kind) keys are not supported; use RSA, ECDSA P-256/384/521 or Ed25519"
+        case .unsupportedKey(let kind): "\(kind) keys are not supported; use RSA, ECDSA P-256/384/521, Ed25519 or Ed448"
         case .keySize(let bits): "an RSA key of \(bits) bits is not accepted; use 2048 to 16384 bits"
         case .schemeMismatch(let scheme, let key): "\(scheme) does not go with an \(key) key"
         case .malformedAlgorithm: "the signature's AlgorithmIdentifier is malformed"

@@ -23,7 +23,7 @@ final class SignatureOperation {
             configured =
                 EVP_PKEY_CTX_set_rsa_padding(parameters, RSA_PKCS1_PSS_PADDING) == 1
                 && EVP_PKEY_CTX_set_rsa_pss_saltlen(parameters, Int32(clamping: saltLength)) == 1
-        case .ecdsa, .ecdsaConcatenated, .ed25519: break
+        case .ecdsa, .ecdsaConcatenated, .ed25519, .ed448: break
         }
         guard configured else { throw .failure(libraryError("EVP_PKEY_CTX_set_rsa_padding")) }
     }

@@ -5,7 +5,7 @@ public enum SignatureHash: UInt16, Hashable, Sendable, CaseIterable {
     case sha256 = 2
     case sha384 = 3
     case sha512 = 4
-    /// The signature algorithm hashes by itself (RFC 8420): Ed25519.
+    /// The signature algorithm hashes by itself (RFC 8420): Ed25519 and Ed448.
     case identity = 5
 
     /// What goes into SIGNATURE_HASH_ALGORITHMS.
@@ -46,6 +46,8 @@ public enum SignatureScheme: Hashable, Sendable {
     case ecdsaConcatenated(SignatureHash)
     /// RFC 8420: authentication method 14.
     case ed25519
+    /// RFC 8420, with an empty context: authentication method 14.
+    case ed448
 
     /// RSASSA-PSS with a salt as long as the hash.
     public static func rsaPSS(_ hash: SignatureHash) -> SignatureScheme { .rsaPSS(hash, saltLength: hash.length) }
@@ -53,7 +55,7 @@ public enum SignatureScheme: Hashable, Sendable {
     public var hash: SignatureHash {
         switch self {
         case .rsaPKCS1(let hash), .rsaPSS(let hash, _), .ecdsa(let hash), .ecdsaConcatenated(let hash): hash
-        case .ed25519: .identity
+        case .ed25519, .ed448: .identity
         }
     }
 
@@ -75,6 +77,7 @@ extension SignatureScheme: CustomStringConvertible {
         case .rsaPSS(let hash, _): "RSA-PSS with \(hash)"
         case .ecdsa(let hash), .ecdsaConcatenated(let hash): "ECDSA with \(hash)"
         case .ed25519: "Ed25519"
+        case .ed448: "Ed448"
         }
     }
 }
@@ -85,19 +88,21 @@ public enum SignatureKeyType: Hashable, Sendable, CustomStringConvertible {
     /// ECDSA on P-256, P-384 or P-521.
     case ecdsa(bits: Int)
     case ed25519
+    case ed448
 
     public var description: String {
         switch self {
         case .rsa(let bits): "RSA \(bits)"
         case .ecdsa(let bits): "ECDSA P-\(bits)"
         case .ed25519: "Ed25519"
+        case .ed448: "Ed448"
         }
     }
 
     /// Whether such a key can make and verify such signatures. The methods of RFC 4754 tie the hash to the curve.
     public func fits(_ scheme: SignatureScheme) -> Bool {
         switch (self, scheme) {
-        case (.rsa, .rsaPKCS1), (.rsa, .rsaPSS), (.ecdsa, .ecdsa), (.ed25519, .ed25519): true
+        case (.rsa, .rsaPKCS1), (.rsa, .rsaPSS), (.ecdsa, .ecdsa), (.ed25519, .ed25519), (.ed448, .ed448): true
         case (.ecdsa(let bits), .ecdsaConcatenated(let hash)): hash == naturalHash(bits)
         default: false
         }
@@ -109,6 +114,7 @@ public enum SignatureKeyType: Hashable, Sendable, CustomStringConvertible {
         let natural: SignatureHash
         switch self {
         case .ed25519: return hashes.contains(.identity) ? .ed25519 : nil
+        case .ed448: return hashes.contains(.identity) ? .ed448 : nil
         case .rsa(let bits): natural = bits <= 3072 ? .sha256 : bits <= 7680 ? .sha384 : .sha512
         case .ecdsa(let bits): natural = naturalHash(bits)
         }

@@ -51,7 +51,7 @@ struct PeerSignature {
         switch authentication.method {
         case .digitalSignature:
             do { (scheme, signature) = try SignatureScheme.parse(authenticationData: authentication.data) } catch {
-                throw failure("\(error)", remedy: "let the peer sign with SHA-256, SHA-384, SHA-512 or Ed25519")
+                throw failure("\(error)", remedy: "let the peer sign with SHA-256, SHA-384, SHA-512, Ed25519 or Ed448")
             }
             guard SignatureHash.offered.contains(scheme.hash) else {
                 throw failure("\(scheme) was not offered", remedy: "let the peer sign with SHA-256 or better")
@@ -149,7 +149,7 @@ struct PeerSignature {
                 remedy: "let the peer renew its certificate, or see to x509ca, x509crl and \(context.line("remote"))")
         }
         do { return (try leaf.publicKey(), leaf) } catch {
-            throw failure("\(error)", remedy: "let the peer use an RSA, ECDSA or Ed25519 key")
+            throw failure("\(error)", remedy: "let the peer use an RSA, ECDSA, Ed25519 or Ed448 key")
         }
     }
 }

@@ -32,7 +32,7 @@ extension SignatureKeyType {
         switch self {
         case .rsa: .rsaPKCS1(.sha1)
         case .ecdsa(let bits): .ecdsaConcatenated(bits <= 256 ? .sha256 : bits <= 384 ? .sha384 : .sha512)
-        case .ed25519: nil
+        case .ed25519, .ed448: nil
         }
     }
 }

@@ -91,11 +91,12 @@ import Testing
 
     @Test(
         arguments: [
-            ("auth = pubkey", []), ("auth = ed25519", [.ed25519]),
+            ("auth = pubkey", []), ("auth = ed25519", [.ed25519]), ("auth = ed448", [.ed448]),
             ("auth = ecdsa-sha384", [.ecdsa(.sha384), .ecdsaConcatenated(.sha384)]),
             ("auth = ike:rsa/pss-sha256", [.rsaPSS(.sha256)]),
             ("auth = rsa-2048-sha512", [.rsaPKCS1(.sha512)]),
             ("auth = rsa-sha256-ed25519", [.rsaPKCS1(.sha256), .ed25519]),
+            ("auth = ike:ed448-ecdsa-sha512", [.ed448, .ecdsa(.sha512), .ecdsaConcatenated(.sha512)]),
             (
                 "auth = pubkey-sha256",
                 [.rsaPKCS1(.sha256), .rsaPSS(.sha256), .ecdsa(.sha256), .ecdsaConcatenated(.sha256)]

@@ -82,7 +82,7 @@ import Testing
 
     @Test(arguments: [
         ("auth = eap-mschapv2", "eap-mschapv2", "EAP is for roaming users"), ("auth = xauth", "xauth", "use auth"),
-        ("auth = pks", "pks", "did you mean 'psk'"), ("auth = ed448", "ed448", "ed25519"),
+        ("auth = pks", "pks", "did you mean 'psk'"), ("auth = ed44", "ed44", "did you mean 'ed448'"),
         ("auth = ecdsa-384", "ecdsa-384", "ike:ecdsa-sha384"), ("auth = rsa-4096", "rsa-4096", "leave the number out"),
         ("auth = rsa-sha1", "rsa-sha1", "use psk"), ("auth = ike:", "ike:", "use psk"),
         ("id = C=CH=X, =", "C=CH=X, =", "C=CH, O=Example"), ("eap_id = x", "eap_id", "EAP is not supported"),

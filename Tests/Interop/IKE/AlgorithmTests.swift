@@ -19,9 +19,11 @@ extension LiveIKE.Namespaces {
         private func certified() throws -> IKEConfiguration {
             let elliptic = try CertificateAuthority(root: "elliptic-root", .p384)
             let classic = try CertificateAuthority(root: "classic-root", .rsa2048)
+            let edwards = try CertificateAuthority(root: "edwards-root", .ed448)
             let kinds: [(String, KeyKind, CertificateAuthority)] = [
                 ("p256", .p256, elliptic), ("p384", .p384, elliptic), ("p521", .p521, elliptic),
-                ("ed25519", .ed25519, elliptic), ("rsa2048", .rsa2048, classic), ("rsa4096", .rsa4096, classic),
+                ("ed25519", .ed25519, elliptic), ("ed448", .ed448, edwards),
+                ("rsa2048", .rsa2048, classic), ("rsa4096", .rsa4096, classic),
             ]
             let connections = try kinds.map { name, kind, authority in
                 let hosts = (a: "\(name).a.test", b: "\(name).b.test")
@@ -33,10 +35,10 @@ extension LiveIKE.Namespaces {
                 connection.identities = [.a: hosts.a, .b: hosts.b]
                 return connection
             }
-            return IKEConfiguration(connections, authorities: [elliptic, classic])
+            return IKEConfiguration(connections, authorities: [elliptic, classic, edwards])
         }
 
-        @Test("ECDSA, Ed25519 and RSA certificates", arguments: Initiator.allCases)
+        @Test("ECDSA, Ed25519, Ed448 and RSA certificates", arguments: Initiator.allCases)
         func certificates(initiator: Initiator) throws {
             let configuration = try certified()
             try TwoGateways.with { network in

@@ -11,6 +11,7 @@ public struct KeyKind: Hashable, Sendable, CustomStringConvertible {
     public static let rsa2048 = KeyKind("RSA 2048", "rsa", 2048)
     public static let rsa4096 = KeyKind("RSA 4096", "rsa", 4096)
     public static let ed25519 = KeyKind("Ed25519", "ed25519", nil)
+    public static let ed448 = KeyKind("Ed448", "ed448", nil)
 
     private init(_ name: String, _ type: String, _ bits: Int?) {
         description = name
