@@ -7,14 +7,14 @@ import Testing
 
 /// Which certificates go out, and which that come in are believed.
 @Suite struct CertificateAuthenticationTests {
-    private let hashes: [SignatureHash]? = SignatureHash.offered
+    let hashes: [SignatureHash]? = SignatureHash.offered
 
     private func request(_ authority: String) throws -> CertificateRequestPayload {
         CertificateRequestPayload(authorities: [try TestCertificates.certificate(authority).publicKeyHash])
     }
 
     /// What `owner` sends as `identity`, verified by a side that `adjust` has changed.
-    private func verify(
+    func verify(
         _ owner: String, as identity: Identity, _ adjust: (inout AuthenticationContext) throws -> Void = { _ in },
         certificates: ([CertificatePayload]) -> [CertificatePayload] = { $0 }
     ) throws -> VerifiedPeer {
@@ -30,7 +30,7 @@ import Testing
             certificates: certificates(sent), verifier)
     }
 
-    private func problem(_ body: () throws -> VerifiedPeer) -> String {
+    func problem(_ body: () throws -> VerifiedPeer) -> String {
         do {
             return "accepted \(try body().identity)"
         } catch let failure as AuthenticationFailure {

@@ -1,55 +1,98 @@
 import Cryptography
 import IKEv2
 
-/// Reads `auth` of a `local` or `remote` section: `psk`, `pubkey`, `ecdsa-sha384`, `ike:rsa/pss-sha256`.
+/// Reads `auth` of a `local` or `remote` section: `psk`, `pubkey`, `ecdsa-384-sha384`, `rsa-3072-ike:rsa/pss-sha256`.
 ///
-/// A constraint names kinds of keys, each with the hashes that it may go with (all, when none is named). Strengths are
-/// accepted as far as they are held to anyway.
+/// It names kinds of keys. A number behind a kind is the least bits of such keys, everywhere in the peer's trust chain; a
+/// chain may then have keys of these kinds only. Hashes behind a kind are those of the signatures in the chain and of the
+/// one of IKE_AUTH; with kinds that begin with `ike:`, those are about IKE_AUTH and the others about the chain. Without
+/// hashes it is all of them in IKE_AUTH, and as long as no kind has some, the chain is free too.
 enum AuthenticationText {
-    struct Result {
+    struct Result: Equatable {
         var kind: AuthenticationKind
-        /// Hashes were named without `ike:`, which strongSwan applies to the certificates of a chain too.
-        var constrainsChain = false
+        /// What it says about the peer's trust chain.
+        var chain: ChainConstraints?
     }
 
-    private enum KeyKind {
-        case any, rsa, pss, ecdsa, ed25519, ed448
-    }
-
-    private struct Part {
-        let kind: KeyKind
-        var hashes: [SignatureHash] = []
-    }
-
-    /// - Parameter isLocal: of a `local` section: then `rsa` is PKCS#1 v1.5, as many peers know nothing else.
+    /// - Parameter isLocal: of a `local` section.
     static func parse(_ text: String, isLocal: Bool) throws(WordProblem) -> Result {
         let text = text.lowercased()
         if text == "psk" { return Result(kind: .preSharedKey) }
         try refuseOthers(text)
-        let isSignature = text.hasPrefix("ike:")
-        var parts: [Part] = []
-        for word in (isSignature ? text.dropFirst(4) : text[...]).split(separator: "-") {
-            if let kind = kind(word) {
-                parts.append(Part(kind: kind))
-            } else if let hash = hash(word), !parts.isEmpty {
-                parts[parts.count - 1].hashes.append(hash)
-            } else if let bits = Int(word), let last = parts.last {
-                try check(bits, last.kind)
-            } else {
-                throw problem(String(word), in: text)
-            }
-        }
-        guard !parts.isEmpty else { throw problem(text, in: text) }
-        var schemes: [SignatureScheme] = []
+        let parts = try parts(text)
+        let (ofSignature, ofChain) = (parts.filter(\.isSignature), parts.filter { !$0.isSignature })
+        try checkCombination(ofSignature)
+        try checkCombination(ofChain)
+        if isLocal { try checkLocal(parts, ofSignature: ofSignature, ofChain: ofChain) }
+        let deciding = ofSignature.isEmpty ? ofChain : ofSignature
         // `pubkey` alone leaves everything open.
-        let isOpen = parts.contains { $0.kind == .any && $0.hashes.isEmpty }
-        for part in isOpen ? [] : parts {
-            for scheme in self.schemes(part, isLocal: isLocal) where !schemes.contains(scheme) {
-                schemes.append(scheme)
+        let isOpen = deciding.contains { $0.kind == .any && $0.hashes.isEmpty }
+        let schemes = isOpen ? [] : union(deciding.map { $0.schemes(isLocal: isLocal) })
+        return Result(
+            kind: .publicKey(schemes: schemes), chain: isLocal ? nil : chain(parts, ofChain: ofChain, text: text))
+    }
+
+    private static func parts(_ text: String) throws(WordProblem) -> [AuthenticationPart] {
+        var parts: [AuthenticationPart] = []
+        for word in text.split(separator: "-", omittingEmptySubsequences: false) {
+            if let part = AuthenticationPart(word) {
+                parts.append(part)
+            } else {
+                let last = parts.count - 1
+                guard last >= 0, try parts[last].take(word) else { throw problem(String(word), in: text) }
             }
         }
-        return Result(
-            kind: .publicKey(schemes: schemes), constrainsChain: !isSignature && parts.contains { !$0.hashes.isEmpty })
+        return parts
+    }
+
+    private static func chain(
+        _ parts: [AuthenticationPart], ofChain: [AuthenticationPart], text: String
+    ) -> ChainConstraints? {
+        let keys = parts.contains { $0.bits != nil } ? union([parts.compactMap(\.leastKey)]) : []
+        let namesHashes = ofChain.contains { !$0.hashes.isEmpty }
+        let schemes = namesHashes ? union(ofChain.map { $0.schemes(isLocal: false) }) : []
+        guard !keys.isEmpty || !schemes.isEmpty else { return nil }
+        // Certificates have ECDSA signatures as DER only.
+        return ChainConstraints(
+            keys: keys,
+            schemes: schemes.filter { if case .ecdsaConcatenated = $0 { false } else { true } }, text: text)
+    }
+
+    private static func union<Item: Hashable>(_ lists: [[Item]]) -> [Item] {
+        var known: Set<Item> = []
+        return lists.joined().filter { known.insert($0).inserted }
+    }
+
+    // MARK: Problems
+
+    /// Parts about the same thing must not contradict each other.
+    private static func checkCombination(_ parts: [AuthenticationPart]) throws(WordProblem) {
+        if parts.count > 1, parts.contains(where: { $0.kind == .any }) {
+            throw WordProblem(
+                reason: "'pubkey' is every kind of key, and others are named beside it",
+                remedy: "leave out pubkey, or the others")
+        }
+        for (index, part) in parts.enumerated() where parts[..<index].contains(where: { $0.kind == part.kind }) {
+            throw WordProblem(
+                reason: "'\(part.kind.rawValue)' is there twice",
+                remedy: "write it once, with all its hashes, as in \(part.kind.rawValue)-sha384-sha512")
+        }
+    }
+
+    /// We have no chain to verify of our own.
+    private static func checkLocal(
+        _ parts: [AuthenticationPart], ofSignature: [AuthenticationPart], ofChain: [AuthenticationPart]
+    ) throws(WordProblem) {
+        if parts.contains(where: \.isDemanding) {
+            throw WordProblem(
+                reason: "a least strength is asked of the peer, not of ourselves",
+                remedy: "move it into the 'remote' section; our own is that of our key")
+        }
+        if !ofSignature.isEmpty, !ofChain.isEmpty {
+            throw WordProblem(
+                reason: "what has no 'ike:' in front is about the peer's certificates",
+                remedy: "move it into the 'remote' section, or write ike: in front of each kind of key")
+        }
     }
 
     private static func refuseOthers(_ text: String) throws(WordProblem) {
@@ -69,54 +112,6 @@ enum AuthenticationText {
         return WordProblem(
             reason: (word == text ? "" : "'\(word)' ") + "is no way to authenticate that is known here",
             remedy: near.map { "did you mean '\($0)'?" }
-                ?? "use psk, pubkey, rsa, ecdsa, ed25519 or ed448, with hashes as in ike:ecdsa-sha384")
-    }
-
-    private static func kind(_ word: Substring) -> KeyKind? {
-        switch word {
-        case "pubkey": .any
-        case "rsa": .rsa
-        case "rsa/pss": .pss
-        case "ecdsa": .ecdsa
-        case "ed25519": .ed25519
-        case "ed448": .ed448
-        default: nil
-        }
-    }
-
-    private static func hash(_ word: Substring) -> SignatureHash? {
-        switch word {
-        case "sha256": .sha256
-        case "sha384": .sha384
-        case "sha512": .sha512
-        case "identity": .identity
-        default: nil
-        }
-    }
-
-    /// Keys below 2048 bits of RSA or 256 bits of ECDSA are refused anyway; higher bounds are not checked.
-    private static func check(_ bits: Int, _ kind: KeyKind) throws(WordProblem) {
-        let least = kind == .rsa || kind == .pss ? 2048 : kind == .ecdsa ? 256 : 0
-        guard bits > least else { return }
-        throw WordProblem(
-            reason: "a least strength of \(bits) bits is not supported",
-            remedy: kind == .ecdsa
-                ? "name the hashes instead, as in ike:ecdsa-sha384"
-                : "leave the number out; less than 2048 bits is refused")
-    }
-
-    private static func schemes(_ part: Part, isLocal: Bool) -> [SignatureScheme] {
-        let hashes = part.hashes.isEmpty ? [.sha256, .sha384, .sha512] : part.hashes.filter { $0 != .identity }
-        let rsa = hashes.map { SignatureScheme.rsaPKCS1($0) }
-        let pss = hashes.map { SignatureScheme.rsaPSS($0) }
-        let ecdsa = hashes.flatMap { [SignatureScheme.ecdsa($0), .ecdsaConcatenated($0)] }
-        switch part.kind {
-        case .rsa: return isLocal ? rsa : rsa + pss
-        case .pss: return pss
-        case .ecdsa: return ecdsa
-        case .ed25519: return [.ed25519]
-        case .ed448: return [.ed448]
-        case .any: return rsa + pss + ecdsa + (part.hashes.contains(.identity) ? [.ed25519, .ed448] : [])
-        }
+                ?? "use psk, pubkey, rsa, ecdsa, ed25519 or ed448, with bits and hashes as in ecdsa-384-sha384")
     }
 }

@@ -37,7 +37,7 @@ struct AuthenticationTranslation {
     mutating func local() -> LocalAuthentication {
         guard let reader = round("local") else { return LocalAuthentication(method: .publicKey(schemes: [])) }
         reader.check(Self.localRules, prefixes: ["cert"])
-        var local = LocalAuthentication(method: method(reader, isLocal: true))
+        var local = LocalAuthentication(method: authentication(reader, isLocal: true).kind)
         if let identity = identity(reader), identity != .any { local.identity = identity }
         let items = CredentialItems(reader: reader, folders: folders)
         let certificates = items.certificates("certs", prefix: "cert", folder: "x509")
@@ -52,7 +52,9 @@ struct AuthenticationTranslation {
     mutating func remote() -> RemoteAuthentication {
         guard let reader = round("remote") else { return RemoteAuthentication(method: .publicKey(schemes: [])) }
         reader.check(Self.remoteRules, prefixes: ["cert", "cacert"])
-        var remote = RemoteAuthentication(method: method(reader, isLocal: false), identity: identity(reader) ?? .any)
+        let demanded = authentication(reader, isLocal: false)
+        var remote = RemoteAuthentication(method: demanded.kind, identity: identity(reader) ?? .any)
+        remote.chain = demanded.chain
         let items = CredentialItems(reader: reader, folders: folders)
         let certificates = items.certificates("certs", prefix: "cert", folder: "x509")
         let authorities = items.certificates("cacerts", prefix: "cacert", folder: "x509ca")
@@ -76,22 +78,17 @@ struct AuthenticationTranslation {
         return rounds.first
     }
 
-    private func method(_ reader: SectionReader, isLocal: Bool) -> AuthenticationKind {
-        guard let text = reader.text("auth"), let value = reader.value("auth") else { return .publicKey(schemes: []) }
+    private func authentication(_ reader: SectionReader, isLocal: Bool) -> AuthenticationText.Result {
+        guard let text = reader.text("auth"), let value = reader.value("auth") else { return Self.anyKey }
         do throws(WordProblem) {
-            let result = try AuthenticationText.parse(text, isLocal: isLocal)
-            if result.constrainsChain, !isLocal {
-                reader.warn(
-                    value, text,
-                    "the hashes are demanded of the peer's own signature, not of the certificates above it",
-                    "write 'ike:\(text)', which says just that")
-            }
-            return result.kind
+            return try AuthenticationText.parse(text, isLocal: isLocal)
         } catch {
             reader.fail(value, text, error.reason, error.remedy)
-            return .publicKey(schemes: [])
+            return Self.anyKey
         }
     }
+
+    private static let anyKey = AuthenticationText.Result(kind: .publicKey(schemes: []))
 
     private func identity(_ reader: SectionReader) -> Identity? {
         guard let text = reader.text("id") else { return nil }

@@ -33,6 +33,10 @@ public struct SwanctlDocument: Codable, Hashable, Sendable {
         public var method: String
         /// Signatures that are allowed; none: all.
         public var schemes: [String]
+        /// Kinds of keys in the peer's trust chain, with their least bits; none: any.
+        public var chainKeys: [String]
+        /// Signatures of the certificates in it; none: any.
+        public var chainSchemes: [String]
         /// nil: that of the certificate, or the address.
         public var identity: String?
         public var certificates: [String]
@@ -149,12 +153,15 @@ extension SwanctlDocument.Authentication {
         identity = remote.identity.description
         certificates = remote.certificates.map(\.description)
         publicKeys = remote.publicKeys.map(\.type.description)
+        chainKeys = remote.chain?.keys.map(\.boundDescription) ?? []
+        chainSchemes = remote.chain?.schemes.map(\.description) ?? []
         authorities = remote.authorities.map(\.description)
         if case .publicKey = remote.method { revocation = remote.revocation.rawValue }
     }
 
     private init(_ kind: AuthenticationKind) {
         (identity, certificates, publicKeys, authorities, revocation) = (nil, [], [], [], nil)
+        (chainKeys, chainSchemes) = ([], [])
         switch kind {
         case .preSharedKey: (method, schemes) = ("psk", [])
         case .publicKey(let schemes): (method, self.schemes) = ("pubkey", schemes.map(\.description))

@@ -50,6 +50,8 @@ extension SwanctlConfiguration: CustomStringConvertible {
         var text = side.identity.map { $0 == "%any" ? "anybody" : "'\($0)'" } ?? unnamed
         text += side.method == "psk" ? ", by pre-shared key" : ", by public key"
         if !side.schemes.isEmpty { text += " (\(side.schemes.joined(separator: ", ")))" }
+        if !side.chainKeys.isEmpty { text += ", keys of its chain \(side.chainKeys.joined(separator: ", "))" }
+        if !side.chainSchemes.isEmpty { text += ", certificates by \(side.chainSchemes.joined(separator: ", "))" }
         let parts: [(String, [String])] = [
             ("certificate", side.certificates), ("public key", side.publicKeys), ("authority", side.authorities),
         ]

@@ -87,6 +87,18 @@ public final class Certificate: Sendable {
         return try PublicKey(LibraryKey(owning: key))
     }
 
+    /// How its issuer signed it. Throws `unsupportedAlgorithm` or `malformedAlgorithm`.
+    public func signatureScheme() throws(SignatureError) -> SignatureScheme {
+        var algorithm: UnsafePointer<X509_ALGOR>?
+        X509_get0_signature(nil, &algorithm, handle)
+        var encoded: UnsafeMutablePointer<UInt8>?
+        let count = i2d_X509_ALGOR(algorithm, &encoded)
+        defer { CRYPTO_free(encoded, #file, #line) }
+        guard count > 0, let encoded else { throw .malformedAlgorithm }
+        return try SignatureScheme(
+            algorithmIdentifier: Array(UnsafeBufferPointer(start: encoded, count: Int(count))))
+    }
+
     /// keyUsage, when it is there, has digitalSignature or nonRepudiation (RFC 4945 section 5.1.3.2).
     public var maySign: Bool {
         X509_get_key_usage(handle) & UInt32(KU_DIGITAL_SIGNATURE | KU_NON_REPUDIATION) != 0

@@ -36,14 +36,3 @@ extension SignatureKeyType {
         }
     }
 }
-
-extension SignatureScheme {
-    /// The same algorithm and hash, however the signature is written.
-    func isSameKind(as other: SignatureScheme) -> Bool {
-        switch (self, other) {
-        case (.ecdsa(let one), .ecdsaConcatenated(let two)), (.ecdsaConcatenated(let one), .ecdsa(let two)): one == two
-        case (.rsaPSS(let one, _), .rsaPSS(let two, _)): one == two
-        default: self == other
-        }
-    }
-}

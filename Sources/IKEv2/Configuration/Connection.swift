@@ -121,6 +121,8 @@ public struct LocalAuthentication: Hashable, Sendable {
 /// What we want the peer to prove.
 public struct RemoteAuthentication: Hashable, Sendable {
     public var method: AuthenticationKind
+    /// What the peer's keys and certificates have to be like; nil: whatever is accepted at all.
+    public var chain: ChainConstraints?
     /// May have wildcards.
     public var identity = Identity.any
     /// End-entity certificates that are accepted; none: any that an authority vouches for.

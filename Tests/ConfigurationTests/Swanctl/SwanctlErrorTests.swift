@@ -83,7 +83,8 @@ import Testing
     @Test(arguments: [
         ("auth = eap-mschapv2", "eap-mschapv2", "EAP is for roaming users"), ("auth = xauth", "xauth", "use auth"),
         ("auth = pks", "pks", "did you mean 'psk'"), ("auth = ed44", "ed44", "did you mean 'ed448'"),
-        ("auth = ecdsa-384", "ecdsa-384", "ike:ecdsa-sha384"), ("auth = rsa-4096", "rsa-4096", "leave the number out"),
+        ("auth = ecdsa-384", "ecdsa-384", "'remote' section"), ("auth = rsa-4096", "rsa-4096", "'remote' section"),
+        ("auth = rsa-sha256-ike:rsa-sha512", "rsa-sha256-ike:rsa-sha512", "'remote' section"),
         ("auth = rsa-sha1", "rsa-sha1", "use psk"), ("auth = ike:", "ike:", "use psk"),
         ("id = C=CH=X, =", "C=CH=X, =", "C=CH, O=Example"), ("eap_id = x", "eap_id", "EAP is not supported"),
         ("auth = psk\ncerts = a.pem", "certs", "auth = pubkey"),
@@ -109,6 +110,25 @@ import Testing
         let errors = try swanctlErrors(sites(remote: lines))
         #expect(errors.count == 1, "\(errors)")
         #expect(errors.first?.word == word && errors.first?.remedy.contains(remedy) == true, "\(errors)")
+    }
+
+    /// `auth` of a peer that says nothing, or nothing that can be held.
+    @Test(arguments: [
+        ("pubkey-2048", "rsa-3072-ecdsa-256"), ("ed25519-256", "leave '256'"), ("ed448-sha512", "leave 'sha512'"),
+        ("rsa-identity", "sha256, sha384 or sha512"), ("rsa-0", "1 to 16384"), ("rsa-16385", "1 to 16384"),
+        ("ecdsa-522", "1 to 521"), ("ecdsa-99999999999999999999", "1 to 521"), ("rsa-2048-4096", "rsa-4096-sha384"),
+        ("rsa-sha256-2048", "rsa-2048-sha384"), ("rsa-2048-rsa-4096", "write it once"),
+        ("ike:ecdsa-ike:ecdsa-sha384", "write it once"), ("pubkey-sha256-rsa-3072", "leave out pubkey"),
+        ("ike:pubkey-ike:ed25519", "leave out pubkey"), ("ecdsa-sha1", "ecdsa-384-sha384"),
+        ("ecdsa-", "ecdsa-384-sha384"), ("384-ecdsa", "ecdsa-384-sha384"), ("sha384", "ecdsa-384-sha384"),
+        ("edcsa-384", "did you mean 'ecdsa'"), ("ecdsa-ike:sha384", "ecdsa-384-sha384"),
+    ])
+    func demandsOnThePeer(text: String, remedy: String) throws {
+        let errors = try swanctlErrors(sites(remote: "auth = \(text)"))
+        #expect(errors.count == 1, "\(errors)")
+        let error = try #require(errors.first)
+        #expect(error.word == text && error.location.line == 9, "\(error)")
+        #expect(error.remedy.contains(remedy) && !error.reason.isEmpty, "\(error)")
     }
 
     @Test(

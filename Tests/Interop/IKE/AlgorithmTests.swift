@@ -25,6 +25,8 @@ extension LiveIKE.Namespaces {
                 ("ed25519", .ed25519, elliptic), ("ed448", .ed448, edwards),
                 ("rsa2048", .rsa2048, classic), ("rsa4096", .rsa4096, classic),
             ]
+            // What both ends demand of the other's chain, and get.
+            let demands = ["p384": "ecdsa-384-sha384", "p521": "ecdsa-384-ike:pubkey-sha512", "rsa4096": "rsa-2048"]
             let connections = try kinds.map { name, kind, authority in
                 let hosts = (a: "\(name).a.test", b: "\(name).b.test")
                 var connection = IKEConnection(
@@ -33,6 +35,7 @@ extension LiveIKE.Namespaces {
                         a: try authority.issue(host: hosts.a, kind), b: try authority.issue(host: hosts.b, kind)),
                     settings: ["encap = yes"])
                 connection.identities = [.a: hosts.a, .b: hosts.b]
+                connection.demand = demands[name]
                 return connection
             }
             return IKEConfiguration(connections, authorities: [elliptic, classic, edwards])

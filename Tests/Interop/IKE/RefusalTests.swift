@@ -97,6 +97,35 @@ extension LiveIKE.Namespaces {
                 }, initiator, authorities: [root], revocationLists: [try root.revocationList([revoked])])
         }
 
+        @Test("keys and signatures of the peer's chain that are weaker than we demand", arguments: Initiator.allCases)
+        func weakChains(initiator: Initiator) throws {
+            let root = try CertificateAuthority(root: "p384-root", .p384)
+            let middle = try root.intermediate("p256-middle", .p256)
+            func example(_ demand: String, _ theirs: IssuedCertificate, _ words: [String]) throws -> Case {
+                let name = "demand-\(demand.filter(\.isNumber))"
+                var connection = keyed(name)
+                connection.authentication = .certificates(a: try root.issue(host: "\(name).a.test", .p384), b: theirs)
+                connection.intermediates = [.b: [middle.authority.certificate]]
+                var ours = connection
+                ours.demand = demand
+                let words = ["authentication failed", "connections.\(name).remote.auth = \(demand)"] + words
+                return Case(
+                    testDescription: demand, ours: ours, theirs: connection, asResponder: words, asInitiator: words)
+            }
+            try refuse(
+                [
+                    example(
+                        "ecdsa-384", middle.issue(host: "demand-384.b.test", .p384),
+                        ["CN=p256-middle\" is ECDSA with 256 bits", "keys accepted: ECDSA from 384 bits"]),
+                    example(
+                        "ecdsa-521", root.issue(host: "demand-521.b.test", .p384),
+                        ["CN=demand-521.b.test\" is ECDSA with 384 bits", "keys accepted: ECDSA from 521 bits"]),
+                    example(
+                        "ecdsa-sha512-ike:pubkey", root.issue(host: "demand-512.b.test", .p384),
+                        ["is signed by ECDSA with sha384", "signatures accepted: ECDSA with sha512"]),
+                ], initiator, authorities: [root])
+        }
+
         /// Each of these has daemons of its own: a responder finds a connection for IKE_SA_INIT by its address alone.
         static let disagreements: [Case] = {
             let plain = IKEConnection(settings: ["encap = yes"])

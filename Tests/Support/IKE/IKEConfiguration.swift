@@ -44,6 +44,8 @@ public struct IKEConnection: Sendable {
     public var children: [IKEChild]
     /// Further lines, e.g. `encap = yes`, for both ends.
     public var settings: [String] = []
+    /// `auth` of `remote`, e.g. `ecdsa-384`; nil: what goes with `authentication`.
+    public var demand: String?
     /// Further lines of `local` and `remote`, e.g. `revocation = strict`.
     public var localSettings: [String] = []
     public var remoteSettings: [String] = []
@@ -91,7 +93,7 @@ public struct IKEConnection: Sendable {
                 .map { "      \($0)\n" }.joined())\
                 }
                 remote {
-            \((["auth = \(kind)", "id = \(identities[side.other] ?? "%any")"] + remoteSettings)
+            \((["auth = \(demand ?? kind)", "id = \(identities[side.other] ?? "%any")"] + remoteSettings)
                 .map { "      \($0)\n" }.joined())\
                 }
                 children {
