@@ -53,6 +53,27 @@ extension LiveIKE.Namespaces {
             }
         }
 
+        /// Neither end has a certificate (RFC 7670).
+        @Test("raw public keys", arguments: Initiator.allCases)
+        func rawPublicKeys(initiator: Initiator) throws {
+            let kinds: [(String, KeyKind)] = [
+                ("p256", .p256), ("ed25519", .ed25519), ("ed448", .ed448), ("rsa", .rsa2048),
+            ]
+            let connections = try kinds.map { name, kind in
+                var connection = IKEConnection(
+                    "raw-\(name)",
+                    .rawKeys(a: try RawKey("raw-\(name)-a", kind), b: try RawKey("raw-\(name)-b", kind)),
+                    settings: ["encap = yes"])
+                connection.identities = [.a: "\(name).a.test", .b: "\(name).b.test"]
+                return connection
+            }
+            try TwoGateways.with { network in
+                try IKEPair.with(network, IKEConfiguration(connections)) { pair in
+                    for connection in connections { try pair.upAndDown(connection.name, initiator, bytes: 1 << 16) }
+                }
+            }
+        }
+
         @Test("a TCP stream of iperf3, by the default proposals", arguments: Initiator.allCases)
         func stream(initiator: Initiator) throws {
             try TwoGateways.with { network in

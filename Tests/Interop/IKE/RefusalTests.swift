@@ -97,6 +97,22 @@ extension LiveIKE.Namespaces {
                 }, initiator, authorities: [root], revocationLists: [try root.revocationList([revoked])])
         }
 
+        @Test("a raw public key that is not the one we know", arguments: Initiator.allCases)
+        func anotherRawKey(initiator: Initiator) throws {
+            let (own, known) = (try RawKey("raw-own", .ed25519), try RawKey("raw-known", .ed25519))
+            var ours = keyed("raw")
+            ours.authentication = .rawKeys(a: own, b: known)
+            var theirs = ours
+            theirs.authentication = .rawKeys(a: own, b: try RawKey("raw-unknown", .ed25519))
+            let words = ["authentication failed", "identity tried: raw.b.test", "the signature does not verify"]
+            try refuse(
+                [
+                    Case(
+                        testDescription: "another key", ours: ours, theirs: theirs, asResponder: words,
+                        asInitiator: words)
+                ], initiator)
+        }
+
         @Test("keys and signatures of the peer's chain that are weaker than we demand", arguments: Initiator.allCases)
         func weakChains(initiator: Initiator) throws {
             let root = try CertificateAuthority(root: "p384-root", .p384)

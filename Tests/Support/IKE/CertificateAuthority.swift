@@ -91,7 +91,7 @@ public final class CertificateAuthority: Sendable {
 
     private static func type(_ kind: KeyKind) -> [String] { Array(kind.arguments.prefix(2)) }
 
-    private static func makeKey(_ name: String, _ kind: KeyKind) throws -> String {
+    static func makeKey(_ name: String, _ kind: KeyKind) throws -> String {
         let text = try run(["pki", "--gen", "--outform", "pem"] + kind.arguments, timeout: .seconds(120))
         return try TestRun.current.scratchFile("\(name).key", text)
     }

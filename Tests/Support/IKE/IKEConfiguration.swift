@@ -35,6 +35,8 @@ public struct IKEConnection: Sendable {
     public enum Authentication: Sendable {
         case preSharedKey(String)
         case certificates(a: IssuedCertificate, b: IssuedCertificate)
+        /// Each end knows the other's public key.
+        case rawKeys(a: RawKey, b: RawKey)
     }
 
     public var name: String
@@ -74,12 +76,7 @@ public struct IKEConnection: Sendable {
 
     func section(_ side: Side) -> String {
         let (local, remote) = addresses[side] ?? (side.outer(.ipv4), side.other.outer(.ipv4))
-        var own: [String] = []
-        var kind = "psk"
-        if case .certificates(let a, let b) = authentication {
-            kind = "pubkey"
-            own = ["certs = \(URL(filePath: (side == .a ? a : b).certificate).lastPathComponent)"]
-        }
+        let (kind, own, other) = proof(side)
         let lines =
             [
                 "version = 2", "mobike = no", "local_addrs = \(local)", "remote_addrs = \(remote)",
@@ -93,7 +90,7 @@ public struct IKEConnection: Sendable {
                 .map { "      \($0)\n" }.joined())\
                 }
                 remote {
-            \((["auth = \(demand ?? kind)", "id = \(identities[side.other] ?? "%any")"] + remoteSettings)
+            \((["auth = \(demand ?? kind)", "id = \(identities[side.other] ?? "%any")"] + other + remoteSettings)
                 .map { "      \($0)\n" }.joined())\
                 }
                 children {
@@ -102,6 +99,19 @@ public struct IKEConnection: Sendable {
               }
 
             """
+    }
+
+    /// `auth`, and the lines of `local` and `remote` that go with it.
+    private func proof(_ side: Side) -> (kind: String, local: [String], remote: [String]) {
+        func file(_ path: String) -> String { URL(filePath: path).lastPathComponent }
+        switch authentication {
+        case .preSharedKey: return ("psk", [], [])
+        case .certificates(let a, let b):
+            return ("pubkey", ["certs = \(file((side == .a ? a : b).certificate))"], [])
+        case .rawKeys(let a, let b):
+            let (own, other) = side == .a ? (a, b) : (b, a)
+            return ("pubkey", ["pubkeys = \(file(own.publicKey))"], ["pubkeys = \(file(other.publicKey))"])
+        }
     }
 
     var secret: String {

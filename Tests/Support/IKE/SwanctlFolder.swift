@@ -42,11 +42,17 @@ public struct SwanctlFolder: Sendable {
         for authority in configuration.authorities { try add(authority, to: "x509ca") }
         for list in configuration.revocationLists { try add(list, to: "x509crl") }
         for connection in configuration.connections {
-            guard case .certificates(let a, let b) = connection.authentication else { continue }
-            let own = side == .a ? a : b
-            try add(own.certificate, to: "x509")
-            try add(own.key, to: "private")
-            for authority in connection.intermediates[side] ?? [] { try add(authority, to: "x509ca") }
+            switch connection.authentication {
+            case .preSharedKey: break
+            case .certificates(let a, let b):
+                let own = side == .a ? a : b
+                try add(own.certificate, to: "x509")
+                try add(own.key, to: "private")
+                for authority in connection.intermediates[side] ?? [] { try add(authority, to: "x509ca") }
+            case .rawKeys(let a, let b):
+                for key in [a, b] { try add(key.publicKey, to: "pubkey") }
+                try add((side == .a ? a : b).key, to: "private")
+            }
         }
     }
 
