@@ -147,8 +147,8 @@ public enum ConnectionTranslation {
         }
         guard !connection.remoteAddresses.contains(where: \.isOnePeer) else { return }
         for child in connection.children where child.startAction != .none {
-            let section = reader.section.section("children")?.section(child.name)
-            let inside = section.map { reader.inside($0) } ?? reader
+            let children = reader.section.section("children").map(reader.inside)
+            let inside = children.flatMap { $0.section.section(child.name).map($0.inside) } ?? reader
             inside.fail(
                 inside.value("start_action"), child.startAction.rawValue,
                 "start_action needs a peer to go to, and remote_addrs names none",

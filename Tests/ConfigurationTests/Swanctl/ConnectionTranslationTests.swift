@@ -160,4 +160,14 @@ import Testing
             #expect(error.description.hasPrefix("connections.site.children.net: 'beet': only tunnel mode"), "\(error)")
         }
     }
+
+    /// What came over the control socket has no lines: the sections tell where it is.
+    @Test func aMistakeWithoutALineIsInItsSection() throws {
+        let child = SettingsSection(name: "net", values: [.init(key: "start_action", content: .text("trap"))])
+        let section = SettingsSection(name: "moon", sections: [SettingsSection(name: "children", sections: [child])])
+        let errors = #expect(throws: ConfigurationErrors.self) {
+            _ = try ConnectionTranslation.connection(section)
+        }
+        #expect(errors?.errors.map(\.location.description) == ["connections.moon.children.net"])
+    }
 }
