@@ -58,7 +58,7 @@ public final class IKEService {
         output = IKEOutput(sockets: sockets, keyLog: keyLog, eventLoop: eventLoop, logger: logger)
         manager = SessionManager(
             settings: options.settings, dataplane: dataplane, output: output, now: clock(), wallClock: wallClock)
-        control = IKEControl(manager: manager, hub: EventHub(on: eventLoop), clock: clock)
+        control = IKEControl(manager: manager, hub: EventHub(on: eventLoop), logger: logger, clock: clock)
         _ = output.observers.add { [weak control] event in control?.report(event) }
         output.resolved = { [weak self] addresses, request in
             guard let self else { return }

@@ -19,20 +19,21 @@ final class CommandServer: Sendable {
     private let sessions: NIOLoopBound<FakeSessions>
 
     /// Calls `body` with a server that lives as long as that.
-    static func with(_ body: (CommandServer) throws -> Void) throws {
-        let server = try CommandServer()
+    /// - Parameter logger: gets what commands do.
+    static func with(logger: Logger? = nil, _ body: (CommandServer) throws -> Void) throws {
+        let server = try CommandServer(logger: logger)
         defer { server.stop() }
         try body(server)
     }
 
-    init() throws {
+    init(logger: Logger? = nil) throws {
         path = NSTemporaryDirectory() + "sluice-\(UUID().uuidString.prefix(8)).vici"
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         let loop = group.next()
         let hub = EventHub(on: loop)
         let (control, sessions, registry) = try loop.submit {
             let sessions = FakeSessions()
-            let control = IKEControl(manager: sessions, hub: hub) { sessions.now }
+            let control = IKEControl(manager: sessions, hub: hub, logger: logger) { sessions.now }
             var registry = CommandRegistry([
                 VersionCommand(daemon: "sluice", version: "1.2.3"),
                 StatsCommand {

@@ -19,6 +19,7 @@ extension IKECommands {
                 guard control.credentials.removeAuthority(name: name) else {
                     throw CommandError("there is no authority \(name) to unload")
                 }
+                control.log(1, "authority \(name) is unloaded over the control socket")
                 return .success
             },
             list("get-authorities", "authorities", control) { $0.credentials.authorities.map(\.name) },

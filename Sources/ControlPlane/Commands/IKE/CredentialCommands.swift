@@ -8,7 +8,9 @@ extension IKECommands {
     static func credentials(_ control: NIOLoopBound<IKEControl>) -> [IKECommand] {
         [
             IKECommand("load-cert", control) { control, request in
-                try load(certificate: request, into: &control.credentials)
+                for what in try load(certificate: request, into: &control.credentials) {
+                    control.log(1, "\(what) is loaded over the control socket")
+                }
                 return .success
             },
             IKECommand("load-key", control) { control, request in
@@ -22,6 +24,7 @@ extension IKECommands {
                 guard control.credentials.removePrivateKey(id: id) else {
                     throw CommandError("there is no private key \(id)")
                 }
+                control.log(1, "private key \(id) is unloaded over the control socket")
                 return .success
             },
             list("get-keys", "keys", control) { $0.credentials.privateKeyIDs },
@@ -36,6 +39,7 @@ extension IKECommands {
                 guard control.credentials.removeSharedKey(name: id) else {
                     throw CommandError("there is no secret '\(id)'")
                 }
+                control.log(1, "secret '\(id)' is unloaded over the control socket")
                 return .success
             },
             list("get-shared", "keys", control) { $0.credentials.sharedKeyNames },
@@ -61,20 +65,30 @@ extension IKECommands {
         }
     }
 
-    private static func load(certificate request: VICIMessage, into store: inout CredentialStore) throws {
+    /// Returns what was loaded, for the log.
+    private static func load(
+        certificate request: VICIMessage, into store: inout CredentialStore
+    ) throws -> [String] {
         let type = try request.required("type").uppercased()
         let flag = request["flag"]?.uppercased() ?? "NONE"
         guard let data = request.bytes("data") else { throw CommandError("data is missing") }
         switch (type, flag) {
         case ("X509", "CA"):
-            for certificate in try Certificate.read(data) { store.add(certificate, isAuthority: true) }
+            let certificates = try Certificate.read(data)
+            for certificate in certificates { store.add(certificate, isAuthority: true) }
+            return certificates.map { "authority \"\($0)\"" }
         case ("X509", "NONE"):
-            for certificate in try Certificate.read(data) { store.add(certificate, isAuthority: false) }
+            let certificates = try Certificate.read(data)
+            for certificate in certificates { store.add(certificate, isAuthority: false) }
+            return certificates.map { "certificate \"\($0)\"" }
         case ("X509_CRL", _):
-            for list in try RevocationList.read(data) { store.add(list) }
+            let lists = try RevocationList.read(data)
+            for list in lists { store.add(list) }
+            return lists.map { "CRL of \"\($0.issuer)\"" }
         case ("PUBKEY", _):
             // A raw key counts only where a connection names it (`pubkeys`); there is nothing to keep it for.
             _ = try PublicKey(data)
+            return []
         default:
             throw CommandError(
                 "certificates of type \(type) with flag \(flag) are not supported; X509 with NONE or CA, X509_CRL and PUBKEY are"

@@ -1,4 +1,5 @@
 import IKEv2
+import Logging
 import NIOCore
 
 /// What the commands of IKE work on, and the way of the manager's events to the clients of the control socket.
@@ -17,12 +18,18 @@ public final class IKEControl {
     var counters = ExchangeCounters()
     private var watchers: [UInt64: Watcher] = [:]
     private var lastWatcher: UInt64 = 0
+    private let logger: Logger?
     private let clock: () -> UInt64
 
-    /// - Parameter clock: the manager's, monotonic nanoseconds.
-    public init(manager: any SessionControl, hub: EventHub, clock: @escaping () -> UInt64) {
+    /// - Parameters:
+    ///   - logger: gets what commands do; what the manager reports is logged by others.
+    ///   - clock: the manager's, monotonic nanoseconds.
+    public init(
+        manager: any SessionControl, hub: EventHub, logger: Logger? = nil, clock: @escaping () -> UInt64
+    ) {
         self.manager = manager
         self.hub = hub
+        self.logger = logger
         self.clock = clock
     }
 
@@ -50,8 +57,9 @@ public final class IKEControl {
         }
     }
 
-    /// A line of the daemon itself, such as what a command does.
+    /// A line of the daemon itself: what a command does, or with level 0, a warning.
     public func log(_ level: Int, _ text: String) {
+        logger?.log(level: level == 0 ? .warning : .info, "\(text)")
         publish(EventLine(group: .configuration, level: level, text: text))
     }
 
