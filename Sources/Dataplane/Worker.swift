@@ -15,7 +15,8 @@ import XDP
 ///     WAN   1 receive → 2 parse → 3 look up SPI        → 4 open (ESPInbound, cipher)     → 5 forward  → 6 transmit   LAN
 ///
 /// Beside it: a packet whose SA another worker owns goes to that worker (`Handover`); one whose neighbour is not resolved
-/// waits (`NeighbourQueue`); one that is too big is answered with an ICMP error or fragmented before encryption.
+/// waits (`NeighbourQueue`), and so does one that came before its SA (`EarlyPackets`); one that is too big is answered
+/// with an ICMP error or fragmented before encryption.
 ///
 /// `poll` does one round. It neither allocates nor locks, and makes a system call per batch and port at most.
 public struct Worker: ~Copyable {
@@ -54,6 +55,7 @@ public struct Worker: ~Copyable {
     /// The entry that the last decrypted packet matched.
     var lastInner: UnsafeMutablePointer<FlowCache.Entry>?
     var waiting: NeighbourQueue
+    var early: EarlyPackets
     var icmpLimiter: RateLimiter
     var eventLimiter: EventLimiter
 
@@ -92,6 +94,7 @@ public struct Worker: ~Copyable {
         processInbound()
         processBegotten()
         retryWaiting()
+        expireEarly()
         transmitStaged()
         handover.payBack(from: &pool)
         handover.wakeTouched()
@@ -107,7 +110,7 @@ public struct Worker: ~Copyable {
         count(.busyRounds)
         count(.busyCycles, sluice_cycles() &- started)
         counters[WorkerCounter.freeFrames.rawValue].set(UInt64(truncatingIfNeeded: pool.count))
-        counters[WorkerCounter.waiting.rawValue].set(UInt64(truncatingIfNeeded: waiting.count))
+        counters[WorkerCounter.waiting.rawValue].set(UInt64(truncatingIfNeeded: waiting.count &+ early.count))
     }
 
     @inline(__always)

@@ -13,6 +13,10 @@ public struct WorkerConfiguration: Sendable {
     public var neighbourQueueCapacity = 64
     /// How long a packet waits for its neighbour, in nanoseconds.
     public var neighbourWaitInNanoseconds: UInt64 = 1_000_000_000
+    /// Packets that wait for an SA which is being negotiated, in all.
+    public var earlyPacketCapacity = 64
+    /// How long a packet waits for its SA, in nanoseconds.
+    public var earlyWaitInNanoseconds: UInt64 = 500_000_000
     /// ICMP errors per second and worker, in bursts of as many.
     public var icmpErrorsPerSecond: UInt32 = 1_000
     /// How soon a worker tells of the same thing again (a policy without SA, a peer that has moved), in nanoseconds.

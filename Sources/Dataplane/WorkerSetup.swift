@@ -55,6 +55,7 @@ extension Worker {
         flows = FlowCache(capacity: configuration.flowCacheCapacity)
         innerFlows = FlowCache(capacity: configuration.flowCacheCapacity)
         waiting = NeighbourQueue(capacity: configuration.neighbourQueueCapacity)
+        early = EarlyPackets(capacity: configuration.earlyPacketCapacity)
         icmpLimiter = RateLimiter(
             perSecond: configuration.icmpErrorsPerSecond, burst: configuration.icmpErrorsPerSecond)
         eventLimiter = EventLimiter(interval: configuration.repetitionInNanoseconds)

@@ -42,7 +42,7 @@ public enum WorkerCounter: Int, CaseIterable, Sendable {
     case flowMisses
     /// Free frames in the pool at the end of the last round.
     case freeFrames
-    /// Packets that wait for a neighbour at the end of the last round.
+    /// Packets that wait for a neighbour, or for their SA, at the end of the last round.
     case waiting
 
     /// In JSON and tables.

@@ -63,6 +63,38 @@ struct PublicationTests {
         _ = consume second
     }
 
+    @Test("Workers see which SPIs are expected, each in the place that its low bits say")
+    func expectedSPIs() {
+        let publisher = SnapshotPublisher(workers: 1)
+        let expected = publisher.expectedSPIs
+        let reader = publisher.makeReader(worker: 0)
+        func check(_ spi: UInt32, _ isExpected: Bool, _ reader: borrowing SnapshotReader) {
+            let isSeen = reader.expects(spi: spi.bigEndian)
+            #expect(isSeen == isExpected && isSeen == expected.contains(spi), "\(spi)")
+        }
+        let spis: [UInt32] = [256, 257, 0x1234_5678, .max, .max - 1]
+        for spi in spis + [0] { check(spi, false, reader) }
+        for spi in spis { expected.insert(spi) }
+        for spi in spis {
+            check(spi, true, reader)
+            check(spi ^ 0x8000_0000, false, reader)
+        }
+        // The later one of a place counts, and is not taken away with the earlier one.
+        let later: UInt32 = 256 ^ 0x8000_0000
+        expected.insert(later)
+        check(256, false, reader)
+        check(later, true, reader)
+        expected.remove(256)
+        check(later, true, reader)
+        for spi in spis.dropFirst() + [later] {
+            expected.remove(spi)
+            check(spi, false, reader)
+        }
+        // No SPI, and what an empty place holds.
+        expected.insert(0)
+        check(0, false, reader)
+    }
+
     @Test("Several replaced snapshots are released together")
     func backlog() throws {
         let builder = SnapshotBuilder(workers: 1)

@@ -41,7 +41,7 @@ extension Worker {
             let slot = slots + index
             index &+= 1
             guard let sa = slot.pointee.association?.assumingMemoryBound(to: InboundSA.self) else {
-                drop(slot.pointee, .unknownSPI)
+                keepEarly(slot.pointee)
                 continue
             }
             guard Int(sa.pointee.owner) == self.index else {

@@ -67,6 +67,7 @@ extension Worker {
         if current == generation { return }
         generation = current
         if waiting.count != 0 { resendWaiting() }
+        if early.count != 0 { retryEarly() }
     }
 
     /// Looks up the next hop of every waiting packet again and sends what can be sent.

@@ -18,6 +18,9 @@ extension MemoryGateway {
     /// Replaces what the workers know. Packets that wait for a neighbour notice it in their next round.
     public func publish(_ snapshot: Snapshot) { publisher.publish(snapshot) }
 
+    /// Where workers see which inbound SPIs will have an SA soon.
+    public var expectedSPIs: ExpectedSPIs { publisher.expectedSPIs }
+
     /// The snapshot that was published last.
     public var current: Snapshot { publisher.current }
 
@@ -82,9 +85,9 @@ extension MemoryGateway {
 }
 
 extension Worker {
-    /// Frames in the pool, in fill rings (given to the kernel and not used yet) and waiting for neighbours.
+    /// Frames in the pool, in fill rings (given to the kernel and not used yet), waiting for neighbours and for SAs.
     var heldFrames: Int {
-        var count = pool.count + waiting.count
+        var count = pool.count + waiting.count + early.count
         for port in 0..<portCount { count += ports[port].rings.fill.pending }
         return count
     }

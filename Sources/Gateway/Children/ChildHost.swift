@@ -6,6 +6,9 @@ protocol ChildHost: AnyObject {
     /// Nanoseconds of the dataplane's clock.
     var now: UInt64 { get }
 
+    /// Where workers see which inbound SPIs will have an SA soon.
+    var expectedSPIs: ExpectedSPIs { get }
+
     /// Hands a snapshot to the workers. With `waiting` it returns once every worker has it, or has been silent for too
     /// long to be waited for.
     func publish(_ snapshot: Snapshot, waiting: Bool)

@@ -52,13 +52,16 @@ final class GatewayDataplane: ChildDataplane {
             let spi = UInt32.random(in: 256 ... .max)
             guard !spis.contains(spi), !builder.hasInbound(spi: spi) else { continue }
             spis.insert(spi)
+            host?.expectedSPIs.insert(spi)
             return spi
         }
         throw InstallationError("no free SPI was found; there are \(spis.count) in use")
     }
 
     func releaseSPI(_ spi: UInt32) {
-        if children[spi]?.inbound == nil { spis.remove(spi) }
+        guard children[spi]?.inbound == nil else { return }
+        spis.remove(spi)
+        host?.expectedSPIs.remove(spi)
     }
 
     // MARK: SAs
@@ -83,6 +86,7 @@ final class GatewayDataplane: ChildDataplane {
         children[sa.inboundSPI] = child
         spis.insert(sa.inboundSPI)
         publish(policiesChanged: book.add(child.inboundPolicies), waiting: true)
+        host?.expectedSPIs.remove(sa.inboundSPI)
     }
 
     func installOutbound(_ sa: ChildSA) throws(InstallationError) {

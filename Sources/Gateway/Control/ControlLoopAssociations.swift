@@ -64,6 +64,7 @@ extension ControlLoop {
 
 extension ControlLoop: ChildHost {
     var now: UInt64 { Worker.clock() }
+    var expectedSPIs: ExpectedSPIs { parts.publisher.expectedSPIs }
 
     /// A worker gets to the end of its batch within microseconds, unless its core is taken from it.
     private static var patienceInMilliseconds: Int { 250 }

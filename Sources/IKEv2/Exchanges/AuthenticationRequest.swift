@@ -146,7 +146,7 @@ extension AuthenticationExchange {
             let sa = try session.makeChild(
                 agreement, secret: nil, initiatorNonce: state.initiatorNonce, responderNonce: state.responderNonce,
                 initiator: true, &step)
-            session.install(sa, &step)
+            session.install(sa, isAnswer: false, &step)
         } catch {
             step.report(.childFailed(name: offered.child.name, error.explanation))
             if form == .authenticationResponse {

@@ -133,7 +133,7 @@ extension Session {
                 let sa = try makeChild(
                     agreement, secret: nil, initiatorNonce: state.initiatorNonce,
                     responderNonce: state.responderNonce, initiator: false, &step)
-                install(sa, &step)
+                install(sa, isAnswer: true, &step)
                 return childAnswer(agreement)
             } catch {
                 step.act(.releaseSPI(agreement.inboundSPI))

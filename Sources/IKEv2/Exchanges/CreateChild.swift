@@ -34,7 +34,7 @@ struct CreateChildExchange: InitiatedExchange {
     mutating func response(_ response: Message, form: MessageForm.Name, in session: Session, _ step: inout Step) {
         guard let offered else { return }
         do {
-            session.install(try session.accept(response, of: offered, &step).sa, &step)
+            session.install(try session.accept(response, of: offered, &step).sa, isAnswer: false, &step)
         } catch {
             if let refusal = response.errorNotify {
                 step.act(.releaseSPI(offered.inboundSPI))

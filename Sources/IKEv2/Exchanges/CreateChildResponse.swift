@@ -24,7 +24,7 @@ extension Session {
     private func respondToNewChild(_ request: Message, _ step: inout Step) throws(ChildRefusal) -> [Payload] {
         try requireNoIKERekey()
         let answered = try answer(request, among: connection?.children ?? [], requestID: nil, &step)
-        install(answered.sa, &step)
+        install(answered.sa, isAnswer: true, &step)
         return answered.payloads
     }
 

@@ -85,6 +85,8 @@ extension Session {
             switch delete {
             case .ikeSA:
                 inheritFromCollision(&step)
+                // The peer takes its SAs down when it has the answer.
+                stopOutbound(&step)
                 step.close(isSpare ? .rekeyed : .deletedByPeer)
                 // Of children nothing needs saying: they go with the IKE SA.
                 return []
@@ -137,7 +139,7 @@ extension Session {
             if childRecords[index].hasOutbound { step.act(.removeOutbound(childRecords[index].sa)) }
             childRecords[index].hasOutbound = false
             childRecords[index].rekeyAt = nil
-            childRecords[index].state = .deleting
+            if childRecords[index].state != .rekeyed { childRecords[index].state = .deleting }
         }
     }
 }

@@ -49,7 +49,7 @@ extension SessionManager {
             || table.sessions(of: owner.connection).contains { record in
                 record.awaitedChildren.contains(owner.child)
                     || record.installed.compactMap { children[$0] }.contains { child in
-                        child.isOutbound && child.sa.child.name == owner.child && !record.isUnwanted
+                        child.isUp && child.sa.child.name == owner.child && !record.isUnwanted
                             && !record.unwantedChildren.contains(child.sa.id)
                             && (packet.map { packet in child.sa.selectors.contains { $0.contains(packet) } } ?? true)
                     }

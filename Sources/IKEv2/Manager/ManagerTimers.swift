@@ -10,6 +10,8 @@ enum ManagerTimer {
     case supersede(UInt32)
     /// The inbound SA with this SPI has drained.
     case drain(UInt32)
+    /// The outbound half that belongs to this inbound SPI waits for its turn.
+    case takeOver(UInt32)
     /// Next attempt.
     case undertaking(Undertaking.Key)
 }
@@ -39,6 +41,7 @@ extension SessionManager {
         case .reauthenticate(let id): if let record = table[id] { reauthenticate(record) }
         case .supersede(let id): if let record = table[id] { end(record, .superseded) }
         case .drain(let spi): drained(spi)
+        case .takeOver(let spi): if let child = children[spi] { takeOverIfUsed(child) }
         case .undertaking(let key):
             // A timer of an earlier pause means nothing.
             if let undertaking = undertakings[key], case .waiting(let time) = undertaking.state, time <= now {
@@ -65,7 +68,7 @@ extension SessionManager {
             switch timer {
             case .session(let id), .keepalive(let id), .reauthenticate(let id), .supersede(let id):
                 table[id] != nil
-            case .drain(let spi): children[spi] != nil
+            case .drain(let spi), .takeOver(let spi): children[spi] != nil
             case .undertaking(let key): undertakings[key] != nil
             }
         }

@@ -36,12 +36,13 @@ extension Session {
     }
 
     /// Both directions of the first SA for these selectors: inbound before the answer, outbound after it, so that a peer
-    /// that installs on receipt of the answer does not miss packets.
-    func install(_ sa: ChildSA, _ step: inout Step) {
+    /// that installs on receipt of the answer does not miss packets. `isAnswer`: the peer asked for it, and does not have
+    /// it yet.
+    func install(_ sa: ChildSA, isAnswer: Bool, _ step: inout Step) {
         step.act(.installInbound(sa))
         add(sa, &step)
         sa.logKeys(to: step.environment)
-        step.actAfterAnswer(.installOutbound(sa))
+        step.actAfterAnswer(isAnswer ? .installOutboundWhenUsed(sa) : .installOutbound(sa))
         step.reportAfterAnswer(.childUp(sa))
     }
 

@@ -6,6 +6,9 @@ public enum SessionAction {
     case installInbound(ChildSA)
     /// Also for the first SA; then there is nothing to move away from.
     case installOutbound(ChildSA)
+    /// The same for an SA that the peer asked for and learns of by the answer that was just sent. When another IKE SA has
+    /// one for the same packets, that may go on until the peer is known to have this.
+    case installOutboundWhenUsed(ChildSA)
     case removeOutbound(ChildSA)
     /// After the drain time, so that packets under way still arrive; `atOnce` when nothing can come any more.
     case removeInbound(ChildSA, atOnce: Bool)

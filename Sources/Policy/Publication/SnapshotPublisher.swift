@@ -16,6 +16,8 @@ import Synchronization
 /// thread calls `reclaim` from a timer. All methods may be called from any thread.
 public final class SnapshotPublisher: Sendable {
     let shared: PublicationState
+    /// Of SAs that are to be in some later snapshot.
+    public let expectedSPIs = ExpectedSPIs()
     private let control: ControlLock<Control>
 
     private struct Control {

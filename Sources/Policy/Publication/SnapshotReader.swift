@@ -14,6 +14,7 @@ public struct SnapshotReader: ~Copyable {
     @usableFromInline let current: UnsafeMutablePointer<Atomic<UnsafePointer<SnapshotTables>>>
     @usableFromInline let epoch: UnsafeMutablePointer<Atomic<UInt64>>
     @usableFromInline let seen: UnsafeMutablePointer<Atomic<UInt64>>
+    @usableFromInline let expectedSPIs: UnsafePointer<Atomic<UInt32>>
     /// Keeps the memory behind the pointers alive.
     private let publisher: SnapshotPublisher
     private let worker: Int
@@ -24,6 +25,7 @@ public struct SnapshotReader: ~Copyable {
         current = publisher.shared.current
         epoch = publisher.shared.epoch
         seen = publisher.shared.seen(worker)
+        expectedSPIs = UnsafePointer(publisher.expectedSPIs.places)
         online()
     }
 
@@ -40,6 +42,11 @@ public struct SnapshotReader: ~Copyable {
     public mutating func acquire() -> UnsafePointer<SnapshotTables> {
         current.pointee.load(ordering: .sequentiallyConsistent)
     }
+
+    /// Whether the SPI, in network order as it lies in the packet, will have an inbound SA soon. To be asked between `acquire`
+    /// and `quiescent`: what was expected, and is not any more, either has its SA in these tables or will have none.
+    @inlinable
+    public func expects(spi: UInt32) -> Bool { ExpectedSPIs.contains(expectedSPIs, UInt32(bigEndian: spi)) }
 
     /// A batch boundary: the worker holds nothing of the tables that it acquired before.
     @inlinable

@@ -21,6 +21,8 @@ final class FakeDataplane: ChildDataplane {
     var refusesInbound: String?
     var refusesOutbound: String?
     var lastInbound: UInt64?
+    /// Packets that came by each inbound SA.
+    private var received: [UInt32: UInt64] = [:]
 
     var isEmpty: Bool { inbound.isEmpty && outbound.isEmpty && traps.isEmpty && taken.isEmpty }
 
@@ -87,8 +89,19 @@ final class FakeDataplane: ChildDataplane {
         guard inbound[sa.inboundSPI] != nil else { return nil }
         var usage = ChildUsage()
         usage.lastInbound = lastInbound
+        usage.inboundPackets = received[sa.inboundSPI] ?? 0
         return usage
     }
+
+    /// A packet that was sent by an SA of the peer arrives; false: there is none to open it with.
+    func receive(by sent: ChildSA) -> Bool {
+        guard inbound[sent.outboundSPI]?.inboundKey == sent.outboundKey else { return false }
+        received[sent.outboundSPI, default: 0] += 1
+        return true
+    }
+
+    /// A packet comes by an inbound SA.
+    func countPacket(by sa: ChildSA) { received[sa.inboundSPI, default: 0] += 1 }
 
     private func check(_ isFine: Bool, _ violation: @autoclosure () -> String) {
         if !isFine { violations.append(violation()) }

@@ -137,7 +137,7 @@ final class TestHost {
             #expect(inbound[sa.inboundSPI] == nil, "\(name): inbound SA installed twice")
             #expect(environment.pendingSPIs.remove(sa.inboundSPI) != nil, "\(name): an SPI that was not allocated")
             inbound[sa.inboundSPI] = sa
-        case .installOutbound(let sa):
+        case .installOutbound(let sa), .installOutboundWhenUsed(let sa):
             log.append("installOutbound")
             #expect(inbound[sa.inboundSPI] != nil, "\(name): outbound SA before the inbound one")
             #expect(outbound[sa.outboundSPI] == nil, "\(name): outbound SA installed twice")

@@ -25,6 +25,7 @@ final class ChildSite: ChildHost {
     }
 
     var now: UInt64 { site.clock.now }
+    var expectedSPIs: ExpectedSPIs { site.gateway.expectedSPIs }
 
     /// Workers take a snapshot at the start of a round.
     func publish(_ snapshot: Snapshot, waiting: Bool) {

@@ -43,6 +43,32 @@ import Testing
         #expect(lab.left.dataplane.spis == [pair.left.inboundSPI], "an installed SA keeps its SPI")
     }
 
+    /// The responder has the SA, and the answer that lets the initiator make it too is overtaken by packets.
+    @Test(arguments: [1, 2])
+    func packetsBeforeTheAnswerAreKept(workers: Int) throws {
+        let lab = try ChildLab(workers: workers)
+        let expected = lab.left.expectedSPIs
+        let pair = try lab.negotiate()
+        #expect(expected.contains(pair.left.inboundSPI) && !expected.contains(pair.right.inboundSPI))
+        try lab.right.dataplane.installInbound(pair.right)
+        try lab.right.dataplane.installOutbound(pair.right)
+        let packets = ChildLab.packets(from: lab.right, to: lab.left, count: 30)
+        #expect(lab.network.exchange(packets, from: lab.right.site, to: lab.left.site) == [])
+        try lab.left.dataplane.installInbound(pair.left)
+        lab.left.site.settle()
+        #expect(lab.left.site.takeLANPackets() == packets.map { $0.routed(hops: 2) })
+        #expect(!expected.contains(pair.left.inboundSPI), "there it is")
+        #expect(lab.left.site.drops == [:] && lab.left.site.lostFrames == 0)
+        try lab.left.dataplane.installOutbound(pair.left)
+        #expect(lab.carries() && lab.carriesBack())
+        lab.remove(pair)
+        // One that comes to nothing.
+        let failed = try lab.left.dataplane.allocateSPI()
+        #expect(expected.contains(failed))
+        lab.left.dataplane.releaseSPI(failed)
+        #expect(!expected.contains(failed) && lab.left.leftovers == "" && lab.right.leftovers == "")
+    }
+
     /// A refused installation leaves nothing behind.
     @Test func refusals() throws {
         let lab = try ChildLab()

@@ -115,6 +115,31 @@ import XDP
         #expect(stress.site.lostFrames == 0)
     }
 
+    /// Packets before their SA: kept, given up, kept again and opened.
+    @Test func earlyPackets() throws {
+        let network = try MemoryNetwork(TunnelOptions(), MemorySite.Options { $0.workers = 2 })
+        let (left, right) = (network.left, network.right)
+        let spi = right.inbound[0].parameters.spi
+        right.gateway.expectedSPIs.insert(spi)
+        for turn in 0..<6 {
+            right.builder.removeInbound(spi: spi)
+            try right.publish()
+            left.receiveFromLAN(network.packets(count: 30))
+            deliver(left.takeWAN(), to: right, at: .wan)
+            var made = [round(right)]
+            #expect(right.takeLAN() == [])
+            if turn.isMultiple(of: 2) { network.clock.advance(milliseconds: 501) }
+            made.append(round(right))
+            try right.builder.addInbound(right.inbound[0])
+            try right.publish()
+            for _ in 0..<3 { made.append(round(right)) }
+            right.settle()
+            #expect(right.takeLAN().count == (turn.isMultiple(of: 2) ? 0 : 30))
+            if turn > 1 { #expect(made.allSatisfy { $0 == Calls() }, "\(made)") }
+        }
+        #expect(right.drops == [.unknownSPI: 90] && right.lostFrames == 0)
+    }
+
     /// The tests above could not fail if the counters saw nothing here.
     @Test func countersWork() {
         guard sluice_counters_work() else { return }

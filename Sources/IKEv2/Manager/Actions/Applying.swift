@@ -9,6 +9,7 @@ extension SessionManager {
             case .send(let message): send(message, of: record)
             case .installInbound(let sa): installInbound(sa, of: record)
             case .installOutbound(let sa): installOutbound(sa, of: record)
+            case .installOutboundWhenUsed(let sa): installOutboundWhenUsed(sa, of: record)
             case .removeOutbound(let sa): removeOutbound(sa)
             case .removeInbound(let sa, let atOnce): removeInbound(sa, atOnce: atOnce)
             case .releaseSPI(let spi): dataplane.releaseSPI(spi)

@@ -31,7 +31,7 @@ extension SessionManager {
 
     /// False: it is up for the peer only, since it could not be installed.
     private func childUp(_ sa: ChildSA, of record: SessionRecord) -> Bool {
-        guard let child = children[sa.inboundSPI], child.isOutbound else { return false }
+        guard let child = children[sa.inboundSPI], child.isUp else { return false }
         count.childrenUp += 1
         record.awaitedChildren.remove(sa.child.name)
         afterwards { [self] in

@@ -27,14 +27,18 @@ extension SessionManager {
     }
 
     func removeOutbound(_ sa: ChildSA) {
-        guard let child = children[sa.inboundSPI], child.isOutbound else { return }
+        guard let child = children[sa.inboundSPI] else { return }
+        child.takesOverBy = nil
+        guard child.isOutbound else { return }
         child.isOutbound = false
+        installSuccessor(of: child)
         dataplane.removeOutbound(child.sa)
     }
 
     func removeInbound(_ sa: ChildSA, atOnce: Bool) {
         guard let child = children[sa.inboundSPI] else { return }
-        if atOnce || settings.drainInSeconds == 0 { return remove(child) }
+        // The peer may have moved its traffic to the same SA on another IKE SA a moment ago.
+        if atOnce && !hasTwin(child) || settings.drainInSeconds == 0 { return remove(child) }
         if child.isDraining { return }
         child.isDraining = true
         forget(child)
@@ -54,7 +58,7 @@ extension SessionManager {
 
     /// Both directions, at once.
     func remove(_ child: InstalledChild) {
-        if child.isOutbound { dataplane.removeOutbound(child.sa) }
+        removeOutbound(child.sa)
         if child.isInbound { dataplane.removeInbound(child.sa) }
         children[child.sa.inboundSPI] = nil
         forget(child)

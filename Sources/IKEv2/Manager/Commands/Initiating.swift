@@ -55,9 +55,9 @@ extension SessionManager {
     /// Sessions that a filter is about, as far as it is about sessions.
     func matching(_ filter: SAFilter) -> [SessionRecord] { table.all.filter { filter.matches($0.session) } }
 
-    /// CHILD_SAs of a session that carry traffic.
+    /// CHILD_SAs of a session that carry traffic, or will.
     func liveChildren(of record: SessionRecord) -> [ChildSA] {
-        record.session.children.filter { children[$0.inboundSPI]?.isOutbound == true }
+        record.session.children.filter { children[$0.inboundSPI]?.isUp == true }
     }
 
     /// What a name, or two, stand for.

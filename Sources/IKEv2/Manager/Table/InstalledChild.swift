@@ -5,6 +5,8 @@ final class InstalledChild {
     var sessionID: UInt32
     var isInbound = false
     var isOutbound = false
+    /// The outbound half waits for its turn, at most until then, nanoseconds; nil: it does not.
+    var takesOverBy: UInt64?
     /// Replaced or deleted: only packets under way still use it.
     var isDraining = false
 
@@ -12,4 +14,7 @@ final class InstalledChild {
         self.sa = sa
         self.sessionID = sessionID
     }
+
+    /// Both ends have it, whether or not our packets go through it yet.
+    var isUp: Bool { isOutbound || takesOverBy != nil }
 }
