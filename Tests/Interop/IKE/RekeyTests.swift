@@ -8,8 +8,11 @@ struct LoadedRekey {
     /// Datagrams a second in each direction.
     var rate: Int
 
-    /// Rekeys the CHILD_SA and the IKE SA so many times, by turns from both ends, and tells what became of the load.
-    func run(children: Int, ikes: Int, pause: Duration = .milliseconds(50)) throws -> [CountedLoad.Count] {
+    /// Rekeys the CHILD_SA and the IKE SA, and authenticates again, so many times, by turns from both ends, and tells what became
+    /// of the load.
+    func run(
+        children: Int = 0, ikes: Int = 0, reauthentications: Int = 0, pause: Duration = .milliseconds(50)
+    ) throws -> [CountedLoad.Count] {
         let loads = try Side.allCases.map { side in
             try CountedLoad(
                 from: side == .a ? pair.traffic.lanA : pair.traffic.lanB,
@@ -21,6 +24,10 @@ struct LoadedRekey {
                 Thread.sleep(forTimeInterval: Double(pause.components.attoseconds) / 1e18)
             }
             for number in 0..<ikes { try rekey(number, ["--ike", "site"]) { $0.ikeSPIs } }
+            for number in 0..<reauthentications {
+                try rekey(number, ["--ike", "site", "--reauth"]) { $0.inboundSPIs }
+                Thread.sleep(forTimeInterval: 0.2)
+            }
         } catch {
             for load in loads { _ = load.stop() }
             throw error
@@ -54,6 +61,20 @@ extension LiveIKE.Namespaces {
                     try pair.sluice.initiate()
                     try pair.traffic.echo(from: .a, .ipv4, sizes: [56])
                     try check(LoadedRekey(pair: pair, rate: 2_000).run(children: 100, ikes: 20))
+                }
+            }
+        }
+
+        @Test("two Sluices: ten reauthentications, no packet lost", arguments: IPVersion.allCases)
+        func reauthenticationOfTwins(outer: IPVersion) throws {
+            try TwoGateways.with { network in
+                var connection = IKEConnection()
+                if outer == .ipv6 { connection.useIPv6() }
+                try IKEPair.twins(network, IKEConfiguration(connection)) { pair in
+                    try pair.sluice.initiate()
+                    try pair.traffic.echo(from: .a, .ipv4, sizes: [56])
+                    try check(LoadedRekey(pair: pair, rate: 1_000).run(reauthentications: 10))
+                    try pair.awaitChildren(1)
                 }
             }
         }
