@@ -131,6 +131,24 @@ import Testing
         bench.expectJoined()
     }
 
+    /// When it was to be deleted meanwhile, that is all the better.
+    @Test func aChildThatNeitherEndWantsIsNotMadeAnew() throws {
+        let bench = TwoSessions.joined()
+        let session = try #require(bench.east.session)
+        let record = try #require(session.childRecords.first)
+        bench.east.perform(session) { session in
+            session.step(bench.east.environment) { session.remove(record, reason: "lost", atOnce: false, &$0) }
+        }
+        bench.rekeyChild(bench.west)
+        bench.deleteChild(bench.west)
+        bench.run()
+        bench.expectStory(
+            "CREATE request 2 { N(REKEY_SA) SA Ni TSi TSr } -->",
+            "<-- CREATE response 2 { N(CHILD_SA_NOT_FOUND) }")
+        bench.expectJoined(children: 0)
+        #expect(bench.west.childrenDown.count == 1)
+    }
+
     @Test func aRefusedRekeyIsTriedAgainBeforeTheHardLimit() throws {
         let bench = TwoSessions.joined { bench in
             bench.connection.children[0].time = Child.Limit(rekey: 100, life: 200, random: 0)

@@ -85,10 +85,12 @@ struct RekeyChildExchange: InitiatedExchange {
             return
         }
         if refusal.type == .childSANotFound {
-            // The peer has no such SA: this one is of no use, and a new one is made from nothing (section 2.25).
-            session.childRecords[index].state = .rekeyed
+            // The peer has no such SA: this one is of no use, and a new one is made from nothing (section 2.25), unless
+            // it was to be deleted anyway.
+            let isWanted = !session.isToBeDeleted(childID: childID)
+            if isWanted { session.childRecords[index].state = .rekeyed }
             session.remove(session.childRecords[index], reason: "unknown to the peer", atOnce: true, &step)
-            session.enqueueChild(old.child, hint: nil)
+            if isWanted { session.enqueueChild(old.child, hint: nil) }
         } else {
             session.keepForNow(childID: childID, explanation, &step)
         }

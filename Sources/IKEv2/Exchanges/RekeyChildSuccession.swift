@@ -47,8 +47,7 @@ extension Session {
             throw refusal
         }
         let record = childRecords[index]
-        let isToBeDeleted = queue.contains { ($0.exchange as? DeleteChildExchange)?.childID == record.sa.id }
-        guard record.state == .installed || record.state == .rekeying, !isToBeDeleted else {
+        guard record.state == .installed || record.state == .rekeying, !isToBeDeleted(childID: record.sa.id) else {
             throw ChildRefusal(.temporaryFailure, Explanation("child \(record.sa.child.name) is being deleted"))
         }
         let answered = try answer(request, among: [record.sa.child], requestID: record.sa.requestID, &step)

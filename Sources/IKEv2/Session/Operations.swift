@@ -60,8 +60,12 @@ extension Session {
 extension Session {
     func enqueueDelete(childID: UInt32, reason: String) {
         guard childIndex(id: childID) != nil, !isDeleting(childID: childID) else { return }
-        let isQueued = queue.contains { ($0.exchange as? DeleteChildExchange)?.childID == childID }
-        if !isQueued { enqueue(DeleteChildExchange(childID: childID, reason: reason)) }
+        if !isToBeDeleted(childID: childID) { enqueue(DeleteChildExchange(childID: childID, reason: reason)) }
+    }
+
+    /// Whether our Delete for this child waits for the window.
+    func isToBeDeleted(childID: UInt32) -> Bool {
+        queue.contains { ($0.exchange as? DeleteChildExchange)?.childID == childID }
     }
 
     /// Before everything that waits, and instead of it.
