@@ -25,6 +25,27 @@ import Testing
         #expect(IKENegotiation.check(answer, offered: initiator) == chosen)
     }
 
+    /// What strangers offer is not spelt out without end, nor searched.
+    @Test func anEndlessProposalIsRefusedInFewWords() throws {
+        let configured = try ike("aes256-sha256-x25519")
+        func offer(_ transforms: [Transform]) -> SecurityAssociationPayload {
+            SecurityAssociationPayload([Proposal(number: 1, protocolID: .ike, transforms: transforms)])
+        }
+        let ours = try #require(IKENegotiation.offer(configured, spi: nil).proposals.first).transforms
+        let types = (20...250).map { Transform(type: TransformType(rawValue: $0), id: 7) }
+        let known = [Transform](repeating: .encryption(.aesGCM16, keyLength: 256), count: 700) + ours.dropFirst()
+        let unknown = (0..<700).map { Transform(type: .encryption, id: 1000 + $0) } + ours.dropFirst()
+        for transforms in [known, unknown, ours + types] {
+            #expect(IKENegotiation.choose(offer(transforms), configured: configured) == nil)
+            let text = IKENegotiation.explain(
+                offered: offer(transforms), configured: configured, connection: "site"
+            ).description
+            #expect(text.utf8.count < 4000)
+            #expect(text.contains("differs from"))
+        }
+        #expect(IKENegotiation.choose(offer(ours), configured: configured) != nil)
+    }
+
     @Test(arguments: IKECipherSuite.all)
     func everySuiteCanBeNegotiated(_ suite: IKECipherSuite) throws {
         for function in PRF.allCases {

@@ -9,7 +9,7 @@ extension IKENegotiation {
         offered: SecurityAssociationPayload, configured: [IKEProposal], connection: String
     ) -> Explanation {
         let ours = configured.map { ("\($0)", $0.template) }
-        let wanted = offered.proposals.lazy.compactMap { IKEProposal($0)?.description }.first
+        let wanted = offered.proposals.lazy.compactMap { IKEProposal($0.shortened)?.description }.first
         return ProposalExplanation(
             offered: offered, ours: ours, line: "connections.\(connection).proposals", wanted: wanted
         ).explanation
@@ -29,7 +29,7 @@ extension ChildNegotiation {
         child: String
     ) -> Explanation {
         let ours = configured.map { ("\($0)", $0.template(withKeyExchange: withKeyExchange)) }
-        let wanted = offered.proposals.lazy.compactMap { ChildProposal($0)?.description }.first
+        let wanted = offered.proposals.lazy.compactMap { ChildProposal($0.shortened)?.description }.first
         return ProposalExplanation(
             offered: offered, ours: ours, line: line(connection, child), wanted: wanted
         ).explanation
@@ -82,7 +82,9 @@ private struct ProposalExplanation {
 
     /// One line for a proposal of the peer: how it differs from the closest of ours.
     private func difference(_ proposal: Proposal) -> String {
-        let name = "peer's proposal \(proposal.number) (\(proposal))"
+        let shortened = proposal.shortened
+        let rest = proposal.transforms.count - shortened.transforms.count
+        let name = "peer's proposal \(proposal.number) (\(shortened)\(rest > 0 ? " and \(rest) more" : ""))"
         let matches = ours.compactMap { text, template -> (String, ProposalTemplate, [TransformType])? in
             guard template.protocolID == proposal.protocolID else { return nil }
             guard case .different(let types) = ProposalMatch(proposal, template) else { return (text, template, []) }
@@ -101,7 +103,9 @@ private struct ProposalExplanation {
     }
 
     private static func list(_ transforms: [Transform]) -> String {
-        transforms.isEmpty ? "none" : transforms.map(\.description).joined(separator: "/")
+        if transforms.isEmpty { return "none" }
+        return transforms.prefix(Proposal.transformsShown).map(\.description).joined(separator: "/")
+            + (transforms.count > Proposal.transformsShown ? "/…" : "")
     }
 
     private static func name(_ type: TransformType) -> String {
@@ -113,6 +117,18 @@ private struct ProposalExplanation {
         case .sequenceNumbers: "sequence numbers"
         default: "\(type)"
         }
+    }
+}
+
+extension Proposal {
+    /// Any peer can offer a thousand of them, and every one would be spelt out in the log.
+    fileprivate static let transformsShown = 32
+
+    /// With as many transforms as are shown.
+    fileprivate var shortened: Proposal {
+        var proposal = self
+        proposal.transforms = Array(transforms.prefix(Self.transformsShown))
+        return proposal
     }
 }
 

@@ -30,6 +30,9 @@ enum ProposalMatch {
     case chosen([Transform])
     case different([TransformType])
 
+    /// Transform types of a proposal that are looked at; 13 are registered.
+    private static let mostTypes = 32
+
     /// A proposal of the peer against one of ours (RFC 7296 sections 2.7 and 3.3.6). For each type the first of ours that
     /// the peer has too. Transforms with unknown ids or attributes are not eligible; the others of their type are.
     init(_ offered: Proposal, _ template: ProposalTemplate) {
@@ -41,6 +44,11 @@ enum ProposalMatch {
         for type in template.alternatives.map(\.type) + offered.transforms.map(\.type)
         where !types.contains(type) && !template.ignored.contains(type) {
             types.append(type)
+            if types.count > Self.mostTypes {
+                // An unknown type is reason enough to refuse a proposal; its search is not to cost more than it.
+                self = .different([type])
+                return
+            }
         }
         var chosen: [Transform] = []
         var different: [TransformType] = []
