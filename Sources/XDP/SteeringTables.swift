@@ -62,6 +62,20 @@ public final class SteeringTables: Sendable {
         }
     }
 
+    /// The same, told what changes: protects the new prefixes, then lets go of the others.
+    public func protect(_ new: [IPPrefix], releasing gone: [IPPrefix]) throws(XDPError) {
+        try current.withLock { (current) throws(XDPError) in
+            for prefix in new where current.prefixes[prefix] != .protect {
+                try set(prefix, to: .protect)
+                current.prefixes[prefix] = .protect
+            }
+            for prefix in gone where current.prefixes[prefix] != nil {
+                try set(prefix, to: nil)
+                current.prefixes[prefix] = nil
+            }
+        }
+    }
+
     private func set(_ prefix: IPPrefix, to action: Action?) throws(XDPError) {
         switch prefix.address.family {
         case .ipv4:

@@ -4,7 +4,10 @@ import IKEv2
 
 /// `sluice bench --ike`: the control thread's speed instead of the workers'.
 struct BenchIKEOptions: ParsableArguments {
-    @Flag(help: "Measure IKEv2 instead: handshakes as responder, memory for each IKE SA, the cost of liveness checks.")
+    @Flag(
+        help:
+            "Measure IKEv2 instead: handshakes as responder, memory for each IKE SA, the cost of liveness checks, CHILD_SAs in the dataplane's tables."
+    )
     var ike = false
 
     @Option(help: ArgumentHelp("With --ike: IKE SAs to negotiate and keep.", valueName: "count"))
@@ -25,7 +28,10 @@ struct BenchIKEOptions: ParsableArguments {
         configuration.associations = ikeSas
         configuration.dpdDelayInSeconds = dpdDelay
         do {
-            let document = BenchIKEDocument(try IKEBenchmark(configuration).run())
+            let report = try IKEBenchmark(configuration).run()
+            var benchmark = ChildBenchmark()
+            let sizes = [100, 1000, 10_000].filter { $0 < ikeSas } + [ikeSas]
+            let document = BenchIKEDocument(report, try benchmark.run(sizes))
             writeToStandardOutput(json ? try JSONDocument.text(document) : document.text)
         } catch {
             throw Failure(.failure, "\(error)")

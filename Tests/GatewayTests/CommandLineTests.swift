@@ -179,6 +179,11 @@ import Testing
         #expect((document?["liveness_checks"] as? Int ?? 0) >= 50)
         #expect(document?["bytes_per_association"] is NSNumber)
         #expect((0...1).contains(document?["control_thread_load"] as? Double ?? -1))
+        let children = document?["children"] as? [[String: Any]] ?? []
+        #expect(children.compactMap { $0["present"] as? Int } == [50])
+        for name in ["up_microseconds", "rekey_microseconds", "down_microseconds"] {
+            #expect((children.first?[name] as? Double ?? 0) > 0, "\(name)")
+        }
     }
 
     @Test func benchPrintsTheDocumentedJSON() throws {

@@ -16,11 +16,22 @@ import Testing
                 direction: direction, action: action)
         }
         let protect = SecurityPolicy.Action.protect(.init(requestID: 1))
-        let prefixes = SteeredPrefixes.of([
+        var prefixes = SteeredPrefixes()
+        let policies = [
             try policy("10.2.0.0/16", .out, protect), try policy("10.3.0.0/16", .out, .discard),
             try policy("10.4.0.0/16", .out, .bypass), try policy("10.5.0.0/16", .forward, protect),
             try policy("10.2.0.0/16", .out, protect),
-        ])
-        #expect(Set(prefixes.map(\.description)) == ["10.2.0.0/16", "10.3.0.0/16"])
+        ]
+        let first = prefixes.apply(PolicyChange(added: policies))
+        #expect(first.new.map(\.description) == ["10.2.0.0/16", "10.3.0.0/16"] && first.gone.isEmpty)
+        #expect(Set(prefixes.all.map(\.description)) == ["10.2.0.0/16", "10.3.0.0/16"])
+
+        // One of two policies for the same prefix goes; another one comes in the place of the only one.
+        let second = prefixes.apply(
+            PolicyChange(added: [try policy("10.3.0.0/16", .out, protect)], removed: [policies[0], policies[1]]))
+        #expect(second.new.isEmpty && second.gone.isEmpty)
+        let third = prefixes.apply(PolicyChange(removed: [policies[4], policies[2], policies[3]]))
+        #expect(third.gone.map(\.description) == ["10.2.0.0/16"])
+        #expect(prefixes.all.map(\.description) == ["10.3.0.0/16"])
     }
 }

@@ -149,7 +149,10 @@ struct SPITableTests {
             }
         }
         let associations = try spis.map { try Fixture.inbound(spi: $0) }
-        let tables = InboundTables(associations, policies: [])
+        let tables = SPITables()
+        for (index, association) in associations.enumerated() {
+            tables.set(association.parameters.spi.bigEndian, link: index, sa: association.runtime)
+        }
         let capacity = (Int(tables.table.lineMask) + 1) * 4
         #expect(capacity >= 2 * count && capacity <= max(4, 8 * count))
         var lines = 0
@@ -169,6 +172,35 @@ struct SPITableTests {
             #expect(snapshot.tables.pointee.inbound(spi: spi.bigEndian) == expected)
         }
         #expect(snapshot.tables.pointee.inbound(spi: 0) == nil)
+    }
+
+    @Test("After removals every SA that is left is found, and nothing else", arguments: 0..<6)
+    func removal(seed: Int) throws {
+        var random = SeededGenerator(seed: seed)
+        let tables = SPITables()
+        // So few SPIs that lines are full and lookups go on to the next ones, round the end of the table too.
+        let associations = try (0..<40).map { try Fixture.inbound(spi: 256 + UInt32($0)) }
+        var present: Set<Int> = []
+        for step in 0..<1200 {
+            let index = Int.random(in: 0..<associations.count, using: &random)
+            let spi = associations[index].parameters.spi.bigEndian
+            if random.chance(step / 200 % 2 == 0 ? 70 : 30) {
+                tables.set(spi, link: index, sa: associations[index].runtime)
+                present.insert(index)
+            } else {
+                tables.remove(spi)
+                present.remove(index)
+            }
+            #expect(tables.count == present.count)
+            var wrong = 0
+            for (index, association) in associations.enumerated() {
+                var steps = NoSteps()
+                let entry = tables.table.find(association.parameters.spi.bigEndian, steps: &steps).pointee
+                let expected = present.contains(index) ? association.runtime : nil
+                if entry.sa != expected || expected != nil && entry.link != UInt32(index) { wrong += 1 }
+            }
+            #expect(wrong == 0)
+        }
     }
 
     @Test("SPIs are unique, also after removal and return")

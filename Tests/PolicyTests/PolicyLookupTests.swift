@@ -46,7 +46,7 @@ struct PolicyLookupTests {
         var urgent = wide
         urgent.priority = 4
         urgent.name = "urgent"
-        let names = PolicyIndex.inOrderOfPrecedence([wide, narrow, second, urgent]).map(\.name)
+        let names = try SnapshotBuilder.snapshot(policies: [wide, narrow, second, urgent]).policies.map(\.policy.name)
         #expect(names == ["urgent", "narrow", "second", "wide"])
     }
 

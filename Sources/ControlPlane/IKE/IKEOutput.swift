@@ -9,18 +9,42 @@ final class IKEOutput: ManagerOutput {
     var observers = EventObservers()
     /// Gives the addresses of a name back to the manager.
     var resolved: (([IPAddress], UInt64) -> Void)?
+    private let dataplane: any ChildDataplane
+    private let eventLoop: any EventLoop
+    /// Messages of this round of the event loop. They are sent together at its end, so that the SAs that they announce
+    /// become live together before that.
+    private var waiting: [(message: [UInt8], path: Path)] = []
     private let resolver: NameResolver
     private let log: EventLog
     private let keyLog: KeyLogFile?
 
-    init(sockets: IKESockets, keyLog: KeyLogFile?, eventLoop: any EventLoop, logger: Logger) {
+    init(
+        sockets: IKESockets, dataplane: any ChildDataplane, keyLog: KeyLogFile?, eventLoop: any EventLoop,
+        logger: Logger
+    ) {
         self.sockets = sockets
+        self.dataplane = dataplane
+        self.eventLoop = eventLoop
         self.keyLog = keyLog
         resolver = NameResolver(eventLoop: eventLoop)
         log = EventLog(logger: logger)
     }
 
-    func send(_ datagram: [UInt8], path: Path) { sockets.send(datagram, path: path) }
+    func send(_ datagram: [UInt8], path: Path) {
+        waiting.append((datagram, path))
+        guard waiting.count == 1 else { return }
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        eventLoop.execute { bound.value.flush() }
+    }
+
+    /// Sends what waits, once all workers have what it announces.
+    func flush() {
+        guard !waiting.isEmpty else { return }
+        dataplane.settle()
+        let messages = waiting
+        waiting = []
+        for (message, path) in messages { sockets.send(message, path: path) }
+    }
 
     func sendKeepalive(path: Path) { sockets.sendKeepalive(path: path) }
 

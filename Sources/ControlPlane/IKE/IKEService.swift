@@ -55,7 +55,8 @@ public final class IKEService {
         }
         self.clock = clock
         self.eventLoop = eventLoop
-        output = IKEOutput(sockets: sockets, keyLog: keyLog, eventLoop: eventLoop, logger: logger)
+        output = IKEOutput(
+            sockets: sockets, dataplane: dataplane, keyLog: keyLog, eventLoop: eventLoop, logger: logger)
         manager = SessionManager(
             settings: options.settings, dataplane: dataplane, output: output, now: clock(), wallClock: wallClock)
         control = IKEControl(manager: manager, hub: EventHub(on: eventLoop), logger: logger, clock: clock)
@@ -111,5 +112,8 @@ public final class IKEService {
     public var isIdle: Bool { manager.counters.sessions == 0 }
 
     /// Closes the sockets.
-    public func stop() { output.sockets.stop() }
+    public func stop() {
+        output.flush()
+        output.sockets.stop()
+    }
 }

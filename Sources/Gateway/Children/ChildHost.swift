@@ -9,14 +9,25 @@ protocol ChildHost: AnyObject {
     /// Where workers see which inbound SPIs will have an SA soon.
     var expectedSPIs: ExpectedSPIs { get }
 
-    /// Hands a snapshot to the workers. With `waiting` it returns once every worker has it, or has been silent for too
-    /// long to be waited for.
-    func publish(_ snapshot: Snapshot, waiting: Bool)
+    /// `GatewayDataplane.settle` has something to do: it is to be called before the control thread waits for anything.
+    func settleSoon()
+
+    /// Hands a snapshot of what was built to the workers. With `waiting` it returns once every worker has it, or has been
+    /// silent for too long to be waited for.
+    func publish(_ builder: SnapshotBuilder, waiting: Bool)
 
     /// The policies have changed, and workers have them: what is steered to them and what the host routes into tunnels has to
-    /// follow. All policies, those of the configuration included.
-    func policiesChanged(_ policies: [SecurityPolicy])
+    /// follow.
+    func policiesChanged(_ change: PolicyChange)
 
     /// The largest outer packet in bytes on the way to a peer.
     func pathMTU(towards peer: IPAddress) -> Int
+}
+
+/// Policies that came and went. One that did both may be in both lists.
+struct PolicyChange {
+    var added: [SecurityPolicy] = []
+    var removed: [SecurityPolicy] = []
+
+    var isEmpty: Bool { added.isEmpty && removed.isEmpty }
 }

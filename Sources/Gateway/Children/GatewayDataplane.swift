@@ -7,7 +7,8 @@ import Policy
 
 /// CHILD_SAs in the SAD and SPD of the running gateway, beside what was configured by hand. Belongs to the control thread.
 ///
-/// Everything goes through snapshots: a call changes the builder, publishes, and what workers look up changes as a whole.
+/// Everything goes through snapshots: calls change the builder, and `settle` publishes what has come together, so that
+/// what workers look up changes as a whole and many handshakes share one publication.
 final class GatewayDataplane: ChildDataplane {
     weak var host: (any ChildHost)?
     let builder: SnapshotBuilder
@@ -17,8 +18,16 @@ final class GatewayDataplane: ChildDataplane {
     private var traps: [UInt32: [SecurityPolicy]] = [:]
     private var book: PolicyBook
     private var owners: ChildOwners
+    /// What the next `settle` has to do.
+    private var pending: Pending?
     /// Inbound SPIs that are given out, installed or not.
     private(set) var spis: Set<UInt32> = []
+
+    private struct Pending {
+        /// Of new inbound SAs, which the peer may use as soon as it hears of them.
+        var installed: [UInt32] = []
+        var policies = PolicyChange()
+    }
 
     /// - Parameters:
     ///   - builder: holds SAs and policies of the configuration already.
@@ -85,8 +94,7 @@ final class GatewayDataplane: ChildDataplane {
             sa.selectors, of: sa.child, requestID: sa.requestID, name: child.name)
         children[sa.inboundSPI] = child
         spis.insert(sa.inboundSPI)
-        publish(policiesChanged: book.add(child.inboundPolicies), waiting: true)
-        host?.expectedSPIs.remove(sa.inboundSPI)
+        change(adding: child.inboundPolicies, installed: sa.inboundSPI)
     }
 
     func installOutbound(_ sa: ChildSA) throws(InstallationError) {
@@ -108,28 +116,28 @@ final class GatewayDataplane: ChildDataplane {
         child.outboundPolicies = ChildPolicies.outbound(
             sa.selectors, of: sa.child, requestID: sa.requestID, name: child.name)
         children[sa.inboundSPI] = child
-        publish(policiesChanged: book.add(child.outboundPolicies), waiting: false)
+        change(adding: child.outboundPolicies)
     }
 
     func removeInbound(_ sa: ChildSA) {
         guard var child = children[sa.inboundSPI], let inbound = child.inbound else { return }
         builder.removeInbound(spi: inbound.parameters.spi)
-        let changed = book.remove(child.inboundPolicies)
+        let policies = child.inboundPolicies
         child.inbound = nil
         child.inboundPolicies = []
         spis.remove(sa.inboundSPI)
         keep(child, spi: sa.inboundSPI)
-        publish(policiesChanged: changed, waiting: false)
+        change(removing: policies)
     }
 
     func removeOutbound(_ sa: ChildSA) {
         guard var child = children[sa.inboundSPI], let outbound = child.outbound else { return }
         builder.removeOutbound(outbound)
-        let changed = book.remove(child.outboundPolicies)
+        let policies = child.outboundPolicies
         child.outbound = nil
         child.outboundPolicies = []
         keep(child, spi: sa.inboundSPI)
-        publish(policiesChanged: changed, waiting: false)
+        change(removing: policies)
     }
 
     func move(_ sa: ChildSA, to path: Path, isEncapsulated: Bool) {
@@ -155,7 +163,7 @@ final class GatewayDataplane: ChildDataplane {
                 "CHILD_SA not moved", metadata: ["child": "\(child.name)", "to": "\(path)", "error": "\(error)"])
         }
         children[sa.inboundSPI] = child
-        publish(policiesChanged: false, waiting: false)
+        change()
     }
 
     // MARK: Traps
@@ -165,16 +173,15 @@ final class GatewayDataplane: ChildDataplane {
         let policies = ChildPolicies.outbound(
             trap.selectors, of: trap.child, requestID: trap.requestID,
             name: "\(trap.connectionName)/\(trap.child.name)")
-        // The new ones first, so that no packet finds a gap.
-        let added = book.add(policies)
-        let removed = book.remove(traps[trap.requestID] ?? [])
+        let old = traps[trap.requestID] ?? []
         traps[trap.requestID] = policies
-        if added || removed { publish(policiesChanged: true, waiting: false) }
+        guard policies != old else { return }
+        // In one snapshot, so that no packet finds a gap.
+        change(adding: policies, removing: old)
     }
 
     func removeTrap(requestID: UInt32) {
-        guard let policies = traps.removeValue(forKey: requestID) else { return }
-        if book.remove(policies) { publish(policiesChanged: true, waiting: false) }
+        if let policies = traps.removeValue(forKey: requestID) { change(removing: policies) }
     }
 
     // MARK: Usage
@@ -242,20 +249,27 @@ extension GatewayDataplane {
         }
     }
 
-    private func publish(policiesChanged: Bool, waiting: Bool) {
-        guard policiesChanged else {
-            host?.publish(builder.build(), waiting: waiting)
-            return
-        }
-        let policies = book.all
-        do {
-            try builder.setPolicies(policies)
-        } catch {
-            // What it refuses are templates with endpoints of two families; ours have none.
-            logger.critical("policies not accepted", metadata: ["error": "\(error)"])
-        }
-        host?.publish(builder.build(), waiting: waiting)
-        host?.policiesChanged(policies)
+    /// Notes what the builder was told, and policies.
+    private func change(
+        adding new: [SecurityPolicy] = [], removing old: [SecurityPolicy] = [], installed spi: UInt32? = nil
+    ) {
+        var work = pending ?? Pending()
+        let isFirst = pending == nil
+        if let spi { work.installed.append(spi) }
+        // Those that are in both stay.
+        work.policies.added += book.add(new, to: builder)
+        work.policies.removed += book.remove(old, from: builder)
+        pending = work
+        if isFirst { host?.settleSoon() }
+    }
+
+    /// Makes everything so far live. When it returns, all workers have the inbound SAs: their peers may be told.
+    func settle() {
+        guard let work = pending else { return }
+        pending = nil
+        host?.publish(builder, waiting: !work.installed.isEmpty)
+        for spi in work.installed { host?.expectedSPIs.remove(spi) }
+        if !work.policies.isEmpty { host?.policiesChanged(work.policies) }
     }
 
     private func hexadecimal(_ spi: UInt32) -> String { "0x" + String(spi, radix: 16) }

@@ -19,7 +19,8 @@ struct ControlHandle: Sendable {
         let bound = try eventLoop.submit {
             NIOLoopBound(
                 try ControlLoop(
-                    parts, configuration: configuration, network: parts.monitor.initialState, logger: logger),
+                    parts, configuration: configuration, network: parts.monitor.initialState, on: eventLoop,
+                    logger: logger),
                 eventLoop: eventLoop)
         }.wait()
         self.bound = bound
@@ -72,8 +73,8 @@ struct ControlHandle: Sendable {
     /// SAs and policies in use, for the line that says that the gateway is ready.
     func counts() throws -> (associations: Int, policies: Int) {
         try eventLoop.submit { [bound] in
-            let snapshot = bound.value.snapshot
-            return (snapshot.outboundAssociations.count + snapshot.inboundAssociations.count, snapshot.policies.count)
+            let counts = bound.value.snapshot.counts
+            return (counts.outbound + counts.inbound, counts.policies)
         }.wait()
     }
 }

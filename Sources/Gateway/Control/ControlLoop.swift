@@ -15,6 +15,7 @@ import XDP
 /// SAs and neighbours. What comes of it is a new snapshot for the workers.
 final class ControlLoop {
     let parts: ControlParts
+    let eventLoop: any EventLoop
     let logger: Logger
     let startedAt = Worker.clock()
     private(set) var network: NetworkState
@@ -28,7 +29,15 @@ final class ControlLoop {
     let builder: SnapshotBuilder
     var watch = AssociationWatch()
     var hostRoutes: HostRouteKeeper
+    var routesAreStale = false
+    /// When routes are planned again at the earliest, in nanoseconds.
+    var routesDue: UInt64 = 0
+    var steered = SteeredPrefixes()
+    var steeringHasFailed = false
+    private(set) var hasManualAssociations = false
     private var neighbours: NeighbourKeeper
+    /// The neighbours that lead to the peers, as of the last full second.
+    private var peerNeighbours: [Neighbour.Key] = []
     private var inboxes: [EventInbox]
     private var ticks = 0
     private var monitorHasFailed = false
@@ -40,9 +49,11 @@ final class ControlLoop {
 
     /// Sets up policies and SAs, and publishes the first snapshot. Throws what the configuration does not allow.
     init(
-        _ parts: ControlParts, configuration: ManualConfiguration, network: NetworkState, logger: Logger
+        _ parts: ControlParts, configuration: ManualConfiguration, network: NetworkState, on eventLoop: any EventLoop,
+        logger: Logger
     ) throws {
         self.parts = parts
+        self.eventLoop = eventLoop
         self.network = network
         self.logger = logger
         builder = SnapshotBuilder(workers: parts.plan.workers)
@@ -89,7 +100,8 @@ final class ControlLoop {
                     "spi": "\(state.spi.spiText)", "source": "\(state.source)", "destination": "\(state.destination)",
                 ])
         }
-        try steer(configuration.policies)
+        hasManualAssociations = !associations.inbound.isEmpty || !associations.outbound.isEmpty
+        try steer(PolicyChange(added: configuration.policies))
         guard let file = parts.options.xfrmBatch else { return }
         logger.info(
             "configuration loaded",
@@ -111,6 +123,7 @@ final class ControlLoop {
             monitorHasFailed = true
         }
         let wanted = takeEvents()
+        updateHostRoutesIfDue()
         ticks += 1
         if ticks % Self.ticksPerLimitCheck == 0 { children.takeLimitEvents().forEach(handleDataplaneEvent) }
         let isFullSecond = ticks % Self.ticksPerSecond == 0
@@ -153,6 +166,8 @@ final class ControlLoop {
 
     private func secondPassed() {
         parts.publisher.reclaim()
+        builder.catchUp()
+        steerAgain()
         if monitorHasFailed {
             do {
                 try parts.monitor.restart()
@@ -162,13 +177,13 @@ final class ControlLoop {
             }
         }
         lookAfterAssociations()
+        peerNeighbours = peerHops()
     }
 
     private func probeNeighbours() {
-        neighbours.probe(peerHops(), view: view, in: network, now: Worker.clock())
+        neighbours.probe(peerNeighbours, view: view, in: network, now: Worker.clock())
     }
 
-    /// The neighbours that lead to the peers.
     private func peerHops() -> [Neighbour.Key] {
         let current = snapshot
         return Set(current.outboundAssociations.map(\.parameters.destination)).compactMap { peer in
@@ -191,7 +206,7 @@ final class ControlLoop {
         let next = builder.build()
         if view.interfaces != before?.interfaces || view.routes != before?.routes { setPathMTU(next) }
         parts.publisher.publish(next)
-        updateHostRoutes(children.policies)
+        hostRoutesAreStale()
     }
 }
 

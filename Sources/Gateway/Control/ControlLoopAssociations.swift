@@ -1,5 +1,6 @@
 import Dataplane
 import IPsec
+import NIOCore
 import Netlink
 import Packets
 import Policy
@@ -7,12 +8,44 @@ import Policy
 /// What the control loop does for SAs and policies, whoever brought them.
 extension ControlLoop {
     /// Packets from the LAN that policies are about come to the workers.
-    func steer(_ policies: [SecurityPolicy]) throws {
-        try parts.tables.setPrefixes(
-            Dictionary(uniqueKeysWithValues: SteeredPrefixes.of(policies).map { ($0, .protect) }))
+    func steer(_ change: PolicyChange) throws {
+        let (new, gone) = steered.apply(change)
+        do {
+            try parts.tables.protect(new, releasing: gone)
+        } catch {
+            steeringHasFailed = true
+            throw error
+        }
     }
 
-    func updateHostRoutes(_ policies: [SecurityPolicy]) {
+    /// Tries again what has failed.
+    func steerAgain() {
+        guard steeringHasFailed else { return }
+        steeringHasFailed =
+            (try? parts.tables.setPrefixes(Dictionary(uniqueKeysWithValues: steered.all.map { ($0, .protect) }))) == nil
+    }
+
+    /// The host's routes have to follow policies, SAs or the network.
+    func hostRoutesAreStale() {
+        routesAreStale = true
+        updateHostRoutesIfDue()
+    }
+
+    /// All routes are planned anew, which takes tens of milliseconds for thousands of policies: then not at every change,
+    /// but so that it takes a small part of the time. With few policies that is every tick.
+    func updateHostRoutesIfDue() {
+        let start = now
+        guard routesAreStale, start >= routesDue else { return }
+        routesAreStale = false
+        updateHostRoutes(children.policies)
+        let end = now
+        routesDue = end + Self.shareOfHostRoutes * (end - start)
+    }
+
+    /// One part of so many.
+    private static var shareOfHostRoutes: UInt64 { 16 }
+
+    private func updateHostRoutes(_ policies: [SecurityPolicy]) {
         let associations = snapshot.outboundAssociations
         let peers = peersOfIKE().union(associations.map(\.parameters.destination))
         // IPv6 needs 1280.
@@ -37,6 +70,7 @@ extension ControlLoop {
 
     /// Looks for events of SAs that were keyed by hand, and removes those whose time is up. CHILD_SAs are IKE's.
     func lookAfterAssociations() {
+        guard hasManualAssociations else { return }
         let now = self.now
         let current = snapshot
         var removed = false
@@ -68,9 +102,19 @@ extension ControlLoop: ChildHost {
 
     /// A worker gets to the end of its batch within microseconds, unless its core is taken from it.
     private static var patienceInMilliseconds: Int { 250 }
+    private static var patienceForTablesInMilliseconds: Int { 5 }
 
-    func publish(_ snapshot: Snapshot, waiting: Bool) {
-        parts.publisher.publish(snapshot)
+    func settleSoon() {
+        let bound = NIOLoopBound(children, eventLoop: eventLoop)
+        eventLoop.execute { bound.value.settle() }
+    }
+
+    func publish(_ builder: SnapshotBuilder, waiting: Bool) {
+        // Tables that workers still read cost a copy; those that they have left are used again.
+        if !parts.publisher.waitForReaders(milliseconds: Self.patienceForTablesInMilliseconds) {
+            logger.debug("a worker still reads the tables before the last ones")
+        }
+        parts.publisher.publish(builder.build())
         if waiting, !parts.publisher.waitForReaders(milliseconds: Self.patienceInMilliseconds) {
             logger.warning(
                 "a worker has not taken the new SAs in time; packets of the peer may be lost",
@@ -78,13 +122,15 @@ extension ControlLoop: ChildHost {
         }
     }
 
-    func policiesChanged(_ policies: [SecurityPolicy]) {
+    func policiesChanged(_ change: PolicyChange) {
         do {
-            try steer(policies)
+            try steer(change)
         } catch {
-            logger.error("packets from the LAN are not steered as policies want it", metadata: ["error": "\(error)"])
+            logger.error(
+                "packets from the LAN are not steered as policies want it; tried again within a second",
+                metadata: ["error": "\(error)"])
         }
-        updateHostRoutes(policies)
+        hostRoutesAreStale()
     }
 
     func pathMTU(towards peer: IPAddress) -> Int {

@@ -19,13 +19,14 @@ enum HostRoutes {
         innerMTUs: [UInt32: UInt32] = [:]
     ) -> [Route] {
         var planned: [IPPrefix: Route] = [:]
+        let peers = peers.sorted()
         for policy in policies where policy.direction == .out {
             guard case .protect(let protection) = policy.action else { continue }
             let mtu = min(mtu, innerMTUs[protection.requestID] ?? mtu)
             let selector = policy.selector
             guard let source = localAddresses.first(where: { selector.source.contains($0) }) else { continue }
             for prefix in selector.destination.prefixes() where planned[prefix] == nil {
-                guard !peers.contains(where: prefix.contains) else { continue }
+                guard !holdsPeer(prefix, peers) else { continue }
                 planned[prefix] = Route(
                     destination: prefix, origin: .sluice, scope: .link, preferredSource: source, mtu: mtu,
                     hops: [Route.Hop(interfaceIndex: device)])
@@ -34,5 +35,15 @@ enum HostRoutes {
         return planned.values.sorted {
             ($0.destination.address, $0.destination.length) < ($1.destination.address, $1.destination.length)
         }
+    }
+
+    /// Whether one of the addresses, which are in ascending order, lies within the prefix.
+    private static func holdsPeer(_ prefix: IPPrefix, _ addresses: [IPAddress]) -> Bool {
+        var (low, high) = (0, addresses.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if addresses[middle] < prefix.address { low = middle + 1 } else { high = middle }
+        }
+        return low < addresses.count && prefix.contains(addresses[low])
     }
 }

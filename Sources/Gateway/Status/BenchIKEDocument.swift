@@ -13,7 +13,25 @@ public struct BenchIKEDocument: Codable, Hashable, Sendable {
     /// Share of a core, 0 to 1, with all IKE SAs up and silent.
     public var controlThreadLoad: Double
 
-    public init(_ report: IKEBenchmark.Report) {
+    /// What a CHILD_SA costs in the dataplane's tables, microseconds of the control thread.
+    public struct ChildCost: Codable, Hashable, Sendable {
+        /// CHILD_SAs that are there meanwhile.
+        public var present: Int
+        public var upMicroseconds: Double
+        public var rekeyMicroseconds: Double
+        public var downMicroseconds: Double
+    }
+
+    public var children: [ChildCost]
+    /// As many CHILD_SAs as the last of `children` says, brought up one after the other.
+    public var childrenUpSeconds: Double
+
+    public init(_ report: IKEBenchmark.Report, _ childReport: ChildBenchmark.Report) {
+        children = childReport.costs.map {
+            ChildCost(
+                present: $0.present, upMicroseconds: $0.up, rekeyMicroseconds: $0.rekey, downMicroseconds: $0.down)
+        }
+        childrenUpSeconds = childReport.seconds
         associations = report.associations
         handshakesPerSecond = report.handshakesPerSecond.rounded()
         bytesPerAssociation = report.bytesPerAssociation.rounded()
@@ -30,6 +48,14 @@ public struct BenchIKEDocument: Codable, Hashable, Sendable {
             "% of a core for \(associations) IKE SAs, liveness checks every \(dpdDelaySeconds) s",
             HumanText.hundredths(controlThreadLoad * 100),
         ])
+        for cost in children {
+            table.append([
+                "µs of tables for a CHILD_SA up / rekeyed / down, \(cost.present) present",
+                [cost.upMicroseconds, cost.rekeyMicroseconds, cost.downMicroseconds].map(HumanText.decimal)
+                    .joined(separator: " / "),
+            ])
+        }
+        table.append(["s of tables for all of them up", HumanText.hundredths(childrenUpSeconds)])
         return table.text()
     }
 }

@@ -50,9 +50,9 @@ enum ProcessMemory {
 }
 
 /// Processor time of the calling thread.
-enum ThreadTime {
+public enum ThreadTime {
     /// Nanoseconds.
-    static var now: UInt64 {
+    public static var now: UInt64 {
         var time = timespec()
         clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
         return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)

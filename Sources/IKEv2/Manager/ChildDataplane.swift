@@ -16,7 +16,7 @@ public protocol ChildDataplane: AnyObject {
     /// Gives back an SPI that no SA was installed for.
     func releaseSPI(_ spi: UInt32)
 
-    /// Makes the inbound SA and its policies live in every worker before it returns.
+    /// The inbound SA and its policies are live in every worker once `settle` has returned.
     func installInbound(_ sa: ChildSA) throws(InstallationError)
     /// Moves outbound traffic of the SA's request id and selectors to it.
     func installOutbound(_ sa: ChildSA) throws(InstallationError)
@@ -29,12 +29,16 @@ public protocol ChildDataplane: AnyObject {
     func installTrap(_ trap: TrapPolicy) throws(InstallationError)
     func removeTrap(requestID: UInt32)
 
+    /// Makes everything so far live. To be called before a message is sent that lets the peer use it.
+    func settle()
+
     /// Counters of an SA that is installed; nil when it is not.
     func usage(of sa: ChildSA) -> ChildUsage?
 }
 
 extension ChildDataplane {
     public var reservedRequestIDs: Set<UInt32> { [] }
+    public func settle() {}
 }
 
 /// `start_action = trap`.

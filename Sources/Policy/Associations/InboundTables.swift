@@ -1,52 +1,46 @@
 import IPsec
+import Packets
 
-/// The inbound half of the SAD, built once per set of SAs and policies.
-final class InboundTables: Sendable {
-    let table: SPITable
-    let links: HotArray<InboundLink>
-    private let entries: HotArray<SPITable.Entry>
-
-    /// SPIs are unique among the associations.
-    init(_ associations: [InboundAssociation], policies: [PolicyCounters]) {
-        let named = ProtectionSet(policies.map(\.policy).filter { $0.direction != .out })
-        links = HotArray(
-            associations.map { association in
-                let parameters = association.parameters
-                return InboundLink(
-                    requestID: parameters.requestID,
-                    selectorsSuffice: !parameters.selectors.isEmpty && !named.names(parameters),
-                    source: parameters.source, destination: parameters.destination)
-            })
-        // At least twice as many entries as SAs, four to a line.
-        let lines = Mixing.powerOfTwo((associations.count * 2 + 3) / 4)
-        entries = HotArray(repeating: SPITable.Entry(spi: 0, link: 0, sa: nil), count: lines * 4)
-        table = SPITable(entries: UnsafePointer(entries.base), lineMask: UInt32(lines - 1))
-        for (index, association) in associations.enumerated() {
-            let spi = association.parameters.spi.bigEndian
-            var steps = NoSteps()
-            let place = entries.base + (table.find(spi, steps: &steps) - UnsafePointer(entries.base))
-            place.pointee = SPITable.Entry(spi: spi, link: UInt32(index), sa: association.runtime)
-        }
-    }
-}
-
-/// The protections that policies ask for, to find out quickly whether one of them names an SA.
-private struct ProtectionSet {
-    private var byRequestID: [UInt32: [SecurityPolicy.Protection]] = [:]
-
-    init(_ policies: [SecurityPolicy]) {
-        for protection in Set(policies.compactMap(\.protection)) {
-            byRequestID[protection.requestID, default: []].append(protection)
-        }
+/// The inbound half of the SAD as lookups read it, changed in place while nobody does.
+final class InboundTables {
+    /// An inbound SA, and its place in the order in which all came.
+    struct Member {
+        var association: InboundAssociation
+        var number: UInt64
     }
 
-    func names(_ parameters: SAParameters) -> Bool {
-        // Policies with request id 0 accept every SA between their endpoints.
-        [parameters.requestID, 0].contains { requestID in
-            byRequestID[requestID]?.contains {
-                $0.accepts(
-                    requestID: parameters.requestID, source: parameters.source, destination: parameters.destination)
-            } ?? false
-        }
+    let spis: SPITables
+    /// By slot, as are the members.
+    let links: HotVector<InboundLink>
+    private(set) var members: [Member?]
+
+    init() {
+        spis = SPITables()
+        links = HotVector([])
+        members = []
+    }
+
+    private init(copying other: InboundTables) {
+        spis = other.spis.copy()
+        links = other.links.copy()
+        members = other.members
+    }
+
+    func copy() -> InboundTables { InboundTables(copying: self) }
+
+    /// Takes out what is in the slot.
+    func clear(_ slot: Int) {
+        guard members.indices.contains(slot), let member = members[slot] else { return }
+        spis.remove(member.association.parameters.spi.bigEndian)
+        members[slot] = nil
+    }
+
+    /// Puts an SA into an empty slot. No other slot has its SPI.
+    func set(_ slot: Int, to member: Member, link: InboundLink) {
+        while members.count <= slot { members.append(nil) }
+        links.grow(to: slot + 1, repeating: link)
+        members[slot] = member
+        links.base[slot] = link
+        spis.set(member.association.parameters.spi.bigEndian, link: slot, sa: member.association.runtime)
     }
 }

@@ -25,28 +25,27 @@ struct OutboundLink: @unchecked Sendable {
     }
 }
 
-/// The SAs of each policy, the newest first.
+/// The SAs of one policy, the newest first.
 @frozen
 @usableFromInline
-struct OutboundTable: BitwiseCopyable, @unchecked Sendable {
-    /// The links of policy `p` are `links[starts[p] ..< starts[p + 1]]`.
-    @usableFromInline let starts: UnsafePointer<UInt32>
-    @usableFromInline let links: UnsafePointer<OutboundLink>
+struct OutboundLinks: BitwiseCopyable, @unchecked Sendable {
+    @usableFromInline let links: UnsafePointer<OutboundLink>?
+    @usableFromInline let count: Int
 
-    init(starts: UnsafePointer<UInt32>, links: UnsafePointer<OutboundLink>) {
-        self.starts = starts
+    init(links: UnsafePointer<OutboundLink>?, count: Int) {
         self.links = links
+        self.count = count
     }
 
     /// The newest SA of the policy that takes the packet and belongs to the worker; else the newest that takes it, which
     /// is the same one for all workers without their own.
     @inlinable
-    func select(policy: UInt32, flow: PacketSummary, worker: Int) -> UnsafePointer<OutboundLink>? {
+    func select(flow: PacketSummary, worker: Int) -> UnsafePointer<OutboundLink>? {
+        guard let links else { return nil }
         var chosen: UnsafePointer<OutboundLink>?
-        var position = starts[Int(policy)]
-        let end = starts[Int(policy) &+ 1]
-        while position < end {
-            let link = links + Int(position)
+        var position = 0
+        while position < count {
+            let link = links + position
             position &+= 1
             if chosen != nil, Int(link.pointee.owner) != worker { continue }
             if !link.pointee.takes(flow) { continue }
@@ -57,38 +56,30 @@ struct OutboundTable: BitwiseCopyable, @unchecked Sendable {
     }
 }
 
-/// The memory of an `OutboundTable`, built once per set of SAs and policies.
-final class OutboundTables: Sendable {
-    let table: OutboundTable
-    private let starts: HotArray<UInt32>
+/// The memory of one policy's `OutboundLinks`; it keeps their SAs alive. Immutable.
+final class PolicyLinks: Sendable {
+    let view: OutboundLinks
     private let links: HotArray<OutboundLink>
     private let selectors: HotArray<TrafficSelector>
+    private let associations: [OutboundAssociation]
 
-    /// `associations` from the oldest to the newest.
-    init(_ associations: [OutboundAssociation], policies: [PolicyCounters]) {
-        let newestFirst = Array(associations.reversed())
-        let byRequestID = Dictionary(grouping: newestFirst) { $0.parameters.requestID }
-        var starts: [UInt32] = [0]
+    /// nil when none of them serves the policy.
+    init?(_ policy: SecurityPolicy, newestFirst candidates: [OutboundAssociation]) {
+        guard policy.direction == .out, let protection = policy.protection else { return nil }
         var chosen: [(association: OutboundAssociation, first: Int, count: Int)] = []
         var selectors: [TrafficSelector] = []
-        for policy in policies.lazy.map(\.policy) {
-            if policy.direction == .out, let protection = policy.protection {
-                let candidates = protection.requestID == 0 ? newestFirst : byRequestID[protection.requestID] ?? []
-                for association in candidates where protection.accepts(association.parameters) {
-                    let own = association.parameters.selectors
-                    let relevant = own.filter { $0.overlaps(policy.selector) }
-                    if relevant.isEmpty && !own.isEmpty { continue }
-                    let needed = own.contains { $0.contains(policy.selector) } ? [] : relevant
-                    chosen.append((association, selectors.count, needed.count))
-                    selectors += needed
-                }
-            }
-            starts.append(UInt32(chosen.count))
+        for association in candidates where protection.accepts(association.parameters) {
+            let own = association.parameters.selectors
+            let relevant = own.filter { $0.overlaps(policy.selector) }
+            if relevant.isEmpty && !own.isEmpty { continue }
+            let needed = own.contains { $0.contains(policy.selector) } ? [] : relevant
+            chosen.append((association, selectors.count, needed.count))
+            selectors += needed
         }
-
+        guard !chosen.isEmpty else { return nil }
         let selectorMemory = HotArray(selectors)
         self.selectors = selectorMemory
-        self.starts = HotArray(starts)
+        associations = chosen.map(\.association)
         links = HotArray(
             chosen.map { association, first, count in
                 OutboundLink(
@@ -96,8 +87,44 @@ final class OutboundTables: Sendable {
                     selectors: UnsafePointer(selectorMemory.base + first), selectorCount: UInt32(count),
                     owner: UInt16(truncatingIfNeeded: association.parameters.owner))
             })
-        table = OutboundTable(starts: UnsafePointer(self.starts.base), links: UnsafePointer(links.base))
+        view = OutboundLinks(links: UnsafePointer(links.base), count: chosen.count)
     }
+}
+
+/// The outbound half of the SAD as lookups read it, changed in place while nobody does.
+final class OutboundTables {
+    /// By policy slot.
+    let views: HotVector<OutboundLinks>
+    private var links: [PolicyLinks?]
+    /// By the order in which they came.
+    private(set) var associations: [UInt64: OutboundAssociation]
+
+    private static let none = OutboundLinks(links: nil, count: 0)
+
+    init() {
+        views = HotVector([])
+        links = []
+        associations = [:]
+    }
+
+    private init(copying other: OutboundTables) {
+        views = other.views.copy()
+        links = other.links
+        associations = other.associations
+    }
+
+    func copy() -> OutboundTables { OutboundTables(copying: self) }
+
+    /// Puts the SAs of a policy in the place of those before.
+    func set(policy slot: Int, to new: PolicyLinks?) {
+        views.grow(to: slot + 1, repeating: Self.none)
+        while links.count <= slot { links.append(nil) }
+        views.base[slot] = new?.view ?? Self.none
+        links[slot] = new
+    }
+
+    /// Puts an SA into its place among all, or takes it out.
+    func set(number: UInt64, to association: OutboundAssociation?) { associations[number] = association }
 }
 
 extension SecurityPolicy.Protection {

@@ -14,7 +14,7 @@ public enum PolicyAction: UInt8, Sendable, BitwiseCopyable {
     case needsReassembly
 }
 
-/// One policy as workers read it. Its place in the array of records is its precedence: the lower, the earlier.
+/// One policy as workers read it. Its place in the array of records is its index in decisions.
 @frozen
 @usableFromInline
 struct PolicyRecord: Sendable {

@@ -24,6 +24,26 @@ struct NoSteps: LookupSteps {
     mutating func entry() {}
 }
 
+/// One key of a policy in a hash table: a link of its bucket's chain, which goes by precedence.
+@frozen
+@usableFromInline
+struct PolicyNode: BitwiseCopyable, Sendable {
+    /// `Precedence.word` of the policy.
+    @usableFromInline let precedence: UInt64
+    /// Index of its record.
+    @usableFromInline let record: UInt32
+    /// The next node of the chain, or `none`.
+    @usableFromInline var next: UInt32
+
+    @inlinable static var none: UInt32 { .max }
+
+    init(precedence: UInt64, record: UInt32, next: UInt32) {
+        self.precedence = precedence
+        self.record = record
+        self.next = next
+    }
+}
+
 /// All policies of a space whose keys have the same mask: source and destination prefix lengths, and whether protocol
 /// and ports are single values. One cache line.
 @frozen
@@ -33,12 +53,11 @@ struct PolicyTuple: @unchecked Sendable {
     @usableFromInline let destinationMaskHigh, destinationMaskLow: UInt64
     /// Mask of `TupleSpace.upper`.
     @usableFromInline let upperMask: UInt64
-    /// The entries of bucket `b` are `entries[starts[b] ..< starts[b + 1]]`, indices of records, ascending.
-    @usableFromInline let starts: UnsafePointer<UInt32>
-    @usableFromInline let entries: UnsafePointer<UInt32>
-    @usableFromInline let bucketMask: UInt32
-    /// The lowest index among the entries.
-    @usableFromInline let best: UInt32
+    /// The first node of each bucket, or `PolicyNode.none`.
+    @usableFromInline var heads: UnsafePointer<UInt32>
+    /// No policy here has a lower precedence word.
+    @usableFromInline var best: UInt64
+    @usableFromInline var bucketMask: UInt32
 
     @inlinable
     @inline(__always)
@@ -61,12 +80,16 @@ struct PolicyTuple: @unchecked Sendable {
 @usableFromInline
 struct TupleSpace: BitwiseCopyable, @unchecked Sendable {
     @usableFromInline let tuples: UnsafePointer<PolicyTuple>
+    @usableFromInline let nodes: UnsafePointer<PolicyNode>
     @usableFromInline let count: UInt32
     /// Keys without ports, for packets that carry none. Whoever is found would match with the right ports.
     @usableFromInline let ignoresPorts: Bool
 
-    init(tuples: UnsafePointer<PolicyTuple>, count: UInt32, ignoresPorts: Bool) {
+    init(
+        tuples: UnsafePointer<PolicyTuple>, nodes: UnsafePointer<PolicyNode>, count: UInt32, ignoresPorts: Bool
+    ) {
         self.tuples = tuples
+        self.nodes = nodes
         self.count = count
         self.ignoresPorts = ignoresPorts
     }
@@ -101,25 +124,25 @@ struct TupleSpace: BitwiseCopyable, @unchecked Sendable {
         let upper = TupleSpace.upper(
             protocol: flow.upperProtocol, source: flow.sourcePort, destination: flow.destinationPort)
         var found = TupleSpace.notFound
+        var precedence = UInt64.max
         var index: UInt32 = 0
         while index < count {
             let tuple = tuples + Int(index)
             index &+= 1
-            if tuple.pointee.best >= found { break }
+            if tuple.pointee.best >= precedence { break }
             steps.tuple()
             let hash = tuple.pointee.hash(source: flow.source, destination: flow.destination, upper: upper)
-            let bucket = Int(UInt32(truncatingIfNeeded: hash) & tuple.pointee.bucketMask)
-            var position = tuple.pointee.starts[bucket]
-            let end = tuple.pointee.starts[bucket &+ 1]
-            while position < end {
-                let candidate = tuple.pointee.entries[Int(position)]
-                position &+= 1
-                if candidate >= found { break }
+            var position = tuple.pointee.heads[Int(UInt32(truncatingIfNeeded: hash) & tuple.pointee.bucketMask)]
+            while position != PolicyNode.none {
+                let node = nodes + Int(position)
+                if node.pointee.precedence >= precedence { break }
                 steps.entry()
-                if matches(records + Int(candidate), flow) {
-                    found = candidate
+                if matches(records + Int(node.pointee.record), flow) {
+                    found = node.pointee.record
+                    precedence = node.pointee.precedence
                     break
                 }
+                position = node.pointee.next
             }
         }
         return found

@@ -1,62 +1,114 @@
 import IPsec
 import Packets
 
-/// The tables of one tuple space, built once from selectors.
-final class TupleSpaceTables: Sendable {
+/// The tables of one tuple space. Policies come and go in place, at the cost of their own keys; readers are given a
+/// `space` only while nothing changes.
+final class TupleSpaceTables {
     /// Prefixes into which one address range is split at most; two ranges make up to 64 entries.
     static let splitLimit = 8
 
-    let space: TupleSpace
-    private let tuples: HotArray<PolicyTuple>
-    private let groups: [Group]
+    private let family: AddressFamily
+    private let ignoresPorts: Bool
+    private var groups: [PolicyMask: PolicyGroup]
+    private let nodes: HotVector<PolicyNode>
+    /// Of each node's key.
+    private var hashes: [UInt32]
+    /// The first of the nodes that are free.
+    private var firstFree = PolicyNode.none
+    /// The groups as lookups ask them, by their best policy.
+    private let tuples: HotVector<PolicyTuple>
+    /// `tuples` has to be made again.
+    private var isStale = false
 
-    /// Keys with the same mask.
-    private struct Mask: Hashable {
-        var sourceLength: Int
-        var destinationLength: Int
-        var upper: UInt64
+    init(family: AddressFamily, ignoresPorts: Bool) {
+        self.family = family
+        self.ignoresPorts = ignoresPorts
+        groups = [:]
+        nodes = HotVector([])
+        hashes = []
+        tuples = HotVector([])
     }
 
-    /// A masked key and the record it leads to.
-    private struct Entry {
-        var source: IPAddress
-        var destination: IPAddress
-        var upper: UInt64
-        var record: UInt32
+    private init(copying other: TupleSpaceTables) {
+        family = other.family
+        ignoresPorts = other.ignoresPorts
+        groups = other.groups.mapValues { $0.copy() }
+        nodes = other.nodes.copy()
+        hashes = other.hashes
+        firstFree = other.firstFree
+        tuples = HotVector([])
+        isStale = true
+        finish()
     }
 
-    private struct Group: Sendable {
-        let tuple: PolicyTuple
-        let starts: HotArray<UInt32>
-        let entries: HotArray<UInt32>
-    }
+    func copy() -> TupleSpaceTables { TupleSpaceTables(copying: self) }
 
-    /// `selectors` are of one family, in ascending order of their records.
-    init(_ selectors: [(record: UInt32, selector: TrafficSelector)], family: AddressFamily, ignoresPorts: Bool) {
-        var byMask: [Mask: [Entry]] = [:]
-        for (record, selector) in selectors {
-            let upper = Self.upper(selector, ignoresPorts: ignoresPorts)
-            for source in selector.source.prefixes(limit: Self.splitLimit) {
-                for destination in selector.destination.prefixes(limit: Self.splitLimit) {
-                    let mask = Mask(
-                        sourceLength: source.length, destinationLength: destination.length, upper: upper.mask)
-                    byMask[mask, default: []].append(
-                        Entry(
-                            source: source.address, destination: destination.address, upper: upper.value,
-                            record: record))
-                }
-            }
-        }
-        let groups = byMask.map { Self.group(mask: $0.key, entries: $0.value, family: family) }
-            .sorted { $0.tuple.best < $1.tuple.best }
-        self.groups = groups
-        let tuples = HotArray(groups.map(\.tuple))
-        self.tuples = tuples
-        space = TupleSpace(tuples: tuples.base, count: UInt32(groups.count), ignoresPorts: ignoresPorts)
+    /// What lookups use, as long as nothing changes.
+    var space: TupleSpace {
+        TupleSpace(
+            tuples: UnsafePointer(tuples.base), nodes: UnsafePointer(nodes.base), count: UInt32(tuples.count),
+            ignoresPorts: ignoresPorts)
     }
 
     /// How many hash tables there are.
     var tupleCount: Int { groups.count }
+
+    func insert(_ selector: TrafficSelector, record: Int, precedence: UInt64) {
+        isStale = true
+        forEachKey(of: selector) { mask, source, destination, upper in
+            let group = groups[mask] ?? PolicyGroup(mask, family: family)
+            groups[mask] = group
+            if group.isFull { group.grow(nodes, hashes) }
+            let hash = group.tuple.hash(source: source, destination: destination, upper: upper)
+            let node = PolicyNode(precedence: precedence, record: UInt32(record), next: PolicyNode.none)
+            group.insert(takeNode(node, hash: UInt32(truncatingIfNeeded: hash)), nodes, hashes)
+        }
+    }
+
+    func remove(_ selector: TrafficSelector, record: Int) {
+        isStale = true
+        forEachKey(of: selector) { mask, source, destination, upper in
+            guard let group = groups[mask] else { return }
+            let hash = group.tuple.hash(source: source, destination: destination, upper: upper)
+            guard let node = group.remove(record: UInt32(record), hash: UInt32(truncatingIfNeeded: hash), nodes)
+            else { return }
+            nodes.base[Int(node)].next = firstFree
+            firstFree = node
+            if group.count == 0 { groups[mask] = nil }
+        }
+    }
+
+    /// Makes `space` right again.
+    func finish() {
+        guard isStale else { return }
+        tuples.replace(with: groups.values.map(\.tuple).sorted { $0.best < $1.best })
+        isStale = false
+    }
+
+    private func takeNode(_ node: PolicyNode, hash: UInt32) -> UInt32 {
+        guard firstFree != PolicyNode.none else {
+            nodes.append(node)
+            hashes.append(hash)
+            return UInt32(nodes.count - 1)
+        }
+        let number = firstFree
+        firstFree = nodes.base[Int(number)].next
+        nodes.base[Int(number)] = node
+        hashes[Int(number)] = hash
+        return number
+    }
+
+    private func forEachKey(of selector: TrafficSelector, _ body: (PolicyMask, IPAddress, IPAddress, UInt64) -> Void) {
+        let upper = Self.upper(selector, ignoresPorts: ignoresPorts)
+        let destinations = selector.destination.prefixes(limit: Self.splitLimit)
+        for source in selector.source.prefixes(limit: Self.splitLimit) {
+            for destination in destinations {
+                let mask = PolicyMask(
+                    sourceLength: source.length, destinationLength: destination.length, upper: upper.mask)
+                body(mask, source.address, destination.address, upper.value)
+            }
+        }
+    }
 
     /// Protocol and ports are part of the key where the selector wants a single value.
     private static func upper(_ selector: TrafficSelector, ignoresPorts: Bool) -> (value: UInt64, mask: UInt64) {
@@ -72,33 +124,5 @@ final class TupleSpaceTables: Sendable {
                 protocol: selector.protocol == nil ? 0 : .max, source: hasSource ? .max : 0,
                 destination: hasDestination ? .max : 0)
         )
-    }
-
-    private static func group(mask: Mask, entries: [Entry], family: AddressFamily) -> Group {
-        let buckets = Mixing.powerOfTwo(entries.count * 2)
-        let source = IPPrefix.mask(length: mask.sourceLength, family: family)
-        let destination = IPPrefix.mask(length: mask.destinationLength, family: family)
-        let starts = HotArray<UInt32>(repeating: 0, count: buckets + 1)
-        let sorted = HotArray<UInt32>(repeating: 0, count: entries.count)
-        let tuple = PolicyTuple(
-            sourceMaskHigh: source.high, sourceMaskLow: source.low, destinationMaskHigh: destination.high,
-            destinationMaskLow: destination.low, upperMask: mask.upper, starts: starts.base, entries: sorted.base,
-            bucketMask: UInt32(buckets - 1), best: entries.first?.record ?? .max)
-
-        // Counting sort: bucket sizes, their running sums, then each entry to the next place of its bucket.
-        let places = entries.map { entry in
-            Int(
-                UInt32(
-                    truncatingIfNeeded: tuple.hash(
-                        source: entry.source, destination: entry.destination, upper: entry.upper)) & tuple.bucketMask)
-        }
-        for place in places { starts.base[place + 1] += 1 }
-        for bucket in 0..<buckets { starts.base[bucket + 1] += starts.base[bucket] }
-        var next = (0..<buckets).map { starts.base[$0] }
-        for (entry, place) in zip(entries, places) {
-            sorted.base[Int(next[place])] = entry.record
-            next[place] += 1
-        }
-        return Group(tuple: tuple, starts: starts, entries: sorted)
     }
 }

@@ -8,7 +8,7 @@ public struct OutboundDecision: BitwiseCopyable, @unchecked Sendable {
     public let action: PolicyAction
     /// The worker that owns the SA; the asking worker when there is no SA.
     public let owner: UInt16
-    /// Position of the policy in the order of precedence; `noPolicy` when none matches.
+    /// Names the policy (`Snapshot.policy(at:)`); `noPolicy` when none matches.
     public let policyIndex: UInt32
     /// The SA to use. nil with `.protect`: there is none, so one has to be acquired.
     public let sa: UnsafeMutablePointer<OutboundSA>?
@@ -48,7 +48,7 @@ public struct OutboundDecision: BitwiseCopyable, @unchecked Sendable {
 @frozen
 public struct InboundDecision: BitwiseCopyable, Sendable {
     public let verdict: Verdict
-    /// Position of the policy in the order of precedence; `OutboundDecision.noPolicy` when none matches.
+    /// Names the policy (`Snapshot.policy(at:)`); `OutboundDecision.noPolicy` when none matches.
     public let policyIndex: UInt32
 
     @inlinable

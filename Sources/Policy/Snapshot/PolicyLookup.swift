@@ -25,7 +25,7 @@ extension SnapshotTables {
             return withoutSA(.needsReassembly, policy, flow, worker)
         }
         guard record.pointee.action == .protect,
-            let link = outboundTable.select(policy: policy, flow: flow, worker: worker)
+            let link = outboundLinks[Int(policy)].select(flow: flow, worker: worker)
         else { return withoutSA(record.pointee.action, policy, flow, worker) }
         return OutboundDecision(
             action: .protect, owner: link.pointee.owner, policyIndex: policy, sa: link.pointee.sa,

@@ -6,44 +6,36 @@ import Packets
 ///
 /// It keeps every association alive that its tables point to, so that workers can use bare pointers.
 public final class Snapshot: @unchecked Sendable {
-    // Everything is written by `init` only.
+    // Everything is written by `init` only, and what it refers to does not change while the snapshot is there.
 
     /// What workers read. Valid as long as the snapshot.
     public let tables: UnsafePointer<SnapshotTables>
-    /// From the oldest to the newest.
-    public let outboundAssociations: [OutboundAssociation]
-    public let inboundAssociations: [InboundAssociation]
-    private let parts: Parts
+    private let forwarding: Forwarding
+    private let tableSet: TableSet
 
-    /// The tables' memory; each part is shared with other snapshots as long as what it is made from stays the same.
-    struct Parts {
-        var policies: PolicyIndex
-        var outbound: OutboundTables
-        var inbound: InboundTables
+    /// The memory of what packets are forwarded by, shared with other snapshots as long as it stays the same.
+    struct Forwarding {
         var routes: RouteTables
         var routeNextHops: HotArray<NextHop>
         var neighbours: NeighbourTables
         var portAddresses: HotArray<IPAddress>
     }
 
-    init(
-        generation: UInt64, parts: Parts, outboundAssociations: [OutboundAssociation],
-        inboundAssociations: [InboundAssociation]
-    ) {
-        self.parts = parts
-        self.outboundAssociations = outboundAssociations
-        self.inboundAssociations = inboundAssociations
+    init(generation: UInt64, tables tableSet: TableSet, forwarding: Forwarding) {
+        self.forwarding = forwarding
+        self.tableSet = tableSet
         let memory = UnsafeMutablePointer<SnapshotTables>.allocate(capacity: 1)
         memory.initialize(
             to: SnapshotTables(
-                generation: generation, spaces: UnsafePointer(parts.policies.spaces.base),
-                records: UnsafePointer(parts.policies.records.base), outboundTable: parts.outbound.table,
-                spiTable: parts.inbound.table, inboundLinks: UnsafePointer(parts.inbound.links.base),
-                routesIPv4: parts.routes.ipv4.table, routesIPv6: parts.routes.ipv6.table,
-                routeNextHops: UnsafePointer(parts.routeNextHops.base), neighbours: parts.neighbours.table,
-                neighbourNextHops: UnsafePointer(parts.neighbours.nextHops.base),
-                portAddresses: UnsafePointer(parts.portAddresses.base), portCount: parts.portAddresses.count / 2,
-                policyCount: parts.policies.ordered.count))
+                generation: generation, spaces: UnsafePointer(tableSet.policies.spaces.base),
+                records: UnsafePointer(tableSet.policies.records.base),
+                outboundLinks: UnsafePointer(tableSet.outbound.views.base),
+                spiTable: tableSet.inbound.spis.table, inboundLinks: UnsafePointer(tableSet.inbound.links.base),
+                routesIPv4: forwarding.routes.ipv4.table, routesIPv6: forwarding.routes.ipv6.table,
+                routeNextHops: UnsafePointer(forwarding.routeNextHops.base), neighbours: forwarding.neighbours.table,
+                neighbourNextHops: UnsafePointer(forwarding.neighbours.nextHops.base),
+                portAddresses: UnsafePointer(forwarding.portAddresses.base),
+                portCount: forwarding.portAddresses.count / 2, policyCount: tableSet.policies.records.count))
         tables = UnsafePointer(memory)
     }
 
@@ -58,13 +50,39 @@ public final class Snapshot: @unchecked Sendable {
         public let bytes: UInt64
     }
 
-    /// All policies in order of precedence: the place of a policy is the index that decisions give.
-    public var policies: [PolicyStatus] {
-        parts.policies.ordered.map { PolicyStatus(policy: $0.policy, packets: $0.packets, bytes: $0.bytes) }
+    /// All policies in order of precedence.
+    public var policies: [PolicyStatus] { tableSet.policies.ordered.map(Self.status) }
+
+    /// The policy with the index that a decision gives.
+    public func policy(at index: UInt32) -> PolicyStatus? {
+        guard Int(index) < tableSet.policies.policies.count else { return nil }
+        return tableSet.policies.policies[Int(index)].map(Self.status)
+    }
+
+    private static func status(_ stored: StoredPolicy) -> PolicyStatus {
+        PolicyStatus(policy: stored.policy, packets: stored.counters.packets, bytes: stored.counters.bytes)
+    }
+
+    /// From the oldest to the newest.
+    public var outboundAssociations: [OutboundAssociation] {
+        tableSet.outbound.associations.sorted { $0.key < $1.key }.map(\.value)
+    }
+
+    /// From the oldest to the newest.
+    public var inboundAssociations: [InboundAssociation] {
+        tableSet.inbound.members.compactMap(\.self).sorted { $0.number < $1.number }.map(\.association)
+    }
+
+    /// How many SAs and policies there are.
+    public var counts: (outbound: Int, inbound: Int, policies: Int) {
+        (
+            tableSet.outbound.associations.count, tableSet.inbound.spis.count,
+            tableSet.policies.policies.count { $0 != nil }
+        )
     }
 
     /// How many hash tables a policy lookup asks at most.
     func tupleCount(_ direction: SecurityPolicy.Direction, _ family: AddressFamily) -> Int {
-        parts.policies.tupleCount(direction, family)
+        tableSet.policies.tupleCount(direction, family)
     }
 }

@@ -3,118 +3,147 @@ import Packets
 
 /// The control side's view of policies, SAs, routes, neighbours and interfaces, from which snapshots are made.
 ///
-/// Belongs to one thread. Change what has changed, then `build` and publish; parts that did not change are shared
-/// between snapshots, so that a neighbour's change costs little even with thousands of policies.
+/// Belongs to one thread. Change what has changed, then `build` and publish. Policies and SAs cost what changes, however
+/// many there are; parts that did not change are shared between snapshots.
 public final class SnapshotBuilder {
     public let workers: Int
     private var generation: UInt64 = 0
-    private var outbound: [OutboundAssociation] = []
-    private var inbound: [InboundAssociation] = []
-    /// Of the inbound SAs, host order.
-    private var spis: Set<UInt32> = []
+    private var policies: PolicyRegister
+    private var outbound = OutboundRegister()
+    private var inbound = InboundRegister()
+    /// Outbound policies whose SAs have changed, by slot.
+    private var relinked: Set<Int> = []
+    private var pool: TablePool
     private var interfaces: [PortInterface] = []
     private var neighbours: [NeighbourEntry] = []
-
-    private var policyIndex: PolicyIndex
     private var routeTables: RouteTables
-    /// nil, as the next two: to be built again.
-    private var outboundTables: OutboundTables?
-    private var inboundTables: InboundTables?
+    /// nil: to be made again.
+    private var forwarding: Snapshot.Forwarding?
     private var neighbourTables: NeighbourTables?
 
     public init(workers: Int) {
         precondition(workers > 0, "a gateway has at least one worker")
         self.workers = workers
-        policyIndex = PolicyIndex([], workers: workers, keeping: nil)
+        policies = PolicyRegister(workers: workers)
+        pool = TablePool(workers: workers)
         routeTables = RouteTables([])
     }
 
     /// A snapshot of the state now.
     public func build() -> Snapshot {
         generation += 1
+        pool.append(takeChanges())
+        return Snapshot(generation: generation, tables: pool.current(), forwarding: currentForwarding())
+    }
+
+    /// Lets go of SAs that no snapshot has any more; `build` does it too. To be called after snapshots were released.
+    public func catchUp() { pool.catchUp() }
+
+    private func currentForwarding() -> Snapshot.Forwarding {
+        if let forwarding { return forwarding }
         let byIndex = Dictionary(interfaces.map { ($0.interfaceIndex, $0) }) { _, later in later }
-        let outboundTables = self.outboundTables ?? OutboundTables(outbound, policies: policyIndex.ordered)
-        let inboundTables = self.inboundTables ?? InboundTables(inbound, policies: policyIndex.ordered)
         let neighbourTables = self.neighbourTables ?? NeighbourTables(neighbours, interfaces: byIndex)
-        self.outboundTables = outboundTables
-        self.inboundTables = inboundTables
         self.neighbourTables = neighbourTables
-        let parts = Snapshot.Parts(
-            policies: policyIndex, outbound: outboundTables, inbound: inboundTables, routes: routeTables,
-            routeNextHops: routeTables.nextHops(interfaces: byIndex, neighbours: neighbourTables),
+        let made = Snapshot.Forwarding(
+            routes: routeTables, routeNextHops: routeTables.nextHops(interfaces: byIndex, neighbours: neighbourTables),
             neighbours: neighbourTables, portAddresses: .portAddresses(interfaces))
-        return Snapshot(
-            generation: generation, parts: parts, outboundAssociations: outbound, inboundAssociations: inbound)
+        forwarding = made
+        return made
+    }
+
+    /// What the tables have to follow.
+    private func takeChanges() -> [TableChange] {
+        for requestID in policies.takeRenamed() { inbound.renamed(requestID: requestID) }
+        let slots = policies.takeChanged()
+        relinked.formUnion(slots)
+        var changes = slots.map { TableChange.policy(slot: $0, policies.stored[$0]) }
+        changes += relinked.map { .links(slot: $0, links(ofPolicy: $0)) }
+        relinked = []
+        changes += outbound.takeChanged().map { .outbound(number: $0.number, $0.association) }
+        // An SPI may have gone from one slot to another.
+        let members = inbound.takeChanged()
+        changes += members.map { .clearInbound(slot: $0) }
+        changes += members.compactMap { slot in
+            inbound.members[slot].map { .inbound(slot: slot, $0, link(of: $0.association.parameters)) }
+        }
+        return changes
+    }
+
+    private func links(ofPolicy slot: Int) -> PolicyLinks? {
+        guard let policy = policies.stored[slot]?.policy, let protection = policy.protection else { return nil }
+        return PolicyLinks(policy, newestFirst: outbound.newestFirst(requestID: protection.requestID))
+    }
+
+    private func link(of parameters: SAParameters) -> InboundLink {
+        InboundLink(
+            requestID: parameters.requestID,
+            selectorsSuffice: !parameters.selectors.isEmpty && !policies.names(parameters),
+            source: parameters.source, destination: parameters.destination)
     }
 }
 
 // MARK: - Policies and SAs
 
 extension SnapshotBuilder {
-    /// Replaces all policies. Those that were there before keep their counters.
-    public func setPolicies(_ policies: [SecurityPolicy]) throws(PolicyError) {
-        for policy in policies {
-            if let source = policy.protection?.source, let destination = policy.protection?.destination,
-                source.family != destination.family
-            {
-                throw .mixedFamilies(policy: policy.description)
-            }
-        }
-        policyIndex = PolicyIndex(policies, workers: workers, keeping: policyIndex)
-        outboundTables = nil
-        inboundTables = nil
+    /// Names a policy until it is removed.
+    public struct PolicyToken: Hashable, Sendable {
+        let slot: Int
     }
+
+    /// Replaces all policies. Those that were there before keep their counters; tokens are valid no longer.
+    public func setPolicies(_ policies: [SecurityPolicy]) throws(PolicyError) {
+        try self.policies.replaceAll(with: policies)
+    }
+
+    /// Adds a policy, behind those of its priority and prefix lengths.
+    public func addPolicy(_ policy: SecurityPolicy) throws(PolicyError) -> PolicyToken {
+        PolicyToken(slot: try policies.add(policy))
+    }
+
+    /// As if so many policies had come that the next one has to number all again.
+    func exhaustPolicyNumbers() { policies.nextNumber = Precedence.numbers }
+
+    public func removePolicy(_ token: PolicyToken) { policies.remove(slot: token.slot) }
 
     /// Adds an outbound SA, which is from now on the newest. One that replaces another should have the same owner.
     public func addOutbound(_ association: OutboundAssociation) throws(PolicyError) {
         try checkOwner(association.parameters)
-        outbound.append(association)
-        outboundTables = nil
+        outbound.add(association)
+        relinked.formUnion(policies.slots(servedBy: association.parameters))
     }
 
     /// Removes an outbound SA; true if it was there.
     @discardableResult
     public func removeOutbound(_ association: OutboundAssociation) -> Bool {
-        guard let index = outbound.firstIndex(where: { $0 === association }) else { return false }
-        outbound.remove(at: index)
-        outboundTables = nil
+        guard outbound.replace(association, with: nil) else { return false }
+        relinked.formUnion(policies.slots(servedBy: association.parameters))
         return true
     }
 
     /// Adds an inbound SA. Its SPI has to be unique, because packets are told apart by nothing else.
     public func addInbound(_ association: InboundAssociation) throws(PolicyError) {
         try checkOwner(association.parameters)
-        guard spis.insert(association.parameters.spi).inserted else {
-            throw .duplicateSPI(association.parameters.spi)
-        }
-        inbound.append(association)
-        inboundTables = nil
+        guard !inbound.has(spi: association.parameters.spi) else { throw .duplicateSPI(association.parameters.spi) }
+        inbound.add(association)
     }
 
     /// Removes the inbound SA with this SPI (host order); true if it was there.
     @discardableResult
-    public func removeInbound(spi: UInt32) -> Bool {
-        guard spis.remove(spi) != nil else { return false }
-        inbound.removeAll { $0.parameters.spi == spi }
-        inboundTables = nil
-        return true
-    }
+    public func removeInbound(spi: UInt32) -> Bool { inbound.remove(spi: spi) }
 
     /// Whether there is an inbound SA with this SPI (host order).
-    public func hasInbound(spi: UInt32) -> Bool { spis.contains(spi) }
+    public func hasInbound(spi: UInt32) -> Bool { inbound.has(spi: spi) }
 
     /// Puts an SA that has moved in the place of what it was before; nothing happens when that is gone.
     public func replaceOutbound(_ old: OutboundAssociation, with new: OutboundAssociation) {
-        guard let index = outbound.firstIndex(where: { $0 === old }) else { return }
-        outbound[index] = new
-        outboundTables = nil
+        guard outbound.replace(old, with: new) else { return }
+        relinked.formUnion(policies.slots(servedBy: old.parameters))
+        relinked.formUnion(policies.slots(servedBy: new.parameters))
     }
 
     /// The same for an inbound SA, whose SPI stays.
     public func replaceInbound(_ old: InboundAssociation, with new: InboundAssociation) {
-        guard let index = inbound.firstIndex(where: { $0 === old }) else { return }
-        inbound[index] = new
-        inboundTables = nil
+        inbound.replace(old, with: new)
     }
 
     private func checkOwner(_ parameters: SAParameters) throws(PolicyError) {
@@ -128,17 +157,22 @@ extension SnapshotBuilder {
 
 extension SnapshotBuilder {
     /// Replaces all routes.
-    public func setRoutes(_ routes: [RouteEntry]) { routeTables = RouteTables(routes) }
+    public func setRoutes(_ routes: [RouteEntry]) {
+        routeTables = RouteTables(routes)
+        forwarding = nil
+    }
 
     /// Replaces all neighbours.
     public func setNeighbours(_ neighbours: [NeighbourEntry]) {
         self.neighbours = neighbours
         neighbourTables = nil
+        forwarding = nil
     }
 
     /// Replaces all interfaces. Of two with one interface index the later one counts.
     public func setInterfaces(_ interfaces: [PortInterface]) {
         self.interfaces = interfaces
         neighbourTables = nil
+        forwarding = nil
     }
 }

@@ -10,7 +10,8 @@ public struct SnapshotTables: @unchecked Sendable {
     public let generation: UInt64
     @usableFromInline let spaces: UnsafePointer<TupleSpace>
     @usableFromInline let records: UnsafePointer<PolicyRecord>
-    @usableFromInline let outboundTable: OutboundTable
+    /// By policy index.
+    @usableFromInline let outboundLinks: UnsafePointer<OutboundLinks>
     @usableFromInline let spiTable: SPITable
     @usableFromInline let inboundLinks: UnsafePointer<InboundLink>
     @usableFromInline let routesIPv4: LongestPrefixTable
@@ -21,7 +22,7 @@ public struct SnapshotTables: @unchecked Sendable {
     /// Two addresses for each port, IPv4 and IPv6; unspecified when it has none.
     @usableFromInline let portAddresses: UnsafePointer<IPAddress>
     @usableFromInline let portCount: Int
-    /// How many policies there are; policy indices are below it.
+    /// Policy indices are below it.
     public let policyCount: Int
 }
 

@@ -68,6 +68,43 @@ import Testing
         try eventually { $0.lastService == nil }
     }
 
+    /// An output, and how many messages it had sent when SAs became live.
+    private final class Round {
+        let output: IKEOutput
+        var sentBefore: [UInt64] = []
+
+        init(on eventLoop: any EventLoop) throws {
+            let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+            let address = IPAddress(ipv4: 0x7F00_0001)
+            let port = UInt16.random(in: 20_000...30_000)
+            let dataplane = CountingDataplane()
+            output = IKEOutput(
+                sockets: try IKESockets(
+                    ports: IKEPorts(plain: port, encapsulated: port + 1), addresses: [address], logger: logger),
+                dataplane: dataplane, keyLog: nil, eventLoop: eventLoop, logger: logger)
+            dataplane.whenSettled = { [weak self] in
+                if let self { sentBefore.append(output.sockets.counters.sent) }
+            }
+            let path = Path(local: Endpoint(address, port: port), remote: Endpoint(address, port: 9))
+            for length in 28..<38 { output.send([UInt8](repeating: 1, count: length), path: path) }
+        }
+    }
+
+    @Test func messagesOfARoundLeaveTogetherOnceTheirSAsAreLive() throws {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        defer { group.stop() }
+        let eventLoop = group.next()
+        let round = try eventLoop.submit {
+            let round = try Round(on: eventLoop)
+            #expect(round.output.sockets.counters.sent == 0 && round.sentBefore == [])
+            return NIOLoopBound(round, eventLoop: eventLoop)
+        }.wait()
+        let (sentBefore, sent) = try eventLoop.submit {
+            (round.value.sentBefore, round.value.output.sockets.counters.sent)
+        }.wait()
+        #expect(sentBefore == [0] && sent == 10)
+    }
+
     @Test func aTunnelComesUpAndGoesDown() throws {
         try withPair(("secret", "secret")) { eventually in
             try eventually { pair in

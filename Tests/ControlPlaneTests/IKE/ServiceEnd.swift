@@ -12,6 +12,7 @@ import Packets
 final class CountingDataplane: ChildDataplane {
     private(set) var inbound = 0
     private(set) var outbound = 0
+    var whenSettled: () -> Void = {}
     private var lastSPI: UInt32 = 0x1000
 
     func allocateSPI() throws(InstallationError) -> UInt32 {
@@ -26,6 +27,7 @@ final class CountingDataplane: ChildDataplane {
     func move(_ sa: ChildSA, to path: Path, isEncapsulated: Bool) {}
     func installTrap(_ trap: TrapPolicy) throws(InstallationError) {}
     func removeTrap(requestID: UInt32) {}
+    func settle() { whenSettled() }
     func usage(of sa: ChildSA) -> ChildUsage? { ChildUsage() }
 }
 

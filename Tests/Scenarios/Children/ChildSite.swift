@@ -16,6 +16,7 @@ final class ChildSite: ChildHost {
     /// The policies that steering and host routes would follow now.
     private(set) var steered: [SecurityPolicy] = []
     private(set) var published = 0
+    var isDeferred = false
 
     init(_ site: MemorySite) {
         self.site = site
@@ -27,14 +28,20 @@ final class ChildSite: ChildHost {
     var now: UInt64 { site.clock.now }
     var expectedSPIs: ExpectedSPIs { site.gateway.expectedSPIs }
 
+    /// At once, unless a test wants to see what comes together.
+    func settleSoon() { if !isDeferred { dataplane.settle() } }
+
     /// Workers take a snapshot at the start of a round.
-    func publish(_ snapshot: Snapshot, waiting: Bool) {
+    func publish(_ builder: SnapshotBuilder, waiting: Bool) {
         published += 1
-        site.gateway.publish(snapshot)
+        site.gateway.publish(builder.build())
         if waiting { site.round() }
     }
 
-    func policiesChanged(_ policies: [SecurityPolicy]) { steered = policies }
+    func policiesChanged(_ change: PolicyChange) {
+        steered += change.added
+        for policy in change.removed { if let index = steered.firstIndex(of: policy) { steered.remove(at: index) } }
+    }
 
     func pathMTU(towards peer: IPAddress) -> Int { 1500 }
 

@@ -31,6 +31,31 @@ import Testing
         #expect(lab.left.leftovers == "" && lab.left.site.lostFrames == 0)
     }
 
+    /// What comes in one round is one publication, and nothing of it is live before that.
+    @Test func comesAndGoesTogether() throws {
+        let lab = try ChildLab()
+        lab.left.isDeferred = true
+        let pairs = try (0..<4).map { number in
+            try lab.negotiate(
+                ChildLab.Options {
+                    $0.name = "net\(number)"
+                    $0.requestID = 7 + UInt32(number)
+                })
+        }
+        for pair in pairs { try lab.install(pair) }
+        #expect(lab.left.published == 0 && lab.left.steered.isEmpty)
+        #expect(lab.left.site.gateway.current.counts == (0, 0, 0))
+        lab.left.dataplane.settle()
+        lab.left.dataplane.settle()
+        #expect(lab.left.published == 1)
+        #expect(lab.left.site.gateway.current.counts == (4, 4, 24))
+        for family in [AddressFamily.ipv4, .ipv6] { #expect(lab.carries(family)) }
+        for pair in pairs { lab.remove(pair) }
+        #expect(lab.carries() == false && lab.left.published == 1)
+        lab.left.dataplane.settle()
+        #expect(lab.left.published == 2 && lab.left.leftovers == "")
+    }
+
     @Test func numbersAreFreeAndNotReserved() throws {
         let lab = try ChildLab()
         let spis = try (0..<2_000).map { _ in try lab.left.dataplane.allocateSPI() }

@@ -1,0 +1,134 @@
+import Cryptography
+import Dataplane
+import IKEv2
+import IPsec
+import Logging
+import Packets
+import Policy
+
+/// Measures what CHILD_SAs cost the control thread in the dataplane: keys, tables, publication, and which destinations are
+/// steered. In memory, through the gateway's own classes; each step is published by itself, the dearest case. What a
+/// worker lets the control thread wait, and the kernel's part (steering map, host routes), are left out.
+public struct ChildBenchmark {
+    /// What one CHILD_SA costs, both directions, microseconds of processor time.
+    public struct Cost: Hashable, Sendable {
+        /// CHILD_SAs that are there meanwhile.
+        public var present: Int
+        public var up: Double
+        /// The new one comes, traffic moves to it, the old one goes.
+        public var rekey: Double
+        public var down: Double
+    }
+
+    public struct Report: Hashable, Sendable {
+        /// In ascending order of `present`.
+        public var costs: [Cost]
+        /// All that come up, one after the other, seconds of processor time.
+        public var seconds: Double
+    }
+
+    private let dataplane: GatewayDataplane
+    private let host = BenchmarkHost()
+    private var number = 0
+
+    public init() {
+        var logger = Logger(label: "bench")
+        logger.logLevel = .critical
+        dataplane = GatewayDataplane(
+            builder: SnapshotBuilder(workers: 1), configured: [], engine: OpenSSLEngine(), logger: logger)
+        dataplane.host = host
+    }
+
+    /// - Parameter sizes: how many CHILD_SAs are to be there when costs are measured, in ascending order.
+    public mutating func run(_ sizes: [Int]) throws -> Report {
+        var report = Report(costs: [], seconds: 0)
+        var children: [ChildSA] = []
+        for size in sizes {
+            let start = ThreadTime.now
+            while children.count < size { children.append(try up()) }
+            report.seconds += Double(ThreadTime.now - start) / 1e9
+            report.costs.append(try cost(present: size))
+        }
+        return report
+    }
+
+    /// Means over a hundred.
+    private mutating func cost(present: Int) throws -> Cost {
+        let count = 100
+        var children: [ChildSA] = []
+        let start = ThreadTime.now
+        for _ in 0..<count { children.append(try up()) }
+        let isUp = ThreadTime.now
+        for index in children.indices { children[index] = try rekeyed(children[index]) }
+        let isRekeyed = ThreadTime.now
+        for child in children { down(child) }
+        let end = ThreadTime.now
+        let scale = 1e3 * Double(count)
+        return Cost(
+            present: present, up: Double(isUp - start) / scale, rekey: Double(isRekeyed - isUp) / scale,
+            down: Double(end - isRekeyed) / scale)
+    }
+
+    private mutating func up() throws -> ChildSA {
+        number += 1
+        let child = try makeChild(number)
+        // As a responder: both, then the answer.
+        try dataplane.installInbound(child)
+        try dataplane.installOutbound(child)
+        dataplane.settle()
+        return child
+    }
+
+    private func rekeyed(_ old: ChildSA) throws -> ChildSA {
+        let new = try makeChild(Int(old.id))
+        try dataplane.installInbound(new)
+        dataplane.settle()
+        try dataplane.installOutbound(new)
+        dataplane.removeOutbound(old)
+        dataplane.settle()
+        dataplane.removeInbound(old)
+        dataplane.settle()
+        return new
+    }
+
+    private func down(_ child: ChildSA) {
+        dataplane.removeOutbound(child)
+        dataplane.removeInbound(child)
+        dataplane.settle()
+    }
+
+    /// A tunnel between 10.0.0.0/8 and a network of its own, with a peer of its own.
+    private func makeChild(_ number: Int) throws -> ChildSA {
+        let spi = try dataplane.allocateSPI()
+        let network = IPPrefix(address: IPAddress(ipv4: 0x1400_0000 + UInt32(number) << 8), length: 24)
+        let path = Path(
+            local: Endpoint(IPAddress(ipv4: 0xC000_0201), port: 500),
+            remote: Endpoint(IPAddress(ipv4: 0xC612_0000 + UInt32(number)), port: 500))
+        let key = SecretBytes(copying: [UInt8](repeating: UInt8(truncatingIfNeeded: number), count: 20))
+        return ChildSA(
+            id: UInt32(number), child: Child(name: "net", proposals: []), connectionName: "peer-\(number)",
+            inboundSPI: spi, outboundSPI: UInt32(number) + 256, mode: .tunnel, transform: .aes128GCM16,
+            extendedSequenceNumbers: false, keyExchange: nil, inboundKey: key, outboundKey: key,
+            selectors: [
+                TrafficSelector(
+                    source: IPPrefix(address: IPAddress(ipv4: 0x0A00_0000), length: 8), destination: network)
+            ], localSelectors: [], remoteSelectors: [], requestID: UInt32(number), path: path, isEncapsulated: false,
+            establishedAt: 0, lifetime: .unlimited)
+    }
+}
+
+/// A control loop without a kernel. All workers are asleep, so nobody is waited for.
+private final class BenchmarkHost: ChildHost {
+    private let publisher = SnapshotPublisher(workers: 1)
+    private var steered = SteeredPrefixes()
+
+    let now: UInt64 = 1
+    var expectedSPIs: ExpectedSPIs { publisher.expectedSPIs }
+    func settleSoon() {}
+    func publish(_ builder: SnapshotBuilder, waiting: Bool) {
+        _ = publisher.waitForReaders(milliseconds: 1)
+        publisher.publish(builder.build())
+    }
+    func policiesChanged(_ change: PolicyChange) { _ = steered.apply(change) }
+    func pathMTU(towards peer: IPAddress) -> Int { 1500 }
+}

@@ -1,0 +1,103 @@
+import IPsec
+
+/// The outbound SAs as the control side keeps them.
+struct OutboundRegister {
+    private struct Member {
+        var association: OutboundAssociation
+        /// Grows from the oldest to the newest.
+        let number: UInt64
+    }
+
+    /// From the oldest to the newest, by request id.
+    private var byRequestID: [UInt32: [Member]] = [:]
+    private var lastNumber: UInt64 = 0
+    /// What has changed since the tables were last told; nil: removed.
+    private var changed: [UInt64: OutboundAssociation?] = [:]
+
+    mutating func add(_ association: OutboundAssociation) {
+        lastNumber += 1
+        byRequestID[association.parameters.requestID, default: []].append(
+            Member(association: association, number: lastNumber))
+        changed[lastNumber] = .some(association)
+    }
+
+    /// Removes an SA, or puts another in its place; false when it is not there.
+    mutating func replace(_ old: OutboundAssociation, with new: OutboundAssociation?) -> Bool {
+        let requestID = old.parameters.requestID
+        guard let index = byRequestID[requestID]?.firstIndex(where: { $0.association === old }),
+            let number = byRequestID[requestID]?[index].number
+        else { return false }
+        if let new {
+            byRequestID[requestID]?[index].association = new
+        } else {
+            byRequestID[requestID]?.remove(at: index)
+            if byRequestID[requestID]?.isEmpty == true { byRequestID[requestID] = nil }
+        }
+        changed[number] = .some(new)
+        return true
+    }
+
+    /// Those that a policy may be served by, from the newest to the oldest; 0 stands for every request id.
+    func newestFirst(requestID: UInt32) -> [OutboundAssociation] {
+        guard requestID == 0 else { return byRequestID[requestID]?.reversed().map(\.association) ?? [] }
+        return byRequestID.values.joined().sorted { $0.number > $1.number }.map(\.association)
+    }
+
+    mutating func takeChanged() -> [(number: UInt64, association: OutboundAssociation?)] {
+        defer { changed = [:] }
+        return changed.map { ($0.key, $0.value) }
+    }
+}
+
+/// The inbound SAs as the control side keeps them, each in a slot that it has as long as it is there.
+struct InboundRegister {
+    private(set) var members: [InboundTables.Member?] = []
+    private var free: [Int] = []
+    /// By SPI, host order.
+    private var slots: [UInt32: Int] = [:]
+    private var byRequestID: [UInt32: Set<Int>] = [:]
+    private var lastNumber: UInt64 = 0
+    /// Slots to be told to the tables.
+    private var changed: Set<Int> = []
+
+    func has(spi: UInt32) -> Bool { slots[spi] != nil }
+
+    /// The SPI is not there yet.
+    mutating func add(_ association: InboundAssociation) {
+        lastNumber += 1
+        let member = InboundTables.Member(association: association, number: lastNumber)
+        let slot = free.popLast() ?? members.count
+        if slot == members.count { members.append(member) } else { members[slot] = member }
+        slots[association.parameters.spi] = slot
+        byRequestID[association.parameters.requestID, default: []].insert(slot)
+        changed.insert(slot)
+    }
+
+    mutating func remove(spi: UInt32) -> Bool {
+        guard let slot = slots.removeValue(forKey: spi), let member = members[slot] else { return false }
+        let requestID = member.association.parameters.requestID
+        byRequestID[requestID]?.remove(slot)
+        if byRequestID[requestID]?.isEmpty == true { byRequestID[requestID] = nil }
+        members[slot] = nil
+        free.append(slot)
+        changed.insert(slot)
+        return true
+    }
+
+    /// The SPI and the request id stay.
+    mutating func replace(_ old: InboundAssociation, with new: InboundAssociation) {
+        guard let slot = slots[old.parameters.spi], members[slot]?.association === old else { return }
+        members[slot]?.association = new
+        changed.insert(slot)
+    }
+
+    /// Policies name SAs of this request id that they did not name before, or no longer; 0 stands for every request id.
+    mutating func renamed(requestID: UInt32) {
+        changed.formUnion(requestID == 0 ? Set(slots.values) : byRequestID[requestID] ?? [])
+    }
+
+    mutating func takeChanged() -> [Int] {
+        defer { changed = [] }
+        return Array(changed)
+    }
+}

@@ -1,0 +1,106 @@
+import Packets
+
+/// What the keys of a group have in common.
+struct PolicyMask: Hashable {
+    var sourceLength: Int
+    var destinationLength: Int
+    /// Of `TupleSpace.upper`.
+    var upper: UInt64
+}
+
+/// The hash table of all keys with one mask: chains of nodes, which lie in the space's memory.
+final class PolicyGroup {
+    /// As lookups see it.
+    private(set) var tuple: PolicyTuple
+    private(set) var count = 0
+    private var heads: HotVector<UInt32>
+    /// How many nodes went since `tuple.best` was looked for: it may be too low, which costs a lookup a step, no more.
+    private var removals = 0
+
+    init(_ mask: PolicyMask, family: AddressFamily) {
+        let source = IPPrefix.mask(length: mask.sourceLength, family: family)
+        let destination = IPPrefix.mask(length: mask.destinationLength, family: family)
+        heads = HotVector(repeating: PolicyNode.none, count: 2)
+        tuple = PolicyTuple(
+            sourceMaskHigh: source.high, sourceMaskLow: source.low, destinationMaskHigh: destination.high,
+            destinationMaskLow: destination.low, upperMask: mask.upper, heads: UnsafePointer(heads.base), best: .max,
+            bucketMask: 1)
+    }
+
+    private init(copying other: PolicyGroup) {
+        tuple = other.tuple
+        count = other.count
+        removals = other.removals
+        heads = other.heads.copy()
+        tuple.heads = UnsafePointer(heads.base)
+    }
+
+    func copy() -> PolicyGroup { PolicyGroup(copying: self) }
+
+    /// Whether one more node would leave less than half of the buckets empty.
+    var isFull: Bool { 2 * (count + 1) > heads.count }
+
+    /// Links a node into its chain, behind those of higher precedence.
+    func insert(_ number: UInt32, _ nodes: HotVector<PolicyNode>, _ hashes: [UInt32]) {
+        let precedence = nodes.base[Int(number)].precedence
+        var place = heads.base + Int(hashes[Int(number)] & tuple.bucketMask)
+        while place.pointee != PolicyNode.none, nodes.base[Int(place.pointee)].precedence < precedence {
+            place = Self.next(of: place.pointee, nodes)
+        }
+        nodes.base[Int(number)].next = place.pointee
+        place.pointee = number
+        count += 1
+        tuple.best = min(tuple.best, precedence)
+    }
+
+    /// Takes a policy's node out of its chain; nil when it is not there.
+    func remove(record: UInt32, hash: UInt32, _ nodes: HotVector<PolicyNode>) -> UInt32? {
+        var place = heads.base + Int(hash & tuple.bucketMask)
+        while place.pointee != PolicyNode.none, nodes.base[Int(place.pointee)].record != record {
+            place = Self.next(of: place.pointee, nodes)
+        }
+        let number = place.pointee
+        guard number != PolicyNode.none else { return nil }
+        place.pointee = nodes.base[Int(number)].next
+        count -= 1
+        removals += 1
+        // A look at all of them for every so many removals: little for each.
+        if removals > count / 2 { findBest(nodes) }
+        return number
+    }
+
+    /// Twice as many buckets. Chains are split without changing their order.
+    func grow(_ nodes: HotVector<PolicyNode>, _ hashes: [UInt32]) {
+        let old = heads
+        heads = HotVector(repeating: PolicyNode.none, count: old.count * 2)
+        tuple.heads = UnsafePointer(heads.base)
+        tuple.bucketMask = UInt32(heads.count - 1)
+        for bucket in 0..<old.count {
+            var ends = (heads.base + bucket, heads.base + bucket + old.count)
+            var number = old.base[bucket]
+            while number != PolicyNode.none {
+                let following = nodes.base[Int(number)].next
+                nodes.base[Int(number)].next = PolicyNode.none
+                let isUpper = hashes[Int(number)] & UInt32(old.count) != 0
+                (isUpper ? ends.1 : ends.0).pointee = number
+                if isUpper { ends.1 = Self.next(of: number, nodes) } else { ends.0 = Self.next(of: number, nodes) }
+                number = following
+            }
+        }
+    }
+
+    private func findBest(_ nodes: HotVector<PolicyNode>) {
+        removals = 0
+        var best = UInt64.max
+        for bucket in 0..<heads.count where heads.base[bucket] != PolicyNode.none {
+            best = min(best, nodes.base[Int(heads.base[bucket])].precedence)
+        }
+        tuple.best = best
+    }
+
+    /// Where the number of the following node lies.
+    private static func next(of number: UInt32, _ nodes: HotVector<PolicyNode>) -> UnsafeMutablePointer<UInt32> {
+        let field = MemoryLayout<PolicyNode>.offset(of: \.next) ?? 0
+        return (UnsafeMutableRawPointer(nodes.base + Int(number)) + field).assumingMemoryBound(to: UInt32.self)
+    }
+}
