@@ -88,7 +88,7 @@ import Testing
         #expect(SignatureScheme(ecdsaAuthenticationMethod: 12) == nil)
     }
 
-    /// RFC 7427 appendix A, RFC 8420 section 3.
+    /// RFC 7427 appendix A, RFC 8420 appendix A.
     @Test(arguments: [
         (SignatureScheme.rsaPKCS1(.sha1), "300d06092a864886f70d0101050500"),
         (.rsaPKCS1(.sha256), "300d06092a864886f70d01010b0500"),

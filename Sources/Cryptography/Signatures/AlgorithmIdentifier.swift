@@ -1,6 +1,6 @@
 import CLibCrypto
 
-/// The AlgorithmIdentifier objects of RFC 7427 section 3 and appendix A, and of RFC 8420 section 3.
+/// The AlgorithmIdentifier objects of RFC 7427 section 3 and appendix A, and of RFC 8420 appendix A.
 extension SignatureScheme {
     private static let pkcs1: [UInt8] = [0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01]
     private static let hashes: [UInt8] = [0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02]
