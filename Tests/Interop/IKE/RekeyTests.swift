@@ -35,7 +35,8 @@ struct LoadedRekey {
         return loads.map { $0.stop() }
     }
 
-    /// Asks one end, even numbers Sluice, odd ones the peer, and waits until Sluice has a new SPI in use.
+    /// Asks one end, even numbers Sluice, odd ones the peer, and waits until Sluice has a new SPI in use, and nothing that is
+    /// being replaced: a rekey that is asked for then would be taken for the one under way.
     private func rekey(_ number: Int, _ what: [String], _ spis: (AssociationList) -> [String]) throws {
         let daemon = pair.roles(number.isMultiple(of: 2) ? .sluice : .peer).first
         let before = Set(spis(try pair.sluice.associations()))
@@ -44,7 +45,7 @@ struct LoadedRekey {
         try eventually("rekey \(number) of \(what), by \(daemon.label)", within: .seconds(60), every: .milliseconds(5))
         {
             let list = try pair.sluice.associations()
-            return list.count("INSTALLED") == 1 && list.count("ESTABLISHED") == 1
+            return list.count("INSTALLED") == 1 && list.count("ESTABLISHED") == 1 && list.count("REKEYED") == 0
                 && !before.isSuperset(of: spis(list))
         }
     }
