@@ -68,15 +68,9 @@ extension SessionManager {
         apply(actions, of: record)
     }
 
-    /// Ours towards a peer: the configured one, or by the host's routes among those that are configured.
+    /// Ours towards a peer.
     func localAddress(of connection: Connection, towards remote: IPAddress) -> IPAddress? {
-        let fitting = connection.localAddresses.compactMap(\.single).first { $0.family == remote.family }
-        if let fitting { return fitting }
-        guard let source = output.sourceAddress(towards: remote) else { return nil }
-        let ranges = connection.localAddresses.compactMap { pattern in
-            if case .range(let range) = pattern { range } else { nil }
-        }
-        return ranges.isEmpty || ranges.contains { $0.contains(source) } ? source : nil
+        connection.localAddress(towards: remote, source: output.sourceAddress)
     }
 
     /// The attempt came to nothing.

@@ -1,0 +1,69 @@
+import IPsec
+import Packets
+
+/// Which packets a child is for by its configuration alone, whatever SAs there are: the part of the SPD that it stands
+/// for (RFC 4301 section 4.4.1).
+public struct ConfiguredSelectors: Hashable, Sendable {
+    /// As an outbound packet carries them.
+    public var selectors: [TrafficSelector]
+    /// Nothing is missing: false while a side is `dynamic` and its address is not known.
+    public var isComplete: Bool
+}
+
+extension Child {
+    /// Every pair of `local_ts` and `remote_ts`. A `dynamic` side whose address is nil is left out.
+    public func configuredSelectors(local: IPAddress?, remote: IPAddress?) -> ConfiguredSelectors {
+        let ours = localSelectors.compactMap { $0.known(local) }
+        let theirs = remoteSelectors.compactMap { $0.known(remote) }
+        return ConfiguredSelectors(
+            selectors: SelectorNegotiation.pairs(local: ours, remote: theirs),
+            isComplete: ours.count == localSelectors.count && theirs.count == remoteSelectors.count)
+    }
+
+    /// Whether a side is `dynamic`.
+    public var hasDynamicSelectors: Bool {
+        (localSelectors + remoteSelectors).contains { $0.addresses == nil }
+    }
+}
+
+extension Connection {
+    /// The same for a child of this connection, with the addresses that IKE would use.
+    /// - Parameters:
+    ///   - resolved: the address of a host name; nil: not known.
+    ///   - source: our address towards a peer by the host's routes; nil: there is none, or nobody is asked.
+    public func configuredSelectors(
+        of child: Child, resolved: (String) -> IPAddress?, source: (IPAddress) -> IPAddress?
+    ) -> ConfiguredSelectors {
+        guard child.hasDynamicSelectors else { return child.configuredSelectors(local: nil, remote: nil) }
+        let remote = expectedRemote(resolved: resolved)
+        let local = remote.map { localAddress(towards: $0, source: source) } ?? localAddresses.first?.single
+        return child.configuredSelectors(local: local, remote: remote)
+    }
+
+    /// Where we would begin to look for the peer.
+    func expectedRemote(resolved: (String) -> IPAddress?) -> IPAddress? {
+        switch remoteAddresses.first(where: \.isDestination) {
+        case .range(let range): range.first
+        case .name(let name): resolved(name)
+        case nil: nil
+        }
+    }
+
+    /// Ours towards a peer: the configured one, or by the host's routes among those that are configured.
+    func localAddress(towards remote: IPAddress, source: (IPAddress) -> IPAddress?) -> IPAddress? {
+        let fitting = localAddresses.compactMap(\.single).first { $0.family == remote.family }
+        if let fitting { return fitting }
+        guard let source = source(remote) else { return nil }
+        let ranges = localAddresses.compactMap { pattern in
+            if case .range(let range) = pattern { range } else { nil }
+        }
+        return ranges.isEmpty || ranges.contains { $0.contains(source) } ? source : nil
+    }
+}
+
+extension SelectorSide {
+    /// With the endpoint's address in place of `dynamic`; nil while that is not known.
+    fileprivate func known(_ address: IPAddress?) -> SelectorSide? {
+        addresses == nil ? address.map(resolved) : self
+    }
+}
