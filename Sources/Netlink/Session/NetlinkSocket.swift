@@ -2,7 +2,7 @@ import CLinux
 import Glibc
 import SystemPackage
 
-/// A bound `NETLINK_ROUTE` socket with its receive buffer. One thread at a time.
+/// A bound netlink socket with its receive buffer. One thread at a time.
 struct NetlinkSocket: ~Copyable {
     /// What one receive call brought.
     enum Reception {
@@ -20,8 +20,9 @@ struct NetlinkSocket: ~Copyable {
     /// `NETLINK_…` socket options need the level of linux/socket.h.
     private static let level: Int32 = 270
 
-    init(receiveTimeoutSeconds: Int) throws(NetlinkError) {
-        fileDescriptor = socket(AF_NETLINK, Int32(SOCK_RAW.rawValue) | Int32(SOCK_CLOEXEC.rawValue), NETLINK_ROUTE)
+    /// - Parameter family: `NETLINK_ROUTE` or `NETLINK_NETFILTER`.
+    init(_ family: Int32 = NETLINK_ROUTE, receiveTimeoutSeconds: Int) throws(NetlinkError) {
+        fileDescriptor = socket(AF_NETLINK, Int32(SOCK_RAW.rawValue) | Int32(SOCK_CLOEXEC.rawValue), family)
         buffer = .allocate(byteCount: Self.bufferSize, alignment: 16)
         guard fileDescriptor >= 0 else { throw .system(Errno(rawValue: errno), operation: "open a socket") }
         var address = Self.kernelAddress
@@ -73,8 +74,17 @@ struct NetlinkSocket: ~Copyable {
         }
     }
 
-    func send(_ message: MessageWriter) throws(NetlinkError) {
-        let sent = message.bytes.withUnsafeBytes { bytes in
+    /// A message longer than the send buffer is refused whole: with the usual 208 KiB a few thousand set elements.
+    func enlargeSendBuffer(toBytes size: Int) {
+        var size = Int32(clamping: size)
+        setsockopt(fileDescriptor, SOL_SOCKET, SO_SNDBUFFORCE, &size, socklen_t(MemoryLayout<Int32>.size))
+    }
+
+    func send(_ message: MessageWriter) throws(NetlinkError) { try send(message.bytes) }
+
+    /// Sends one datagram of one or more messages.
+    func send(_ datagram: [UInt8]) throws(NetlinkError) {
+        let sent = datagram.withUnsafeBytes { bytes in
             var address = Self.kernelAddress
             return withUnsafePointer(to: &address) {
                 $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
@@ -84,13 +94,28 @@ struct NetlinkSocket: ~Copyable {
                 }
             }
         }
-        guard sent == message.bytes.count else { throw .system(Errno(rawValue: errno), operation: "send") }
+        guard sent == datagram.count else { throw .system(Errno(rawValue: errno), operation: "send") }
     }
 
     /// One datagram from the kernel; datagrams from other processes are dropped.
     ///
     /// - Parameter wait: false returns at once when nothing is there.
     func receive(wait: Bool) throws(NetlinkError) -> Reception {
+        var messages: [ReceivedMessage] = []
+        switch try receiveDatagram(wait: wait, { messages = NetlinkDecoder.decode($0) }) {
+        case .datagram: return .messages(messages)
+        case .overrun: return .overrun
+        case .nothing: return .nothing
+        }
+    }
+
+    /// What became of one receive call whose datagram the caller reads itself.
+    enum RawReception { case datagram, overrun, nothing }
+
+    /// As `receive`, with the datagram handed to `body` as it came.
+    func receiveDatagram(
+        wait: Bool, _ body: (UnsafeRawBufferPointer) -> Void
+    ) throws(NetlinkError) -> RawReception {
         while true {
             var sender = sockaddr_nl()
             var length = socklen_t(MemoryLayout<sockaddr_nl>.size)
@@ -110,7 +135,8 @@ struct NetlinkSocket: ~Copyable {
             }
             guard sender.nl_pid == 0 else { continue }
             guard count <= buffer.count else { return .overrun }
-            return .messages(NetlinkDecoder.decode(UnsafeRawBufferPointer(rebasing: buffer[..<count])))
+            body(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+            return .datagram
         }
     }
 }
