@@ -26,6 +26,10 @@ final class RunningGateway {
         self.logger = logger
         let configuration = try LoadedConfiguration(options, logger: logger)
         try Privileges.check()
+        // First of all: whatever goes wrong from here on, nothing that is configured to be protected leaves in clear.
+        let boundary = try BoundaryKeeper(
+            options, covered: CoveredList(configuration.manual, configuration.connections?.connections ?? []),
+            logger: logger)
         let plan = try Assembly.plan(options)
         let mailbox = NetworkMailbox()
         let monitor = try MonitorHolder(mailbox)
@@ -37,7 +41,8 @@ final class RunningGateway {
             events: Assembly.eventRings(plan), session: session,
             mailbox: mailbox, mesh: Assembly.mesh(plan), monitor: monitor,
             hostTunnel: Assembly.hostTunnel(
-                configuration.manual, session: session, pathMTU: options.mtu ?? 1500, logger: logger))
+                configuration.manual, session: session, pathMTU: options.mtu ?? 1500, logger: logger),
+            boundary: boundary)
         workers = try Assembly.workers(parts)
         let firstHostFrame = plan.workers * plan.framesPerWorker
         hostPath = HostPath(

@@ -61,7 +61,14 @@ struct Check: ParsableCommand {
     }
 
     private static func report(_ connections: SwanctlConfiguration?, _ manual: ManualConfiguration?) -> String {
-        [connections.map { "\($0)\n" }, manual.map { "\($0)\n" }].compactMap { $0 }.joined()
+        let boundary = boundary(connections, manual).text("Closed to packets in clear, with or without a gateway")
+        return ([connections.map { "\($0)\n" }, manual.map { "\($0)\n" }].compactMap { $0 } + [boundary]).joined()
+    }
+
+    private static func boundary(
+        _ connections: SwanctlConfiguration?, _ manual: ManualConfiguration?
+    ) -> BoundaryReport {
+        BoundaryReport(CoveredList(manual ?? ManualConfiguration(), connections?.connections ?? []))
     }
 
     /// With both kinds of files, one object of both; else the document of the one.
@@ -69,12 +76,31 @@ struct Check: ParsableCommand {
         _ connections: SwanctlConfiguration?, _ manual: ManualConfiguration?
     ) throws(GatewayError) -> String {
         do {
-            guard let connections else { return try JSONDocument.text(manual.map(CheckDocument.init)) }
-            guard let manual else { return try JSONDocument.text(SwanctlDocument(connections)) }
-            return try JSONDocument.text(
-                Both(config: SwanctlDocument(connections), xfrmBatch: CheckDocument(manual)))
+            let boundary = Self.boundary(connections, manual)
+            guard let connections else {
+                return try JSONDocument.text(Bounded(document: manual.map(CheckDocument.init), boundary: boundary))
+            }
+            guard let manual else {
+                return try JSONDocument.text(Bounded(document: SwanctlDocument(connections), boundary: boundary))
+            }
+            let both = Both(config: SwanctlDocument(connections), xfrmBatch: CheckDocument(manual))
+            return try JSONDocument.text(Bounded(document: both, boundary: boundary))
         } catch {
             throw GatewayError(.failure, "\(error)", remedy: "")
+        }
+    }
+
+    /// A document with one member more.
+    private struct Bounded<Document: Encodable>: Encodable {
+        let document: Document
+        let boundary: BoundaryReport
+
+        private enum Keys: CodingKey { case boundary }
+
+        func encode(to encoder: any Encoder) throws {
+            try document.encode(to: encoder)
+            var container = encoder.container(keyedBy: Keys.self)
+            try container.encode(boundary, forKey: .boundary)
         }
     }
 

@@ -7,8 +7,11 @@ struct Run: AsyncParsableCommand {
         abstract: "Run the gateway, in the foreground.",
         discussion: """
             Prints one line that starts with `ready` once packets flow, and tells systemd when it started us. SIGTERM and \
-            SIGINT end it cleanly: SAs deleted at the peers, XDP program detached, routes removed, keys zeroed. SIGHUP \
-            reads the configuration again; what has not changed stays up.
+            SIGINT end it cleanly: SAs deleted at the peers, routes removed, keys zeroed. SIGHUP reads the configuration \
+            again; what has not changed stays up.
+
+            However it ends, the boundary stays closed: what the configuration wants protected is dropped until a gateway \
+            runs again, or `sluice detach` opens it. With --open-on-exit an orderly end opens it.
 
               sluice run --config /etc/swanctl/swanctl.conf --lan eth1 --wan eth0
               sluice run --xfrm-batch /etc/sluice/tunnel.xfrm --lan eth1 --wan eth0
@@ -24,11 +27,13 @@ struct Run: AsyncParsableCommand {
     @OptionGroup(title: "Workers") var workers: WorkerFlags
     @OptionGroup(title: "Ports") var ports: PortFlags
     @OptionGroup(title: "Control") var control: ControlFlags
+    @OptionGroup(title: "Boundary") var boundary: BoundaryFlags
     @OptionGroup(title: "Logs") var logs: LogFlags
 
     private func options() throws -> GatewayOptions {
         do throws(OptionError) {
-            return try GatewayOptions(tunnel: tunnel, ike: ike, workers: workers, ports: ports, control: control)
+            return try GatewayOptions(
+                tunnel: tunnel, ike: ike, workers: workers, ports: ports, control: control, boundary: boundary)
         } catch {
             throw ValidationError("\(error)")
         }

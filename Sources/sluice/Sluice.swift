@@ -23,7 +23,10 @@ struct Sluice: AsyncParsableCommand {
             Exit codes: 0 success, 64 bad usage, 78 bad configuration, 1 everything else.
             """,
         version: Product.version,
-        subcommands: [Run.self, Status.self, Initiate.self, Terminate.self, Rekey.self, Check.self, Bench.self])
+        subcommands: [
+            Run.self, Status.self, Initiate.self, Terminate.self, Rekey.self, Check.self, Guard.self, Detach.self,
+            Bench.self,
+        ])
 
     /// As the library's own, except that our failures say what they are on one line and have their own exit codes.
     static func main() async {

@@ -1,5 +1,6 @@
 import ArgumentParser
 import ControlPlane
+import Gateway
 
 struct Status: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -8,6 +9,7 @@ struct Status: ParsableCommand {
         discussion: """
             Ports and the modes they got, workers, what was negotiated, security associations with counters and replay \
             windows, policies, next hops, and why packets were dropped. Needs access to the control socket: root, or its group.
+            When no gateway answers, it shows what the kernel holds closed all the same, and the exit code is 1.
             """)
 
     @OptionGroup var control: ControlFlags
@@ -20,6 +22,10 @@ struct Status: ParsableCommand {
             let client = try VICIClient(path: control.control)
             writeToStandardOutput(try client.status(json ? .json : .text))
         } catch {
+            // What an ended gateway has left closed is the more worth knowing.
+            if !json, let report = try? BoundaryControl.report() {
+                writeToStandardOutput(report.text("Closed to packets in clear, though no gateway answers"))
+            }
             throw Failure(.failure, "\(error)")
         }
     }

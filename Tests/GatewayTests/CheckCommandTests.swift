@@ -102,7 +102,7 @@ import Testing
                 #expect(text.output.contains("1 connection") && text.output.contains("1 state"))
                 let json = try CommandLineTests.run(arguments + ["--json"])
                 let document = try JSONSerialization.jsonObject(with: Data(json.output.utf8)) as? [String: Any]
-                #expect(document.map { Set($0.keys) } == ["config", "xfrm_batch"])
+                #expect(document.map { Set($0.keys) } == ["boundary", "config", "xfrm_batch"])
             }
         }
     }

@@ -29,6 +29,7 @@ final class ControlLoop {
     let builder: SnapshotBuilder
     var watch = AssociationWatch()
     var hostRoutes: HostRouteKeeper
+    private(set) var boundary: BoundaryKeeper
     var routesAreStale = false
     /// When routes are planned again at the earliest, in nanoseconds.
     var routesDue: UInt64 = 0
@@ -58,6 +59,7 @@ final class ControlLoop {
         self.logger = logger
         builder = SnapshotBuilder(workers: parts.plan.workers)
         neighbours = NeighbourKeeper(session: parts.session, logger: logger)
+        boundary = parts.boundary
         hostRoutes = HostRouteKeeper(session: parts.session, device: parts.hostTunnel, logger: logger)
         children = GatewayDataplane(
             builder: builder, configured: configuration.policies, engine: parts.engine, logger: logger)
@@ -71,6 +73,7 @@ final class ControlLoop {
     /// Takes back what the loop has changed on the host.
     func stop() {
         hostRoutes.removeAll()
+        boundary.stop(opening: parts.options.openOnExit)
     }
 
     var snapshot: Snapshot { parts.publisher.current }
@@ -168,6 +171,7 @@ final class ControlLoop {
         parts.publisher.reclaim()
         builder.catchUp()
         steerAgain()
+        boundary.secondPassed()
         if monitorHasFailed {
             do {
                 try parts.monitor.restart()

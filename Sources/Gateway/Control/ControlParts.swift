@@ -23,4 +23,6 @@ struct ControlParts: Sendable {
     let monitor: MonitorHolder
     /// The TUN device that the host's own packets go through, if there is one.
     let hostTunnel: HostTunnel?
+    /// The boundary as it was closed at the start.
+    let boundary: BoundaryKeeper
 }

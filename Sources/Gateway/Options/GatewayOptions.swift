@@ -56,6 +56,8 @@ public struct GatewayOptions: Hashable, Sendable {
     public var controlSocket = GatewayOptions.defaultControlSocket
     /// Whether to replace somebody else's XDP program.
     public var force = false
+    /// Whether an orderly end opens the boundary: the kernel then forwards in clear what the tunnels protected.
+    public var openOnExit = false
     /// Times and limits of IKE.
     public var ike = ProtocolSettings()
     /// Where the keys of all SAs are written to, for Wireshark; nil: nowhere.

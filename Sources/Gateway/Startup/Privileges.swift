@@ -10,19 +10,23 @@ enum Privileges {
         let purpose: String
         /// A wider capability that includes it, if any.
         var wider: Int?
+
+        static let netAdmin = Need(
+            name: "CAP_NET_ADMIN", bit: 12, purpose: "attach the XDP program, close the boundary and follow the network"
+        )
     }
 
     private static let sysAdmin = 21
 
     static let needs = [
-        Need(name: "CAP_NET_ADMIN", bit: 12, purpose: "attach the XDP program and follow the network"),
+        .netAdmin,
         Need(name: "CAP_NET_RAW", bit: 13, purpose: "open AF_XDP sockets"),
         Need(name: "CAP_BPF", bit: 39, purpose: "load the XDP program", wider: sysAdmin),
         Need(name: "CAP_IPC_LOCK", bit: 14, purpose: "keep packet memory and keys out of swap"),
     ]
 
     /// The needs that an effective capability set (bits) does not meet.
-    static func missing(in effective: UInt64) -> [Need] {
+    static func missing(in effective: UInt64, of needs: [Need] = Self.needs) -> [Need] {
         func has(_ bit: Int) -> Bool { effective >> UInt64(bit) & 1 == 1 }
         return needs.filter { need in !has(need.bit) && !(need.wider.map(has) ?? false) }
     }
@@ -36,9 +40,9 @@ enum Privileges {
     }
 
     /// Throws when a capability is missing, naming all that are, so that one attempt is enough to know.
-    static func check() throws(GatewayError) {
+    static func check(_ needs: [Need] = Self.needs) throws(GatewayError) {
         guard let effective = ProcessFile.read("/proc/self/status").flatMap(effectiveSet) else { return }
-        let missing = missing(in: effective)
+        let missing = missing(in: effective, of: needs)
         guard !missing.isEmpty else { return }
         let list = missing.map { "\($0.name) (to \($0.purpose))" }.joined(separator: ", ")
         let names = missing.map(\.name).joined(separator: " ")

@@ -7,6 +7,8 @@ public struct StatusReport: Codable, Hashable, Sendable {
     public var ports: [PortStatus]
     public var workers: [WorkerStatus]
     public var frames: FrameStatus
+    /// What the kernel holds closed; absent when it does not tell.
+    public var boundary: BoundaryReport?
     /// Absent when nothing is negotiated.
     public var negotiation: NegotiationStatus?
     public var securityAssociations: [AssociationStatus]

@@ -4,6 +4,7 @@ extension StatusReport {
         var sections = [header]
         sections += ports.map(Self.port)
         sections.append(Self.section("Workers", workersTable))
+        sections.append(boundary?.text("Closed to packets in clear") ?? "Closed to packets in clear: not known\n")
         sections += negotiation?.text() ?? []
         if !securityAssociations.isEmpty {
             sections.append(Self.section("Security associations", associationsTable) + associationDetails)

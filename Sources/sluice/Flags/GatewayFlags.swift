@@ -89,6 +89,15 @@ struct PortFlags: ParsableArguments {
     var force = false
 }
 
+/// What stays when the gateway ends.
+struct BoundaryFlags: ParsableArguments {
+    @Flag(
+        help:
+            "Open the boundary at an orderly end: what the tunnels protected is then forwarded in clear. By default it stays closed."
+    )
+    var openOnExit = false
+}
+
 /// Where a gateway listens for `sluice status` and `swanctl`.
 struct ControlFlags: ParsableArguments {
     @Option(help: ArgumentHelp("Path of the control socket.", valueName: "socket"))
@@ -98,7 +107,8 @@ struct ControlFlags: ParsableArguments {
 extension GatewayOptions {
     /// The flags of one command line, checked.
     init(
-        tunnel: TunnelFlags, ike: IKEFlags, workers: WorkerFlags, ports: PortFlags, control: ControlFlags
+        tunnel: TunnelFlags, ike: IKEFlags, workers: WorkerFlags, ports: PortFlags, control: ControlFlags,
+        boundary: BoundaryFlags
     ) throws(OptionError) {
         self.init(
             xfrmBatch: tunnel.xfrmBatch, configuration: tunnel.config, lan: tunnel.lan.names, wan: tunnel.wan.names)
@@ -119,6 +129,7 @@ extension GatewayOptions {
         hugePages = ports.hugePages
         force = ports.force
         controlSocket = control.control
+        openOnExit = boundary.openOnExit
         try validate()
     }
 }

@@ -1,0 +1,71 @@
+import Configuration
+import IKEv2
+import Logging
+import Netlink
+
+/// The boundary without a gateway: what `sluice guard`, `sluice detach` and `sluice status` do when none runs.
+public enum BoundaryControl {
+    /// Whose traffic is to be closed, and between which interfaces.
+    public struct Request: Sendable {
+        /// A swanctl.conf.
+        public var configuration: String?
+        /// `ip xfrm` lines.
+        public var xfrmBatch: String?
+        public var lan: [String]
+        public var wan: [String]
+
+        public init(configuration: String?, xfrmBatch: String?, lan: [String] = [], wan: [String] = []) {
+            self.configuration = configuration
+            self.xfrmBatch = xfrmBatch
+            self.lan = lan
+            self.wan = wan
+        }
+    }
+
+    /// Closes the boundary for what the files configure, in the place of what was closed before; keys are read and forgotten.
+    public static func close(_ request: Request) throws(GatewayError) -> BoundaryReport {
+        let covered = try covered(request)
+        try Privileges.check([.netAdmin])
+        try environment { () throws(NetlinkError) in
+            var guardian = try KernelGuard()
+            try guardian.close(.init(covered, lan: request.lan, wan: request.wan))
+        }
+        return BoundaryReport(covered)
+    }
+
+    /// What the files configure.
+    public static func covered(_ request: Request) throws(GatewayError) -> CoveredList {
+        let connections = try request.configuration.map(ConfigurationFile.loadConnections)
+        let manual = try request.xfrmBatch.map { path throws(GatewayError) in
+            try ConfigurationFile.load(path, replayWindow: 0)
+        }
+        return CoveredList(manual ?? ManualConfiguration(), connections?.connections ?? [])
+    }
+
+    /// Opens the boundary on purpose. Returns what was closed; nil when nothing was.
+    public static func open() throws(GatewayError) -> BoundaryReport? {
+        try Privileges.check([.netAdmin])
+        let report = try environment { () throws(NetlinkError) in
+            var guardian = try KernelGuard()
+            return try guardian.open()
+        }
+        return report.map { BoundaryReport($0) }
+    }
+
+    /// What the kernel holds closed, whoever closed it; nil: nothing.
+    public static func report() throws(GatewayError) -> BoundaryReport? {
+        try environment { () throws(NetlinkError) in try KernelGuard().report() }.map { BoundaryReport($0) }
+    }
+
+    /// An error of the kernel's with its remedy: nftables may be missing.
+    static func environment<Value>(_ body: () throws(NetlinkError) -> Value) throws(GatewayError) -> Value {
+        do throws(NetlinkError) {
+            return try body()
+        } catch {
+            let isMissing = [.protocolNotSupported, .addressFamilyNotSupported, .invalidArgument].contains(error.errno)
+            throw GatewayError(
+                .environment, "the kernel does not hold the boundary: \(error)",
+                remedy: isMissing ? "load nftables: modprobe nf_tables" : "see what nft list ruleset says")
+        }
+    }
+}
