@@ -30,6 +30,7 @@ let package = Package(
         // C borders: module maps and header shims.
         .systemLibrary(name: "CXDP"),
         .systemLibrary(name: "CLibBPF", pkgConfig: "libbpf", providers: [.apt(["libbpf-dev"])]),
+        .systemLibrary(name: "CLibXDP", pkgConfig: "libxdp", providers: [.apt(["libxdp-dev"])]),
         .systemLibrary(name: "CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CLinux"),
 
@@ -39,7 +40,8 @@ let package = Package(
         .target(name: "Cryptography", dependencies: ["CLibCrypto", "CLinux"], swiftSettings: hot),
         .target(name: "IPsec", dependencies: ["Cryptography", "Packets", "Telemetry", "CLinux"], swiftSettings: hot),
         .target(name: "Policy", dependencies: ["IPsec", "Packets", "Telemetry", "CLinux"], swiftSettings: hot),
-        .target(name: "XDP", dependencies: ["CXDP", "CLibBPF", "BPFObjects", "Packets"], swiftSettings: hot),
+        .target(
+            name: "XDP", dependencies: ["CXDP", "CLibBPF", "CLibXDP", "BPFObjects", "Packets"], swiftSettings: hot),
         .target(
             name: "Dataplane",
             dependencies: ["XDP", "IPsec", "Policy", "Cryptography", "Telemetry", "Packets", "CLinux"],

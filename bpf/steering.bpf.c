@@ -1,19 +1,29 @@
-// The steering program: decides per packet between the gateway's socket and the host's network stack. Nothing else.
+// The steering program: decides per packet between the gateway's socket, the host's network stack, and nothing at all.
 //
-//   1. Ethernet, at most one VLAN tag          broadcast and multicast MAC, everything but IP   → host
+//   1. Ethernet, at most one VLAN tag     broadcast and multicast MAC, everything but IP           → host
+//                                         a MAC address or VLAN that is not ours                   → host, which drops it
 //   2. destination is one of our addresses
-//        WAN port: ESP, AH, UDP-encapsulated ESP                                               → socket
-//        all else (IKE, SSH, ICMP, ...; also on a LAN port and within a protected prefix)      → host
-//   3. LAN port: destination lies in a protected prefix                                        → socket
-//   4. all else                                                                                → host
+//        WAN: ESP, AH, UDP-encapsulated ESP                                                        → socket
+//        WAN: IKE, neighbour discovery, ICMP errors about our ESP and IKE                          → host
+//        WAN: all else, when the way back is protected                                             → dropped
+//        all else (also on a LAN port and within a protected network)                              → host
+//   3. LAN: source and destination are those of a rule                            → socket, or host for a bypass
+//   4. WAN: the way back is protected, or the packet would be if it came from the LAN              → dropped
+//   5. all else                                                                                    → host
+//
+// Nothing that belongs to a socket ever goes to the host instead: without a socket it is dropped. The program stays on its
+// interface when the gateway ends, however it ends, and drops then what the gateway would have protected.
 //
 // Decided on purpose:
-// - Outer fragments (WAN, for us) go to the host, first and later ones alike, as only all of them together make a packet. The
-//   host reassembles them. An IPv6 fragment header counts as a fragment even when it is the only one (RFC 6946).
-// - LAN fragments are steered like whole packets: only the destination decides, and every fragment carries it.
+// - Outer fragments (WAN, for us) go to the host, as only all of them together make a packet. The host reassembles them. An
+//   IPv6 fragment header counts as a fragment even when it is the only one (RFC 6946). Later fragments of UDP pass where
+//   the first one would have to be IKE: without a first one they come to nothing.
+// - LAN fragments are steered like whole packets: only the addresses decide, and every fragment carries them.
 // - IPv6 extension headers matter on WAN only. Hop-by-hop, destination options and finished routing headers are walked, eight
-//   at most; a routing header with segments left, or a ninth header, goes to the host.
-// - A packet that belongs to a socket while its queue has none goes to the host and is counted.
+//   at most; a routing header with segments left, or a ninth header, is not taken for IPsec.
+// - From LAN to LAN is no way across the IPsec boundary (RFC 4301 section 4.4.1): a network behind a LAN port is protected
+//   only by a rule whose destination is as narrow.
+// - A port that is both LAN and WAN cannot tell who sends: what a rule protects is taken for the LAN's.
 #include <linux/bpf.h>
 #include <linux/if_ether.h>
 #include <linux/in.h>
@@ -27,52 +37,53 @@
 #include "steering.h"
 
 #define IPV4_FRAGMENT 0x3fff // more-fragments bit and offset
+#define IPV4_OFFSET 0x1fff
+#define IPV6_OFFSET 0xfff8
 #define IPV6_MAX_EXTENSIONS 8
 #define MARKER_LENGTH 4 // the SPI's place, RFC 3948 section 2
+#define IKE_PORT 500
+#define VLAN_IDENTIFIER 0x0fff
+// ICMP errors (RFC 792; RFC 4443 section 2.1), and what neighbour discovery sends (RFC 4861 section 4).
+#define ICMP_UNREACHABLE 3
+#define ICMP_TIME_EXCEEDED 11
+#define ICMP_PARAMETER_PROBLEM 12
+#define ICMP6_UNREACHABLE 1
+#define ICMP6_PARAMETER_PROBLEM 4
+#define ICMP6_ROUTER_SOLICITATION 133
+#define ICMP6_REDIRECT 137
 
 /// This port's constants, alone in their section: set before loading, known to the verifier.
 volatile const struct sluice_constants sluice_constants SEC(SLUICE_CONSTANTS_SECTION) = {
-    .roles = SLUICE_ROLE_LAN | SLUICE_ROLE_WAN,
     .udp_port = 4500,
 };
 
-struct {
-    __uint(type, BPF_MAP_TYPE_XSKMAP);
-    __uint(max_entries, SLUICE_MAX_QUEUES);
-    __type(key, __u32);
-    __type(value, __u32);
-} sluice_sockets SEC(".maps");
+#define SLUICE_MAP(kind, entries, map_key, map_value, flags)                                                                   \
+    struct {                                                                                                                   \
+        __uint(type, kind);                                                                                                    \
+        __uint(max_entries, entries);                                                                                          \
+        __uint(map_flags, flags);                                                                                              \
+        __type(key, map_key);                                                                                                  \
+        __type(value, map_value);                                                                                              \
+    }
 
-struct {
-    __uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-    __uint(max_entries, SLUICE_VERDICTS);
-    __type(key, __u32);
-    __type(value, __u64);
-} sluice_counters SEC(".maps");
+// Of this port.
+SLUICE_MAP(BPF_MAP_TYPE_XSKMAP, SLUICE_MAX_QUEUES, __u32, __u32, 0) sluice_sockets SEC(".maps");
+SLUICE_MAP(BPF_MAP_TYPE_PERCPU_ARRAY, SLUICE_VERDICTS, __u32, __u64, 0) sluice_counters SEC(".maps");
+SLUICE_MAP(BPF_MAP_TYPE_HASH, SLUICE_MAX_LINKS, struct sluice_link, __u32, BPF_F_NO_PREALLOC) sluice_links SEC(".maps");
 
-struct {
-    __uint(type, BPF_MAP_TYPE_HASH);
-    __uint(max_entries, SLUICE_MAX_LOCAL);
-    __uint(map_flags, BPF_F_NO_PREALLOC);
-    __type(key, struct sluice_address);
-    __type(value, __u8);
-} sluice_local SEC(".maps");
-
-struct {
-    __uint(type, BPF_MAP_TYPE_LPM_TRIE);
-    __uint(max_entries, SLUICE_MAX_PREFIXES);
-    __uint(map_flags, BPF_F_NO_PREALLOC);
-    __type(key, struct sluice_prefix4);
-    __type(value, __u8);
-} sluice_prefix4 SEC(".maps");
-
-struct {
-    __uint(type, BPF_MAP_TYPE_LPM_TRIE);
-    __uint(max_entries, SLUICE_MAX_PREFIXES);
-    __uint(map_flags, BPF_F_NO_PREALLOC);
-    __type(key, struct sluice_prefix6);
-    __type(value, __u8);
-} sluice_prefix6 SEC(".maps");
+// Of all ports.
+SLUICE_MAP(BPF_MAP_TYPE_ARRAY, 1, __u32, struct sluice_control, 0) sluice_control SEC(".maps");
+SLUICE_MAP(BPF_MAP_TYPE_HASH, SLUICE_MAX_LOCAL, struct sluice_address, __u8, BPF_F_NO_PREALLOC) sluice_local SEC(".maps");
+SLUICE_MAP(BPF_MAP_TYPE_LPM_TRIE, SLUICE_MAX_INSIDE, struct sluice_prefix4, __u8, BPF_F_NO_PREALLOC)
+sluice_inside4 SEC(".maps");
+SLUICE_MAP(BPF_MAP_TYPE_LPM_TRIE, SLUICE_MAX_INSIDE, struct sluice_prefix6, __u8, BPF_F_NO_PREALLOC)
+sluice_inside6 SEC(".maps");
+SLUICE_MAP(BPF_MAP_TYPE_ARRAY, SLUICE_MAX_TUPLES, __u32, struct sluice_tuple4, 0) sluice_tuples4 SEC(".maps");
+SLUICE_MAP(BPF_MAP_TYPE_ARRAY, SLUICE_MAX_TUPLES, __u32, struct sluice_tuple6, 0) sluice_tuples6 SEC(".maps");
+SLUICE_MAP(BPF_MAP_TYPE_HASH, SLUICE_MAX_RULES, struct sluice_rule4, struct sluice_rule, BPF_F_NO_PREALLOC)
+sluice_rules4 SEC(".maps");
+SLUICE_MAP(BPF_MAP_TYPE_HASH, SLUICE_MAX_RULES, struct sluice_rule6, struct sluice_rule, BPF_F_NO_PREALLOC)
+sluice_rules6 SEC(".maps");
 
 struct vlan_tag {
     __be16 control;
@@ -81,10 +92,36 @@ struct vlan_tag {
 
 struct extension_header {
     __u8 next;
-    __u8 length; // in 8 bytes, without the first 8
-    __u8 routing_type;
+    __u8 length;       // in 8 bytes, without the first 8
+    __u8 routing_type; // of a routing header
     __u8 segments_left;
     __u8 rest[4];
+};
+
+/// The linux headers of ICMP bring the C library's along, which is not there for BPF.
+struct icmp_header {
+    __u8 type;
+    __u8 code;
+    __be16 checksum;
+    __be32 rest;
+};
+
+struct fragment_header {
+    __u8 next;
+    __u8 reserved;
+    __be16 offset;
+    __be32 identification;
+};
+
+/// A packet behind its link layer. Which of the two headers is there the function's name tells.
+struct packet {
+    struct xdp_md *ctx;
+    void *end;
+    __u32 roles; // of the link that it came by
+    union {
+        struct iphdr *ip4;
+        struct ipv6hdr *ip6;
+    };
 };
 
 static __always_inline void count(__u32 verdict)
@@ -101,106 +138,321 @@ static __always_inline int pass(__u32 verdict)
     return XDP_PASS;
 }
 
+static __always_inline int drop(__u32 verdict)
+{
+    count(verdict);
+    return XDP_DROP;
+}
+
+/// Never to the host: the lower bits of the flags are what is returned when the queue has no socket.
 static __always_inline int to_socket(struct xdp_md *ctx, __u32 verdict)
 {
-    int action = bpf_redirect_map(&sluice_sockets, ctx->rx_queue_index, XDP_PASS);
+    int action = bpf_redirect_map(&sluice_sockets, ctx->rx_queue_index, XDP_DROP);
 
-    count(action == XDP_REDIRECT ? verdict : SLUICE_PASS_NO_SOCKET);
+    count(action == XDP_REDIRECT ? verdict : SLUICE_DROP_NO_SOCKET);
     return action;
 }
 
-// MARK: Step 2: packets for the gateway
+// MARK: The tables
+
+static __always_inline const struct sluice_control *control(void)
+{
+    __u32 zero = 0;
+
+    return bpf_map_lookup_elem(&sluice_control, &zero);
+}
+
+/// Whether the rules are not complete. What no rule protects is not to be trusted then.
+static __always_inline int is_closed(void)
+{
+    const struct sluice_control *state = control();
+
+    return !state || state->closed;
+}
+
+/// What the rules say of a packet from `source` to `destination`; `inside`: only rules whose destination is as narrow.
+static __noinline __u32 decide4(__u32 source, __u32 destination, __u32 inside)
+{
+    const struct sluice_control *state = control();
+    __u32 action = SLUICE_ACTION_NONE;
+    __u64 best = ~0ULL;
+
+    for (__u32 index = 0; state && index < SLUICE_MAX_TUPLES && index < state->tuples4; index++) {
+        __u32 number = index;
+        const struct sluice_tuple4 *tuple = bpf_map_lookup_elem(&sluice_tuples4, &number);
+        struct sluice_rule4 key = {.tuple = index};
+        const struct sluice_rule *rule;
+
+        if (!tuple || !tuple->used)
+            continue;
+        key.source = source & tuple->source;
+        key.destination = destination & tuple->destination;
+        rule = bpf_map_lookup_elem(&sluice_rules4, &key);
+        if (rule && rule->destination_length >= inside && rule->precedence < best) {
+            best = rule->precedence;
+            action = rule->action;
+        }
+    }
+    return action;
+}
+
+static __noinline __u32 decide6(const struct in6_addr *source, const struct in6_addr *destination, __u32 inside)
+{
+    const struct sluice_control *state = control();
+    __u32 action = SLUICE_ACTION_NONE;
+    __u64 best = ~0ULL;
+
+    for (__u32 index = 0; state && index < SLUICE_MAX_TUPLES && index < state->tuples6; index++) {
+        __u32 number = index;
+        const struct sluice_tuple6 *tuple = bpf_map_lookup_elem(&sluice_tuples6, &number);
+        struct sluice_rule6 key = {.tuple = index};
+        const struct sluice_rule *rule;
+
+        if (!tuple || !tuple->used)
+            continue;
+        for (int word = 0; word < 4; word++) {
+            key.source[word] = source->s6_addr32[word] & tuple->source[word];
+            key.destination[word] = destination->s6_addr32[word] & tuple->destination[word];
+        }
+        rule = bpf_map_lookup_elem(&sluice_rules6, &key);
+        if (rule && rule->destination_length >= inside && rule->precedence < best) {
+            best = rule->precedence;
+            action = rule->action;
+        }
+    }
+    return action;
+}
+
+/// How narrow the narrowest network behind a LAN port is that holds the address, in bits; 0: it is not inside.
+static __always_inline __u32 inside4(__be32 address)
+{
+    struct sluice_prefix4 key = {.length = 32};
+    const __u8 *length;
+
+    __builtin_memcpy(key.bytes, &address, 4);
+    length = bpf_map_lookup_elem(&sluice_inside4, &key);
+    return length ? *length : 0;
+}
+
+static __always_inline __u32 inside6(const struct in6_addr *address)
+{
+    struct sluice_prefix6 key = {.length = 128};
+    const __u8 *length;
+
+    __builtin_memcpy(key.bytes, address, 16);
+    length = bpf_map_lookup_elem(&sluice_inside6, &key);
+    return length ? *length : 0;
+}
 
 static __always_inline int is_local(const struct sluice_address *address)
 {
     return bpf_map_lookup_elem(&sluice_local, address) != 0;
 }
 
+// MARK: Step 2: packets for the gateway
+
+/// What is not IPsec passes, unless the rules are about its way back: then it should have come through a tunnel.
+static __always_inline int pass_local4(const struct packet *packet, __u32 verdict)
+{
+    if (is_closed())
+        return drop(SLUICE_DROP_CLOSED);
+    if (decide4(packet->ip4->daddr, packet->ip4->saddr, 0) == SLUICE_ACTION_PROTECT)
+        return drop(SLUICE_DROP_CLEAR_INBOUND);
+    return pass(verdict);
+}
+
+static __always_inline int pass_local6(const struct packet *packet, __u32 verdict)
+{
+    struct in6_addr source = packet->ip6->saddr;
+    struct in6_addr destination = packet->ip6->daddr;
+
+    if (is_closed())
+        return drop(SLUICE_DROP_CLOSED);
+    if (decide6(&destination, &source, 0) == SLUICE_ACTION_PROTECT)
+        return drop(SLUICE_DROP_CLEAR_INBOUND);
+    return pass(verdict);
+}
+
+static __always_inline int is_ike_port(__be16 port)
+{
+    return port == bpf_htons(IKE_PORT) || port == bpf_htons(sluice_constants.udp_port);
+}
+
+/// UDP to one of the ports of IKE and ESP; everything else is left to the caller, which -1 says.
+///
 /// RFC 3948 section 2: on the NAT traversal port ESP begins with its SPI, which is never zero; IKE with four zero bytes; a
 /// keepalive is a single 0xff. The UDP length tells, as short Ethernet frames are padded.
-static __always_inline int steer_udp(struct xdp_md *ctx, void *start, void *end)
+static __always_inline int steer_udp(const struct packet *packet, void *start)
 {
     struct udphdr *udp = start;
     __be32 *marker = (void *)(udp + 1);
 
-    if ((void *)(udp + 1) > end)
+    if ((void *)(udp + 1) > packet->end)
         return pass(SLUICE_PASS_MALFORMED);
+    if (udp->dest == bpf_htons(IKE_PORT))
+        return pass(SLUICE_PASS_IKE);
     if (udp->dest != bpf_htons(sluice_constants.udp_port))
-        return pass(SLUICE_PASS_LOCAL);
+        return -1;
     if (bpf_ntohs(udp->len) < sizeof(*udp))
         return pass(SLUICE_PASS_MALFORMED);
     if (bpf_ntohs(udp->len) < sizeof(*udp) + MARKER_LENGTH)
         return pass(SLUICE_PASS_KEEPALIVE);
-    if ((void *)(marker + 1) > end)
+    if ((void *)(marker + 1) > packet->end)
         return pass(SLUICE_PASS_MALFORMED);
-    return *marker ? to_socket(ctx, SLUICE_SOCKET_UDP_ESP) : pass(SLUICE_PASS_IKE);
+    return *marker ? to_socket(packet->ctx, SLUICE_SOCKET_UDP_ESP) : pass(SLUICE_PASS_IKE);
 }
 
-static __always_inline int steer_ipsec(struct xdp_md *ctx, __u8 protocol, void *payload, void *end)
+/// Whether the first fragment of a UDP datagram is for IKE or ESP.
+static __always_inline int is_ike_datagram(const struct packet *packet, void *start)
 {
+    struct udphdr *udp = start;
+
+    return (void *)(udp + 1) <= packet->end && is_ike_port(udp->dest);
+}
+
+/// Whether the packet that an ICMP error quotes is ESP, AH or IKE. Behind an IPv4 header with options it is not looked at.
+static __always_inline int is_own_ipsec(const struct packet *packet, __u8 protocol, void *payload)
+{
+    struct udphdr *udp = payload;
+
+    if (protocol == IPPROTO_ESP || protocol == IPPROTO_AH)
+        return 1;
+    return protocol == IPPROTO_UDP && (void *)(udp + 1) <= packet->end && is_ike_port(udp->source);
+}
+
+/// An ICMP error about a packet of ours that was protected already, or was IKE: routers on the way send it in clear.
+static __always_inline int is_outer_error4(const struct packet *packet, void *start)
+{
+    struct icmp_header *icmp = start;
+    struct iphdr *quoted = (void *)(icmp + 1);
+
+    if ((void *)(quoted + 1) > packet->end)
+        return 0;
+    if (icmp->type != ICMP_UNREACHABLE && icmp->type != ICMP_TIME_EXCEEDED && icmp->type != ICMP_PARAMETER_PROBLEM)
+        return 0;
+    return quoted->ihl == 5 && quoted->saddr == packet->ip4->daddr && is_own_ipsec(packet, quoted->protocol, quoted + 1);
+}
+
+static __always_inline int is_outer_error6(const struct packet *packet, void *start)
+{
+    struct icmp_header *icmp = start;
+    struct ipv6hdr *quoted = (void *)(icmp + 1);
+
+    if ((void *)(quoted + 1) > packet->end)
+        return 0;
+    if (icmp->type < ICMP6_UNREACHABLE || icmp->type > ICMP6_PARAMETER_PROBLEM)
+        return 0;
+    for (int word = 0; word < 4; word++) {
+        if (quoted->saddr.s6_addr32[word] != packet->ip6->daddr.s6_addr32[word])
+            return 0;
+    }
+    return is_own_ipsec(packet, quoted->nexthdr, quoted + 1);
+}
+
+/// RFC 4861 section 7.1: nobody beyond the link can send it. Router solicitation to redirect.
+static __always_inline int is_neighbour_discovery(const struct packet *packet, void *start)
+{
+    struct icmp_header *icmp = start;
+
+    return (void *)(icmp + 1) <= packet->end && packet->ip6->hop_limit == 255 &&
+           icmp->type >= ICMP6_ROUTER_SOLICITATION && icmp->type <= ICMP6_REDIRECT;
+}
+
+static __always_inline int steer_local4(const struct packet *packet)
+{
+    struct iphdr *ip = packet->ip4;
+    void *payload = (void *)ip + ip->ihl * 4;
+    __be16 fragment = ip->frag_off & bpf_htons(IPV4_FRAGMENT);
+    int action;
+
+    if (!(packet->roles & SLUICE_ROLE_WAN))
+        return pass(SLUICE_PASS_LOCAL);
+    switch (ip->protocol) {
+    case IPPROTO_ESP:
+        return fragment ? pass(SLUICE_PASS_OUTER_FRAGMENT) : to_socket(packet->ctx, SLUICE_SOCKET_ESP);
+    case IPPROTO_AH:
+        return fragment ? pass(SLUICE_PASS_OUTER_FRAGMENT) : to_socket(packet->ctx, SLUICE_SOCKET_AH);
+    case IPPROTO_UDP:
+        if (fragment) {
+            if ((fragment & bpf_htons(IPV4_OFFSET)) || is_ike_datagram(packet, payload))
+                return pass(SLUICE_PASS_OUTER_FRAGMENT);
+            return pass_local4(packet, SLUICE_PASS_OUTER_FRAGMENT);
+        }
+        action = steer_udp(packet, payload);
+        if (action >= 0)
+            return action;
+        break;
+    case IPPROTO_ICMP:
+        if (!fragment && is_outer_error4(packet, payload))
+            return pass(SLUICE_PASS_LOCAL);
+    }
+    return pass_local4(packet, SLUICE_PASS_LOCAL);
+}
+
+/// An IPv6 fragment for the gateway.
+static __always_inline int steer_fragment6(const struct packet *packet, struct fragment_header *header)
+{
+    if ((void *)(header + 1) > packet->end)
+        return pass(SLUICE_PASS_MALFORMED);
+    if (header->next == IPPROTO_ESP || header->next == IPPROTO_AH)
+        return pass(SLUICE_PASS_OUTER_FRAGMENT);
+    if (header->next == IPPROTO_UDP &&
+        ((header->offset & bpf_htons(IPV6_OFFSET)) || is_ike_datagram(packet, header + 1)))
+        return pass(SLUICE_PASS_OUTER_FRAGMENT);
+    return pass_local6(packet, SLUICE_PASS_OUTER_FRAGMENT);
+}
+
+/// Behind the extension headers.
+static __always_inline int steer_upper6(const struct packet *packet, __u8 protocol, void *payload)
+{
+    int action;
+
     switch (protocol) {
     case IPPROTO_ESP:
-        return to_socket(ctx, SLUICE_SOCKET_ESP);
+        return to_socket(packet->ctx, SLUICE_SOCKET_ESP);
     case IPPROTO_AH:
-        return to_socket(ctx, SLUICE_SOCKET_AH);
+        return to_socket(packet->ctx, SLUICE_SOCKET_AH);
     case IPPROTO_UDP:
-        return steer_udp(ctx, payload, end);
-    default:
-        return pass(SLUICE_PASS_LOCAL);
+        action = steer_udp(packet, payload);
+        if (action >= 0)
+            return action;
+        break;
+    case IPPROTO_ICMPV6:
+        if (is_neighbour_discovery(packet, payload) || is_outer_error6(packet, payload))
+            return pass(SLUICE_PASS_LOCAL);
     }
+    return pass_local6(packet, SLUICE_PASS_LOCAL);
 }
 
-static __always_inline int is_ipsec_carrier(__u8 protocol)
+static __always_inline int steer_local6(const struct packet *packet)
 {
-    return protocol == IPPROTO_ESP || protocol == IPPROTO_AH || protocol == IPPROTO_UDP;
-}
-
-static __always_inline int steer_local4(struct xdp_md *ctx, struct iphdr *ip, void *end)
-{
-    if (!(sluice_constants.roles & SLUICE_ROLE_WAN) || !is_ipsec_carrier(ip->protocol))
-        return pass(SLUICE_PASS_LOCAL);
-    if (ip->frag_off & bpf_htons(IPV4_FRAGMENT))
-        return pass(SLUICE_PASS_OUTER_FRAGMENT);
-    return steer_ipsec(ctx, ip->protocol, (void *)ip + ip->ihl * 4, end);
-}
-
-static __always_inline int steer_local6(struct xdp_md *ctx, struct ipv6hdr *ip, void *end)
-{
+    struct ipv6hdr *ip = packet->ip6;
     struct extension_header *header = (void *)(ip + 1);
     __u8 next = ip->nexthdr;
 
-    if (!(sluice_constants.roles & SLUICE_ROLE_WAN))
+    if (!(packet->roles & SLUICE_ROLE_WAN))
         return pass(SLUICE_PASS_LOCAL);
     for (int count = 0; count <= IPV6_MAX_EXTENSIONS; count++) {
         if (next == IPPROTO_FRAGMENT)
-            return pass(SLUICE_PASS_OUTER_FRAGMENT);
+            return steer_fragment6(packet, (struct fragment_header *)header);
         if (next != IPPROTO_HOPOPTS && next != IPPROTO_DSTOPTS && next != IPPROTO_ROUTING)
-            return steer_ipsec(ctx, next, header, end);
-        if ((void *)(header + 1) > end)
+            return steer_upper6(packet, next, header);
+        if ((void *)(header + 1) > packet->end)
             return pass(SLUICE_PASS_MALFORMED);
         if (next == IPPROTO_ROUTING && header->segments_left)
             break;
         next = header->next;
         header = (void *)header + 8 + header->length * 8;
     }
-    return pass(SLUICE_PASS_EXTENSION_HEADERS);
+    return pass_local6(packet, SLUICE_PASS_EXTENSION_HEADERS);
 }
 
-// MARK: Step 3: packets from the LAN
+// MARK: Steps 3 to 5: packets for others
 
-static __always_inline int steer_prefix(struct xdp_md *ctx, const __u8 *action)
-{
-    if (action && *action == SLUICE_PREFIX_PROTECT)
-        return to_socket(ctx, SLUICE_SOCKET_PROTECTED);
-    return pass(SLUICE_PASS_UNPROTECTED);
-}
-
-// MARK: Both, by family
-
-/// Multicast, reserved and limited broadcast (224.0.0.0/3), link-local (169.254.0.0/16) and loopback: never forwarded.
+/// Multicast (224.0.0.0/4), limited broadcast and loopback, which no router forwards (RFC 1812 section 5.3).
 static __always_inline int is_group4(__u32 address)
 {
-    return address >> 29 == 7 || address >> 16 == 0xa9fe || address >> 24 == 127;
+    return address >> 28 == 14 || address == 0xffffffff || address >> 24 == 127;
 }
 
 /// Multicast (ff00::/8) and link-local (fe80::/10), so that neighbour discovery works within ::/0.
@@ -209,41 +461,102 @@ static __always_inline int is_group6(const struct in6_addr *address)
     return address->s6_addr[0] == 0xff || (address->s6_addr[0] == 0xfe && (address->s6_addr[1] & 0xc0) == 0x80);
 }
 
-static __always_inline int steer_ipv4(struct xdp_md *ctx, struct iphdr *ip, void *end)
+/// What no rule takes from a LAN port.
+static __always_inline int pass_through(__u32 action, __u32 inside)
 {
-    struct sluice_address address = {};
-    struct sluice_prefix4 prefix;
+    if (is_closed())
+        return drop(SLUICE_DROP_CLOSED);
+    if (action == SLUICE_ACTION_PASS)
+        return pass(SLUICE_PASS_BYPASS);
+    return pass(inside ? SLUICE_PASS_INSIDE : SLUICE_PASS_UNPROTECTED);
+}
 
-    if ((void *)(ip + 1) > end || ip->version != 4 || ip->ihl < 5)
+static __always_inline int is_for_socket(__u32 action)
+{
+    return action == SLUICE_ACTION_PROTECT || action == SLUICE_ACTION_DISCARD;
+}
+
+static __always_inline int steer_through4(const struct packet *packet)
+{
+    __be32 source = packet->ip4->saddr;
+    __be32 destination = packet->ip4->daddr;
+    __u32 action;
+
+    if (packet->roles & SLUICE_ROLE_LAN) {
+        __u32 inside = inside4(destination);
+
+        action = decide4(source, destination, inside);
+        if (is_for_socket(action))
+            return to_socket(packet->ctx, SLUICE_SOCKET_PROTECTED);
+        if ((packet->roles & SLUICE_ROLE_WAN) &&
+            decide4(destination, source, inside4(source)) == SLUICE_ACTION_PROTECT)
+            return drop(SLUICE_DROP_CLEAR_INBOUND);
+        return pass_through(action, inside);
+    }
+    if (is_closed())
+        return drop(SLUICE_DROP_CLOSED);
+    if (decide4(destination, source, 0) == SLUICE_ACTION_PROTECT)
+        return drop(SLUICE_DROP_CLEAR_INBOUND);
+    return is_for_socket(decide4(source, destination, 0)) ? drop(SLUICE_DROP_STRANGER) : pass(SLUICE_PASS_NOT_LOCAL);
+}
+
+static __always_inline int steer_through6(const struct packet *packet)
+{
+    struct in6_addr source = packet->ip6->saddr;
+    struct in6_addr destination = packet->ip6->daddr;
+    __u32 action;
+
+    if (packet->roles & SLUICE_ROLE_LAN) {
+        __u32 inside = inside6(&destination);
+
+        action = decide6(&source, &destination, inside);
+        if (is_for_socket(action))
+            return to_socket(packet->ctx, SLUICE_SOCKET_PROTECTED);
+        if ((packet->roles & SLUICE_ROLE_WAN) &&
+            decide6(&destination, &source, inside6(&source)) == SLUICE_ACTION_PROTECT)
+            return drop(SLUICE_DROP_CLEAR_INBOUND);
+        return pass_through(action, inside);
+    }
+    if (is_closed())
+        return drop(SLUICE_DROP_CLOSED);
+    if (decide6(&destination, &source, 0) == SLUICE_ACTION_PROTECT)
+        return drop(SLUICE_DROP_CLEAR_INBOUND);
+    return is_for_socket(decide6(&source, &destination, 0)) ? drop(SLUICE_DROP_STRANGER) : pass(SLUICE_PASS_NOT_LOCAL);
+}
+
+// MARK: By family
+
+static __always_inline int steer_ipv4(struct packet *packet, void *start)
+{
+    struct iphdr *ip = start;
+    struct sluice_address address = {};
+
+    if ((void *)(ip + 1) > packet->end || ip->version != 4 || ip->ihl < 5)
         return pass(SLUICE_PASS_MALFORMED);
+    packet->ip4 = ip;
     address.bytes[10] = address.bytes[11] = 0xff;
     __builtin_memcpy(&address.bytes[12], &ip->daddr, 4);
     if (is_local(&address))
-        return steer_local4(ctx, ip, end);
+        return steer_local4(packet);
     if (is_group4(bpf_ntohl(ip->daddr)))
         return pass(SLUICE_PASS_GROUP);
-    if (!(sluice_constants.roles & SLUICE_ROLE_LAN))
-        return pass(SLUICE_PASS_NOT_LOCAL);
-    prefix.length = 32;
-    __builtin_memcpy(prefix.bytes, &ip->daddr, 4);
-    return steer_prefix(ctx, bpf_map_lookup_elem(&sluice_prefix4, &prefix));
+    return steer_through4(packet);
 }
 
-static __always_inline int steer_ipv6(struct xdp_md *ctx, struct ipv6hdr *ip, void *end)
+static __always_inline int steer_ipv6(struct packet *packet, void *start)
 {
-    struct sluice_prefix6 prefix;
+    struct ipv6hdr *ip = start;
+    struct sluice_address address;
 
-    if ((void *)(ip + 1) > end || ip->version != 6)
+    if ((void *)(ip + 1) > packet->end || ip->version != 6)
         return pass(SLUICE_PASS_MALFORMED);
-    prefix.length = 128;
-    __builtin_memcpy(prefix.bytes, &ip->daddr, 16);
-    if (is_local((struct sluice_address *)prefix.bytes))
-        return steer_local6(ctx, ip, end);
+    packet->ip6 = ip;
+    __builtin_memcpy(address.bytes, &ip->daddr, 16);
+    if (is_local(&address))
+        return steer_local6(packet);
     if (is_group6(&ip->daddr))
         return pass(SLUICE_PASS_GROUP);
-    if (!(sluice_constants.roles & SLUICE_ROLE_LAN))
-        return pass(SLUICE_PASS_NOT_LOCAL);
-    return steer_prefix(ctx, bpf_map_lookup_elem(&sluice_prefix6, &prefix));
+    return steer_through6(packet);
 }
 
 // MARK: Step 1: the link layer
@@ -252,29 +565,38 @@ SEC("xdp")
 int sluice_steering(struct xdp_md *ctx)
 {
     void *start = (void *)(long)ctx->data;
-    void *end = (void *)(long)ctx->data_end;
+    struct packet packet = {.ctx = ctx, .end = (void *)(long)ctx->data_end};
     struct ethhdr *ethernet = start;
     void *payload = ethernet + 1;
+    struct sluice_link link = {};
+    const __u32 *roles;
     __be16 protocol;
 
-    if (payload > end)
+    if (payload > packet.end)
         return pass(SLUICE_PASS_MALFORMED);
     if (ethernet->h_dest[0] & 1)
         return pass(SLUICE_PASS_GROUP);
+    __builtin_memcpy(link.mac, ethernet->h_dest, 6);
     protocol = ethernet->h_proto;
     if (protocol == bpf_htons(ETH_P_8021Q) || protocol == bpf_htons(ETH_P_8021AD)) {
         struct vlan_tag *tag = payload;
 
         payload = tag + 1;
-        if (payload > end)
+        if (payload > packet.end)
             return pass(SLUICE_PASS_MALFORMED);
+        link.vlan = bpf_ntohs(tag->control) & VLAN_IDENTIFIER;
+        // The host's VLAN interfaces that are known here are all 802.1Q. A tag without a VLAN is only a priority.
+        if (link.vlan && protocol == bpf_htons(ETH_P_8021AD))
+            return pass(SLUICE_PASS_FOREIGN);
         protocol = tag->protocol;
     }
-    if (protocol == bpf_htons(ETH_P_IP))
-        return steer_ipv4(ctx, payload, end);
-    if (protocol == bpf_htons(ETH_P_IPV6))
-        return steer_ipv6(ctx, payload, end);
-    return pass(SLUICE_PASS_NOT_IP);
+    if (protocol != bpf_htons(ETH_P_IP) && protocol != bpf_htons(ETH_P_IPV6))
+        return pass(SLUICE_PASS_NOT_IP);
+    roles = bpf_map_lookup_elem(&sluice_links, &link);
+    if (!roles)
+        return pass(SLUICE_PASS_FOREIGN);
+    packet.roles = *roles;
+    return protocol == bpf_htons(ETH_P_IP) ? steer_ipv4(&packet, payload) : steer_ipv6(&packet, payload);
 }
 
 char _license[] SEC("license") = "Dual BSD/GPL";

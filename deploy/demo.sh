@@ -78,7 +78,7 @@ await() {
 
 install_packages() {
     local missing=() package
-    for package in iproute2 iputils-ping iperf3 ethtool tcpdump jq pkg-config libbpf-dev libelf-dev \
+    for package in iproute2 iputils-ping iperf3 ethtool tcpdump jq pkg-config libbpf-dev libxdp-dev libelf-dev \
         libssl-dev linux-libc-dev; do
         dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing+=("$package")
     done

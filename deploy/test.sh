@@ -91,7 +91,7 @@ failure_logs() {
 }
 
 # What a build needs, and what only the tests need: peers and tools (binutils: objdump). The latter comes while we build.
-build_packages='libbpf-dev libssl-dev pkg-config git'
+build_packages='libbpf-dev libxdp-dev libssl-dev pkg-config git'
 test_packages='binutils iproute2 ethtool iputils-ping iperf3 procps kmod tshark nftables openssl user-mode-linux
     busybox-static perl-base charon-systemd strongswan-swanctl strongswan-pki libcharon-extra-plugins
     libstrongswan-standard-plugins libstrongswan-extra-plugins python3 python3-venv'

@@ -16,6 +16,14 @@ static inline struct bpf_object *sluice_bpf_open(const void *memory, size_t size
     return bpf_object__open_mem(memory, size, &options);
 }
 
+/// Attaches a program to an interface in one step: in the place of `replaced`, or where there is none (0). It stays when the
+/// process ends. 0 or negative errno.
+static inline int sluice_bpf_attach(int interface_index, unsigned xdp_flags, int program, int replaced) {
+    struct bpf_xdp_attach_opts options = {.sz = sizeof options, .old_prog_fd = replaced};
+    unsigned flags = replaced ? xdp_flags : xdp_flags | XDP_FLAGS_UPDATE_IF_NOEXIST;
+    return bpf_xdp_attach(interface_index, program, flags, replaced ? &options : 0);
+}
+
 /// Attaches a program to an interface for as long as the returned descriptor (or its copy) is open. Negative errno on error.
 static inline int sluice_bpf_link(int program, int interface_index, unsigned xdp_flags) {
     struct bpf_link_create_opts options = {.sz = sizeof options, .flags = xdp_flags};

@@ -63,3 +63,35 @@ static inline unsigned sluice_interface_receive_queues(const char *name) {
         return 0;
     return channels.rx_count + channels.combined_count;
 }
+
+/// The interface's own MAC address. Returns 0 or an errno value.
+static inline int sluice_interface_address(const char *name, unsigned char mac[6]) {
+    struct ifreq request = {0};
+    int error = sluice_interface_ioctl(name, SIOCGIFHWADDR, &request);
+    memcpy(mac, request.ifr_hwaddr.sa_data, 6);
+    return error;
+}
+
+/// The name of the interface's driver, empty when it does not say.
+static inline void sluice_interface_driver(const char *name, char driver[32]) {
+    struct ethtool_drvinfo info = {.cmd = ETHTOOL_GDRVINFO};
+    struct ifreq request = {.ifr_data = (char *)&info};
+    driver[0] = 0;
+    if (sluice_interface_ioctl(name, SIOCETHTOOL, &request))
+        return;
+    memcpy(driver, info.driver, 32);
+    driver[31] = 0;
+}
+
+/// Makes the driver leave VLAN tags in the frames, where the steering program sees them. Returns 0 or an errno value; a driver
+/// without such features does so anyway.
+static inline int sluice_interface_keep_tags(const char *name) {
+    struct ethtool_value flags = {.cmd = ETHTOOL_GFLAGS};
+    struct ifreq request = {.ifr_data = (char *)&flags};
+    if (sluice_interface_ioctl(name, SIOCETHTOOL, &request) || !(flags.data & ETH_FLAG_RXVLAN))
+        return 0;
+    flags.cmd = ETHTOOL_SFLAGS;
+    flags.data &= ~(__u32)ETH_FLAG_RXVLAN;
+    request.ifr_data = (char *)&flags;
+    return sluice_interface_ioctl(name, SIOCETHTOOL, &request);
+}

@@ -21,7 +21,8 @@ final class RunningGateway {
     private var connections: SwanctlConfiguration?
     private var server: VICIServer?
 
-    /// Makes all parts; nothing happens to packets yet, and releasing the gateway undoes everything.
+    /// Makes all parts. From the moment when a port is open its steering program lets nothing pass that might have to be
+    /// protected; releasing the gateway before it has started puts back what was there.
     init(_ options: GatewayOptions, logger: Logger) throws {
         self.logger = logger
         let configuration = try LoadedConfiguration(options, logger: logger)
@@ -75,9 +76,10 @@ final class RunningGateway {
 
     /// Brings the connections of the configuration into force: packets flow, so they may come up.
     func loadConnections() throws {
-        guard let connections else { return }
-        self.connections = nil
+        defer { self.connections = nil }
+        guard let connections else { return try control?.openSteering() ?? () }
         try control?.ike?.load(connections)
+        try control?.openSteering()
         logger.info(
             "configuration loaded",
             metadata: [
@@ -95,7 +97,8 @@ final class RunningGateway {
         for _ in 0..<1000 where !workers.allSatisfy(\.hasStarted) { usleep(1000) }
     }
 
-    /// Ends everything, in the order in which it hurts least: first peers learn of it, then packets go to the host again.
+    /// Ends everything, in the order in which it hurts least: first peers learn of it, then the workers get no more packets.
+    /// The steering programs stay on the ports and drop what they would have got.
     func stop() {
         control?.endSessions()
         for port in parts.ports { try? port.stop() }

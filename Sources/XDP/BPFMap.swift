@@ -10,10 +10,13 @@ final class BPFMap: Sendable {
     let descriptor: Int32
 
     /// Creates a map of its own, as `bpf/steering.bpf.c` describes it.
-    init(creating name: String, type: bpf_map_type, keySize: Int, valueSize: Int, capacity: Int32) throws(XDPError) {
+    init(
+        creating name: String, type: bpf_map_type, keySize: Int, valueSize: Int, capacity: Int32,
+        flags: UInt32 = UInt32(BPF_F_NO_PREALLOC)
+    ) throws(XDPError) {
         var options = bpf_map_create_opts()
         options.sz = MemoryLayout<bpf_map_create_opts>.size
-        options.map_flags = UInt32(BPF_F_NO_PREALLOC)
+        options.map_flags = flags
         let result = bpf_map_create(
             type, name, UInt32(keySize), UInt32(valueSize), UInt32(bitPattern: capacity), &options)
         guard result >= 0 else { throw .bpf(place: "create the map \(name)", errno: -result) }

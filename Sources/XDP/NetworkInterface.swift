@@ -1,4 +1,5 @@
 import CXDP
+public import Packets
 
 #if canImport(Glibc)
     import Glibc
@@ -17,6 +18,11 @@ public struct NetworkInterface: Sendable, Equatable {
     /// How many receive queues the driver has in use (`ethtool -l`); 1 when it doesn't say.
     public let queueCount: Int
 
+    /// What frames for the host are addressed to.
+    public let macAddress: MACAddress
+    /// The name of its driver (`ethtool -i`), empty when it doesn't say.
+    public let driver: String
+
     /// Looks the interface up in the calling thread's network namespace.
     public init(named name: String) throws(XDPError) {
         guard !name.isEmpty, name.utf8.count < Int(IFNAMSIZ) else { throw .noSuchInterface(name) }
@@ -26,6 +32,15 @@ public struct NetworkInterface: Sendable, Equatable {
         var mtu: Int32 = 0
         let error = sluice_interface_state(name, &flags, &mtu)
         guard error == 0 else { throw .systemCall(place: "read the state of \(name)", errno: error) }
+        var address = [UInt8](repeating: 0, count: 6)
+        let noAddress = sluice_interface_address(name, &address)
+        guard noAddress == 0 else { throw .systemCall(place: "read the MAC address of \(name)", errno: noAddress) }
+        macAddress = address.withUnsafeBytes { bytes in
+            bytes.baseAddress.map(MACAddress.init(loading:)) ?? MACAddress(0)
+        }
+        var driver = [CChar](repeating: 0, count: 32)
+        sluice_interface_driver(name, &driver)
+        self.driver = String(decoding: driver.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
         self.name = name
         self.index = Int32(bitPattern: index)
         self.mtu = Int(mtu)

@@ -1,132 +1,211 @@
 import CLibBPF
+import CLibXDP
 
 #if canImport(Glibc)
     import Glibc
 #endif
 
-/// A steering program on an interface, for as long as this object lives.
+/// A steering program on an interface. It stays there when this object is gone, and when the process is.
 ///
-/// It is attached through a BPF link: the kernel detaches it when the process ends, however it ends. What may still be
-/// found on an interface is a program of ours that was attached in another way, which is replaced; one whose process is
-/// just dying, which is waited for; and a stranger's, which is reported.
+/// Which way it gets there:
+///
+/// - Nothing there, or libxdp's dispatcher: libxdp attaches it, behind its dispatcher where the kernel has what that needs.
+/// - The program of an earlier gateway: replaced in one step, so that no packet finds the interface without one. Only
+///   between native and generic mode the kernel allows no such step.
+/// - A stranger's program: reported, or removed by force.
 final class ProgramAttachment: @unchecked Sendable {
+    let program: SteeringProgram
     /// `native` or `generic`.
     let mode: XDPMode
     /// Why not native; empty when it was not asked for or not needed.
     let reason: String
-    private let link: Int32
+    private let interface: NetworkInterface
+    /// The program that was there before, kept until it is sure that it is not needed again.
+    private let predecessor: Predecessor?
 
     /// How often, and how long apart, to look again for a program or a queue of a process that is just ending.
     static let patience = (attempts: 40, microseconds: UInt32(25_000))
 
+    private final class Predecessor {
+        let descriptor: Int32
+        let isNative: Bool
+
+        init?(_ program: AttachedProgram) {
+            descriptor = bpf_prog_get_fd_by_id(program.identity.id)
+            isNative = program.isNative
+            if descriptor < 0 { return nil }
+        }
+
+        deinit { if descriptor >= 0 { close(descriptor) } }
+    }
+
+    /// Makes the program, as often as there are modes to try: with the step that loads it.
+    typealias Maker = (_ load: (OpaquePointer) throws(XDPError) -> Int32) throws(XDPError) -> SteeringProgram
+
     init(
-        _ program: SteeringProgram, to interface: NetworkInterface, mode: XDPMode, force: Bool
+        to interface: NetworkInterface, mode: XDPMode, force: Bool, make: @escaping Maker
     ) throws(XDPError) {
-        try Self.clear(interface, force: force)
+        let found = try Self.makeRoom(interface, force: force)
+        let attempt = Attempt(interface: interface, found: found, make: make)
         var reason = mode == .generic ? "generic was asked for" : ""
+        var attached: SteeringProgram?
         if mode != .generic {
             do throws(XDPError) {
-                link = try Self.attach(program, to: interface, mode: .native)
-                self.mode = .native
-                self.reason = reason
-                return
+                attached = try attempt.attach(native: true)
             } catch {
                 guard mode == .auto, error.isMissingNativeSupport else { throw error }
                 reason = "native: \(error.cause)"
             }
         }
-        link = try Self.attach(program, to: interface, mode: .generic)
-        self.mode = .generic
+        self.mode = attached == nil ? .generic : .native
+        if let attached { program = attached } else { program = try attempt.attach(native: false) }
         self.reason = reason
+        self.interface = interface
+        predecessor = attempt.predecessor
+        try attempt.removeFromDispatcher(except: program.id)
     }
 
-    /// Detaches the program, also when a child process still has a copy of the link's descriptor.
-    deinit {
-        _ = bpf_link_detach(link)
-        close(link)
-    }
-
-    private static func attach(
-        _ program: SteeringProgram, to interface: NetworkInterface, mode: XDPMode
-    ) throws(XDPError) -> Int32 {
-        let flags = mode == .native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE
-        let link = sluice_bpf_link(program.fileDescriptor, interface.index, UInt32(flags))
-        guard link < 0 else { return link }
-        switch -link {
-        case ERANGE, E2BIG, EMSGSIZE, EFBIG:
-            throw .mtuTooLarge(interface: interface.name, mtu: interface.mtu, errno: -link)
-        case EINVAL where mode == .native && interface.mtu > 3000:
-            throw .mtuTooLarge(interface: interface.name, mtu: interface.mtu, errno: -link)
-        case EPERM, ENODEV: throw .bpf(place: "attach the steering program to \(interface.name)", errno: -link)
-        case _ where mode == .native: throw .nativeUnsupported(interface: interface.name, errno: -link)
-        default: throw .systemCall(place: "attach the steering program to \(interface.name)", errno: -link)
+    /// Puts back what was there before: the start has failed.
+    func undo() {
+        let isNative = mode == .native
+        guard let predecessor else {
+            _ = try? SteeringProgram.detach(from: interface.name)
+            return
+        }
+        let own = program.fileDescriptor
+        if predecessor.isNative == isNative {
+            _ = sluice_bpf_attach(interface.index, Self.flag(isNative), predecessor.descriptor, own)
+        } else {
+            _ = sluice_bpf_detach(interface.index, Self.flag(isNative), own)
+            _ = sluice_bpf_attach(interface.index, Self.flag(predecessor.isNative), predecessor.descriptor, 0)
         }
     }
 
-    // MARK: What is there already
+    private static func flag(_ isNative: Bool) -> UInt32 {
+        UInt32(isNative ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE)
+    }
 
-    /// Makes room: removes programs of ours, and with `force` any.
-    private static func clear(_ interface: NetworkInterface, force: Bool) throws(XDPError) {
-        for attempt in 1...patience.attempts {
-            guard let (program, flags) = try attached(to: interface) else { return }
-            if !program.isOurs && !force {
-                throw .foreignProgram(interface: interface.name, id: program.id, name: program.name)
+    /// What is on the interface and may stay until it is replaced; strangers' programs go by force only.
+    private static func makeRoom(_ interface: NetworkInterface, force: Bool) throws(XDPError) -> AttachedProgram? {
+        for _ in 1...patience.attempts {
+            guard let found = try AttachedProgram.first(on: interface.index, interface.name) else { return nil }
+            if found.identity.isOurs || found.isDispatcher { return found }
+            guard force else {
+                throw .foreignProgram(
+                    interface: interface.name, id: found.identity.id, name: found.identity.name)
             }
-            let result = detach(program, from: interface, flags: flags)
+            let result = found.detach(from: interface.index)
             if result == EBUSY {
-                // A link holds it: its process lives, or ends at this moment.
-                if force {
-                    try breakLink(of: program)
-                } else if attempt == patience.attempts {
-                    throw .alreadyRunning(interface: interface.name, id: program.id)
-                } else {
-                    usleep(patience.microseconds)
-                }
+                try found.breakLink()
             } else if result != 0 && result != ENOENT {
-                throw .bpf(place: "detach the XDP program \(program.name) from \(interface.name)", errno: result)
+                let name = found.identity.name
+                throw .bpf(place: "detach the XDP program \(name) from \(interface.name)", errno: result)
             }
-        }
-    }
-
-    /// The first program on the interface, and the flag of the mode it runs in.
-    private static func attached(
-        to interface: NetworkInterface
-    ) throws(XDPError) -> (program: ProgramIdentity, flags: UInt32)? {
-        var ids: (UInt32, UInt32, UInt32) = (0, 0, 0)
-        let result = withUnsafeMutableBytes(of: &ids) { bytes in
-            bytes.withMemoryRebound(to: UInt32.self) { sluice_bpf_query(interface.index, $0.baseAddress) }
-        }
-        guard result == 0 else {
-            throw .bpf(place: "ask for the XDP program of \(interface.name)", errno: -result)
-        }
-        let modes = [(ids.0, XDP_FLAGS_DRV_MODE), (ids.1, XDP_FLAGS_SKB_MODE), (ids.2, XDP_FLAGS_HW_MODE)]
-        for (id, flags) in modes where id != 0 {
-            if let program = try ProgramIdentity(id: id) { return (program, UInt32(flags)) }
         }
         return nil
     }
 
-    /// Detaches exactly this program; 0 or an errno value.
-    private static func detach(_ program: ProgramIdentity, from interface: NetworkInterface, flags: UInt32) -> Int32 {
-        let descriptor = bpf_prog_get_fd_by_id(program.id)
-        guard descriptor >= 0 else { return -descriptor }
-        defer { close(descriptor) }
-        return -sluice_bpf_detach(interface.index, flags, descriptor)
-    }
+    // MARK: One attempt
 
-    /// Cuts the link that holds the program, whoever owns it.
-    private static func breakLink(of program: ProgramIdentity) throws(XDPError) {
-        var id: UInt32 = 0
-        while bpf_link_get_next_id(id, &id) == 0 {
-            let descriptor = bpf_link_get_fd_by_id(id)
-            guard descriptor >= 0 else { continue }
-            defer { close(descriptor) }
-            var info = bpf_link_info()
-            var length = UInt32(MemoryLayout<bpf_link_info>.size)
-            guard bpf_obj_get_info_by_fd(descriptor, &info, &length) == 0, info.prog_id == program.id else { continue }
-            let result = bpf_link_detach(descriptor)
-            guard result == 0 else { throw .bpf(place: "break the link of \(program.name)", errno: -result) }
-            return
+    private struct Attempt {
+        let interface: NetworkInterface
+        let found: AttachedProgram?
+        let make: Maker
+        let predecessor: Predecessor?
+
+        init(interface: NetworkInterface, found: AttachedProgram?, make: @escaping Maker) {
+            self.interface = interface
+            self.found = found
+            self.make = make
+            predecessor = found.flatMap { $0.identity.isOurs ? Predecessor($0) : nil }
+        }
+
+        func attach(native: Bool) throws(XDPError) -> SteeringProgram {
+            if let predecessor { return try replace(predecessor, native: native) }
+            let isShared = found?.isDispatcher == true
+            guard isShared || !sluice_bpffs_is_private() else { return try attachAlone(native: native) }
+            do throws(XDPError) {
+                return try attachByLibrary(native: native)
+            } catch {
+                // Whatever libxdp lacks here (a place for its pins, its own programs): alone it needs nothing.
+                guard !isShared else { throw error }
+                return try attachAlone(native: native)
+            }
+        }
+
+        private func attachAlone(native: Bool) throws(XDPError) -> SteeringProgram {
+            let program = try make { bpf_object__load($0) }
+            try check(put(program, native: native, replacing: 0), native: native)
+            return program
+        }
+
+        /// libxdp loads and attaches in one.
+        private func attachByLibrary(native: Bool) throws(XDPError) -> SteeringProgram {
+            try make { (object) throws(XDPError) in
+                let result = sluice_xdp_attach(object, interface.index, native, UInt32(SLUICE_RUN_PRIORITY))
+                guard result != 0, let program = bpf_object__find_program_by_name(object, SLUICE_PROGRAM),
+                    bpf_program__fd(program) >= 0
+                else { return result }
+                // It was loaded, so it is the interface that does not take it.
+                try check(result, native: native)
+                return 0
+            }
+        }
+
+        /// Puts the new program where the old one is.
+        private func replace(_ old: Predecessor, native: Bool) throws(XDPError) -> SteeringProgram {
+            let program = try make { bpf_object__load($0) }
+            if old.isNative == native {
+                try check(patiently { put(program, native: native, replacing: old.descriptor) }, native: native)
+                return program
+            }
+            let flags = ProgramAttachment.flag(old.isNative)
+            try check(patiently { sluice_bpf_detach(interface.index, flags, old.descriptor) }, native: native)
+            let result = put(program, native: native, replacing: 0)
+            if result != 0 { _ = sluice_bpf_attach(interface.index, flags, old.descriptor, 0) }
+            try check(result, native: native)
+            return program
+        }
+
+        /// Behind a dispatcher the old program runs beside the new one until now; it let nothing pass that it should not.
+        func removeFromDispatcher(except new: UInt32) throws(XDPError) {
+            guard found?.isDispatcher == true else { return }
+            while let old = try AttachedProgram.ours(on: interface.index, interface.name, except: new) {
+                let result = old.detach(from: interface.index)
+                guard result == 0 else {
+                    throw .bpf(place: "remove the steering program of an earlier gateway", errno: result)
+                }
+            }
+        }
+
+        private func put(_ program: SteeringProgram, native: Bool, replacing old: Int32) -> Int32 {
+            sluice_bpf_attach(interface.index, ProgramAttachment.flag(native), program.fileDescriptor, old)
+        }
+
+        /// A link may hold the old program, whose process is just ending.
+        private func patiently(_ body: () -> Int32) -> Int32 {
+            var result = body()
+            for _ in 1..<ProgramAttachment.patience.attempts where result == -EBUSY {
+                usleep(ProgramAttachment.patience.microseconds)
+                result = body()
+            }
+            return result
+        }
+
+        /// Throws what the kernel's answer means.
+        private func check(_ result: Int32, native: Bool) throws(XDPError) {
+            switch -result {
+            case 0: return
+            case ERANGE, E2BIG, EMSGSIZE, EFBIG:
+                throw .mtuTooLarge(interface: interface.name, mtu: interface.mtu, errno: -result)
+            case EINVAL where native && interface.mtu > 3000:
+                throw .mtuTooLarge(interface: interface.name, mtu: interface.mtu, errno: -result)
+            case EBUSY where found?.identity.isOurs == true:
+                throw .alreadyRunning(interface: interface.name, id: found?.identity.id ?? 0)
+            case EPERM, ENODEV: throw .bpf(place: "attach the steering program to \(interface.name)", errno: -result)
+            case _ where native: throw .nativeUnsupported(interface: interface.name, errno: -result)
+            default: throw .systemCall(place: "attach the steering program to \(interface.name)", errno: -result)
+            }
         }
     }
 }

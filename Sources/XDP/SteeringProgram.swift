@@ -1,14 +1,16 @@
 import BPFObjects
 import CLibBPF
+import Synchronization
 
 #if canImport(Glibc)
     import Glibc
 #endif
 
-/// The steering program of one port, loaded into the kernel with that port's roles as constants.
+/// The steering program of one port, loaded into the kernel.
 ///
-/// It shares ``SteeringTables`` with all other ports; the sockets and the counters are the port's own. Until a queue has a
-/// socket, its packets all go to the host.
+/// It shares ``SteeringTables`` with all other ports; the links, the sockets and the counters are the port's own. Until a
+/// queue has a socket, packets that belong there are dropped; so they are when this object is gone and the program is
+/// still on its interface.
 public final class SteeringProgram: @unchecked Sendable {
     /// The program's descriptor, as long as this object lives.
     public let fileDescriptor: Int32
@@ -16,7 +18,8 @@ public final class SteeringProgram: @unchecked Sendable {
     public let id: UInt32
     private let object: OpaquePointer
     private let memory: UnsafeMutableRawPointer
-    private let sockets, counters: BPFMap
+    private let sockets, counters, links: BPFMap
+    private let currentLinks = Mutex(Set<PortLink>())
     /// The tables' maps must outlive their use here.
     private let tables: SteeringTables
 
@@ -24,19 +27,36 @@ public final class SteeringProgram: @unchecked Sendable {
     public static let maximumQueues = Int(SLUICE_MAX_QUEUES)
 
     /// Loads the embedded program.
-    public init(tables: SteeringTables, roles: PortRoles, encapsulationPort: UInt16 = 4500) throws(XDPError) {
+    /// - Parameter links: what the port's frames may be addressed to; all others are the host's.
+    public convenience init(
+        tables: SteeringTables, links: Set<PortLink>, encapsulationPort: UInt16 = 4500
+    ) throws(XDPError) {
+        try self.init(tables: tables, links: links, encapsulationPort: encapsulationPort) { bpf_object__load($0) }
+    }
+
+    /// - Parameter load: loads the program, and may attach it at once; 0 or a negative errno.
+    init(
+        tables: SteeringTables, links: Set<PortLink>, encapsulationPort: UInt16,
+        load: (OpaquePointer) throws(XDPError) -> Int32
+    ) throws(XDPError) {
         let size = BPFObjects.steeringSize
         let memory = UnsafeMutableRawPointer.allocate(byteCount: size, alignment: 16)
         var object: OpaquePointer?
         do throws(XDPError) {
             BPFObjects.writeSteering(to: memory)
-            object = try Self.load(memory, size: size, tables: tables, roles: roles, port: encapsulationPort)
+            let linkMap = try BPFMap(
+                creating: "sluice_links", type: BPF_MAP_TYPE_HASH, keySize: MemoryLayout<sluice_link>.size,
+                valueSize: MemoryLayout<UInt32>.size, capacity: SLUICE_MAX_LINKS)
+            for link in links { try linkMap.set(link.key, to: link.roles.rawValue) }
+            object = try Self.load(
+                memory, size: size, maps: tables.maps.all + [linkMap], port: encapsulationPort, load: load)
             guard let object, let program = bpf_object__find_program_by_name(object, SLUICE_PROGRAM) else {
                 throw .programRejected(errno: ENOENT, log: "the object holds no program \(SLUICE_PROGRAM)")
             }
             fileDescriptor = bpf_program__fd(program)
             sockets = try Self.map(object, "sluice_sockets")
             counters = try Self.map(object, "sluice_counters")
+            self.links = linkMap
             id = try ProgramIdentity.id(of: fileDescriptor)
             self.object = object
             self.memory = memory
@@ -46,6 +66,7 @@ public final class SteeringProgram: @unchecked Sendable {
             memory.deallocate()
             throw error
         }
+        currentLinks.withLock { $0 = links }
     }
 
     deinit {
@@ -58,9 +79,25 @@ public final class SteeringProgram: @unchecked Sendable {
         try sockets.set(UInt32(queue), to: fileDescriptor)
     }
 
-    /// Sends the queue's packets to the host from now on.
+    /// Drops the queue's packets from now on.
     public func removeSocket(queue: Int) throws(XDPError) {
         try sockets.remove(UInt32(queue))
+    }
+
+    /// Makes these the links of the port. New ones are added before old ones go.
+    public func setLinks(_ wanted: Set<PortLink>) throws(XDPError) {
+        try currentLinks.withLock { (current) throws(XDPError) in
+            for link in wanted.subtracting(current) {
+                try links.set(link.key, to: link.roles.rawValue)
+                // Of two with the same address the newer one counts.
+                current = current.filter { $0.macAddress != link.macAddress || $0.vlan != link.vlan }
+                current.insert(link)
+            }
+            for link in current.subtracting(wanted) {
+                try links.remove(link.key)
+                current.remove(link)
+            }
+        }
     }
 
     /// Packets by verdict since the program was loaded, over all processors; indexed by ``SteeringVerdict``'s raw value.
@@ -78,8 +115,11 @@ public final class SteeringProgram: @unchecked Sendable {
         return sums
     }
 
+    // MARK: Loading
+
     private static func load(
-        _ memory: UnsafeMutableRawPointer, size: Int, tables: SteeringTables, roles: PortRoles, port: UInt16
+        _ memory: UnsafeMutableRawPointer, size: Int, maps: [BPFMap], port: UInt16,
+        load: (OpaquePointer) throws(XDPError) -> Int32
     ) throws(XDPError) -> OpaquePointer {
         sluice_bpf_quiet()
         let logSize = 1 << 16
@@ -90,12 +130,12 @@ public final class SteeringProgram: @unchecked Sendable {
             throw .programRejected(errno: errno, log: "the embedded object can't be read")
         }
         do throws(XDPError) {
-            try setConstants(object, roles: roles, port: port)
-            for shared in [tables.local, tables.prefix4, tables.prefix6] {
+            try setConstants(object, port: port)
+            for shared in maps {
                 let result = bpf_map__reuse_fd(bpf_object__find_map_by_name(object, shared.name), shared.descriptor)
                 guard result == 0 else { throw .mapUpdate(map: shared.name, errno: -result) }
             }
-            let result = bpf_object__load(object)
+            let result = try load(object)
             guard result == 0 else {
                 if result == -EPERM { throw .bpf(place: "load the steering program", errno: EPERM) }
                 throw .programRejected(errno: -result, log: String(cString: log))
@@ -108,8 +148,8 @@ public final class SteeringProgram: @unchecked Sendable {
     }
 
     /// Writes the program's constants before the kernel freezes them.
-    private static func setConstants(_ object: OpaquePointer, roles: PortRoles, port: UInt16) throws(XDPError) {
-        var constants = sluice_constants(roles: roles.rawValue, udp_port: port, unused: 0)
+    private static func setConstants(_ object: OpaquePointer, port: UInt16) throws(XDPError) {
+        var constants = sluice_constants(udp_port: port, unused: 0)
         guard let map = bpf_object__find_map_by_name(object, SLUICE_CONSTANTS_SECTION) else {
             throw .programRejected(errno: ENOENT, log: "the object has no constants")
         }

@@ -8,17 +8,25 @@ public enum SteeringVerdict: UInt32, Sendable, CaseIterable {
     case socketAH
     /// UDP-encapsulated ESP for the gateway (RFC 3948), to the socket.
     case socketUDPESP
-    /// From the LAN towards a protected prefix, to the socket.
+    /// From the LAN, and a rule wants it protected or discarded: to the socket.
     case socketProtected
-    /// One of the above, but the queue has no socket: to the host.
-    case passNoSocket
+    /// One of the above, but the queue has no socket: dropped.
+    case dropNoSocket
+    /// In clear from the WAN, though its way back is protected (RFC 4301 section 5.2): dropped.
+    case dropClearInbound
+    /// From the WAN, and it would be protected if it came from the LAN: dropped.
+    case dropStranger
+    /// The rules are not complete, and a missing one may be about this packet: dropped.
+    case dropClosed
+    /// For another station's MAC address, or of a VLAN that the port does not have: to the host, which drops it.
+    case passForeign
     /// ARP, LLDP, two VLAN tags and the like, to the host.
     case passNotIP
-    /// Broadcast, multicast or link-local destination, to the host.
+    /// Broadcast, multicast or IPv6 link-local destination, to the host.
     case passGroup
     /// For the gateway itself and not for IPsec, to the host.
     case passLocal
-    /// UDP 4500 with the non-ESP marker (RFC 3948 section 2.2): IKE, to the host.
+    /// UDP 500, or UDP 4500 with the non-ESP marker (RFC 3948 section 2.2): IKE, to the host.
     case passIKE
     /// UDP 4500, a NAT keepalive or too short for an ESP header, to the host.
     case passKeepalive
@@ -28,7 +36,11 @@ public enum SteeringVerdict: UInt32, Sendable, CaseIterable {
     case passExtensionHeaders
     /// On a WAN port for somebody else, to the host.
     case passNotLocal
-    /// From the LAN towards no protected prefix, to the host.
+    /// From the LAN, and a rule lets it pass, to the host.
+    case passBypass
+    /// From the LAN to a network behind a LAN port, to the host.
+    case passInside
+    /// From the LAN, and no rule is about it, to the host.
     case passUnprotected
     /// Headers cut short or contradicting themselves, to the host.
     case passMalformed
@@ -40,7 +52,11 @@ public enum SteeringVerdict: UInt32, Sendable, CaseIterable {
         case .socketAH: "socket-ah"
         case .socketUDPESP: "socket-udp-esp"
         case .socketProtected: "socket-protected"
-        case .passNoSocket: "pass-no-socket"
+        case .dropNoSocket: "drop-no-socket"
+        case .dropClearInbound: "drop-clear-inbound"
+        case .dropStranger: "drop-stranger"
+        case .dropClosed: "drop-closed"
+        case .passForeign: "pass-foreign"
         case .passNotIP: "pass-not-ip"
         case .passGroup: "pass-group"
         case .passLocal: "pass-local"
@@ -49,6 +65,8 @@ public enum SteeringVerdict: UInt32, Sendable, CaseIterable {
         case .passOuterFragment: "pass-outer-fragment"
         case .passExtensionHeaders: "pass-extension-headers"
         case .passNotLocal: "pass-not-local"
+        case .passBypass: "pass-bypass"
+        case .passInside: "pass-inside"
         case .passUnprotected: "pass-unprotected"
         case .passMalformed: "pass-malformed"
         }

@@ -1,3 +1,4 @@
+import CXDP
 import Synchronization
 
 #if canImport(Glibc)
@@ -6,8 +7,11 @@ import Synchronization
 
 /// One network interface as the gateway uses it: the steering program attached, one AF_XDP socket per queue.
 ///
-/// The order of things: open the port (nothing changes for the host's traffic yet), give each worker its rings and let it
-/// fill the fill rings, ``start()``; at the end ``stop()``, let the workers go, ``close()`` or release the port.
+/// The order of things: open the port (from now on nothing passes that may have to be protected), give each worker its rings
+/// and let it fill the fill rings, ``start()``; at the end ``stop()``, let the workers go, ``close()`` or release the port.
+///
+/// The program stays on the interface, whatever becomes of the port and the process, and goes on dropping what has to be
+/// protected; the next port on the interface replaces it. ``SteeringProgram/detach(from:)`` removes it.
 public final class XDPPort: Sendable {
     /// The interface, as it was when the port was opened.
     public let interface: NetworkInterface
@@ -22,9 +26,14 @@ public final class XDPPort: Sendable {
     /// Whether the kernel granted the busy polling that was asked for on every queue (Linux 5.11 and newer).
     public let busyPolling: Bool
 
+    /// Whether frames keep their VLAN tags up to the program. Otherwise frames of all VLANs look untagged.
+    public let keepsTags: Bool
+
     private struct Open {
+        var lock: PortLock
         var attachment: ProgramAttachment
         var sockets: [XDPSocket]
+        var hasStarted = false
     }
     private let open: Mutex<Open?>
 
@@ -38,17 +47,31 @@ public final class XDPPort: Sendable {
         guard interface.mtu + 18 <= umem.frameSize - UMEM.headroom else {
             throw .mtuTooLargeForFrames(interface: name, mtu: interface.mtu, limit: umem.frameSize - UMEM.headroom - 18)
         }
-        program = try SteeringProgram(tables: tables, roles: roles, encapsulationPort: options.encapsulationPort)
-        let attachment = try ProgramAttachment(
-            program, to: interface, mode: options.xdpMode, force: options.force)
+        let lock = try PortLock(interface)
+        let link = PortLink(interface.macAddress, roles: roles)
+        let attachment = try ProgramAttachment(to: interface, mode: options.xdpMode, force: options.force) {
+            (load) throws(XDPError) in
+            try SteeringProgram(
+                tables: tables, links: [link], encapsulationPort: options.encapsulationPort, load: load)
+        }
         let opener = SocketOpener(interface: interface, umem: umem, queueCount: queues, options: options)
-        let (sockets, copy, reason) = try opener.open(native: attachment.mode == .native)
+        let sockets: [XDPSocket]
+        let copy: CopyMode
+        let reason: String
+        do throws(XDPError) {
+            (sockets, copy, reason) = try opener.open(native: attachment.mode == .native)
+        } catch {
+            attachment.undo()
+            throw error
+        }
+        keepsTags = sluice_interface_keep_tags(name) == 0
+        program = attachment.program
         mode = PortMode(xdp: attachment.mode, copy: copy, xdpReason: attachment.reason, copyReason: reason)
         queueCount = queues
         busyPolling = options.busyPoll != nil && sockets.allSatisfy(\.busyPolling)
         self.interface = interface
         self.roles = roles
-        open = Mutex(Open(attachment: attachment, sockets: sockets))
+        open = Mutex(Open(lock: lock, attachment: attachment, sockets: sockets))
     }
 
     /// The worker's side of a queue's rings; they keep the queue's socket open. nil when the port is closed.
@@ -61,17 +84,24 @@ public final class XDPPort: Sendable {
         for queue in 0..<queueCount {
             if let socket = socket(queue) { try program.setSocket(queue: queue, fileDescriptor: socket.fileDescriptor) }
         }
+        open.withLock { $0?.hasStarted = true }
     }
 
-    /// Sends all packets to the host from now on; what is in the rings stays there.
+    /// Drops from now on what would go into the sockets; what is in the rings stays there.
     public func stop() throws(XDPError) {
         for queue in 0..<queueCount { try program.removeSocket(queue: queue) }
     }
 
-    /// Detaches the program, and closes the sockets as soon as their rings are gone too.
+    /// Closes the sockets as soon as their rings are gone too. The program stays where it is; only if the port was never
+    /// started what was there before is put back.
     public func close() {
-        open.withLock { $0 = nil }
+        open.withLock { open in
+            if let port = open, !port.hasStarted { port.attachment.undo() }
+            open = nil
+        }
     }
+
+    deinit { close() }
 
     /// The kernel's counters of a queue's socket; nil when the port is closed.
     public func statistics(queue: Int) throws(XDPError) -> SocketStatistics? {

@@ -74,6 +74,18 @@ import XDP
         #expect(error?.description.contains(remedy) == true, "\(error?.description ?? "")")
     }
 
+    /// The program would run on the parts, and no socket of the whole would get its packets.
+    @Test(arguments: ["bonding", "bridge", "team"])
+    func compositeInterfacesAreRefused(driver: String) throws {
+        var interfaces = Self.interfaces(["lan0": 1, "wan0": 1])
+        interfaces["wan0"]?.driver = driver
+        let error = #expect(throws: GatewayError.self) {
+            try PortPlan(Self.options(), interfaces: interfaces, allowedCores: [0])
+        }
+        #expect(error?.kind == .environment)
+        #expect(error?.description.contains("wan0 is made of other interfaces") == true)
+    }
+
     @Test func givenFramesAreShared() throws {
         let plan = try Self.plan(["lan0": 2, "wan0": 2]) { $0.frames = 4096 }
         #expect(plan.framesPerWorker == (4096 - PortPlan.hostFrames) / 2)

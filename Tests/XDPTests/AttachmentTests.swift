@@ -15,10 +15,12 @@ import XDP
         umem = try UMEM(frames: 64)
     }
 
-    private func open(force: Bool = false, mode: XDPMode = .auto) throws -> XDPPort {
+    private func open(force: Bool = false, mode: XDPMode = .auto, start: Bool = true) throws -> XDPPort {
         var options = PortOptions(mode, ringSize: 64)
         options.force = force
-        return try pair.open(umem: umem, options: options)
+        let port = try pair.open(umem: umem, options: options)
+        if start { try port.start() }
+        return port
     }
 
     /// A program that passes everything, under a stranger's name.
@@ -42,33 +44,119 @@ import XDP
         }
     }
 
-    @Test func closeDetaches() throws {
+    /// Nobody takes the program away but who says so.
+    @Test(arguments: [XDPMode.native, .generic])
+    func programOutlivesThePort(mode: XDPMode) throws {
+        let id: UInt32
+        do {
+            let port = try open(mode: mode)
+            id = port.program.id
+            #expect(try pair.programs() == [id])
+            port.close()
+            #expect(try pair.programs() == [id])
+        }
+        #expect(try pair.programs() == [id])
+        #expect(try pair.steering() == id)
+        #expect(try pair.namespace.perform { try SteeringProgram.detach(from: pair.port) })
+        #expect(try pair.programs() == [])
+        #expect(try pair.steering() == nil)
+        #expect(try pair.namespace.perform { try SteeringProgram.detach(from: pair.port) } == false)
+    }
+
+    /// Also under a gateway that runs.
+    @Test func detachTakesItFromARunningPort() throws {
         let port = try open()
-        #expect(try pair.programs() == [port.program.id])
+        #expect(try pair.namespace.perform { try SteeringProgram.detach(from: pair.port) })
+        #expect(try pair.programs() == [])
         port.close()
-        #expect(try pair.programs() == [])
     }
 
-    @Test func releaseDetaches() throws {
-        do {
-            let port = try open()
-            #expect(try pair.programs() == [port.program.id])
-        }
-        #expect(try pair.programs() == [])
+    @Test(arguments: [XDPMode.native, .generic], [XDPMode.native, .generic])
+    func leftoverOfOursIsReplaced(first: XDPMode, second: XDPMode) throws {
+        let old = try open(mode: first).program.id
+        #expect(try pair.programs() == [old])
+        let port = try open(mode: second)
+        #expect(try pair.programs() == [port.program.id] && port.program.id != old)
+        #expect(port.mode.xdp == second)
     }
 
+    /// One that was attached by others' means.
     @Test(arguments: [false, true])
-    func leftoverOfOursIsReplaced(generic: Bool) throws {
+    func strayOfOursIsReplaced(generic: Bool) throws {
         do {
-            let crashed = try SteeringProgram(tables: PortPair.tables(), roles: .wan)
-            try attach(crashed.fileDescriptor, generic: generic)
-            #expect(try pair.programs() == [crashed.id])
+            let stray = try SteeringProgram(tables: PortPair.tables(), links: [])
+            try attach(stray.fileDescriptor, generic: generic)
+            #expect(try pair.programs() == [stray.id])
         }
-        // Its owner is gone, the program is still there.
-        #expect(try pair.programs().count == 1)
         let port = try open()
         #expect(try pair.programs() == [port.program.id])
         #expect(port.mode.xdp == .native)
+    }
+
+    /// While one program takes the other's place no frame finds none: all are dropped by one of the two.
+    @Test(arguments: [XDPMode.native, .generic])
+    func replacementLeavesNoGap(mode: XDPMode) async throws {
+        let rules = [try SteeringRule(from: "0.0.0.0/0", to: "10.2.0.0/16")]
+        func make() throws -> XDPPort {
+            let tables = try PortPair.tables()
+            try tables.change(adding: rules)
+            let port = try pair.open(roles: .lan, umem: umem, tables: tables, options: PortOptions(mode, ringSize: 64))
+            try port.start()
+            return port
+        }
+        try pair.namespace.sysctl("net.ipv4.ip_forward=1")
+        try pair.namespace.ip(
+            "link add sink type veth peer name drain", "link set sink up", "link set drain up",
+            "route add 10.2.0.0/16 dev sink",
+            "addr add 192.0.2.1/24 dev \(pair.port)", "neigh add 10.2.3.4 lladdr 02:00:00:00:00:77 dev sink")
+        try pair.namespace.sysctl("net.ipv4.conf.all.rp_filter=0", "net.ipv4.conf.\(pair.port).rp_filter=0")
+        func forwarded() throws -> Int {
+            let file = "/sys/class/net/sink/statistics/tx_packets"
+            let statistics = try run(["ip", "netns", "exec", pair.namespace.name, "cat", file])
+            return Int(statistics.trimmingCharacters(in: .whitespacesAndNewlines)) ?? -1
+        }
+        let packet = Frames.ethernet(
+            Frames.withChecksum(
+                Frames.ipv4(to: "10.2.3.4", from: "192.0.2.9", protocol: 17, Frames.udp(to: 9, Frames.esp))))
+        let far = try pair.farEnd()
+        #expect(far.send(packet))
+        var before = 0
+        for _ in 0..<300 where before == 0 {
+            usleep(10_000)
+            before = try forwarded()
+        }
+        #expect(before > 0, "without a program the host forwards it")
+        _ = try make()
+        // A packet from before may still have been under way.
+        usleep(100_000)
+        before = try forwarded()
+        let isOver = Flag()
+        async let sent: Void = onOwnThread { while !isOver.isSet { _ = far.send(packet) } }
+        defer { isOver.set() }
+        for _ in 0..<5 { _ = try make() }
+        isOver.set()
+        await sent
+        usleep(100_000)
+        #expect(try forwarded() == before)
+    }
+
+    /// A start that fails puts back what was there.
+    @Test func failedStartKeepsThePredecessor() throws {
+        let old = try open().program.id
+        let failed = try open(start: false)
+        #expect(try pair.programs() == [failed.program.id])
+        try pair.namespace.perform { failed.close() }
+        #expect(try pair.programs() == [old])
+        #expect(throws: XDPError.self) {
+            var options = PortOptions(.native, ringSize: 64)
+            options.copyMode = .zeroCopy
+            _ = try pair.open(umem: umem, options: options)
+        }
+        #expect(try pair.programs() == [old])
+        #expect(try pair.namespace.perform { try SteeringProgram.detach(from: pair.port) })
+        let first = try open(mode: .generic, start: false)
+        try pair.namespace.perform { first.close() }
+        #expect(try pair.programs() == [])
     }
 
     /// Same name, none of our maps: not ours.
@@ -110,8 +198,8 @@ import XDP
         #expect(try pair.programs() == [first.program.id])
     }
 
-    /// The kernel takes a killed process's program and sockets down, and a restart at once succeeds.
-    @Test func killedProcessLeavesNothing() async throws {
+    /// The kernel takes a killed process's sockets down and leaves its program, which a restart at once replaces.
+    @Test func killedProcessLeavesItsProgram() async throws {
         await #expect(processExitsWith: .signal(SIGKILL)) { [name = pair.namespace.name as String] in
             let error = sluice_test_enter_namespace(Foundation.open("/run/netns/\(name)", O_RDONLY))
             guard error == 0 else { throw TestFailure(description: "setns: errno \(error)") }
@@ -121,8 +209,9 @@ import XDP
             try port.start()
             kill(getpid(), SIGKILL)
         }
+        let left = try #require(try pair.steering())
         let port = try open()
-        #expect(try pair.programs() == [port.program.id])
+        #expect(try pair.programs() == [port.program.id] && port.program.id != left)
     }
 
     /// Without privileges the missing capability is named.

@@ -103,7 +103,7 @@ import XDP
         #expect(pool.count + incoming.fill.pending == 256)
     }
 
-    @Test func stoppedPortLeavesPacketsToTheHost() throws {
+    @Test func stoppedPortDropsItsPackets() throws {
         let pair = try PortPair()
         let umem = try UMEM(frames: 64)
         let port = try pair.open(umem: umem, options: .init(.auto, ringSize: 64))
@@ -114,7 +114,7 @@ import XDP
             if step == 3 { try port.stop() }
             #expect(far.send(packet))
         }
-        #expect(try Self.count(.passNoSocket, on: port) == 2)
+        #expect(try Self.count(.dropNoSocket, on: port) == 2)
         #expect(try Self.count(.socketUDPESP, on: port) == 1)
         let statistics = try #require(try port.statistics(queue: 0))
         #expect(statistics.fillRingEmpty == 1, "nobody filled the fill ring")

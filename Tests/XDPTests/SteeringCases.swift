@@ -14,39 +14,42 @@ struct SteeringCase: CustomStringConvertible, Sendable {
         self.verdict = verdict
     }
 
-    private static let gateway4 = "203.0.113.1"
-    private static let gateway6 = "2001:db8::1"
-    private static let both: PortRoles = [.lan, .wan]
+    static let gateway4 = "203.0.113.1"
+    static let gateway6 = "2001:db8::1"
+    static let both: PortRoles = [.lan, .wan]
 
-    private static func esp4(fragment: UInt16 = 0, options: [UInt8] = [], to address: String = gateway4) -> [UInt8] {
+    static func esp4(fragment: UInt16 = 0, options: [UInt8] = [], to address: String = gateway4) -> [UInt8] {
         Frames.ipv4(to: address, protocol: 50, fragment: fragment, options: options, Frames.esp)
     }
 
-    private static func esp6(_ extensions: [(number: UInt8, bytes: [UInt8])] = [], to address: String = gateway6)
+    static func esp6(_ extensions: [(number: UInt8, bytes: [UInt8])] = [], to address: String = gateway6)
         -> [UInt8]
     {
         Frames.ipv6(to: address, protocol: 50, extensions: extensions, Frames.esp)
     }
 
-    private static func udp4(_ payload: [UInt8], port: UInt16 = 4500, length: Int? = nil) -> [UInt8] {
+    static func udp4(_ payload: [UInt8], port: UInt16 = 4500, length: Int? = nil) -> [UInt8] {
         Frames.ipv4(to: gateway4, protocol: 17, Frames.udp(to: port, length: length, payload))
     }
 
-    private static func udp6(_ payload: [UInt8], port: UInt16 = 4500) -> [UInt8] {
+    static func udp6(_ payload: [UInt8], port: UInt16 = 4500) -> [UInt8] {
         Frames.ipv6(to: gateway6, protocol: 17, Frames.udp(to: port, payload))
     }
 
-    private static func tcp4(to address: String, fragment: UInt16 = 0) -> [UInt8] {
-        Frames.ipv4(to: address, from: "192.168.1.2", protocol: 6, fragment: fragment, [UInt8](repeating: 0, count: 20))
+    static func tcp4(to address: String, from source: String = "192.168.1.2", fragment: UInt16 = 0) -> [UInt8] {
+        Frames.ipv4(to: address, from: source, protocol: 6, fragment: fragment, [UInt8](repeating: 0, count: 20))
     }
 
-    private static func tcp6(to address: String, _ extensions: [(number: UInt8, bytes: [UInt8])] = []) -> [UInt8] {
-        Frames.ipv6(to: address, protocol: 6, extensions: extensions, [UInt8](repeating: 0, count: 20))
+    static func tcp6(
+        to address: String, from source: String = "2001:db8:ffff::7",
+        _ extensions: [(number: UInt8, bytes: [UInt8])] = []
+    ) -> [UInt8] {
+        Frames.ipv6(to: address, from: source, protocol: 6, extensions: extensions, [UInt8](repeating: 0, count: 20))
     }
 
     /// A routing header with so many segments left, and a fragment header with this offset field.
-    private static func routing(left: UInt8) -> (number: UInt8, bytes: [UInt8]) { (43, [0, 0, 4, left, 0, 0, 0, 0]) }
-    private static func fragment(_ field: UInt16) -> (number: UInt8, bytes: [UInt8]) {
+    static func routing(left: UInt8) -> (number: UInt8, bytes: [UInt8]) { (43, [0, 0, 4, left, 0, 0, 0, 0]) }
+    static func fragment(_ field: UInt16) -> (number: UInt8, bytes: [UInt8]) {
         (44, [0, 0] + Frames.big(field) + [0, 0, 0, 9])
     }
 
@@ -78,7 +81,7 @@ struct SteeringCase: CustomStringConvertible, Sendable {
             .socketUDPESP),
         .init("IKE on port 4500", .wan, Frames.ethernet(udp4([0, 0, 0, 0] + Frames.esp)), .passIKE),
         .init("IKE on port 4500 over IPv6", .wan, Frames.ethernet(udp6([0, 0, 0, 0] + Frames.esp)), .passIKE),
-        .init("IKE on port 500", .wan, Frames.ethernet(udp4(Frames.esp, port: 500)), .passLocal),
+        .init("IKE on port 500", .wan, Frames.ethernet(udp4(Frames.esp, port: 500)), .passIKE),
         .init("NAT keepalive", .wan, Frames.ethernet(udp4([0xff])), .passKeepalive),
         .init(
             "NAT keepalive in a padded frame", .wan,
@@ -161,16 +164,16 @@ struct SteeringCase: CustomStringConvertible, Sendable {
         .init("last address of a prefix", .lan, Frames.ethernet(tcp4(to: "192.168.7.255")), .socketProtected),
         .init("one before a prefix", .lan, Frames.ethernet(tcp4(to: "192.168.6.255")), .passUnprotected),
         .init("one behind a prefix", .lan, Frames.ethernet(tcp4(to: "192.168.8.0")), .passUnprotected),
-        .init("an exception within a prefix", .lan, Frames.ethernet(tcp4(to: "10.99.1.1")), .passUnprotected),
+        .init("an exception within a prefix", .lan, Frames.ethernet(tcp4(to: "10.99.1.1")), .passBypass),
         .init("protected IPv6", .lan, Frames.ethernet(tcp6(to: "2001:db8:2::5")), .socketProtected),
         .init("unprotected IPv6", .lan, Frames.ethernet(tcp6(to: "2001:db8:3::5")), .passUnprotected),
         .init(
-            "an exception within an IPv6 prefix", .lan, Frames.ethernet(tcp6(to: "2001:db8:2:99::1")), .passUnprotected),
+            "an exception within an IPv6 prefix", .lan, Frames.ethernet(tcp6(to: "2001:db8:2:99::1")), .passBypass),
         .init("ours within a protected prefix", .lan, Frames.ethernet(tcp4(to: "10.1.0.1")), .passLocal),
         .init(
             "ours within a protected prefix, on a port that is both", both, Frames.ethernet(tcp4(to: "10.1.0.1")),
             .passLocal),
-        .init("protected prefix on a WAN port", .wan, Frames.ethernet(tcp4(to: "10.2.3.4")), .passNotLocal),
+        .init("protected prefix on a WAN port", .wan, Frames.ethernet(tcp4(to: "10.2.3.4")), .dropStranger),
         .init("both roles: protected", both, Frames.ethernet(tcp4(to: "10.2.3.4")), .socketProtected),
         .init("both roles: ESP for us", both, Frames.ethernet(esp4()), .socketESP),
         .init(
@@ -186,11 +189,14 @@ struct SteeringCase: CustomStringConvertible, Sendable {
 
     static let links: [SteeringCase] = [
         .init("ESP in one 802.1Q tag", .wan, Frames.ethernet(esp4(), tags: [0x8100]), .socketESP),
-        .init("ESP in one 802.1ad tag", .wan, Frames.ethernet(esp6(), tags: [0x88a8]), .socketESP),
+        .init("ESP in one 802.1ad tag", .wan, Frames.ethernet(esp6(), tags: [0x88a8]), .passForeign),
         .init(
             "LAN packet in one 802.1Q tag", .lan, Frames.ethernet(tcp4(to: "10.2.3.4"), tags: [0x8100]),
             .socketProtected),
-        .init("two tags", .wan, Frames.ethernet(esp4(), tags: [0x88a8, 0x8100]), .passNotIP),
+        .init("two tags", .wan, Frames.ethernet(esp4(), tags: [0x8100, 0x8100]), .passNotIP),
+        .init(
+            "two tags, the outer one of a provider", .wan, Frames.ethernet(esp4(), tags: [0x88a8, 0x8100]), .passForeign
+        ),
         .init("ARP", .lan, Frames.ethernet([UInt8](repeating: 0, count: 28), type: 0x0806), .passNotIP),
         .init(
             "ARP, broadcast", .lan,
@@ -203,7 +209,8 @@ struct SteeringCase: CustomStringConvertible, Sendable {
         .init("IPv4 multicast to a unicast MAC", both, Frames.ethernet(tcp4(to: "224.0.0.5")), .passGroup),
         .init(
             "IPv4 limited broadcast to a unicast MAC", both, Frames.ethernet(tcp4(to: "255.255.255.255")), .passGroup),
-        .init("IPv4 link-local", both, Frames.ethernet(tcp4(to: "169.254.1.1")), .passGroup),
+        .init("IPv4 link-local", both, Frames.ethernet(tcp4(to: "169.254.1.1")), .passUnprotected),
+        .init("IPv4 class E", both, Frames.ethernet(tcp4(to: "240.0.0.1")), .passUnprotected),
         .init("IPv6 multicast to a unicast MAC", both, Frames.ethernet(tcp6(to: "ff02::1")), .passGroup),
         .init("IPv6 link-local of a neighbour", both, Frames.ethernet(tcp6(to: "fe80::2")), .passGroup),
         .init("last of the IPv6 link-local prefix", both, Frames.ethernet(tcp6(to: "febf:ffff::2")), .passGroup),
@@ -232,5 +239,6 @@ struct SteeringCase: CustomStringConvertible, Sendable {
             Frames.ethernet([0x4f] + udp4([]).dropFirst()), .passMalformed),
     ]
 
-    static let all = ipsec + fragments + extensionHeaders + prefixes + links + malformed
+    static let all =
+        ipsec + fragments + extensionHeaders + prefixes + links + malformed + pairs + inbound + exceptions + foreign
 }

@@ -5,10 +5,15 @@ import XDP
 
 /// The real program in the real kernel, run by the kernel's program test run.
 @Suite struct SteeringTests {
+    private static let drop: UInt32 = 1
     private static let pass: UInt32 = 2
     private static let redirect: UInt32 = 4
 
-    private static func isRedirect(_ verdict: SteeringVerdict) -> Bool { verdict.rawValue <= 3 }
+    private static func isRedirect(_ verdict: SteeringVerdict) -> Bool { verdict.name.hasPrefix("socket-") }
+
+    private static func action(_ verdict: SteeringVerdict) -> UInt32 {
+        isRedirect(verdict) ? redirect : verdict.name.hasPrefix("drop-") ? drop : pass
+    }
 
     /// One counter is one, all others are zero.
     private static func only(_ verdict: SteeringVerdict) -> [UInt64] {
@@ -20,21 +25,47 @@ import XDP
         for example in SteeringCase.all {
             let program = try fixture.program(example.roles)
             let action = try program.run(on: example.frame)
-            #expect(action == (Self.isRedirect(example.verdict) ? Self.redirect : Self.pass), "\(example)")
+            #expect(action == Self.action(example.verdict), "\(example)")
             let counted = try program.verdicts()
             #expect(counted == Self.only(example.verdict), "\(example): \(Self.names(counted))")
         }
     }
 
-    /// Without a socket on the queue everything goes to the host, and what a socket should have got is counted.
-    @Test func withoutASocketTheHostGetsAll() throws {
+    /// Without a socket on the queue the host gets what it gets with one, and nothing more.
+    @Test func withoutASocketNothingElsePasses() throws {
         let fixture = try SteeringFixture()
         for example in SteeringCase.all {
             let program = try fixture.program(example.roles, socket: false)
-            #expect(try program.run(on: example.frame) == Self.pass, "\(example)")
-            let expected = Self.isRedirect(example.verdict) ? .passNoSocket : example.verdict
+            let expected = Self.isRedirect(example.verdict) ? .dropNoSocket : example.verdict
+            #expect(try program.run(on: example.frame) == Self.action(expected), "\(example)")
             #expect(try program.verdicts() == Self.only(expected), "\(example)")
         }
+    }
+
+    /// As long as the rules are not complete, nothing passes that one of them may be about.
+    @Test func closedTablesDropWhatNoRuleTakes() throws {
+        let fixture = try SteeringFixture()
+        let closed = try SteeringTables()
+        let own = ["203.0.113.1", "10.1.0.1", "192.168.20.1", "2001:db8::1", "2001:db8:10::ffff", "fe80::1"]
+        try closed.setLocalAddresses(Set(own.compactMap { IPAddress($0) }))
+        #expect(closed.isClosed)
+        let passing: Set<SteeringVerdict> = [
+            .passForeign, .passNotIP, .passGroup, .passIKE, .passKeepalive, .passMalformed,
+        ]
+        for example in SteeringCase.all where Self.action(example.verdict) == Self.pass {
+            let program = try fixture.program(example.roles, tables: closed)
+            let action = try program.run(on: example.frame)
+            let isDropped = try program.verdicts() == Self.only(.dropClosed)
+            #expect(action == (isDropped ? Self.drop : Self.pass), "\(example)")
+            if passing.contains(example.verdict) { #expect(!isDropped, "\(example)") }
+            if example.roles == .lan, example.verdict == .passLocal { #expect(!isDropped, "\(example)") }
+            let mayBeProtected: Set<SteeringVerdict> = [.passUnprotected, .passInside, .passBypass, .passNotLocal]
+            if mayBeProtected.contains(example.verdict) { #expect(isDropped, "\(example)") }
+        }
+        try closed.open()
+        #expect(!closed.isClosed)
+        let program = try fixture.program(.lan, tables: closed)
+        #expect(try program.run(on: Frames.ethernet(Frames.ipv4(to: "8.8.8.8", protocol: 6, [0, 0]))) == Self.pass)
     }
 
     /// Every packet cut at every length: always one verdict, never an abort.
@@ -45,7 +76,8 @@ import XDP
         for example in SteeringCase.all {
             for length in 14..<max(15, min(example.frame.count, 110)) {
                 let action = try program.run(on: Array(example.frame.prefix(length)))
-                #expect(action == Self.pass || action == Self.redirect, "\(example) cut to \(length): \(action)")
+                #expect(
+                    [Self.drop, Self.pass, Self.redirect].contains(action), "\(example) cut to \(length): \(action)")
                 runs += 1
             }
         }
@@ -62,7 +94,7 @@ import XDP
                 var frame = example.frame
                 for _ in 0..<4 { frame[Int.random(in: 12..<frame.count)] = UInt8.random(in: 0...255) }
                 let action = try program.run(on: frame)
-                #expect(action == Self.pass || action == Self.redirect, "\(frame)")
+                #expect([Self.drop, Self.pass, Self.redirect].contains(action), "\(frame)")
                 runs += 1
             }
         }
@@ -89,26 +121,49 @@ import XDP
         let everything = try #require(IPPrefix("0.0.0.0/0"))
         let address = try #require(IPAddress("203.0.113.9"))
         #expect(try (lan.run(on: toPrefix), wan.run(on: toAddress)) == (Self.pass, Self.pass))
-        try fixture.tables.setPrefixes([prefix: .protect])
+        let protect = SteeringRule(from: .all(.ipv4), to: prefix, .protect, precedence: 20)
+        let exception = SteeringRule(from: .all(.ipv4), to: prefix, .pass, precedence: 10)
+        let all = SteeringRule(from: .all(.ipv4), to: everything, .protect, precedence: 20)
+        try fixture.tables.change(adding: [protect])
         try fixture.tables.setLocalAddresses([address])
         #expect(try (lan.run(on: toPrefix), wan.run(on: toAddress)) == (Self.redirect, Self.redirect))
-        try fixture.tables.setPrefixes([prefix: .pass, everything: .protect])
+        try fixture.tables.change(adding: [exception, all], removing: [protect])
         #expect(try lan.run(on: toPrefix) == Self.pass)
-        try fixture.tables.setPrefixes([everything: .protect])
+        try fixture.tables.change(adding: [all], removing: [exception])
         #expect(try lan.run(on: toPrefix) == Self.redirect)
-        try fixture.tables.setPrefixes([:])
+        // It was added twice.
+        try fixture.tables.change(adding: [], removing: [all])
+        #expect(try lan.run(on: toPrefix) == Self.redirect)
+        try fixture.tables.change(adding: [], removing: [all])
         try fixture.tables.setLocalAddresses([])
         #expect(try (lan.run(on: toPrefix), wan.run(on: toAddress)) == (Self.pass, Self.pass))
     }
 
-    @Test func tenThousandPrefixesFit() throws {
+    @Test func linksChangeLive() throws {
         let fixture = try SteeringFixture()
-        var prefixes: [IPPrefix: SteeringTables.Action] = [:]
-        for index in 0..<10_000 {
-            let address = IPAddress(ipv4: 0x6400_0000 + UInt32(index) << 8)
-            prefixes[IPPrefix(address: address, length: 24)] = .protect
+        let program = try fixture.program(.lan)
+        let frame = Frames.ethernet(Frames.ipv4(to: "10.2.3.4", protocol: 6, []), tags: [0x8100], vlan: 77)
+        #expect(try program.run(on: frame) == Self.pass)
+        let own = MACAddress(0x0200_0000_0001)
+        try program.setLinks([PortLink(own, roles: .lan), PortLink(own, vlan: 77, roles: .lan)])
+        #expect(try program.run(on: frame) == Self.redirect)
+        // The same link for another role: then nothing steers it.
+        try program.setLinks([PortLink(own, roles: .lan), PortLink(own, vlan: 77, roles: .wan)])
+        #expect(try program.run(on: frame) == Self.drop)
+        try program.setLinks([PortLink(own, roles: .lan)])
+        #expect(try program.run(on: frame) == Self.pass)
+    }
+
+    @Test func tenThousandRulesFit() throws {
+        let fixture = try SteeringFixture()
+        let rules = (0..<10_000).map { index in
+            SteeringRule(
+                from: .all(.ipv4), to: IPPrefix(address: IPAddress(ipv4: 0x6400_0000 + UInt32(index) << 8), length: 24),
+                .protect, precedence: 20)
         }
-        try fixture.tables.setPrefixes(prefixes)
+        for start in stride(from: 0, to: rules.count, by: 1000) {
+            try fixture.tables.change(adding: Array(rules[start..<start + 1000]))
+        }
         let program = try fixture.program(.lan)
         let payload = [UInt8](repeating: 0, count: 20)
         let last = Frames.ipv4(to: "100.39.15.255", protocol: 6, payload)
@@ -117,10 +172,41 @@ import XDP
         #expect(try program.run(on: Frames.ethernet(behind)) == Self.pass)
     }
 
+    /// More rules than the map holds: those that are there act, and nothing else passes until all are.
+    @Test func fullTablesAreClosed() throws {
+        let fixture = try SteeringFixture()
+        let tables = try SteeringTables(rules: 8)
+        try tables.open()
+        let rules = try (0..<12).map { try SteeringRule(from: "0.0.0.0/0", to: "172.16.\($0).0/24") }
+        #expect(tables.canHold(Array(rules[..<7])) && !tables.canHold(Array(rules[..<8])))
+        try tables.change(adding: Array(rules[..<4]))
+        #expect(tables.canHold(Array(rules[..<7])), "the same rule takes no more room")
+        let program = try fixture.program(.lan, tables: tables)
+        let unprotected = Frames.ethernet(Frames.ipv4(to: "8.8.8.8", protocol: 6, []))
+        #expect(try program.run(on: unprotected) == Self.pass)
+        #expect(throws: XDPError.self) { try tables.change(adding: Array(rules[4...])) }
+        #expect(tables.isClosed)
+        for index in 0..<12 {
+            let action = try program.run(on: Frames.ethernet(Frames.ipv4(to: "172.16.\(index).1", protocol: 6, [])))
+            #expect(action != Self.pass, "rule \(index)")
+        }
+        #expect(try program.run(on: unprotected) == Self.drop)
+        #expect(throws: XDPError.self) { try tables.retry() }
+        try tables.change(adding: [], removing: Array(rules[8...]))
+        #expect(!tables.isClosed)
+        for index in 0..<8 {
+            let action = try program.run(on: Frames.ethernet(Frames.ipv4(to: "172.16.\(index).1", protocol: 6, [])))
+            #expect(action == Self.redirect, "rule \(index)")
+        }
+        #expect(try program.run(on: unprotected) == Self.pass)
+    }
+
     @Test func verdictsAreThoseOfTheProgram() {
         #expect(SteeringVerdict.allCases.count == Int(SLUICE_VERDICTS.rawValue))
         #expect(SteeringVerdict.socketProtected.rawValue == SLUICE_SOCKET_PROTECTED.rawValue)
-        #expect(SteeringVerdict.passNoSocket.rawValue == SLUICE_PASS_NO_SOCKET.rawValue)
+        #expect(SteeringVerdict.dropNoSocket.rawValue == SLUICE_DROP_NO_SOCKET.rawValue)
+        #expect(SteeringVerdict.dropClosed.rawValue == SLUICE_DROP_CLOSED.rawValue)
+        #expect(SteeringRule.Action.discard.rawValue == SLUICE_ACTION_DISCARD.rawValue)
         #expect(SteeringVerdict.passOuterFragment.rawValue == SLUICE_PASS_OUTER_FRAGMENT.rawValue)
         #expect(SteeringVerdict.passMalformed.rawValue == SLUICE_PASS_MALFORMED.rawValue)
         #expect(Set(SteeringVerdict.allCases.map(\.name)).count == SteeringVerdict.allCases.count)

@@ -1,3 +1,4 @@
+import IPsec
 import Packets
 import Policy
 
@@ -19,6 +20,9 @@ protocol ChildHost: AnyObject {
     /// The policies have changed, and workers have them: what is steered to them and what the host routes into tunnels has to
     /// follow.
     func policiesChanged(_ change: PolicyChange)
+
+    /// Whether what an SA with these selectors protects can be kept from leaving in clear: the steering program has room.
+    func canSteer(_ selectors: [TrafficSelector]) -> Bool
 
     /// The largest outer packet in bytes on the way to a peer.
     func pathMTU(towards peer: IPAddress) -> Int

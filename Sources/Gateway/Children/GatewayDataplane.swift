@@ -215,6 +215,9 @@ extension GatewayDataplane {
             throw InstallationError("\(sa.mode.rawValue) mode is not served; set `mode = tunnel`")
         }
         guard !sa.selectors.isEmpty else { throw InstallationError("CHILD_SA without traffic selectors") }
+        guard children[sa.inboundSPI] != nil || host?.canSteer(sa.selectors) ?? true else {
+            throw InstallationError("the steering program has no room for the networks of this CHILD_SA")
+        }
         try check(requestID: sa.requestID)
     }
 

@@ -34,6 +34,11 @@ struct ControlHandle: Sendable {
         }
     }
 
+    /// The configuration is in force: packets that no policy is about pass from now on.
+    func openSteering() throws {
+        try eventLoop.submit { [bound] in try bound.value.openSteering() }.wait()
+    }
+
     /// Deletes SAs at their peers, as long as packets still flow. Blocks for a second at most.
     func endSessions() { ike?.shutDown() }
 

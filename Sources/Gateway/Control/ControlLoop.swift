@@ -33,8 +33,10 @@ final class ControlLoop {
     var routesAreStale = false
     /// When routes are planned again at the earliest, in nanoseconds.
     var routesDue: UInt64 = 0
-    var steered = SteeredPrefixes()
+    var steeringView: SteeringView?
+    var portReturns: PortReturns
     var steeringHasFailed = false
+    private var queueCheck = QueueCheck()
     private(set) var hasManualAssociations = false
     private var neighbours: NeighbourKeeper
     /// The neighbours that lead to the peers, as of the last full second.
@@ -63,9 +65,11 @@ final class ControlLoop {
         hostRoutes = HostRouteKeeper(session: parts.session, device: parts.hostTunnel, logger: logger)
         children = GatewayDataplane(
             builder: builder, configured: configuration.policies, engine: parts.engine, logger: logger)
+        portReturns = PortReturns(parts, logger: logger)
         inboxes = parts.events.map { EventInbox($0.consumer()) }
         view = ForwardingView(network, ports: Self.portNumbers(parts))
         children.host = self
+        steerByNetwork()
         try install(configuration)
         try apply(view, before: nil)
     }
@@ -138,6 +142,7 @@ final class ControlLoop {
         network = state
         let before = view
         view = ForwardingView(state, ports: Self.portNumbers(parts))
+        steerByNetwork()
         guard view != before else { return }
         do {
             try apply(view, before: before)
@@ -172,6 +177,7 @@ final class ControlLoop {
         builder.catchUp()
         steerAgain()
         boundary.secondPassed()
+        queueCheck.look(parts.ports, logger)
         if monitorHasFailed {
             do {
                 try parts.monitor.restart()
@@ -204,9 +210,6 @@ final class ControlLoop {
         if view.interfaces != before?.interfaces { builder.setInterfaces(view.interfaces) }
         if view.routes != before?.routes { builder.setRoutes(view.routes) }
         if view.neighbours != before?.neighbours { builder.setNeighbours(view.neighbours) }
-        if view.localAddresses != before?.localAddresses {
-            try parts.tables.setLocalAddresses(view.localAddresses)
-        }
         let next = builder.build()
         if view.interfaces != before?.interfaces || view.routes != before?.routes { setPathMTU(next) }
         parts.publisher.publish(next)

@@ -9,20 +9,53 @@ import Policy
 extension ControlLoop {
     /// Packets from the LAN that policies are about come to the workers.
     func steer(_ change: PolicyChange) throws {
-        let (new, gone) = steered.apply(change)
         do {
-            try parts.tables.protect(new, releasing: gone)
+            try parts.tables.change(
+                adding: change.added.flatMap(PolicySteering.rules),
+                removing: change.removed.flatMap(PolicySteering.rules))
         } catch {
             steeringHasFailed = true
             throw error
         }
     }
 
+    /// The configuration is in force: what no rule is about passes from now on.
+    func openSteering() throws {
+        children.settle()
+        try parts.tables.open()
+    }
+
+    /// Links, networks behind LAN ports and the host's own addresses come to the steering programs. What fails is tried again
+    /// within a second; until then packets that may be concerned are dropped.
+    func steerByNetwork() {
+        do {
+            portReturns.follow(network)
+            let next = SteeringView(network, ports: portReturns.ports)
+            if next != steeringView {
+                for (number, port) in parts.ports.enumerated() {
+                    let program = portReturns.program(number) ?? port.program
+                    // Of a port that is gone nothing is known; it keeps what it had.
+                    if let links = next.links[number] { try program.setLinks(links) }
+                }
+                try parts.tables.setInsideNetworks(next.insideNetworks)
+                steeringView = next
+            }
+            try parts.tables.setLocalAddresses(view.localAddresses)
+        } catch {
+            if !steeringHasFailed {
+                logger.error(
+                    "steering program not told of the network; tried again within a second",
+                    metadata: ["error": "\(error)"])
+            }
+            steeringHasFailed = true
+        }
+    }
+
     /// Tries again what has failed.
     func steerAgain() {
-        guard steeringHasFailed else { return }
-        steeringHasFailed =
-            (try? parts.tables.setPrefixes(Dictionary(uniqueKeysWithValues: steered.all.map { ($0, .protect) }))) == nil
+        guard steeringHasFailed, (try? parts.tables.retry()) != nil else { return }
+        steeringHasFailed = false
+        steerByNetwork()
     }
 
     /// The host's routes have to follow policies, SAs or the network.
@@ -127,10 +160,18 @@ extension ControlLoop: ChildHost {
             try steer(change)
         } catch {
             logger.error(
-                "packets from the LAN are not steered as policies want it; tried again within a second",
+                "steering program not told of all policies: it drops what may be concerned; tried again within a second",
                 metadata: ["error": "\(error)"])
         }
         hostRoutesAreStale()
+    }
+
+    func canSteer(_ selectors: [TrafficSelector]) -> Bool {
+        let protection = SecurityPolicy.Action.protect(SecurityPolicy.Protection(requestID: 0))
+        return parts.tables.canHold(
+            selectors.flatMap { selector in
+                PolicySteering.rules(SecurityPolicy(selector: selector, direction: .out, action: protection))
+            })
     }
 
     func pathMTU(towards peer: IPAddress) -> Int {

@@ -17,7 +17,7 @@ enum PortChanges {
     /// What to say of a port that looked so and looks so now; nil: it is not there.
     static func differences(_ old: PortInterface?, _ new: PortInterface?) -> [(Logger.Level, String)] {
         guard let new else {
-            return old == nil ? [] : [(.error, "port is gone; restart the gateway when it is back")]
+            return old == nil ? [] : [(.error, "port is gone")]
         }
         guard let old else { return [(.notice, "port is back")] }
         var lines: [(Logger.Level, String)] = []

@@ -8,7 +8,12 @@ struct PortPlan: Equatable {
         var name: String
         var index: UInt32
         var queueCount: Int
+        /// The name of its driver; empty when it does not say.
+        var driver = ""
     }
+
+    /// Drivers of interfaces that get their packets from others: the XDP program runs there, and no socket gets them.
+    private static let composite: Set<String> = ["bonding", "bridge", "team"]
 
     struct Port: Equatable {
         var interface: Interface
@@ -45,6 +50,12 @@ struct PortPlan: Equatable {
                 guard let interface = interfaces[name] else {
                     throw GatewayError(
                         .environment, "there is no interface \(name)", remedy: "list interfaces with `ip link`")
+                }
+                guard !Self.composite.contains(interface.driver) else {
+                    throw GatewayError(
+                        .environment,
+                        "\(name) is made of other interfaces (\(interface.driver)), which XDP cannot serve",
+                        remedy: "name one of those, taken out of it")
                 }
                 if let known = ports.firstIndex(where: { $0.interface.index == interface.index }) {
                     ports[known].roles.insert(role)

@@ -7,7 +7,7 @@ import Policy
 import XDP
 
 /// Makes the parts of a gateway, in the order in which they need each other. Nothing here changes what happens to packets:
-/// that begins when the ports start.
+/// that begins when the ports are opened, and ends in the end state when they start.
 enum Assembly {
     /// Packets that one ring of the handover mesh holds.
     private static let handoverCapacity = 2048
@@ -30,12 +30,14 @@ enum Assembly {
         for name in options.lan + options.wan {
             let found = try environment { () throws(XDPError) in try NetworkInterface(named: name) }
             interfaces[name] = PortPlan.Interface(
-                name: name, index: UInt32(bitPattern: found.index), queueCount: found.queueCount)
+                name: name, index: UInt32(bitPattern: found.index), queueCount: found.queueCount,
+                driver: found.driver)
         }
         return try PortPlan(options, interfaces: interfaces, allowedCores: Cores.allowed())
     }
 
-    /// Opens all ports over one packet memory. Their programs are attached and let everything pass to the host.
+    /// Opens all ports over one packet memory. Their programs are attached, and drop what a rule may be about that is not
+    /// there yet.
     static func ports(
         _ options: GatewayOptions, _ plan: PortPlan, logger: Logger
     ) throws(GatewayError) -> (umem: UMEM, tables: SteeringTables, ports: [XDPPort]) {
@@ -62,6 +64,11 @@ enum Assembly {
                         "packets": "\(opened.mode.copy.rawValue)", "why-packets": "\(opened.mode.copyText)",
                         "queues": "\(opened.queueCount)",
                     ])
+                if !opened.keepsTags {
+                    logger.warning(
+                        "frames of all VLANs look untagged; if there are VLANs: ethtool -K \(port.interface.name) rxvlan off",
+                        metadata: ["port": "\(port.interface.name)"])
+                }
                 ports.append(opened)
             }
             return (umem, tables, ports)

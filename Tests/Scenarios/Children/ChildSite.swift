@@ -43,6 +43,10 @@ final class ChildSite: ChildHost {
         for policy in change.removed { if let index = steered.firstIndex(of: policy) { steered.remove(at: index) } }
     }
 
+    /// Whether the steering program has room; a test may say that it has not.
+    var hasRoom = true
+    func canSteer(_ selectors: [TrafficSelector]) -> Bool { hasRoom }
+
     func pathMTU(towards peer: IPAddress) -> Int { 1500 }
 
     /// What the manager would be told: limits, then what workers say.

@@ -3,14 +3,17 @@ import Packets
 /// Builds frames for the steering tests, byte by byte and independently of the code under test.
 enum Frames {
     static let unicast: [UInt8] = [0x02, 0, 0, 0, 0, 0x01]
+    /// Of VLAN 6.
+    static let vlanUnicast: [UInt8] = [0x02, 0, 0, 0, 0, 0x06]
     static let peer: [UInt8] = [0x02, 0, 0, 0, 0, 0x02]
 
     /// An Ethernet frame around an IP packet (its type is taken from the version), with VLAN tags outermost first.
     static func ethernet(
-        _ packet: [UInt8], to destination: [UInt8] = unicast, tags: [UInt16] = [], type: UInt16? = nil
+        _ packet: [UInt8], to destination: [UInt8] = unicast, tags: [UInt16] = [], vlan: UInt16 = 5,
+        type: UInt16? = nil
     ) -> [UInt8] {
         let detected: UInt16 = (packet.first ?? 0) >> 4 == 6 ? 0x86dd : 0x0800
-        return destination + peer + tags.flatMap { big($0) + [0x20, 0x05] } + big(type ?? detected) + packet
+        return destination + peer + tags.flatMap { big($0) + big(0x2000 | vlan) } + big(type ?? detected) + packet
     }
 
     /// An IPv4 packet; `fragment` is the field of flags and offset, `options` a multiple of four bytes.
@@ -21,6 +24,19 @@ enum Frames {
         let headerLength = 20 + options.count
         return [0x40 | UInt8(headerLength / 4), 0] + big(UInt16(headerLength + payload.count)) + [0, 1] + big(fragment)
             + [64, number, 0, 0] + address(source) + address(destination) + options + payload
+    }
+
+    /// An IPv4 packet without options, with a right header checksum: the kernel would not forward it otherwise.
+    static func withChecksum(_ packet: [UInt8]) -> [UInt8] {
+        var sum: UInt32 = 0
+        for index in stride(from: 0, to: 20, by: 2) where index != 10 {
+            sum += UInt32(packet[index]) << 8 | UInt32(packet[index + 1])
+        }
+        sum = (sum & 0xffff) + (sum >> 16)
+        sum = (sum & 0xffff) + (sum >> 16)
+        var copy = packet
+        copy.replaceSubrange(10..<12, with: big(~UInt16(sum & 0xffff)))
+        return copy
     }
 
     /// An IPv6 packet with extension headers: each is its number and its bytes, whose first is overwritten by the next

@@ -19,6 +19,8 @@ final class PortPair: Sendable {
         // No IPv6 addresses: the kernel then sends nothing of its own accord.
         try namespace.sysctl("net.ipv6.conf.default.disable_ipv6=1")
         try namespace.connect(port, to: namespace, far, queues: queues, mtu: mtu)
+        // What the frames of the tests are addressed to.
+        try namespace.ip("link set \(port) address 02:00:00:00:00:01")
     }
 
     deinit { namespace.remove() }
@@ -27,6 +29,7 @@ final class PortPair: Sendable {
     static func tables() throws -> SteeringTables {
         let tables = try SteeringTables()
         try tables.setLocalAddresses(Set(["203.0.113.1"].compactMap { IPAddress($0) }))
+        try tables.open()
         return tables
     }
 
@@ -55,6 +58,9 @@ final class PortPair: Sendable {
             return ids.filter { $0 != 0 }
         }
     }
+
+    /// The steering program on the port, as a command sees it.
+    func steering() throws -> UInt32? { try namespace.perform { try SteeringProgram.attached(to: port) } }
 
     /// Sends one UDP datagram from the far end for each of so many flows, through the host's network stack.
     func sendDatagrams(flows: Int, to destination: String, port number: UInt16, _ payload: [UInt8]) throws {

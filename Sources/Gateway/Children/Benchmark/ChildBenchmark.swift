@@ -120,7 +120,7 @@ public struct ChildBenchmark {
 /// A control loop without a kernel. All workers are asleep, so nobody is waited for.
 private final class BenchmarkHost: ChildHost {
     private let publisher = SnapshotPublisher(workers: 1)
-    private var steered = SteeredPrefixes()
+    private var steered = 0
 
     let now: UInt64 = 1
     var expectedSPIs: ExpectedSPIs { publisher.expectedSPIs }
@@ -129,6 +129,9 @@ private final class BenchmarkHost: ChildHost {
         _ = publisher.waitForReaders(milliseconds: 1)
         publisher.publish(builder.build())
     }
-    func policiesChanged(_ change: PolicyChange) { _ = steered.apply(change) }
+    func policiesChanged(_ change: PolicyChange) {
+        steered += change.added.flatMap(PolicySteering.rules).count - change.removed.flatMap(PolicySteering.rules).count
+    }
+    func canSteer(_ selectors: [TrafficSelector]) -> Bool { true }
     func pathMTU(towards peer: IPAddress) -> Int { 1500 }
 }

@@ -1,0 +1,61 @@
+import IPsec
+import Packets
+import Policy
+import XDP
+
+/// What the steering program is told of a policy. Outbound policies only: what comes in protected comes as ESP, and what
+/// should have come so is told from the outbound policies.
+///
+/// The program knows addresses only. What it cannot tell exactly comes to a worker, which decides: policies for a protocol or
+/// for ports, and ranges of many prefixes. Only a bypass must be exact, as nobody looks at those packets again; one that is
+/// not is left to the workers too, if a policy brings its packets there.
+enum PolicySteering {
+    /// Prefixes that an address range becomes at most; beyond that it is the one prefix that holds it.
+    static let prefixesPerRange = 8
+    /// Rules that a policy becomes at most.
+    static let rulesPerPolicy = 8
+
+    static func rules(_ policy: SecurityPolicy) -> [SteeringRule] {
+        guard policy.direction == .out else { return [] }
+        let action = action(policy.action)
+        let selector = policy.selector
+        guard action != .pass || (selector.protocol == nil && selector.isAnyPort) else { return [] }
+        var sources = prefixes(selector.source)
+        let destinations = prefixes(selector.destination)
+        var isExact = sources.isExact && destinations.isExact
+        if sources.list.count * destinations.list.count > rulesPerPolicy {
+            sources.list = [selector.source.commonPrefix]
+            isExact = false
+        }
+        guard action != .pass || isExact else { return [] }
+        let precedence = precedence(policy)
+        return sources.list.flatMap { source in
+            destinations.list.map { destination in
+                SteeringRule(
+                    from: source, to: destination, action, precedence: precedence,
+                    narrowness: destinations.isExact ? destination.length : destination.address.bitWidth)
+            }
+        }
+    }
+
+    /// The order of the policy database, as far as it does not go by who came first. Of two in the same place the one that
+    /// brings packets to a worker goes first.
+    private static func precedence(_ policy: SecurityPolicy) -> UInt64 {
+        let selector = policy.selector
+        let length = selector.source.commonPrefix.length + selector.destination.commonPrefix.length
+        return UInt64(policy.priority) << 32 | UInt64(256 - length) << 23 | (policy.action == .bypass ? 1 : 0)
+    }
+
+    private static func action(_ action: SecurityPolicy.Action) -> SteeringRule.Action {
+        switch action {
+        case .protect: .protect
+        case .discard: .discard
+        case .bypass: .pass
+        }
+    }
+
+    private static func prefixes(_ range: AddressRange) -> (list: [IPPrefix], isExact: Bool) {
+        let list = range.prefixes(limit: prefixesPerRange)
+        return (list, list.count > 1 || range.prefix != nil)
+    }
+}

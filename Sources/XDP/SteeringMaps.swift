@@ -1,0 +1,129 @@
+import CLibBPF
+import Packets
+
+/// The maps that the steering programs of all ports share, and how keys and values lie in them.
+struct SteeringMaps: Sendable {
+    let control, local, inside4, inside6, tuples4, tuples6, rules4, rules6: BPFMap
+
+    /// Creates empty maps.
+    /// - Parameter rules: how many rules fit, of each family.
+    init(rules: Int) throws(XDPError) {
+        func hash<Key, Value>(_ name: String, _: Key.Type, _: Value.Type, _ capacity: Int32) throws(XDPError) -> BPFMap
+        {
+            try BPFMap(
+                creating: name, type: BPF_MAP_TYPE_HASH, keySize: MemoryLayout<Key>.size,
+                valueSize: MemoryLayout<Value>.size, capacity: capacity)
+        }
+        func trie<Key>(_ name: String, _: Key.Type) throws(XDPError) -> BPFMap {
+            try BPFMap(
+                creating: name, type: BPF_MAP_TYPE_LPM_TRIE, keySize: MemoryLayout<Key>.size, valueSize: 1,
+                capacity: SLUICE_MAX_INSIDE)
+        }
+        func array<Value>(_ name: String, _: Value.Type, _ capacity: Int32) throws(XDPError) -> BPFMap {
+            try BPFMap(
+                creating: name, type: BPF_MAP_TYPE_ARRAY, keySize: MemoryLayout<UInt32>.size,
+                valueSize: MemoryLayout<Value>.size, capacity: capacity, flags: 0)
+        }
+        control = try array("sluice_control", sluice_control.self, 1)
+        local = try hash("sluice_local", sluice_address.self, UInt8.self, SLUICE_MAX_LOCAL)
+        inside4 = try trie("sluice_inside4", sluice_prefix4.self)
+        inside6 = try trie("sluice_inside6", sluice_prefix6.self)
+        tuples4 = try array("sluice_tuples4", sluice_tuple4.self, SLUICE_MAX_TUPLES)
+        tuples6 = try array("sluice_tuples6", sluice_tuple6.self, SLUICE_MAX_TUPLES)
+        rules4 = try hash("sluice_rules4", sluice_rule4.self, sluice_rule.self, Int32(clamping: rules))
+        rules6 = try hash("sluice_rules6", sluice_rule6.self, sluice_rule.self, Int32(clamping: rules))
+    }
+
+    var all: [BPFMap] { [control, local, inside4, inside6, tuples4, tuples6, rules4, rules6] }
+
+    // MARK: Addresses
+
+    func add(_ address: IPAddress) throws(XDPError) { try local.set(Self.key(address), to: UInt8(1)) }
+    func remove(_ address: IPAddress) throws(XDPError) { try local.remove(Self.key(address)) }
+
+    func setInside(_ prefix: IPPrefix, _ isInside: Bool) throws(XDPError) {
+        switch prefix.address.family {
+        case .ipv4:
+            var key = sluice_prefix4()
+            key.length = UInt32(prefix.length)
+            withUnsafeMutableBytes(of: &key.bytes) { Self.store(prefix.address, to: $0) }
+            if isInside { try inside4.set(key, to: UInt8(prefix.length)) } else { try inside4.remove(key) }
+        case .ipv6:
+            var key = sluice_prefix6()
+            key.length = UInt32(prefix.length)
+            withUnsafeMutableBytes(of: &key.bytes) { Self.store(prefix.address, to: $0) }
+            if isInside { try inside6.set(key, to: UInt8(prefix.length)) } else { try inside6.remove(key) }
+        }
+    }
+
+    // MARK: Rules
+
+    /// Writes a tuple's masks; nil lengths: it is not in use.
+    func set(_ family: AddressFamily, tuple: Int, _ lengths: SteeringTuples.Lengths?) throws(XDPError) {
+        let ones = family == .ipv4 ? IPAddress(ipv4: .max) : IPAddress(ipv6High: .max, low: .max)
+        let source = IPPrefix(address: ones, length: lengths?.source ?? 0).address
+        let destination = IPPrefix(address: ones, length: lengths?.destination ?? 0).address
+        switch family {
+        case .ipv4:
+            var value = sluice_tuple4()
+            value.used = lengths == nil ? 0 : 1
+            withUnsafeMutableBytes(of: &value.source) { Self.store(source, to: $0) }
+            withUnsafeMutableBytes(of: &value.destination) { Self.store(destination, to: $0) }
+            try tuples4.set(UInt32(tuple), to: value)
+        case .ipv6:
+            var value = sluice_tuple6()
+            value.used = lengths == nil ? 0 : 1
+            withUnsafeMutableBytes(of: &value.source) { Self.store(source, to: $0) }
+            withUnsafeMutableBytes(of: &value.destination) { Self.store(destination, to: $0) }
+            try tuples6.set(UInt32(tuple), to: value)
+        }
+    }
+
+    /// Writes an entry, or removes it.
+    func set(_ place: SteeringRuleBook.Place, to content: SteeringRuleBook.Content?) throws(XDPError) {
+        var value = sluice_rule()
+        if let content {
+            value.precedence = content.precedence
+            value.action = content.action.rawValue
+            value.destination_length = UInt8(clamping: content.narrowness)
+        }
+        switch place.family {
+        case .ipv4:
+            var key = sluice_rule4()
+            key.tuple = UInt32(place.tuple)
+            withUnsafeMutableBytes(of: &key.source) { Self.store(place.source.address, to: $0) }
+            withUnsafeMutableBytes(of: &key.destination) { Self.store(place.destination.address, to: $0) }
+            if content != nil { try rules4.set(key, to: value) } else { try rules4.remove(key) }
+        case .ipv6:
+            var key = sluice_rule6()
+            key.tuple = UInt32(place.tuple)
+            withUnsafeMutableBytes(of: &key.source) { Self.store(place.source.address, to: $0) }
+            withUnsafeMutableBytes(of: &key.destination) { Self.store(place.destination.address, to: $0) }
+            if content != nil { try rules6.set(key, to: value) } else { try rules6.remove(key) }
+        }
+    }
+
+    func setControl(closed: Bool, tuples4: Int, tuples6: Int) throws(XDPError) {
+        let value = sluice_control(closed: closed ? 1 : 0, tuples4: UInt32(tuples4), tuples6: UInt32(tuples6))
+        try control.set(UInt32(0), to: value)
+    }
+
+    /// IPv4 addresses are written IPv4-mapped.
+    private static func key(_ address: IPAddress) -> sluice_address {
+        var key = sluice_address()
+        withUnsafeMutableBytes(of: &key.bytes) { bytes in
+            switch address.family {
+            case .ipv4:
+                bytes[10] = 0xff
+                bytes[11] = 0xff
+                store(address, to: UnsafeMutableRawBufferPointer(rebasing: bytes[12...]))
+            case .ipv6: store(address, to: bytes)
+            }
+        }
+        return key
+    }
+
+    private static func store(_ address: IPAddress, to bytes: UnsafeMutableRawBufferPointer) {
+        if let base = bytes.baseAddress { address.store(to: base) }
+    }
+}

@@ -1,0 +1,106 @@
+import Packets
+
+/// All steering rules, each as often as somebody wants it, and where they lie in the maps. Pure: it says which places have
+/// to be written.
+struct SteeringRuleBook {
+    /// One entry of a rule map.
+    struct Place: Hashable {
+        var tuple: Int
+        /// As far as the tuple's masks leave them.
+        var source, destination: IPPrefix
+
+        var family: AddressFamily { destination.address.family }
+    }
+
+    /// What an entry says.
+    struct Content: Equatable {
+        var action: SteeringRule.Action
+        var precedence: UInt64
+        var narrowness: Int
+    }
+
+    private struct Entry {
+        var count: Int
+        /// nil: a rule to pass that could only have been entered with others that should not.
+        var place: Place?
+    }
+
+    private var entries: [SteeringRule: Entry] = [:]
+    private var rules: [Place: Set<SteeringRule>] = [:]
+    private var tuples = (v4: SteeringTuples(.ipv4), v6: SteeringTuples(.ipv6))
+    /// Entries of each map.
+    private var places = (v4: 0, v6: 0)
+
+    func tuples(_ family: AddressFamily) -> SteeringTuples { family == .ipv4 ? tuples.v4 : tuples.v6 }
+
+    /// Entries of a family's map.
+    func count(_ family: AddressFamily) -> Int { family == .ipv4 ? places.v4 : places.v6 }
+
+    /// Whether there is an entry for exactly the rule's pair of networks, so that it takes no more room.
+    func hasEntry(for rule: SteeringRule) -> Bool {
+        let wanted = SteeringTuples.Lengths(source: rule.source.length, destination: rule.destination.length)
+        guard let tuple = tuples(rule.family).number(of: wanted) else { return false }
+        return rules[Place(tuple: tuple, source: rule.source, destination: rule.destination)] != nil
+    }
+
+    /// Returns the place to write, if anything changes.
+    mutating func add(_ rule: SteeringRule) -> Place? {
+        if entries[rule] != nil {
+            entries[rule]?.count += 1
+            return nil
+        }
+        let place = take(rule)
+        entries[rule] = Entry(count: 1, place: place)
+        guard let place else { return nil }
+        if rules[place] == nil { countPlaces(rule.family, 1) }
+        rules[place, default: []].insert(rule)
+        return place
+    }
+
+    /// Returns the place to write, if anything changes.
+    mutating func remove(_ rule: SteeringRule) -> Place? {
+        guard let entry = entries[rule] else { return nil }
+        guard entry.count == 1 else {
+            entries[rule]?.count -= 1
+            return nil
+        }
+        entries[rule] = nil
+        guard let place = entry.place else { return nil }
+        rules[place]?.remove(rule)
+        if rules[place]?.isEmpty == true {
+            rules[place] = nil
+            countPlaces(rule.family, -1)
+        }
+        if rule.family == .ipv4 { tuples.v4.release(place.tuple) } else { tuples.v6.release(place.tuple) }
+        return place
+    }
+
+    /// What the entry has to say; nil: there is none.
+    ///
+    /// The first rule decides. One to pass gives way to any that is narrower than it looks: the worker knows better.
+    func content(_ place: Place) -> Content? {
+        guard let rules = rules[place], let first = rules.min(by: { $0.precedence < $1.precedence }) else { return nil }
+        let taken = rules.filter { $0.action != .pass }
+        let narrowness = taken.map(\.narrowness).max() ?? first.narrowness
+        guard first.action == .pass, narrowness > first.narrowness,
+            let instead = taken.min(by: { $0.precedence < $1.precedence })
+        else { return Content(action: first.action, precedence: first.precedence, narrowness: narrowness) }
+        return Content(action: instead.action, precedence: first.precedence, narrowness: narrowness)
+    }
+
+    private mutating func take(_ rule: SteeringRule) -> Place? {
+        let wanted = SteeringTuples.Lengths(source: rule.source.length, destination: rule.destination.length)
+        let rounding = rule.action != .pass
+        let number =
+            rule.family == .ipv4
+            ? tuples.v4.take(wanted, rounding: rounding) : tuples.v6.take(wanted, rounding: rounding)
+        guard let number, let lengths = tuples(rule.family).lengths(number) else { return nil }
+        return Place(
+            tuple: number, source: IPPrefix(address: rule.source.address, length: lengths.source),
+            destination: IPPrefix(address: rule.destination.address, length: lengths.destination))
+    }
+
+    private mutating func countPlaces(_ family: AddressFamily, _ difference: Int) {
+        if family == .ipv4 { places.v4 += difference } else { places.v6 += difference }
+    }
+}
