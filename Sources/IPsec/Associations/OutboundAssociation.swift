@@ -19,27 +19,31 @@ public final class OutboundAssociation: Sendable {
     /// For `ESPOutbound`; 64-byte aligned.
     public nonisolated(unsafe) let runtime: UnsafeMutablePointer<OutboundSA>
     private let record: Record
-    /// Of an SA that has moved: what its owner takes over.
-    private nonisolated(unsafe) let form: UnsafeMutablePointer<OutboundForm>?
 
     /// What all objects of one SA share.
     private final class Record: Sendable {
         nonisolated(unsafe) let runtime: UnsafeMutablePointer<OutboundSA>
         let drops: DropCounters
         private let cipher: ESPCipher
+        private let byteCount: Int
 
         init(_ parameters: SAParameters, cipher: ESPCipher, ivBase: UInt64, added: UInt64) {
             self.cipher = cipher
             drops = .allocate()
-            runtime = RuntimeMemory.allocate(byteCount: MemoryLayout<OutboundSA>.size)
-                .bindMemory(to: OutboundSA.self, capacity: 1)
+            // The record, then the words of its newest form on cache lines of their own.
+            let recordLength = RuntimeMemory.rounded(MemoryLayout<OutboundSA>.size)
+            byteCount = recordLength + PendingForm.wordCount * MemoryLayout<UInt64>.stride
+            let memory = RuntimeMemory.allocate(byteCount: byteCount)
+            runtime = memory.bindMemory(to: OutboundSA.self, capacity: 1)
+            let words = (memory + recordLength).bindMemory(to: Atomic<UInt64>.self, capacity: PendingForm.wordCount)
             runtime.initialize(
-                to: OutboundSA(parameters, context: cipher.context, drops: drops, ivBase: ivBase, added: added))
+                to: OutboundSA(
+                    parameters, context: cipher.context, drops: drops, ivBase: ivBase, formWords: words, added: added))
         }
 
         deinit {
             runtime.deinitialize(count: 1)
-            RuntimeMemory.deallocate(runtime, byteCount: MemoryLayout<OutboundSA>.size)
+            RuntimeMemory.deallocate(runtime, byteCount: byteCount)
             drops.deallocate()
         }
     }
@@ -69,7 +73,6 @@ public final class OutboundAssociation: Sendable {
         record = Record(
             parameters, cipher: cipher, ivBase: ivBase ?? (parameters.isManual ? Self.wallClock() : 0), added: now)
         runtime = record.runtime
-        form = nil
         setPathMTU(pathMTU)
     }
 
@@ -90,14 +93,9 @@ public final class OutboundAssociation: Sendable {
         added = old.added
         record = old.record
         runtime = old.runtime
-        let form = UnsafeMutablePointer<OutboundForm>.allocate(capacity: 1)
-        form.initialize(to: OutboundForm(parameters))
-        self.form = form
-        runtime.pointee.pendingForm.store(form, ordering: .releasing)
+        runtime.pointee.pendingForm.write(OutboundForm(parameters))
         setPathMTU(pathMTU)
     }
-
-    deinit { form?.deallocate() }
 
     var drops: DropCounters { record.drops }
 
@@ -122,7 +120,7 @@ public final class OutboundAssociation: Sendable {
 extension OutboundSA {
     init(
         _ parameters: SAParameters, context: UnsafeMutableRawPointer, drops: DropCounters, ivBase: UInt64,
-        added: UInt64
+        formWords: UnsafeMutablePointer<Atomic<UInt64>>, added: UInt64
     ) {
         let transform = parameters.transform
         self.context = context
@@ -148,7 +146,7 @@ extension OutboundSA {
         dontFragmentSet = parameters.dontFragment == .set ? 0x4000 : 0
         sequence = Atomic(parameters.initialSequence)
         initialSequence = parameters.initialSequence
-        pendingForm = Atomic(nil)
+        pendingForm = PendingForm(words: formWords)
         bytes = Atomic(0)
         lastUsed = Atomic(0)
         firstUsed = Atomic(0)

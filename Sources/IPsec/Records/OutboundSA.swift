@@ -56,8 +56,8 @@ public struct OutboundSA: ~Copyable {
     let limits: LifetimeLimits
 
     // Line 4, cold: read when a flow is looked up.
-    /// New outer headers that the owner has not taken over yet; nil: none. See `OutboundForm`.
-    @usableFromInline let pendingForm: Atomic<UnsafeMutablePointer<OutboundForm>?>
+    /// The newest outer headers, which the owner may not have taken over yet.
+    @usableFromInline var pendingForm: PendingForm
 
     /// What a caller of `ESPOutbound.prepare` has to leave free before the inner packet.
     @inlinable

@@ -108,6 +108,40 @@ import Testing
         #expect(lab.left.leftovers == "" && lab.left.site.lostFrames == 0)
     }
 
+    /// A peer whose mapping has changed says goodbye: its SA moves and goes in one step. A worker that has heard of neither
+    /// still sends by the SA, with headers that are whole.
+    @Test(arguments: [1, 3])
+    func movedAndRemovedInOneStep(moves: Int) throws {
+        let lab = try ChildLab()
+        let pair = try lab.connect(Self.options)
+        let places = (0...moves).map { Endpoint(IPAddress(ipv4: 0xCB00_7100 + UInt32($0)), port: UInt16(31_000 + $0)) }
+        lab.right.isDeferred = true
+        for place in places {
+            let path = Path(local: pair.right.path.local, remote: place)
+            lab.right.dataplane.move(pair.right, to: path, isEncapsulated: true)
+        }
+        lab.right.dataplane.removeOutbound(pair.right)
+        // What the SA's objects had of memory gets other contents.
+        let reused = (0..<64).map { _ in [UInt8](repeating: 0xEE, count: 72) }
+        lab.right.site.receiveFromLAN(ChildLab.packets(from: lab.right, to: lab.left, count: 3))
+        #expect(reused.allSatisfy { $0.count == 72 })
+        let expected = pair.right.path.local.address
+        let ends = places.map(\.address) + [pair.right.path.remote.address]
+        for frame in lab.right.site.takeWAN() {
+            let packet = SentFrame(frame).packet
+            #expect(packet[0] == 0x45 && Array(packet[12..<16]) == addressBytes(expected))
+            #expect(ends.contains { addressBytes($0) == Array(packet[16..<20]) })
+            #expect(packet.number32(28) == pair.right.outboundSPI)
+        }
+        #expect(lab.right.site.drops == [:])
+        lab.right.dataplane.settle()
+        lab.right.isDeferred = false
+        lab.right.site.receiveFromLAN(ChildLab.packets(from: lab.right, to: lab.left, count: 3))
+        #expect(lab.right.site.takeWAN() == [] && lab.right.site.drops == [.noPolicy: 3])
+        lab.remove(pair)
+        #expect(lab.right.leftovers == "" && lab.right.site.lostFrames == 0)
+    }
+
     /// Our own address changes.
     @Test func localAddressChanges() throws {
         let lab = try ChildLab()
