@@ -59,8 +59,13 @@ extension Worker {
             upper = Int(header.load(as: UInt8.self) & 0xF) &* 4
         case .ipv6:
             guard available >= 40 else { return false }
-            number = header.load(fromByteOffset: 6, as: UInt8.self)
-            upper = 40
+            let length = 40 &+ Int(UInt16(bigEndian: header.loadUnaligned(fromByteOffset: 4, as: UInt16.self)))
+            var walk = IPv6ExtensionWalk()
+            guard IPv6ExtensionWalk.walk(header, totalLength: min(length, available), into: &walk) == .none else {
+                return false
+            }
+            number = walk.upperProtocol
+            upper = Int(walk.offset)
         }
         guard tables.pointee.route(to: Worker.destination(of: header)).pointee.state == .local else { return false }
         if number == IPProtocol.esp || number == IPProtocol.ah { return true }

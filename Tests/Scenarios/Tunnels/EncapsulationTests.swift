@@ -1,3 +1,4 @@
+import Dataplane
 import Packets
 import Telemetry
 import TestSupport
@@ -11,6 +12,34 @@ import Testing
         packet.sourcePort = 4500
         packet.destinationPort = 4500
         return packet.bytes.framed(to: site.plan.wanPort, from: site.plan.routerStation)
+    }
+
+    /// On a port that is LAN and WAN at once, ESP behind IPv6 extension headers is ESP all the same: what the steering program
+    /// takes for protected, the worker takes for protected.
+    @Test(arguments: [false, true], [[UInt8(0)], [60], [43], [0, 60, 43, 60]])
+    func extensionHeadersOnASharedPort(isEncapsulated: Bool, headers: [UInt8]) throws {
+        let network = try MemoryNetwork(
+            TunnelOptions {
+                $0.outer = .ipv6
+                $0.isEncapsulated = isEncapsulated
+            }, MemorySite.Options { $0.wanRole = [.lan, .wan] })
+        let (left, right) = (network.left, network.right)
+        let packets = network.packets(count: 3)
+        left.receiveFromLAN(packets)
+        let frames = left.takeWAN().map { frame in
+            var packet = Array(frame[14...])
+            for number in headers.reversed() {
+                packet.insert(
+                    contentsOf: [packet[6], 0, number == 43 ? 0 : 1, number == 43 ? 0 : 4, 0, 0, 0, 0], at: 40)
+                packet[6] = number
+            }
+            let length = packet.count - 40
+            packet.replaceSubrange(4..<6, with: [UInt8(length >> 8), UInt8(length & 0xFF)])
+            return packet.framed(to: right.plan.wanPort, from: right.plan.routerStation)
+        }
+        right.receive(frames, at: .wan)
+        #expect(right.takeLANPackets() == packets.map { $0.routed(hops: 2) })
+        #expect(right.drops == [:] && right.lostFrames == 0)
     }
 
     @Test(arguments: [AddressFamily.ipv4, .ipv6])

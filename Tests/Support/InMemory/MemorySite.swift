@@ -32,6 +32,7 @@ public final class MemorySite {
         public var ringSize = 128
         public var lanMTU = 1500
         public var wanMTU = 1500
+        public var wanRole = PortRole.wan
         public var configure: @Sendable (inout WorkerConfiguration) -> Void = { _ in }
 
         public init() {}
@@ -45,7 +46,7 @@ public final class MemorySite {
         builder = SnapshotBuilder(workers: options.workers)
         gateway = try MemoryGateway(
             workers: options.workers, framesPerWorker: options.framesPerWorker, frameSize: options.frameSize,
-            ringSize: options.ringSize, snapshot: builder.build(),
+            ringSize: options.ringSize, wanRole: options.wanRole, snapshot: builder.build(),
             configure: {
                 $0.flowCacheCapacity = 1024
                 options.configure(&$0)
