@@ -48,7 +48,8 @@ final class RunningGateway {
         let firstHostFrame = plan.workers * plan.framesPerWorker
         hostPath = HostPath(
             umem: umem, mesh: parts.mesh, workers: plan.workers,
-            frames: firstHostFrame..<firstHostFrame + PortPlan.hostFrames, tunnel: parts.hostTunnel)
+            frames: firstHostFrame..<firstHostFrame + PortPlan.hostFrames, publisher: parts.publisher,
+            tunnel: parts.hostTunnel)
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         manual = configuration.manual
         connections = configuration.connections

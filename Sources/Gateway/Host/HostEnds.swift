@@ -1,6 +1,8 @@
 import Dataplane
 import Glibc
 import Netlink
+import Packets
+import Policy
 import XDP
 
 /// What the host path's thread works on: the rings to and from each worker, the free frames, and the TUN device.
@@ -13,6 +15,7 @@ final class HostEnds {
     /// Frames that were received from each worker and not paid back yet.
     private var owed: [Int]
     private var freeFrames: [UInt64]
+    private let publisher: SnapshotPublisher
     private let tunnel: HostTunnel?
     let deviceDescriptor: Int32
     /// An Ethernet header goes before the packet, as workers expect one.
@@ -20,7 +23,10 @@ final class HostEnds {
     /// Packets per round and source, so that neither direction starves the other.
     private static let burst = 64
 
-    init(umem: UMEM, mesh: HandoverMesh, workers: Int, frames: Range<Int>, tunnel: HostTunnel?) {
+    init(
+        umem: UMEM, mesh: HandoverMesh, workers: Int, frames: Range<Int>, publisher: SnapshotPublisher,
+        tunnel: HostTunnel?
+    ) {
         self.umem = umem
         self.mesh = mesh
         self.workers = workers
@@ -32,6 +38,7 @@ final class HostEnds {
         }
         owed = Array(repeating: 0, count: workers)
         freeFrames = frames.map { UInt64($0 * umem.frameSize) }
+        self.publisher = publisher
         self.tunnel = tunnel
         deviceDescriptor = tunnel?.device.fileDescriptor ?? -1
     }
@@ -57,11 +64,16 @@ final class HostEnds {
     }
 
     private func receive(from worker: Int, _ counters: inout HostPath.Counters) -> Bool {
+        guard inboxes[worker].peek(upTo: 1).count > 0 else {
+            payBack(to: worker)
+            return false
+        }
+        let snapshot = publisher.current
         var taken = 0
         while taken < Self.burst, let entry = inboxes[worker].pop() {
             taken += 1
             if entry.kind == .toHost {
-                deliver(entry, &counters)
+                deliver(entry, snapshot, &counters)
                 owed[worker] += 1
             }
             freeFrames.append(entry.address & ~UInt64(umem.frameSize - 1))
@@ -71,10 +83,23 @@ final class HostEnds {
     }
 
     /// Gives a decrypted packet to the kernel, as received on the TUN device.
-    private func deliver(_ entry: HandoverEntry, _ counters: inout HostPath.Counters) {
+    private func deliver(_ entry: HandoverEntry, _ snapshot: Snapshot, _ counters: inout HostPath.Counters) {
         let packet = UnsafeRawBufferPointer(start: umem.pointer(at: entry.address), count: Int(entry.length))
+        // The address may have gone since the worker looked: the kernel would forward the packet, in clear.
+        guard Self.isForHost(packet, in: snapshot) else {
+            counters.notLocal += 1
+            return
+        }
         // The kernel refuses what is no IP packet, or everything while the device is down: counted, not fatal.
         if (try? tunnel?.device.write(packet)) == true { counters.delivered += 1 } else { counters.refused += 1 }
+    }
+
+    private static func isForHost(_ packet: UnsafeRawBufferPointer, in snapshot: Snapshot) -> Bool {
+        guard let start = packet.baseAddress, packet.count >= 20 else { return false }
+        let isIPv4 = packet[0] >> 4 == 4
+        guard isIPv4 || (packet[0] >> 4 == 6 && packet.count >= 40) else { return false }
+        let destination = IPAddress(loading: start + (isIPv4 ? 16 : 24), family: isIPv4 ? .ipv4 : .ipv6)
+        return snapshot.tables.pointee.route(to: destination).pointee.state == .local
     }
 
     private func payBack(to worker: Int) {

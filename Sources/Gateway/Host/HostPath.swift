@@ -2,6 +2,7 @@ import CLinux
 import Dataplane
 import Glibc
 import Netlink
+import Policy
 import Synchronization
 import XDP
 
@@ -10,11 +11,13 @@ import XDP
 ///
 /// Every frame that a worker hands over is paid back with a free one, and the other way round, so nobody's pool runs dry.
 final class HostPath: @unchecked Sendable {
-    /// Packets written to and read from the TUN device, and those it did not take.
+    /// Packets written to and read from the TUN device, those it did not take, and those whose address was not the host's
+    /// any more.
     struct Counters: Sendable, Equatable {
         var delivered: UInt64 = 0
         var sent: UInt64 = 0
         var refused: UInt64 = 0
+        var notLocal: UInt64 = 0
     }
 
     private let ends: HostEnds
@@ -27,10 +30,15 @@ final class HostPath: @unchecked Sendable {
 
     /// - Parameters:
     ///   - frames: numbers of the frames that the host starts with.
+    ///   - publisher: knows which addresses are the host's.
     ///   - tunnel: nil when the kernel has no TUN device; packets for the host are then dropped.
-    init(umem: UMEM, mesh: HandoverMesh, workers: Int, frames: Range<Int>, tunnel: HostTunnel?) {
+    init(
+        umem: UMEM, mesh: HandoverMesh, workers: Int, frames: Range<Int>, publisher: SnapshotPublisher,
+        tunnel: HostTunnel?
+    ) {
         wakeUp = mesh.wakeUp(of: mesh.host)
-        ends = HostEnds(umem: umem, mesh: mesh, workers: workers, frames: frames, tunnel: tunnel)
+        ends = HostEnds(
+            umem: umem, mesh: mesh, workers: workers, frames: frames, publisher: publisher, tunnel: tunnel)
     }
 
     func start() throws(GatewayError) {
