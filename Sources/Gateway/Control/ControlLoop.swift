@@ -37,6 +37,7 @@ final class ControlLoop {
     var portReturns: PortReturns
     var steeringHasFailed = false
     private var queueCheck = QueueCheck()
+    private var ownAddresses = OwnAddresses()
     private(set) var hasManualAssociations = false
     private var neighbours: NeighbourKeeper
     /// The neighbours that lead to the peers, as of the last full second.
@@ -71,7 +72,8 @@ final class ControlLoop {
         children.host = self
         steerByNetwork()
         try install(configuration)
-        try apply(view, before: nil)
+        try enterOwnAddresses()
+        apply(view, before: nil)
     }
 
     /// Takes back what the loop has changed on the host.
@@ -144,11 +146,8 @@ final class ControlLoop {
         view = ForwardingView(state, ports: Self.portNumbers(parts))
         steerByNetwork()
         guard view != before else { return }
-        do {
-            try apply(view, before: before)
-        } catch {
-            logger.error("new network configuration not applied", metadata: ["error": "\(error)"])
-        }
+        followOwnAddresses()
+        apply(view, before: before)
         PortChanges.log(parts.plan.ports, before: before, after: view, logger)
     }
 
@@ -178,6 +177,7 @@ final class ControlLoop {
         steerAgain()
         boundary.secondPassed()
         queueCheck.look(parts.ports, logger)
+        if ownAddresses.areStale { followOwnAddresses() }
         if monitorHasFailed {
             do {
                 try parts.monitor.restart()
@@ -205,8 +205,26 @@ final class ControlLoop {
 
     // MARK: Snapshots
 
-    /// Hands what changed to the builder, the steering program and the host's routes, and publishes.
-    private func apply(_ view: ForwardingView, before: ForwardingView?) throws {
+    private func enterOwnAddresses() throws {
+        try ownAddresses.set(view.localAddresses) { addresses throws(XDPError) in
+            try parts.tables.setLocalAddresses(addresses)
+        }
+    }
+
+    /// The program hears of new addresses before workers do. When it cannot take them the rest of the network's change counts
+    /// all the same.
+    private func followOwnAddresses() {
+        do {
+            try enterOwnAddresses()
+        } catch {
+            logger.error(
+                "the steering program does not know all of the host's addresses; tried again within a second",
+                metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// Hands what changed to the builder and the host's routes, and publishes.
+    private func apply(_ view: ForwardingView, before: ForwardingView?) {
         if view.interfaces != before?.interfaces { builder.setInterfaces(view.interfaces) }
         if view.routes != before?.routes { builder.setRoutes(view.routes) }
         if view.neighbours != before?.neighbours { builder.setNeighbours(view.neighbours) }
