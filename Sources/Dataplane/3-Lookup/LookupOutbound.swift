@@ -74,17 +74,25 @@ extension Worker {
         // Protected traffic is counted at its SAs.
         tables.pointee.count(
             policyIndex: decision.policyIndex, worker: index, packets: 1, bytes: UInt64(truncatingIfNeeded: length))
-        if let reason = decision.verdict.reason {
-            if reason == .noOutboundSA { announceAcquire(summary, policyIndex: decision.policyIndex) }
-            if reason == .noPolicy, slot.pointee.flags.contains(.decrypted) {
-                refuseInner(slot.pointee, destination: summary.destination)
-            } else {
-                drop(slot.pointee, reason)
-            }
-        } else {
-            forwardPlain(slot.pointee)
-        }
+        decline(slot, reason: decision.verdict.reason, summary: summary, policyIndex: decision.policyIndex)
         return false
+    }
+
+    /// What is not protected: forwarded in clear where a policy says so, else dropped.
+    private mutating func decline(
+        _ slot: UnsafeMutablePointer<PacketSlot>, reason: DropReason?, summary: PacketSummary, policyIndex: UInt32
+    ) {
+        // RFC 4301 section 6: an ICMP error that quotes what came protected leaves protected or not at all.
+        let quotesDecrypted = slot.pointee.flags.isSuperset(of: .quotesDecrypted)
+        guard let reason else {
+            return quotesDecrypted ? drop(slot.pointee, .noPolicy) : forwardPlain(slot.pointee)
+        }
+        if reason == .noOutboundSA { announceAcquire(summary, policyIndex: policyIndex) }
+        if reason == .noPolicy, slot.pointee.flags.contains(.decrypted), !quotesDecrypted {
+            refuseInner(slot.pointee, destination: summary.destination)
+        } else {
+            drop(slot.pointee, reason)
+        }
     }
 
     /// A packet out of a tunnel that leads to no LAN and that no policy wants into another tunnel. Where its route itself

@@ -38,7 +38,9 @@ extension Worker {
     /// Sends an error message that is ready in its frame: back the way the offending packet came.
     private mutating func dispatch(_ error: PacketSlot, packetLength: Int, to offending: PacketSlot, isIPv4: Bool) {
         if offending.flags.contains(.decrypted) {
-            // Into the tunnel back, as the policy says; parsed again on its way.
+            // Into the tunnel back, as the policy says, or nowhere: it quotes what came protected. Parsed again on its way.
+            var error = error
+            error.flags.insert(.decrypted)
             let type = isIPv4 ? LinkLayer.ipv4 : LinkLayer.ipv6
             error.packet.storeBytes(of: type, toByteOffset: -2, as: UInt16.self)
             if begotten.isFull { return drop(error, .roundOverflow) }

@@ -52,6 +52,10 @@ struct PacketSlot: BitwiseCopyable {
 
         /// Those that say where the packet came from. Another worker cannot find them out; the rest it parses again.
         static var ofTheJourney: Flags { Flags(rawValue: 2 | 4 | 8 | 32) }
+        /// Decrypted and forwarded: what is left of a packet that goes from one tunnel to the policies of another.
+        static var ofDivertedPackets: Flags { Flags(rawValue: 8 | 32) }
+        /// Generated and decrypted: an ICMP error that quotes what came protected.
+        static var quotesDecrypted: Flags { Flags(rawValue: 4 | 32) }
         /// Local or forwarded: the hop limit is not to be decremented (again).
         static var notToBeRouted: Flags { Flags(rawValue: 2 | 8) }
         /// Local or decrypted: no station sent the frame.

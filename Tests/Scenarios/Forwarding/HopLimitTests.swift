@@ -1,5 +1,7 @@
 import Dataplane
+import IPsec
 import Packets
+import Policy
 import Telemetry
 import TestSupport
 import Testing
@@ -47,6 +49,33 @@ import Testing
         #expect(error.hopLimit == 63)
         #expect(left.drops == [:])
         #expect(left.lostFrames == 0 && right.lostFrames == 0)
+    }
+
+    /// The gateway's address lies outside of what is protected, and a policy lets everything else pass in clear: the error quotes
+    /// what came protected, so it does not leave at all.
+    @Test(arguments: [AddressFamily.ipv4, .ipv6], ["hop limit", "size", "route"])
+    func quotedPlaintextStaysProtected(family: AddressFamily, reason: String) throws {
+        let network = try MemoryNetwork(TunnelOptions())
+        let (left, right) = (network.left, network.right)
+        right.interfaces[0].addresses = [
+            family == .ipv4 ? IPAddress(ipv4: 0xC0A8_0901) : IPAddress(ipv6High: 0xFD00 << 48, low: 1)
+        ]
+        right.policies.append(
+            SecurityPolicy(selector: .any(family), direction: .out, action: .bypass, priority: 1_000_000))
+        let host = right.plan.host(family)
+        switch reason {
+        case "size": right.interfaces[0].mtu = 400
+        case "route": right.routes.append(RouteEntry(prefix: IPPrefix(host: host), kind: .prohibit))
+        default: break
+        }
+        try right.publish()
+        var packet = IPPacket(from: left.plan.host(family), to: host, size: 500)
+        packet.hopLimit = reason == "hop limit" ? 2 : 64
+        packet.dontFragment = true
+        #expect(network.exchange([packet.bytes]) == [])
+        #expect(right[.icmpErrors] == 1)
+        #expect(right.takeWAN() == [] && right.takeLAN() == [])
+        #expect(right.lostFrames == 0)
     }
 
     /// An error about an error is never sent, nor one to nobody.
