@@ -18,7 +18,7 @@ extension Worker {
 
     /// Whether a next hop is on a port that is LAN and nothing else: then no outbound policy can want the packet.
     @inline(__always)
-    private func leavesByLAN(_ hop: UnsafePointer<NextHop>) -> Bool {
+    func leavesByLAN(_ hop: UnsafePointer<NextHop>) -> Bool {
         let port = portNumber(of: hop)
         return port >= 0 && ports[port].role == .lan
     }
@@ -26,7 +26,7 @@ extension Worker {
     /// Not to a LAN: to the host itself, or to where the outbound policies are asked (a hub's traffic from one site to
     /// another, RFC 4301 section 5.2 step 5). The route decides only if no policy wants the packet.
     @inline(never)
-    private mutating func divert(_ slot: PacketSlot) {
+    mutating func divert(_ slot: PacketSlot) {
         if let hop = slot.nextHop, hop.pointee.state == .local {
             return handOver(slot, to: handover.host, kind: .toHost)
         }
@@ -39,13 +39,13 @@ extension Worker {
         let type = slot.packet.load(as: UInt8.self) >> 4 == 4 ? LinkLayer.ipv4 : LinkLayer.ipv6
         slot.packet.storeBytes(of: type, toByteOffset: -2, as: UInt16.self)
         next.length = slot.length &+ 14
-        next.flags = .decrypted
+        next.flags = slot.flags.intersection(.ofDivertedPackets)
         begotten.append(next)
     }
 
     /// The LAN's MTU is smaller than the packet: plain routing (RFC 1812 section 5.2.7.3, RFC 8200 section 5).
     @inline(never)
-    private mutating func tooBigForLAN(_ slot: PacketSlot, hop: UnsafePointer<NextHop>) {
+    mutating func tooBigForLAN(_ slot: PacketSlot, hop: UnsafePointer<NextHop>) {
         let mtu = UInt32(hop.pointee.mtu)
         if slot.flags.contains(.dontFragment) {
             return answer(slot, with: .packetTooBig(mtu: mtu), reason: .tooBigSentICMP)
@@ -79,7 +79,7 @@ extension Worker {
     }
 
     /// Fragments of a packet that leaves unprotected, sent at once.
-    private mutating func fragmentPlain(_ slot: PacketSlot, mtu: Int) {
+    mutating func fragmentPlain(_ slot: PacketSlot, mtu: Int) {
         guard var fragmenter = IPv4Fragmenter(slot.packet, available: Int(slot.length), mtu: mtu) else {
             return drop(slot, .tooBig)
         }

@@ -9,6 +9,8 @@ struct NeighbourQueue: ~Copyable {
     struct Entry {
         var slot: PacketSlot
         var since: UInt64
+        /// Out of a tunnel and towards a LAN: no outbound policy was asked.
+        var isForLAN: Bool
     }
 
     let entries: UnsafeMutablePointer<Entry>
@@ -31,7 +33,8 @@ extension Worker {
         guard hop.pointee.state == .unresolved else { return refuse(slot, hop: hop) }
         askForNeighbour(hop, destination: Worker.destination(of: slot.packet))
         guard waiting.count < waiting.capacity else { return drop(slot, .neighbourQueueFull) }
-        (waiting.entries + waiting.count).initialize(to: NeighbourQueue.Entry(slot: slot, since: now))
+        (waiting.entries + waiting.count).initialize(
+            to: NeighbourQueue.Entry(slot: slot, since: now, isForLAN: isForLAN(slot, hop: hop)))
         waiting.count &+= 1
     }
 
@@ -70,23 +73,22 @@ extension Worker {
         if early.count != 0 { retryEarly() }
     }
 
-    /// Looks up the next hop of every waiting packet again and sends what can be sent.
+    /// Looks up the next hop of every waiting packet again, and lets go what need not wait any more.
     @inline(never)
     private mutating func resendWaiting() {
         let count = waiting.count
         waiting.count = 0
         var index = 0
         while index < count {
-            let since = waiting.entries[index].since
-            var slot = waiting.entries[index].slot
+            var entry = waiting.entries[index]
             index &+= 1
-            let hop = tables.pointee.route(to: Worker.destination(of: slot.packet))
-            slot.nextHop = hop
-            if hop.pointee.state == .unresolved {
-                waiting.entries[waiting.count] = NeighbourQueue.Entry(slot: slot, since: since)
+            let hop = tables.pointee.route(to: Worker.destination(of: entry.slot.packet))
+            entry.slot.nextHop = hop
+            if hop.pointee.state == .unresolved, !entry.isForLAN || leavesByLAN(hop) {
+                waiting.entries[waiting.count] = entry
                 waiting.count &+= 1
             } else {
-                withUnsafeMutablePointer(to: &slot) { send($0) }
+                resume(entry.slot, hop: hop, isForLAN: entry.isForLAN)
             }
         }
     }

@@ -1,4 +1,5 @@
 import Dataplane
+import IPsec
 import Packets
 import Policy
 import Telemetry
@@ -42,6 +43,81 @@ import Testing
         #expect(right.takeLANPackets() == packets.map { $0.routed(hops: 2) })
         #expect(site[.transmitted] == 10)
         for site in network.sites { #expect(site.drops == [:] && site.lostFrames == 0) }
+    }
+
+    /// What was decrypted and waits for a LAN host does not leave in clear by the WAN when the LAN's route goes away meanwhile:
+    /// policies are asked as for any packet out of a tunnel that leads elsewhere.
+    @Test(arguments: families, ["gone", "protected", "bypassed", "local", "smaller"])
+    func routeChangesWhileDecryptedWait(family: AddressFamily, change: String) throws {
+        let network = try MemoryNetwork(TunnelOptions())
+        let (left, right) = (network.left, network.right)
+        let host = right.plan.host(family)
+        let known = right.neighbours
+        right.neighbours.removeAll { $0.address == host }
+        try right.publish()
+        let packets = (0..<3).map { number in
+            var packet = IPPacket(from: left.plan.host(family), to: host, size: 100, seed: number)
+            packet.dontFragment = false
+            return packet.bytes
+        }
+        #expect(network.exchange(packets) == [] && right[.waiting] == 3)
+        right.routes.removeAll { $0.prefix == right.plan.network(family) }
+        right.neighbours = known
+        let out = TrafficSelector(source: left.plan.network(family), destination: right.plan.network(family))
+        switch change {
+        case "protected":
+            right.policies.append(
+                SecurityPolicy(selector: out, direction: .out, action: .protect(.init(requestID: 99))))
+        case "bypassed":
+            right.policies.append(SecurityPolicy(selector: out, direction: .out, action: .bypass))
+        case "local": right.routes.append(RouteEntry(prefix: IPPrefix(host: host), kind: .local))
+        case "smaller":
+            right.routes.append(
+                RouteEntry(
+                    prefix: right.plan.network(family),
+                    kind: .unicast(interfaceIndex: SitePlan.lanInterface, gateway: nil)))
+            right.interfaces[0].mtu = 84
+        default: break
+        }
+        try right.publish()
+        right.settle()
+        let sent = right.takeWAN().map { SentFrame($0).packet }
+        switch change {
+        case "protected": #expect(right.drops == [.noOutboundSA: 3])
+        case "bypassed": #expect(sent == packets.map { $0.routed(hops: 2) } && right.drops == [:])
+        case "local": #expect(right.drops == [.localDeliveryUnavailable: 3])
+        case "smaller": #expect(family == .ipv4 ? right[.fragments] == 6 : right.drops == [.tooBigSentICMP: 3])
+        default: #expect(right.drops == [.noPolicy: 3])
+        }
+        if change != "bypassed" {
+            #expect(sent.allSatisfy { $0.isIPv4 ? $0[9] == IPProtocol.esp : $0[6] == IPProtocol.esp })
+        }
+        #expect(right.takeLANPackets().allSatisfy { $0.count <= 84 })
+        #expect(right.gateway.takeHostPackets() == [] && right.lostFrames == 0)
+    }
+
+    /// A packet that a policy lets pass in clear waits; when the policies change meanwhile, the new ones decide.
+    @Test(arguments: families, [false, true])
+    func policiesChangeWhilePlainPacketsWait(family: AddressFamily, isDiscarded: Bool) throws {
+        let network = try MemoryNetwork(sites: 2)
+        let left = network.left
+        let known = left.neighbours
+        left.policies = [SecurityPolicy(selector: .any(family), direction: .out, action: .bypass)]
+        left.neighbours.removeAll { $0.address == left.plan.router(family) }
+        try left.publish()
+        left.receiveFromLAN(network.packets(family, count: 4))
+        #expect(left[.waiting] == 4)
+        left.policies = [
+            SecurityPolicy(
+                selector: .any(family), direction: .out,
+                action: isDiscarded ? .discard : .protect(.init(requestID: 99)))
+        ]
+        left.neighbours = known
+        try left.publish()
+        left.settle()
+        #expect(left.takeWAN() == [])
+        #expect(left.drops == [isDiscarded ? .notEncryptedByPolicy : .noOutboundSA: 4])
+        #expect(left.lostFrames == 0)
     }
 
     /// No answer in time: the packets end with their reason. Meanwhile, no more than the queue holds wait.
