@@ -46,6 +46,9 @@ public struct Worker: ~Copyable {
     // What the control side published.
     var reader: SnapshotReader
     var tables: UnsafePointer<SnapshotTables>
+    /// Of `tables`; the largest number stands for none seen yet.
+    var snapshotGeneration = UInt64.max
+    /// How many snapshots the worker has seen, from 1 on again behind the largest number: what entries of flows carry.
     var generation: UInt32 = 0
     var now: UInt64 = 0
 

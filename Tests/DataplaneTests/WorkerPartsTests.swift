@@ -1,5 +1,6 @@
 import Packets
 import Policy
+import TestSupport
 import Testing
 import XDP
 
@@ -60,6 +61,36 @@ import XDP
         for ahead in 0..<SlotBatch.lookAhead { _ = batch.slots[3 + ahead].start.load(as: UInt8.self) }
     }
 
+    /// After four thousand million publications the numbers of snapshots begin again: what the worker remembers of its first
+    /// ones, and has not touched since, is not taken for something of today.
+    @Test func flowsEndWithTheNumbersOfSnapshots() throws {
+        let builder = SnapshotBuilder(workers: 1)
+        let gateway = try MemoryGateway(framesPerWorker: 64, ringSize: 64, snapshot: builder.build())
+        gateway.pollOnce(now: 1)
+        let box = gateway.boxes[0]
+        let first = box.worker.generation
+        check(first == 1, "0 is for empty entries")
+        let gone = UnsafeMutableRawPointer(bitPattern: 0xDEAD_0000)
+        var key = try #require(FlowKey.sample)
+        for generation in first...3 {
+            let entry = FlowCache.Entry(
+                key: key, association: gone, nextHop: nil, generation: generation, owner: 0)
+            box.worker.flows.insert(entry, hash: 6)
+            box.worker.innerFlows.insert(entry, hash: 6)
+        }
+        box.worker.lastInner = box.worker.innerFlows.entries
+        box.worker.generation = .max - 1
+        for expected in [UInt32.max, 1, 2, 3] {
+            gateway.publish(builder.build())
+            gateway.pollOnce(now: 1)
+            let generation = box.worker.generation
+            check(generation == expected)
+            check(box.worker.flows.find(&key, hash: 6, generation: generation) == nil)
+            check(box.worker.innerFlows.find(&key, hash: 6, generation: generation) == nil)
+            check(expected == .max || box.worker.lastInner == nil)
+        }
+    }
+
     @Test(arguments: [0, 1, 5])
     func neighbourQueueHoldsAtLeastOne(capacity: Int) {
         check(NeighbourQueue(capacity: capacity).capacity == max(capacity, 1))
@@ -95,5 +126,18 @@ import XDP
         for counter in WorkerCounter.allCases { #expect(statistics[counter] == 0) }
         #expect(Set(WorkerCounter.allCases.map(\.name)).count == WorkerCounter.allCases.count)
         #expect(WorkerCounter.allCases.map(\.rawValue) == Array(0..<WorkerCounter.allCases.count))
+    }
+}
+
+extension FlowKey {
+    /// Of some packet.
+    fileprivate static var sample: FlowKey? {
+        var packet = IPPacket(from: SitePlan(1).host(.ipv4), to: SitePlan(2).host(.ipv4), size: 60).bytes
+        return packet.withUnsafeMutableBytes { bytes -> FlowKey? in
+            guard let start = bytes.baseAddress else { return nil }
+            var summary = PacketSummary()
+            guard PacketSummary.parse(start, available: bytes.count, into: &summary) == .none else { return nil }
+            return FlowKey(summary, header: start)
+        }
     }
 }

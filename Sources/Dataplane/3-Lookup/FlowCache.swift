@@ -1,4 +1,5 @@
 import CLinux
+import Glibc
 import Policy
 
 /// The SAs and next hops of recent flows, outbound or inner: one cache line per flow, two places per flow, no
@@ -13,7 +14,7 @@ struct FlowCache: ~Copyable {
         var association: UnsafeMutableRawPointer?
         /// To the peer (outbound), to the destination (inner).
         var nextHop: UnsafePointer<NextHop>?
-        /// Low 32 bits of the snapshot's generation, 0 for an empty entry.
+        /// The worker's number of the snapshot (`Worker.generation`), 0 for an empty entry.
         var generation: UInt32
         /// The worker that owns the SA.
         var owner: UInt16
@@ -33,6 +34,9 @@ struct FlowCache: ~Copyable {
         mask = UInt64(size - 1)
         seed = UInt64.random(in: 0 ... .max)
     }
+
+    /// Forgets everything.
+    mutating func clear() { memset(entries, 0, Int(mask &+ 1) &* MemoryLayout<Entry>.stride) }
 
     @inline(__always)
     func prefetch(hash: UInt64) { sluice_prefetch(entries + Int(truncatingIfNeeded: hash & mask)) }

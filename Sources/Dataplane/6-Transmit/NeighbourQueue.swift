@@ -66,11 +66,22 @@ extension Worker {
     /// A new snapshot: pointers of the old one must not be used any more, and neighbours may be known now.
     @inline(__always)
     mutating func noticeSnapshot() {
-        let current = UInt32(truncatingIfNeeded: tables.pointee.generation)
-        if current == generation { return }
-        generation = current
+        let current = tables.pointee.generation
+        if current == snapshotGeneration { return }
+        snapshotGeneration = current
+        generation &+= 1
+        if generation == 0 { forgetFlows() }
         if waiting.count != 0 { resendWaiting() }
         if early.count != 0 { retryEarly() }
+    }
+
+    /// Every number was used: an entry that nobody has touched since would look like one of today, and its SA may be gone.
+    @inline(never)
+    private mutating func forgetFlows() {
+        flows.clear()
+        innerFlows.clear()
+        lastInner = nil
+        generation = 1
     }
 
     /// Looks up the next hop of every waiting packet again, and lets go what need not wait any more.
