@@ -40,7 +40,6 @@ extension ControlLoop {
                 try parts.tables.setInsideNetworks(next.insideNetworks)
                 steeringView = next
             }
-            try parts.tables.setLocalAddresses(view.localAddresses)
         } catch {
             if !steeringHasFailed {
                 logger.error(
