@@ -61,6 +61,7 @@ public struct Worker: ~Copyable {
     var early: EarlyPackets
     var icmpLimiter: RateLimiter
     var eventLimiter: EventLimiter
+    var neighbourLimiter: NeighbourLimiter
 
     // Room for one batch in each direction, and for packets that a batch begets (fragments, ICMP errors).
     var outbound: SlotBatch
@@ -95,8 +96,8 @@ public struct Worker: ~Copyable {
         work &+= receiveHandedOver()
         processOutbound()
         processInbound()
-        processBegotten()
         retryWaiting()
+        processBegotten()
         expireEarly()
         transmitStaged()
         handover.payBack(from: &pool)

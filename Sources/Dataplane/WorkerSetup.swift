@@ -59,6 +59,7 @@ extension Worker {
         icmpLimiter = RateLimiter(
             perSecond: configuration.icmpErrorsPerSecond, burst: configuration.icmpErrorsPerSecond)
         eventLimiter = EventLimiter(interval: configuration.repetitionInNanoseconds)
+        neighbourLimiter = NeighbourLimiter(interval: configuration.repetitionInNanoseconds)
         outbound = SlotBatch(capacity: configuration.batchSize)
         inbound = SlotBatch(capacity: configuration.batchSize)
         begotten = SlotBatch(capacity: Worker.begottenCapacity)

@@ -19,6 +19,10 @@ public struct RateLimiter: Sendable, BitwiseCopyable {
         full = 0
     }
 
+    /// Whether there is a token. `now`: nanoseconds of a clock that does not go back.
+    @inlinable
+    public func hasToken(now: UInt64) -> Bool { interval != 0 && max(full, now) &- now <= tolerance }
+
     /// Takes a token if there is one. `now`: nanoseconds of a clock that does not go back.
     @inlinable
     public mutating func allow(now: UInt64) -> Bool {

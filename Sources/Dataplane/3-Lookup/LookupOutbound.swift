@@ -111,7 +111,7 @@ extension Worker {
     /// not for each of them.
     private mutating func announceAcquire(_ summary: PacketSummary, policyIndex: UInt32) {
         let requestID = tables.pointee.requestID(policyIndex: policyIndex)
-        guard eventLimiter.allow(.acquire, number: requestID, now: now) else { return }
+        guard eventLimiter.isDue(.acquire, number: requestID, now: now) else { return }
         var event = WorkerEvent(.acquire, number: requestID, address: summary.destination)
         event.source = summary.source
         event.upperProtocol = summary.upperProtocol
@@ -120,6 +120,7 @@ extension Worker {
             event.sourcePort = summary.sourcePort
             event.destinationPort = summary.destinationPort
         }
-        _ = events.push(event)
+        guard events.push(event) else { return }
+        eventLimiter.told(.acquire, number: requestID, now: now)
     }
 }

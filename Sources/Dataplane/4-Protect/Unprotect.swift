@@ -90,9 +90,11 @@ extension Worker {
         let source = ESPInbound.source(slot.packet, esp: slot.esp)
         // Each new place is told of at once, however soon after another one.
         let place = UInt32(truncatingIfNeeded: source.address.low) ^ UInt32(source.port) &<< 16
-        guard eventLimiter.allow(.mappingChanged, number: sa.pointee.spi ^ place, now: now) else { return }
+        let subject = sa.pointee.spi ^ place
+        guard eventLimiter.isDue(.mappingChanged, number: subject, now: now) else { return }
         var event = WorkerEvent(.mappingChanged, number: sa.pointee.spi, address: source.address)
         event.sourcePort = source.port
-        _ = events.push(event)
+        guard events.push(event) else { return }
+        eventLimiter.told(.mappingChanged, number: subject, now: now)
     }
 }

@@ -1,3 +1,4 @@
+import IPsec
 import Packets
 import Policy
 import Telemetry
@@ -5,24 +6,111 @@ import XDP
 
 /// A few packets that wait until the kernel has found a neighbour's link-layer address (as RFC 1122 section 2.3.2.2 and
 /// RFC 4861 section 7.2.2 ask for: at least one per neighbour, the latest).
+///
+/// No neighbour has more than its share. When all places are taken, the oldest packet goes of whoever brought most of them:
+/// one dead host does not keep the packets of others out, nor does one tunnel whose hosts scan a network.
 struct NeighbourQueue: ~Copyable {
     struct Entry {
         var slot: PacketSlot
+        /// Nanoseconds.
         var since: UInt64
+        /// `NeighbourLimiter.key`.
+        var neighbour: UInt64
+        /// As in `WorkerEvent`.
+        var requester: UInt32
         /// Out of a tunnel and towards a LAN: no outbound policy was asked.
         var isForLAN: Bool
     }
 
+    /// In the order in which they came.
     let entries: UnsafeMutablePointer<Entry>
     let capacity: Int
-    var count = 0
+    private(set) var count = 0
+    /// How many each requester has, by the place that it hashes to.
+    private let loads: UnsafeMutablePointer<Int32>
+
+    private static var loadCount: Int { 64 }
 
     init(capacity: Int) {
         self.capacity = max(capacity, 1)
         entries = .allocate(capacity: self.capacity)
+        loads = .allocate(capacity: Self.loadCount)
+        loads.initialize(repeating: 0, count: Self.loadCount)
     }
 
-    deinit { entries.deallocate() }
+    deinit {
+        entries.deallocate()
+        loads.deallocate()
+    }
+
+    /// Packets of one neighbour at most.
+    var share: Int { max(capacity / 4, 1) }
+
+    /// Puts a packet at the end. Returns the one that has to go for it, if any.
+    mutating func append(_ entry: Entry) -> PacketSlot? {
+        let victim = victim(for: entry.neighbour).map { remove(at: $0) }
+        keep(entry)
+        return victim
+    }
+
+    /// Empties the queue, for a walk over the first `count` entries that `keep`s those that go on waiting.
+    mutating func beginWalk() -> Int {
+        defer {
+            count = 0
+            loads.update(repeating: 0, count: Self.loadCount)
+        }
+        return count
+    }
+
+    /// There is room: the caller has taken an entry out, or has not filled the queue.
+    mutating func keep(_ entry: Entry) {
+        (entries + count).initialize(to: entry)
+        count &+= 1
+        loads[Self.place(of: entry.requester)] &+= 1
+    }
+
+    /// Which entry has to go before one of this neighbour can come.
+    private func victim(for neighbour: UInt64) -> Int? {
+        var oldest = -1
+        var waiting = 0
+        var index = 0
+        while index < count {
+            if entries[index].neighbour == neighbour {
+                if waiting == 0 { oldest = index }
+                waiting &+= 1
+            }
+            index &+= 1
+        }
+        if waiting >= share { return oldest }
+        return count < capacity ? nil : oldestOfTheGreediest()
+    }
+
+    private func oldestOfTheGreediest() -> Int {
+        var found = 0
+        var most: Int32 = 0
+        var index = 0
+        while index < count {
+            let load = loads[Self.place(of: entries[index].requester)]
+            if load > most {
+                most = load
+                found = index
+            }
+            index &+= 1
+        }
+        return found
+    }
+
+    private mutating func remove(at index: Int) -> PacketSlot {
+        let entry = entries[index]
+        loads[Self.place(of: entry.requester)] &-= 1
+        count &-= 1
+        (entries + index).update(from: entries + index + 1, count: count &- index)
+        return entry.slot
+    }
+
+    private static func place(of requester: UInt32) -> Int {
+        Int(truncatingIfNeeded: (requester &* 0x9E37_79B1) &>> 26) & (loadCount &- 1)
+    }
 }
 
 extension Worker {
@@ -31,11 +119,11 @@ extension Worker {
     mutating func sendLater(_ slot: PacketSlot) {
         guard let hop = slot.nextHop else { return drop(slot, .noRoute) }
         guard hop.pointee.state == .unresolved else { return refuse(slot, hop: hop) }
-        askForNeighbour(hop, destination: Worker.destination(of: slot.packet))
-        guard waiting.count < waiting.capacity else { return drop(slot, .neighbourQueueFull) }
-        (waiting.entries + waiting.count).initialize(
-            to: NeighbourQueue.Entry(slot: slot, since: now, isForLAN: isForLAN(slot, hop: hop)))
-        waiting.count &+= 1
+        let requester = Worker.requester(of: slot)
+        let neighbour = askForNeighbour(hop, slot: slot, requester: requester)
+        let entry = NeighbourQueue.Entry(
+            slot: slot, since: now, neighbour: neighbour, requester: requester, isForLAN: isForLAN(slot, hop: hop))
+        if let evicted = waiting.append(entry) { drop(evicted, .neighbourQueueFull) }
     }
 
     /// A next hop that will not become one: to the host, or away, with word to the sender where the packet is his.
@@ -46,7 +134,7 @@ extension Worker {
         case .local: return handOver(slot, to: handover.host, kind: .toHost)
         case .failed:
             // It may have come up since: a neighbour is asked for again as long as there is traffic for it.
-            askForNeighbour(hop, destination: Worker.destination(of: slot.packet))
+            _ = askForNeighbour(hop, slot: slot, requester: Worker.requester(of: slot))
             message = .hostUnreachable
         case .unreachable: message = .hostUnreachable
         case .noRoute: message = .networkUnreachable
@@ -57,10 +145,36 @@ extension Worker {
         answer(slot, with: message, reason: reason)
     }
 
-    /// When the ring of events is full, the next packet asks.
-    private mutating func askForNeighbour(_ hop: UnsafePointer<NextHop>, destination: IPAddress) {
-        let neighbour = hop.pointee.isOnLink ? destination : hop.pointee.address
-        _ = events.push(WorkerEvent(.neighbourWanted, number: hop.pointee.interfaceIndex, address: neighbour))
+    /// Tells the control thread which neighbour is wanted; when that cannot be told now, a later packet asks. Returns the
+    /// neighbour's key.
+    ///
+    /// Half of the ring of events is left to the other kinds: they are rarer, and tunnels depend on them.
+    private mutating func askForNeighbour(_ hop: UnsafePointer<NextHop>, slot: PacketSlot, requester: UInt32) -> UInt64
+    {
+        let address = hop.pointee.isOnLink ? Worker.destination(of: slot.packet) : hop.pointee.address
+        let neighbour = neighbourLimiter.key(address, interfaceIndex: hop.pointee.interfaceIndex)
+        // Tunnels do not share one sender's part.
+        let sender = slot.flags.contains(.sealed) ? address : Worker.source(of: slot.packet)
+        guard neighbourLimiter.isDue(neighbour, requester: requester, sender: sender, now: now),
+            events.reserve(upTo: events.capacity / 2 &+ 1).count > events.capacity / 2
+        else { return neighbour }
+        var event = WorkerEvent(.neighbourWanted, number: hop.pointee.interfaceIndex, address: address)
+        event.source = sender
+        event.requester = requester
+        if events.push(event) { neighbourLimiter.told(neighbour, requester: requester, sender: sender, now: now) }
+        return neighbour
+    }
+
+    /// Whose packet it is: ours to a peer, the tunnel's that it came out of, or the port's of arrival.
+    private static func requester(of slot: PacketSlot) -> UInt32 {
+        if slot.flags.contains(.sealed) { return WorkerEvent.ownPackets }
+        guard slot.flags.contains(.decrypted), let sa = slot.association else { return UInt32(slot.port) }
+        return sa.assumingMemoryBound(to: InboundSA.self).pointee.spi
+    }
+
+    private static func source(of packet: UnsafeRawPointer) -> IPAddress {
+        packet.load(as: UInt8.self) >> 4 == 4
+            ? IPAddress(loading: packet + 12, family: .ipv4) : IPAddress(loading: packet + 8, family: .ipv6)
     }
 
     /// A new snapshot: pointers of the old one must not be used any more, and neighbours may be known now.
@@ -87,17 +201,17 @@ extension Worker {
     /// Looks up the next hop of every waiting packet again, and lets go what need not wait any more.
     @inline(never)
     private mutating func resendWaiting() {
-        let count = waiting.count
-        waiting.count = 0
+        let count = waiting.beginWalk()
         var index = 0
         while index < count {
             var entry = waiting.entries[index]
             index &+= 1
             let hop = tables.pointee.route(to: Worker.destination(of: entry.slot.packet))
             entry.slot.nextHop = hop
+            // The SA may be gone.
+            entry.slot.association = nil
             if hop.pointee.state == .unresolved, !entry.isForLAN || leavesByLAN(hop) {
-                waiting.entries[waiting.count] = entry
-                waiting.count &+= 1
+                waiting.keep(entry)
             } else {
                 resume(entry.slot, hop: hop, isForLAN: entry.isForLAN)
             }
@@ -111,20 +225,22 @@ extension Worker {
         expireWaiting()
     }
 
+    /// The neighbour did not answer in time: the sender hears of it, as of one that the kernel knows not to answer
+    /// (RFC 1812 section 3.3.2, RFC 4861 section 7.2.2).
     @inline(never)
     private mutating func expireWaiting() {
-        var kept = 0
+        let count = waiting.beginWalk()
         var index = 0
-        while index < waiting.count {
+        while index < count {
             let entry = waiting.entries[index]
             index &+= 1
-            if now &- entry.since > configuration.neighbourWaitInNanoseconds {
+            if now &- entry.since <= configuration.neighbourWaitInNanoseconds {
+                waiting.keep(entry)
+            } else if entry.slot.flags.contains(.sealed) {
                 drop(entry.slot, .neighbourUnresolved)
             } else {
-                waiting.entries[kept] = entry
-                kept &+= 1
+                answer(entry.slot, with: .hostUnreachable, reason: .neighbourUnresolved)
             }
         }
-        waiting.count = kept
     }
 }

@@ -24,7 +24,7 @@ import Testing
         #expect(network.exchange(packets) == [])
         #expect(site[.waiting] == 10)
         let wanted = site.gateway.takeEvents()
-        #expect(wanted.count == 10)
+        #expect(wanted.count == 1, "told once, not for each packet")
         let interface = port == .wan ? SitePlan.wanInterface : SitePlan.lanInterface
         #expect(
             wanted.allSatisfy {
@@ -120,6 +120,137 @@ import Testing
         #expect(left.lostFrames == 0)
     }
 
+    /// Of packets for one neighbour the latest are kept (RFC 1122 section 2.3.2.2).
+    @Test(arguments: families)
+    func theLatestAreKept(family: AddressFamily) throws {
+        let network = try MemoryNetwork(TunnelOptions())
+        let right = network.right
+        let known = right.neighbours
+        right.neighbours.removeAll { $0.address == right.plan.host(family) }
+        try right.publish()
+        let packets = network.packets(family, count: 40)
+        #expect(network.exchange(packets) == [])
+        #expect(right[.waiting] == 16)
+        right.neighbours = known
+        try right.publish()
+        right.settle()
+        #expect(right.takeLANPackets() == packets.suffix(16).map { $0.routed(hops: 2) })
+        #expect(right.drops == [.neighbourQueueFull: 24] && right.lostFrames == 0)
+    }
+
+    /// Hosts behind a peer look for addresses that nobody has, thousands a second. Another sender behind the same peer, and
+    /// one behind another peer, still get through to a host that is not resolved yet.
+    @Test(arguments: families)
+    func aScanStarvesNobody(family: AddressFamily) throws {
+        let network = try MemoryNetwork(sites: 3)
+        let (left, right, third) = (network.sites[0], network.sites[1], network.sites[2])
+        try network.connect(left, right)
+        try network.connect(third, right)
+        let known = right.neighbours
+        let wanted = [3, 4].map { right.plan.host(family, $0) }
+        right.neighbours.removeAll { wanted.contains($0.address) }
+        try right.publish()
+        func scan(from first: UInt32) {
+            let probes = (0..<400).map { number in
+                IPPacket(
+                    from: left.plan.host(family, 66), to: right.plan.host(family, first + UInt32(number)), size: 100
+                ).bytes
+            }
+            left.receiveFromLAN(probes)
+            right.receive(left.takeWAN(), at: .wan)
+        }
+        scan(from: 1000)
+        let good = IPPacket(from: left.plan.host(family), to: wanted[0], size: 100).bytes
+        let other = IPPacket(from: third.plan.host(family), to: wanted[1], size: 100).bytes
+        left.receiveFromLAN([good])
+        right.receive(left.takeWAN(), at: .wan)
+        third.receiveFromLAN([other])
+        right.receive(third.takeWAN(), at: .wan)
+        // The scan goes on while the kernel is asked.
+        scan(from: 2000)
+        let events = right.gateway.takeEvents()
+        #expect(events.allSatisfy { $0.kind == .neighbourWanted && $0.source.family == family })
+        #expect(Set(events.map(\.address)).isSuperset(of: wanted))
+        #expect(events.count <= 20, "so much from one sender at once, and no more")
+        right.neighbours = known
+        try right.publish()
+        right.settle()
+        let arrived = right.takeLANPackets()
+        #expect(arrived.contains(other.routed(hops: 2)))
+        #expect(right.drops[.neighbourQueueFull] != nil && right.lostFrames == 0)
+        #expect(right[.waiting] > 0)
+    }
+
+    /// A scan fills the ring of events with nothing but its own part: a policy that lacks its SA is told of.
+    @Test func aScanLeavesRoomForOtherEvents() throws {
+        let network = try MemoryNetwork(TunnelOptions())
+        let (left, right) = (network.left, network.right)
+        right.policies.append(
+            SecurityPolicy(
+                selector: TrafficSelector(
+                    source: right.plan.network(.ipv4), destination: SitePlan(9).network(.ipv4)),
+                direction: .out, action: .protect(SecurityPolicy.Protection(requestID: 99))))
+        try right.publish()
+        for sender in 0..<64 {
+            left.receiveFromLAN(
+                (0..<32).map { number in
+                    IPPacket(
+                        from: left.plan.host(.ipv4, 100 + UInt32(sender)),
+                        to: right.plan.host(.ipv4, 1000 + UInt32(sender * 32 + number)), size: 60
+                    ).bytes
+                })
+            right.receive(left.takeWAN(), at: .wan)
+            network.clock.advance(milliseconds: 100)
+        }
+        right.receiveFromLAN([IPPacket(from: right.plan.host(.ipv4), to: SitePlan(9).host(.ipv4), size: 60).bytes])
+        let events = right.gateway.takeEvents()
+        #expect(events.contains { $0.kind == .acquire && $0.number == 99 })
+        #expect(events.count { $0.kind == .neighbourWanted } <= 32)
+    }
+
+    /// What could not be told is told again by the next packet, not a quarter of a second later.
+    @Test func anEventThatWasLostIsToldAgain() throws {
+        let network = try MemoryNetwork(sites: 1)
+        let site = network.left
+        site.policies = (0..<100).map { number in
+            SecurityPolicy(
+                selector: TrafficSelector(
+                    source: site.plan.network(.ipv4), destination: SitePlan(10 + UInt32(number)).network(.ipv4)),
+                direction: .out, action: .protect(SecurityPolicy.Protection(requestID: 100 + UInt32(number))))
+        }
+        try site.publish()
+        func send(_ numbers: Range<UInt32>) {
+            for number in numbers {
+                site.receiveFromLAN([
+                    IPPacket(from: site.plan.host(.ipv4), to: SitePlan(10 + number).host(.ipv4), size: 60).bytes
+                ])
+                network.clock.advance(milliseconds: 1)
+            }
+        }
+        send(0..<64)
+        // The ring is full.
+        send(64..<65)
+        #expect(site.gateway.takeEvents().map(\.number) == (100..<164).map { $0 })
+        send(64..<65)
+        #expect(site.gateway.takeEvents().map(\.number) == [164])
+    }
+
+    /// A decrypted packet waits, and the route to its network goes: it does not leave by the WAN in clear.
+    @Test(arguments: families)
+    func theRouteGoesWhileAPacketWaits(family: AddressFamily) throws {
+        let network = try MemoryNetwork(TunnelOptions())
+        let right = network.right
+        right.neighbours.removeAll { $0.address == right.plan.host(family) }
+        try right.publish()
+        #expect(network.exchange(network.packets(family, count: 3)) == [])
+        #expect(right[.waiting] == 3)
+        right.routes.removeAll { $0.prefix == right.plan.network(family) }
+        try right.publish()
+        right.settle()
+        #expect(right.takeWAN() == [] && right.takeLAN() == [])
+        #expect(right.drops == [.noPolicy: 3] && right.lostFrames == 0)
+    }
+
     /// No answer in time: the packets end with their reason. Meanwhile, no more than the queue holds wait.
     @Test(arguments: families)
     func expiry(family: AddressFamily) throws {
@@ -135,14 +266,19 @@ import Testing
         right.neighbours.removeAll { $0.address == right.plan.host(family) }
         try right.publish()
         #expect(network.exchange(network.packets(family, count: 20)) == [])
-        #expect(right.drops == [.neighbourQueueFull: 12])
+        #expect(right.drops == [.neighbourQueueFull: 18], "a quarter of the places for one neighbour")
         network.clock.advance(milliseconds: 500)
         right.settle()
-        #expect(right.drops == [.neighbourQueueFull: 12])
+        #expect(right.drops == [.neighbourQueueFull: 18])
         network.clock.advance(milliseconds: 1)
         right.settle()
-        #expect(right.drops == [.neighbourQueueFull: 12, .neighbourUnresolved: 8])
+        #expect(right.drops == [.neighbourQueueFull: 18, .neighbourUnresolved: 2])
         #expect(right.lostFrames == 0)
+        // The sender hears of both.
+        network.left.receive(right.takeWAN(), at: .wan)
+        let answers = network.left.takeLANPackets()
+        #expect(answers.count == 2)
+        #expect(ICMPMessage(Array(answers.prefix(1)))?.type == (family == .ipv4 ? 3 : 1))
         // Others are not held up.
         let other = IPPacket(from: network.left.plan.host(family), to: right.plan.host(family, 3), size: 100).bytes
         #expect(network.exchange([other]) == [other.routed(hops: 2)])
