@@ -87,8 +87,53 @@ private let otherMAC = MACAddress(0x0200_0000_0002)
             .link(wan), try neighbour("192.0.2.3", 7, .failed), try neighbour("192.0.2.2", 7, .stale),
             try neighbour("192.0.2.4", 7, .incomplete), try neighbour("192.0.2.5", 8, .reachable),
         ]).neighbours
-        #expect(neighbours.map(\.address.description) == ["192.0.2.2", "192.0.2.3", "192.0.2.4"])
-        #expect(neighbours.map(\.state) == [.resolved(otherMAC), .failed, .unresolved])
+        #expect(neighbours.map(\.address.description) == ["192.0.2.2"])
+        #expect(neighbours.map(\.state) == [.resolved(otherMAC)])
+    }
+
+    /// Neighbours that were never found make no new view; one that was known and does not answer any more is told apart.
+    @Test func scannedNeighboursChangeNothing() throws {
+        let known = try address("192.0.2.2")
+        func neighbour(_ address: IPAddress, _ state: Neighbour.State) -> NetlinkMessage {
+            .neighbour(
+                Neighbour(
+                    key: .init(interfaceIndex: 7, address: address), macAddress: state.isValid ? otherMAC : nil,
+                    state: state))
+        }
+        var state = network([.link(wan), neighbour(known, .reachable)])
+        let first = ForwardingView(state, ports: [7: 1])
+        for number in UInt32(0)..<1000 {
+            let scanned = IPAddress(ipv4: 0x0A00_0000 + number)
+            #expect(state.apply(neighbour(scanned, .incomplete)) == .neighbourStates)
+            #expect(state.apply(neighbour(scanned, .failed)) == .neighbourStates)
+        }
+        #expect(state.apply(neighbour(known, .stale)) == .neighbourStates)
+        #expect(ForwardingView(state, ports: [7: 1], before: first) == first)
+        #expect(state.apply(neighbour(known, .failed)) == .neighbours)
+        let second = ForwardingView(state, ports: [7: 1], before: first)
+        #expect(second.neighbours.map(\.state) == [.failed])
+        #expect(state.apply(neighbour(known, .incomplete)) == .neighbourStates)
+        #expect(ForwardingView(state, ports: [7: 1], before: second) == second)
+        #expect(state.apply(neighbour(known, .reachable)) == .neighbours)
+        #expect(ForwardingView(state, ports: [7: 1], before: second) == first)
+    }
+
+    /// The kernel's table is full and it forgets the neighbour that leads to a peer: it is still sent to.
+    @Test func forgottenNeighboursOfPeersStay() throws {
+        let key = Neighbour.Key(interfaceIndex: 7, address: try address("192.0.2.2"))
+        let neighbour = Neighbour(key: key, macAddress: otherMAC, state: .stale)
+        var state = network([.link(wan), .neighbour(neighbour)])
+        let first = ForwardingView(state, ports: [7: 1])
+        #expect(state.apply(.neighbourRemoved(neighbour)) == .neighbours)
+        let kept = ForwardingView(state, ports: [7: 1], before: first, peers: [key])
+        #expect(kept == first)
+        #expect(ForwardingView(state, ports: [7: 1], before: first).neighbours == [])
+        _ = state.apply(.neighbour(Neighbour(key: key, macAddress: nil, state: .failed)))
+        #expect(ForwardingView(state, ports: [7: 1], before: kept, peers: [key]).neighbours.map(\.state) == [.failed])
+        var down = wan
+        down.hasCarrier = false
+        let without = network([.link(down)])
+        #expect(ForwardingView(without, ports: [7: 1], before: kept, peers: [key]).neighbours == [])
     }
 
     @Test func sameConfigurationIsEqual() throws {

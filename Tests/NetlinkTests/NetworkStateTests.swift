@@ -142,6 +142,22 @@ import Testing
         #expect(apply(message) == .everythingUncertain)
     }
 
+    /// Only what was asked counts as asked: with more that are due than may be asked at once, all have their turn.
+    @Test mutating func proberLeavesNobodyOut() throws {
+        var prober = NeighbourProber()
+        let keys = (0..<10).map { Neighbour.Key(interfaceIndex: 3, address: IPAddress(ipv4: UInt32($0))) }
+        for key in keys {
+            apply(.neighbour(.init(key: key, macAddress: MACAddress("02:00:00:00:00:09"), state: .stale)))
+        }
+        var asked: [Neighbour.Key] = []
+        for step in 0..<3 {
+            let due = prober.due(keys, in: state, now: UInt64(step), atMost: 4)
+            #expect(due.count == (step < 2 ? 4 : 2))
+            asked += due
+        }
+        #expect(Set(asked) == Set(keys) && asked.count == 10)
+    }
+
     @Test mutating func proberAsksNoMoreThanNeeded() throws {
         let second: UInt64 = 1_000_000_000
         let key = Neighbour.Key(interfaceIndex: 3, address: try address("10.0.0.1"))

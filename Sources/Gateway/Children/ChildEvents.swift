@@ -41,6 +41,9 @@ extension GatewayDataplane {
         }
     }
 
+    /// Whose CHILD_SA it is; nil when it is none.
+    func connection(inboundSPI spi: UInt32) -> String? { children[spi]?.lane.connection }
+
     /// The packet itself, as a selector. ICMP type and code have no direction and count as source port.
     private static func selector(_ event: WorkerEvent) -> TrafficSelector? {
         guard event.source.family == event.address.family else { return nil }

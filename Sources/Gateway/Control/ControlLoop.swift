@@ -125,7 +125,7 @@ final class ControlLoop {
     /// To be called every `tickInMilliseconds`.
     func tick() {
         let news = parts.mailbox.take()
-        if let state = news.state { follow(state) }
+        if let state = news.state { follow(state, change: news.change) }
         if let failure = news.failure {
             logger.error(
                 "netlink monitor failed; another one is started within a second", metadata: ["error": "\(failure)"])
@@ -137,13 +137,17 @@ final class ControlLoop {
         if ticks % Self.ticksPerLimitCheck == 0 { children.takeLimitEvents().forEach(handleDataplaneEvent) }
         let isFullSecond = ticks % Self.ticksPerSecond == 0
         if isFullSecond { secondPassed() }
-        if wanted || isFullSecond { probeNeighbours() }
+        if isFullSecond { neighbours.verify(peerNeighbours, view: view, in: network, now: now) }
+        if wanted || isFullSecond { neighbours.ask(in: network, now: now) }
     }
 
-    private func follow(_ state: NetworkState) {
+    private func follow(_ state: NetworkState, change: NetworkChange) {
         network = state
+        // Neighbours that came to nothing change nothing, however many they are.
+        guard change != .neighbourStates else { return }
         let before = view
-        view = ForwardingView(state, ports: Self.portNumbers(parts))
+        view = ForwardingView(
+            state, ports: Self.portNumbers(parts), before: before, peers: Set(peerNeighbours))
         steerByNetwork()
         guard view != before else { return }
         followOwnAddresses()
@@ -157,7 +161,7 @@ final class ControlLoop {
         for index in inboxes.indices {
             while let event = inboxes[index].ring.pop() {
                 if event.kind == .neighbourWanted {
-                    neighbours.want(.init(interfaceIndex: event.number, address: event.address), now: now)
+                    neighbours.want(event, connection: children.connection(inboundSPI: event.requester), now: now)
                     isNeighbourWanted = true
                 } else if let news = children.translate(event) {
                     handleDataplaneEvent(news)
@@ -188,10 +192,6 @@ final class ControlLoop {
         }
         lookAfterAssociations()
         peerNeighbours = peerHops()
-    }
-
-    private func probeNeighbours() {
-        neighbours.probe(peerNeighbours, view: view, in: network, now: Worker.clock())
     }
 
     private func peerHops() -> [Neighbour.Key] {

@@ -10,15 +10,17 @@ struct ForwardingView: Equatable {
     /// All addresses of the host, whatever interface they are on: ESP may arrive for any of them.
     var localAddresses: Set<IPAddress>
 
-    /// - Parameter ports: the number of each port in the dataplane by its interface index.
-    init(_ state: NetworkState, ports: [UInt32: UInt16]) {
+    /// - Parameters:
+    ///   - ports: the number of each port in the dataplane by its interface index.
+    ///   - before: the last view.
+    ///   - peers: neighbours that lead to peers.
+    init(
+        _ state: NetworkState, ports: [UInt32: UInt16], before: ForwardingView? = nil, peers: Set<Neighbour.Key> = []
+    ) {
         interfaces = Self.interfaces(state, ports: ports)
         routes = Self.routes(state)
-        let indices = Set(interfaces.map(\.interfaceIndex))
-        neighbours = state.neighbours.values
-            .filter { indices.contains($0.key.interfaceIndex) }
-            .map(Self.entry)
-            .sorted { ($0.interfaceIndex, $0.address) < ($1.interfaceIndex, $1.address) }
+        neighbours = Self.neighbours(
+            state, interfaces: interfaces, before: before?.neighbours ?? [], peers: peers)
         localAddresses = Set(state.localAddresses().map(\.address))
     }
 
@@ -62,16 +64,36 @@ struct ForwardingView: Equatable {
         }
     }
 
-    private static func entry(_ neighbour: Neighbour) -> NeighbourEntry {
-        let state: NeighbourEntry.State =
-            if let address = neighbour.usableMACAddress {
-                .resolved(address)
-            } else if neighbour.state == .failed {
-                .failed
-            } else {
-                .unresolved
+    /// Those that can be sent to, and of those that could be before, the ones that do not answer any more. What the kernel
+    /// is only asking for is left out: a scan of a network makes no new view.
+    ///
+    /// A neighbour that leads to a peer stays when the kernel forgets it, which it does for want of room while somebody
+    /// else's neighbours fill its table (RFC 4861 section 7.3.3 takes an entry away when it does not answer, and so do we).
+    private static func neighbours(
+        _ state: NetworkState, interfaces: [PortInterface], before: [NeighbourEntry], peers: Set<Neighbour.Key>
+    ) -> [NeighbourEntry] {
+        let usable = Dictionary(interfaces.map { ($0.interfaceIndex, $0.isUp) }) { _, later in later }
+        var entries: [NeighbourEntry] = state.neighbours.values.compactMap { neighbour in
+            guard usable[neighbour.key.interfaceIndex] != nil, let address = neighbour.usableMACAddress else {
+                return nil
             }
-        return NeighbourEntry(
-            interfaceIndex: neighbour.key.interfaceIndex, address: neighbour.key.address, state: state)
+            return entry(neighbour.key, .resolved(address))
+        }
+        for old in before where old.state != .unresolved {
+            let key = Neighbour.Key(interfaceIndex: old.interfaceIndex, address: old.address)
+            guard let isUp = usable[key.interfaceIndex] else { continue }
+            if let now = state.neighbours[key] {
+                if now.usableMACAddress == nil, now.state == .failed || old.state == .failed {
+                    entries.append(entry(key, .failed))
+                }
+            } else if isUp, peers.contains(key), case .resolved = old.state {
+                entries.append(old)
+            }
+        }
+        return entries.sorted { ($0.interfaceIndex, $0.address) < ($1.interfaceIndex, $1.address) }
+    }
+
+    private static func entry(_ key: Neighbour.Key, _ state: NeighbourEntry.State) -> NeighbourEntry {
+        NeighbourEntry(interfaceIndex: key.interfaceIndex, address: key.address, state: state)
     }
 }

@@ -22,7 +22,7 @@ final class MonitorHolder: Sendable {
     /// Reads everything anew, and follows from there.
     func restart() throws(NetlinkError) {
         let next = try Self.make(mailbox)
-        mailbox.post(next.initialState)
+        mailbox.post(next.initialState, change: .everythingUncertain)
         monitor.withLock { $0 = next }
     }
 
@@ -37,6 +37,7 @@ final class MonitorHolder: Sendable {
 
     private static func make(_ mailbox: NetworkMailbox) throws(NetlinkError) -> NetworkMonitor {
         try NetworkMonitor(
-            onFailure: { mailbox.post(failure: $0) }, observer: { _, state in mailbox.post(state) })
+            onFailure: { mailbox.post(failure: $0) },
+            observer: { change, state in mailbox.post(state, change: change) })
     }
 }

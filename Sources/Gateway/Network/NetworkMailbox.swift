@@ -6,14 +6,19 @@ import Synchronization
 final class NetworkMailbox: Sendable {
     struct Contents {
         var state: NetworkState?
+        /// In what it differs from the last one that was taken.
+        var change: NetworkChange = []
         /// Why the monitor ended, if it did.
         var failure: NetlinkError?
     }
 
     private let contents = Mutex(Contents())
 
-    func post(_ state: NetworkState) {
-        contents.withLock { $0.state = state }
+    func post(_ state: NetworkState, change: NetworkChange) {
+        contents.withLock {
+            $0.state = state
+            $0.change.formUnion(change)
+        }
     }
 
     func post(failure: NetlinkError) {

@@ -23,25 +23,32 @@ public struct NeighbourProber: Sendable {
 
     public init(intervals: Intervals = Intervals()) { self.intervals = intervals }
 
-    /// Those of `neighbours` that are to be probed now. Neighbours that are not named any more are forgotten.
+    /// Those of `neighbours` that are to be probed now, those that have waited longest first. Only what is returned counts as
+    /// asked. Neighbours that are not named any more are forgotten.
     ///
-    /// - Parameter now: nanoseconds of a clock that never goes back.
+    /// - Parameters:
+    ///   - now: nanoseconds of a clock that never goes back.
+    ///   - limit: no more than so many.
     public mutating func due(
-        _ neighbours: some Sequence<Neighbour.Key>, in state: NetworkState, now: UInt64
+        _ neighbours: some Sequence<Neighbour.Key>, in state: NetworkState, now: UInt64, atMost limit: Int = .max
     ) -> [Neighbour.Key] {
         var kept: [Neighbour.Key: UInt64] = [:]
-        var due: [Neighbour.Key] = []
-        for key in neighbours where kept[key] == nil {
+        var due: [(key: Neighbour.Key, asked: UInt64?)] = []
+        var seen: Set<Neighbour.Key> = []
+        for key in neighbours where seen.insert(key).inserted {
             guard let interval = interval(state.neighbours[key]?.state) else { continue }
-            if let asked = lastAsked[key], now &- asked < interval {
-                kept[key] = asked
-            } else {
-                kept[key] = now
-                due.append(key)
-            }
+            let asked = lastAsked[key]
+            kept[key] = asked
+            if let asked, now &- asked < interval { continue }
+            due.append((key, asked))
         }
+        if due.count > limit {
+            due.sort { ($0.asked ?? 0) < ($1.asked ?? 0) }
+            due.removeSubrange(limit...)
+        }
+        for entry in due { kept[entry.key] = now }
         lastAsked = kept
-        return due
+        return due.map(\.key)
     }
 
     /// nil: no need to ask.

@@ -6,6 +6,7 @@ public struct NetworkChange: OptionSet, Hashable, Sendable {
     public static let links = NetworkChange(rawValue: 1 << 0)
     public static let addresses = NetworkChange(rawValue: 1 << 1)
     public static let routes = NetworkChange(rawValue: 1 << 2)
+    /// The address to send to of a neighbour: it came, changed or went.
     public static let neighbours = NetworkChange(rawValue: 1 << 3)
     /// Routes may have changed in a way that the messages do not tell; they must be dumped again.
     ///
@@ -13,4 +14,7 @@ public struct NetworkChange: OptionSet, Hashable, Sendable {
     public static let routesUncertain = NetworkChange(rawValue: 1 << 4)
     /// Messages were lost; everything must be dumped again.
     public static let everythingUncertain = NetworkChange(rawValue: 1 << 5)
+    /// Neighbours changed their state, or came and went, without an address to send to that changed: what a scan of a
+    /// network brings.
+    public static let neighbourStates = NetworkChange(rawValue: 1 << 6)
 }

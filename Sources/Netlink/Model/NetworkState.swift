@@ -46,9 +46,9 @@ public struct NetworkState: Hashable, Sendable {
         case .route(let route, let replaces): return apply(route, replaces: replaces)
         case .routeRemoved(let route): return remove(route)
         case .neighbour(let neighbour):
-            return neighbours.updateValue(neighbour, forKey: neighbour.key) == neighbour ? [] : .neighbours
+            return change(neighbours.updateValue(neighbour, forKey: neighbour.key), neighbour)
         case .neighbourRemoved(let neighbour):
-            return neighbours.removeValue(forKey: neighbour.key) == nil ? [] : .neighbours
+            return change(neighbours.removeValue(forKey: neighbour.key), nil)
         case .overrun, .malformed: return .everythingUncertain
         case .acknowledged, .refused, .dumpEnd, .ignored: return []
         }
@@ -60,6 +60,11 @@ public struct NetworkState: Hashable, Sendable {
         routesByKey = [:]
         for route in routes { _ = apply(route, replaces: false) }
         return old == routesByKey ? [] : .routes
+    }
+
+    private func change(_ old: Neighbour?, _ new: Neighbour?) -> NetworkChange {
+        if old == new { return [] }
+        return old?.usableMACAddress == new?.usableMACAddress ? .neighbourStates : .neighbours
     }
 
     private func key(_ address: InterfaceAddress) -> AddressKey {
