@@ -6,6 +6,16 @@ struct PolicyMask: Hashable {
     var destinationLength: Int
     /// Of `TupleSpace.upper`.
     var upper: UInt64
+
+    /// The length of the key of a prefix: at most nine lengths a family, so that there are at most 81 × 8 masks, each of
+    /// which costs every lookup a step. A shorter key only makes a few more candidates.
+    static func length(for length: Int, family: AddressFamily) -> Int {
+        switch family {
+        case .ipv4: length & ~3
+        case .ipv6 where (32...64).contains(length): length & ~7
+        case .ipv6: length < 32 ? length & ~15 : length & ~31
+        }
+    }
 }
 
 /// The hash table of all keys with one mask: chains of nodes, which lie in the space's memory.

@@ -44,7 +44,7 @@ struct PolicyNode: BitwiseCopyable, Sendable {
     }
 }
 
-/// All policies of a space whose keys have the same mask: source and destination prefix lengths, and whether protocol
+/// All policies of a space whose keys have the same mask: classes of source and destination prefix lengths, and whether protocol
 /// and ports are single values. One cache line.
 @frozen
 @usableFromInline
@@ -61,10 +61,10 @@ struct PolicyTuple: @unchecked Sendable {
 
     @inlinable
     @inline(__always)
-    func hash(source: IPAddress, destination: IPAddress, upper: UInt64) -> UInt64 {
+    func hash(source: IPAddress, destination: IPAddress, upper: UInt64, seed: UInt64) -> UInt64 {
         Mixing.mix(
             source.low & sourceMaskLow, destination.low & destinationMaskLow, upper & upperMask,
-            source.high & sourceMaskHigh, destination.high & destinationMaskHigh)
+            source.high & sourceMaskHigh, destination.high & destinationMaskHigh, seed: seed)
     }
 }
 
@@ -75,7 +75,8 @@ struct PolicyTuple: @unchecked Sendable {
 /// 3. A bucket lists its policies by precedence; the first that really matches wins. Keys only choose candidates: the
 ///    selector itself is compared, so port ranges and wide address ranges need no key of their own.
 ///
-/// So the cost grows with the number of different masks, not with the number of policies.
+/// So the cost grows with the number of different masks, not with the number of policies; and of masks there are few,
+/// whatever networks peers narrow to (`PolicyMask.length`).
 @frozen
 @usableFromInline
 struct TupleSpace: BitwiseCopyable, @unchecked Sendable {
@@ -84,10 +85,14 @@ struct TupleSpace: BitwiseCopyable, @unchecked Sendable {
     @usableFromInline let count: UInt32
     /// Keys without ports, for packets that carry none. Whoever is found would match with the right ports.
     @usableFromInline let ignoresPorts: Bool
+    /// Of the hashes.
+    @usableFromInline let seed: UInt64
 
     init(
-        tuples: UnsafePointer<PolicyTuple>, nodes: UnsafePointer<PolicyNode>, count: UInt32, ignoresPorts: Bool
+        tuples: UnsafePointer<PolicyTuple>, nodes: UnsafePointer<PolicyNode>, count: UInt32, ignoresPorts: Bool,
+        seed: UInt64
     ) {
+        self.seed = seed
         self.tuples = tuples
         self.nodes = nodes
         self.count = count
@@ -131,7 +136,8 @@ struct TupleSpace: BitwiseCopyable, @unchecked Sendable {
             index &+= 1
             if tuple.pointee.best >= precedence { break }
             steps.tuple()
-            let hash = tuple.pointee.hash(source: flow.source, destination: flow.destination, upper: upper)
+            let hash = tuple.pointee.hash(
+                source: flow.source, destination: flow.destination, upper: upper, seed: seed)
             var position = tuple.pointee.heads[Int(UInt32(truncatingIfNeeded: hash) & tuple.pointee.bucketMask)]
             while position != PolicyNode.none {
                 let node = nodes + Int(position)

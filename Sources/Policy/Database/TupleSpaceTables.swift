@@ -9,6 +9,7 @@ final class TupleSpaceTables {
 
     private let family: AddressFamily
     private let ignoresPorts: Bool
+    private let seed = Mixing.processSeed
     private var groups: [PolicyMask: PolicyGroup]
     private let nodes: HotVector<PolicyNode>
     /// Of each node's key.
@@ -47,7 +48,7 @@ final class TupleSpaceTables {
     var space: TupleSpace {
         TupleSpace(
             tuples: UnsafePointer(tuples.base), nodes: UnsafePointer(nodes.base), count: UInt32(tuples.count),
-            ignoresPorts: ignoresPorts)
+            ignoresPorts: ignoresPorts, seed: seed)
     }
 
     /// How many hash tables there are.
@@ -59,7 +60,7 @@ final class TupleSpaceTables {
             let group = groups[mask] ?? PolicyGroup(mask, family: family)
             groups[mask] = group
             if group.isFull { group.grow(nodes, hashes) }
-            let hash = group.tuple.hash(source: source, destination: destination, upper: upper)
+            let hash = group.tuple.hash(source: source, destination: destination, upper: upper, seed: seed)
             let node = PolicyNode(precedence: precedence, record: UInt32(record), next: PolicyNode.none)
             group.insert(takeNode(node, hash: UInt32(truncatingIfNeeded: hash)), nodes, hashes)
         }
@@ -69,7 +70,7 @@ final class TupleSpaceTables {
         isStale = true
         forEachKey(of: selector) { mask, source, destination, upper in
             guard let group = groups[mask] else { return }
-            let hash = group.tuple.hash(source: source, destination: destination, upper: upper)
+            let hash = group.tuple.hash(source: source, destination: destination, upper: upper, seed: seed)
             guard let node = group.remove(record: UInt32(record), hash: UInt32(truncatingIfNeeded: hash), nodes)
             else { return }
             nodes.base[Int(node)].next = firstFree
@@ -100,14 +101,25 @@ final class TupleSpaceTables {
 
     private func forEachKey(of selector: TrafficSelector, _ body: (PolicyMask, IPAddress, IPAddress, UInt64) -> Void) {
         let upper = Self.upper(selector, ignoresPorts: ignoresPorts)
-        let destinations = selector.destination.prefixes(limit: Self.splitLimit)
-        for source in selector.source.prefixes(limit: Self.splitLimit) {
+        let destinations = Self.keys(of: selector.destination)
+        for source in Self.keys(of: selector.source) {
             for destination in destinations {
                 let mask = PolicyMask(
                     sourceLength: source.length, destinationLength: destination.length, upper: upper.mask)
                 body(mask, source.address, destination.address, upper.value)
             }
         }
+    }
+
+    /// Prefixes that cover the range, of lengths that keys have. None twice.
+    private static func keys(of range: AddressRange) -> [IPPrefix] {
+        var keys: [IPPrefix] = []
+        for prefix in range.prefixes(limit: splitLimit) {
+            let length = PolicyMask.length(for: prefix.length, family: range.first.family)
+            let key = IPPrefix(address: prefix.address, length: length)
+            if !keys.contains(key) { keys.append(key) }
+        }
+        return keys
     }
 
     /// Protocol and ports are part of the key where the selector wants a single value.

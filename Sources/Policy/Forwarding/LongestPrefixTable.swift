@@ -36,12 +36,10 @@ struct LongestPrefixTable: BitwiseCopyable, @unchecked Sendable {
     @usableFromInline let slots: UnsafePointer<Slot>
     @usableFromInline let levelCount: UInt32
     @usableFromInline let slotMask: UInt32
+    /// Of the hashes.
+    @usableFromInline let seed: UInt64
     /// The value of the default route, or `none`.
     @usableFromInline let defaultValue: UInt32
-
-    @inlinable
-    @inline(__always)
-    static func hash(high: UInt64, low: UInt64, length: UInt64) -> UInt64 { Mixing.mix(low, high, length) }
 
     /// The value of the longest prefix that contains the address. The table is of the address's family.
     @inlinable
@@ -72,7 +70,7 @@ struct LongestPrefixTable: BitwiseCopyable, @unchecked Sendable {
     func probe<Steps: LookupSteps>(
         high: UInt64, low: UInt64, length: UInt64, steps: inout Steps
     ) -> UnsafePointer<Slot> {
-        var index = UInt32(truncatingIfNeeded: LongestPrefixTable.hash(high: high, low: low, length: length)) & slotMask
+        var index = UInt32(truncatingIfNeeded: Mixing.mix(low, high, length, seed: seed)) & slotMask
         while true {
             let slot = slots + Int(index)
             steps.entry()
@@ -108,7 +106,7 @@ final class LongestPrefixTables: Sendable {
         self.slots = slots
         table = LongestPrefixTable(
             levels: UnsafePointer(levels.base), slots: UnsafePointer(slots.base), levelCount: UInt32(lengths.count),
-            slotMask: UInt32(slots.count - 1), defaultValue: defaultValue)
+            slotMask: UInt32(slots.count - 1), seed: Mixing.processSeed, defaultValue: defaultValue)
         var steps = NoSteps()
         for key in keys {
             let place = table.probe(

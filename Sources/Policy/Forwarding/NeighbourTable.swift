@@ -24,13 +24,15 @@ struct NeighbourTable: BitwiseCopyable, @unchecked Sendable {
 
     @usableFromInline let slots: UnsafePointer<Slot>
     @usableFromInline let slotMask: UInt32
+    /// Of the hashes.
+    @usableFromInline let seed: UInt64
 
     /// The slot of the neighbour, or the free one where it would be.
     @inlinable
     func find<Steps: LookupSteps>(
         _ address: IPAddress, interfaceIndex: UInt32, steps: inout Steps
     ) -> UnsafePointer<Slot> {
-        let hash = Mixing.mix(address.low, address.high, UInt64(interfaceIndex))
+        let hash = Mixing.mix(address.low, address.high, UInt64(interfaceIndex), seed: seed)
         var index = UInt32(truncatingIfNeeded: hash) & slotMask
         steps.tuple()
         while true {
@@ -55,7 +57,8 @@ final class NeighbourTables: Sendable {
         let free = NeighbourTable.Slot(address: .unspecified(.ipv4), interfaceIndex: 0, nextHop: .max)
         let slots = HotArray(repeating: free, count: Mixing.powerOfTwo(max(2, neighbours.count * 2)))
         self.slots = slots
-        table = NeighbourTable(slots: UnsafePointer(slots.base), slotMask: UInt32(slots.count - 1))
+        table = NeighbourTable(
+            slots: UnsafePointer(slots.base), slotMask: UInt32(slots.count - 1), seed: Mixing.processSeed)
 
         var nextHops: [NextHop] = []
         var steps = NoSteps()

@@ -1,23 +1,34 @@
-/// Hashing for the tables of this module. The keys come from the configuration, the kernel or our own choice of SPIs,
-/// never from the network, so a fixed hash cannot be attacked: whoever sends packets only chooses what is looked up.
+/// Hashing for the tables of this module, with a seed that is another one in each process: neighbours' addresses come from
+/// the network, and narrowed selectors from peers, who must not be able to choose keys that meet in one place.
 @usableFromInline
 enum Mixing {
-    /// Mixes three words; the products do not depend on each other, so they overlap in time.
+    /// For tables to keep, so that lookups need not ask whether it is there yet.
+    static let processSeed = UInt64.random(in: 0 ... .max)
+
+    /// Mixes three words.
     @inlinable
     @inline(__always)
-    static func mix(_ first: UInt64, _ second: UInt64, _ third: UInt64) -> UInt64 {
-        finish(
-            first &* 0x9E37_79B9_7F4A_7C15 ^ rotate(second &* 0xC2B2_AE3D_27D4_EB4F) ^ third &* 0x1656_67B1_9E37_79F9)
+    static func mix(_ first: UInt64, _ second: UInt64, _ third: UInt64, seed: UInt64) -> UInt64 {
+        finish(pair(first, second, seed) ^ (third ^ seed) &* 0x1656_67B1_9E37_79F9)
     }
 
-    /// Mixes five words.
+    /// Mixes five words; the products do not depend on each other, so they overlap in time.
     @inlinable
     @inline(__always)
-    static func mix(_ first: UInt64, _ second: UInt64, _ third: UInt64, _ fourth: UInt64, _ fifth: UInt64) -> UInt64 {
-        let upper = fourth &* 0x27D4_EB2F_1656_67C5 ^ rotate(fifth &* 0xD6E8_FEB8_6659_FD93)
-        return finish(
-            first &* 0x9E37_79B9_7F4A_7C15 ^ rotate(second &* 0xC2B2_AE3D_27D4_EB4F) ^ third &* 0x1656_67B1_9E37_79F9
-                ^ upper)
+    static func mix(
+        _ first: UInt64, _ second: UInt64, _ third: UInt64, _ fourth: UInt64, _ fifth: UInt64, seed: UInt64
+    ) -> UInt64 {
+        finish(
+            pair(first, second, seed) ^ (third ^ seed) &* 0x1656_67B1_9E37_79F9
+                ^ rotate(pair(fourth, fifth, rotate(seed) &* 0x27D4_EB2F_1656_67C5)))
+    }
+
+    /// The halves of the product of two words that nobody outside knows.
+    @inlinable
+    @inline(__always)
+    static func pair(_ first: UInt64, _ second: UInt64, _ seed: UInt64) -> UInt64 {
+        let product = (first ^ seed).multipliedFullWidth(by: second ^ rotate(seed) ^ 0x9E37_79B9_7F4A_7C15)
+        return product.high ^ product.low
     }
 
     @inlinable
