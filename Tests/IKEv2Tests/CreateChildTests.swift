@@ -75,6 +75,33 @@ import Testing
         }
     }
 
+    /// What all children of a peer together make every policy lookup cost has an end too.
+    @Test func tooManyPairsOfOnePeerAreRefused() {
+        let bench = bench()
+        func hosts(_ network: UInt32) -> [SelectorSide] {
+            (0..<60).map { SelectorSide(addresses: AddressRange(IPAddress(ipv4: 10 << 24 | network << 16 | $0 << 1))) }
+        }
+        var child = second()
+        child.localSelectors = hosts(3)
+        child.remoteSelectors = hosts(4)
+        for number in 0..<3 {
+            child.name = "child \(number)"
+            bench.create(bench.west, child)
+            bench.run()
+        }
+        bench.expectStory(
+            "CREATE request 2 { SA Ni TSi TSr } -->",
+            "<-- CREATE response 2 { SA Nr TSi TSr }",
+            "CREATE request 3 { SA Ni TSi TSr } -->",
+            "<-- CREATE response 3 { SA Nr TSi TSr }",
+            "CREATE request 4 { SA Ni TSi TSr } -->",
+            "<-- CREATE response 4 { N(NO_ADDITIONAL_SAS) }")
+        for host in [bench.west, bench.east] {
+            #expect(host.inbound.count == 3 && host.outbound.count == 3)
+            #expect(host.environment.pendingSPIs.isEmpty)
+        }
+    }
+
     @Test(arguments: Cryptography.KeyExchangeMethod.allCases)
     func withEveryKeyExchange(_ method: Cryptography.KeyExchangeMethod) throws {
         let proposals = [ChildProposal(encryption: [.chaCha20Poly1305], keyExchanges: [method])]

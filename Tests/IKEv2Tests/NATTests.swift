@@ -111,6 +111,23 @@ import Testing
         bench.expectJoined()
     }
 
+    /// An authentic message comes on port 500, at either end: it is answered, and ESP in UDP stays where it is (section 2.23).
+    @Test(arguments: [true, false])
+    func encapsulatedESPNeverGoesToPort500(local: Bool) throws {
+        let bench = TwoSessions()
+        behindNAT(bench)
+        bench.initiate()
+        bench.run()
+        let session = try #require(bench.east.session)
+        let before = session.path
+        var elsewhere = before
+        if local { elsewhere.local.port = 500 } else { elsewhere.remote.port = 500 }
+        bench.east.perform(session) { $0.follow(elsewhere, environment: bench.east.environment) }
+        #expect(bench.east.session?.path == before)
+        #expect(bench.east.moves.isEmpty)
+        #expect(bench.east.children.map(\.path) == [before])
+    }
+
     /// Neither a forgery nor the repetition of an old message moves anything.
     @Test func onlyNewAuthenticMessagesAreFollowed() throws {
         let bench = TwoSessions()

@@ -38,12 +38,17 @@ enum ChildParameters {
     }
 
     static func inboundEncapsulation(_ path: Path, _ isEncapsulated: Bool) -> UDPEncapsulation? {
-        isEncapsulated ? UDPEncapsulation(sourcePort: path.remote.port, destinationPort: path.local.port) : nil
+        isEncapsulated
+            ? UDPEncapsulation(sourcePort: port(path.remote.port), destinationPort: port(path.local.port)) : nil
     }
 
     static func outboundEncapsulation(_ path: Path, _ isEncapsulated: Bool) -> UDPEncapsulation? {
-        isEncapsulated ? UDPEncapsulation(sourcePort: path.local.port, destinationPort: path.remote.port) : nil
+        isEncapsulated
+            ? UDPEncapsulation(sourcePort: port(path.local.port), destinationPort: port(path.remote.port)) : nil
     }
+
+    /// ESP in UDP is never on port 500 (RFC 7296 section 2.23), also where a peer goes on with IKE there.
+    private static func port(_ ofIKE: UInt16) -> UInt16 { ofIKE == 500 ? 4500 : ofIKE }
 
     private static func both(_ sa: ChildSA, owner: Int) -> SAParameters {
         // Time is the session's own: it rekeys, and it deletes.

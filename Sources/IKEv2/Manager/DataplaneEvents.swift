@@ -16,7 +16,9 @@ extension SessionManager {
                 apply(record.session.deleteChild(id: sa.id, environment: self), of: record)
             case .mappingChanged(let spi, let remote):
                 guard let (sa, record) = find(spi), record.session.path.remote != remote else { return }
-                let path = Path(local: sa.path.local, remote: remote)
+                var path = Path(local: sa.path.local, remote: remote)
+                // A peer that has kept IKE on port 500 sends ESP in UDP to 4500 all the same.
+                if path.local.port == Session.initialPort { path.local.port = Session.encapsulationPort }
                 apply(record.session.follow(path, environment: self), of: record)
             }
         }

@@ -44,6 +44,8 @@ public enum SelectorNegotiation {
     private static let maximumSides = 255
     /// Pairs of one CHILD_SA. Each is a policy, and a peer that names 255 selectors of either side has 65,025 of them.
     static let maximumPairs = 4096
+    /// Pairs of all CHILD_SAs of one IKE SA: what a peer that may narrow can make every policy lookup cost has an end.
+    static let maximumPairsOfSession = 2 * maximumPairs
 
     /// Sides that hold no `dynamic`; at most 255.
     public static func payload(_ sides: [SelectorSide]) -> TrafficSelectorPayload {

@@ -187,6 +187,16 @@ extension Session {
                 .trafficSelectorsUnacceptable,
                 Explanation("the two sides of child \(child.name) have no protocol and address family in common"))
         }
+        // A peer that rekeys has both for a while.
+        let others = childRecords.reduce(0) { $0 + $1.sa.selectors.count }
+        guard others + selectors.count <= SelectorNegotiation.maximumPairsOfSession else {
+            throw ChildRefusal(
+                .noAdditionalSAs,
+                Explanation(
+                    "the children of the IKE SA have \(others) pairs of traffic selectors, child \(child.name) would add "
+                        + "\(selectors.count), and \(SelectorNegotiation.maximumPairsOfSession) is the limit",
+                    remedy: "put neighbouring networks together in local_ts and remote_ts"))
+        }
         return ChildSA(
             id: step.environment.uniqueID(), child: child, connectionName: connection.name,
             inboundSPI: agreement.inboundSPI, outboundSPI: agreement.selected.peerSPI, mode: .tunnel,

@@ -77,6 +77,8 @@ extension Session {
             path = newPath
             return
         }
+        // Never to port 500: ESP in UDP must not be there (section 2.23). Who asks from there is answered there.
+        if newPath.local.port == Self.initialPort || newPath.remote.port == Self.initialPort { return }
         let oldPath = path
         path = newPath
         for index in childRecords.indices {

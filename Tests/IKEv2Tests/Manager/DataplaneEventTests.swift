@@ -33,6 +33,14 @@ import Testing
         pair.expectTunnel()
     }
 
+    /// A peer on another port than 500 wants the non-ESP marker, which is not sent from port 500 (RFC 3948 section 2.2).
+    @Test func anotherPortOfThePeerIsCalledFrom4500() {
+        let pair = MoonAndSun()
+        pair.load { $0.remotePort = 4500 }
+        _ = pair.initiate("net", within: 5)
+        #expect(pair.moon.manager.statuses().map(\.path.local.port) == [4500])
+    }
+
     @Test func trapsCanBeSetAndTakenByHand() {
         let pair = MoonAndSun()
         pair.load()

@@ -26,6 +26,18 @@ import Testing
         $0.leftPort = 30_001
     }
 
+    /// A peer that goes on with IKE on port 500 behind a NAT: ESP in UDP is on 4500 (RFC 7296 section 2.23).
+    @Test func encapsulationIsNeverOnPort500() throws {
+        let address = SitePlan(1).wanAddress(.ipv4)
+        let path = Path(local: Endpoint(address, port: 500), remote: Endpoint(SitePlan(2).wanAddress(.ipv4), port: 500))
+        for encapsulation in [
+            ChildParameters.outboundEncapsulation(path, true), ChildParameters.inboundEncapsulation(path, true),
+        ] {
+            #expect(encapsulation == UDPEncapsulation(sourcePort: 4500, destinationPort: 4500))
+        }
+        #expect(ChildParameters.outboundEncapsulation(path, false) == nil)
+    }
+
     @Test func mappingIsFollowed() throws {
         let lab = try ChildLab()
         let pair = try lab.connect(Self.options)

@@ -51,8 +51,13 @@ extension SessionManager {
                     "there is no route to \(remote.address)", remedy: "check local_addrs and the host's routes"))
         }
         undertaking.state = .negotiating
-        // A NAT has the port: it leads to the peer's 4500, which wants to hear from ours (RFC 7296 section 2.23).
-        let port = remote.port == connection.remotePort ? connection.localPort : 4500
+        // A NAT has the port: it leads to the peer's 4500, which wants to hear from ours (RFC 7296 section 2.23). So does
+        // any port but 500: what is sent from 500 has no non-ESP marker.
+        let isToInitialPort = remote.port == Session.initialPort
+        let isConfigured = remote.port == connection.remotePort
+        let port =
+            isConfigured && (isToInitialPort || connection.localPort != Session.initialPort)
+            ? connection.localPort : Session.encapsulationPort
         let path = Path(local: Endpoint(local, port: port), remote: remote)
         let children = undertaking.wishes.compactMap { wish in connection.children.first { $0.name == wish.child } }
         let (session, actions) = Session.initiate(
