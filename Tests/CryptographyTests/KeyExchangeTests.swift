@@ -76,6 +76,23 @@ import Testing
         #expect(performing: { try side.sharedSecret(with: point) }, throws: isInvalidPublicValue)
     }
 
+    /// What is no value is found without a key pair of ours, for all methods; libcrypto's own derivation agrees.
+    @Test(arguments: HostileValue.all)
+    func aValueIsJudgedBeforeAnyKeyIsMade(value: HostileValue) throws {
+        #expect(throws: KeyExchangeError.self) { try PeerPublicValue(value.method, value.bytes) }
+        #expect(throws: KeyExchangeError.self) { try KeyExchange(value.method).sharedSecret(with: value.bytes) }
+    }
+
+    @Test(arguments: KeyExchangeMethod.allCases)
+    func aCheckedValueGivesTheSameSecret(method: KeyExchangeMethod) throws {
+        let (side, other) = (try KeyExchange(method), try KeyExchange(method))
+        let checked = try PeerPublicValue(method, other.publicValue)
+        #expect(try side.sharedSecret(with: checked) == other.sharedSecret(with: side.publicValue))
+        let another: KeyExchangeMethod = method == .ecp256 ? .ecp384 : .ecp256
+        let foreign = try PeerPublicValue(another, KeyExchange(another).publicValue)
+        #expect(performing: { try side.sharedSecret(with: foreign) }, throws: isInvalidPublicValue)
+    }
+
     /// A secret that happens to begin with zeros keeps them (RFC 7296 section 2.14).
     @Test func keepsLeadingZeros() throws {
         // 2^8 is g^x for x = 8, and (2^8)^1 is 256.

@@ -46,15 +46,15 @@ public final class KeyExchange: Sendable {
 }
 
 extension KeyExchange {
-    /// The secret that both sides now have, `method.sharedSecretLength` bytes.
-    ///
-    /// `peer` is the peer's public value as it came. Checked are its length, that 1 < r < p-1 (MODP) or that the point
-    /// is on the curve (RFC 6989), and that the secret is not zero (RFC 8031 section 4.2: points of small order).
+    /// The secret that both sides now have, `method.sharedSecretLength` bytes. `peer`: the peer's public value as it
+    /// came; it is checked as `PeerPublicValue` says, and the secret must not be zero (RFC 8031 section 4.2).
     public func sharedSecret(with peer: [UInt8]) throws(KeyExchangeError) -> SecretBytes {
-        guard peer.count == method.publicValueLength else {
-            throw .publicValueLength(method: method, expected: method.publicValueLength, actual: peer.count)
-        }
-        let other = try peerKey(peer)
+        try sharedSecret(with: PeerPublicValue(method, peer))
+    }
+
+    /// The same with a value that was checked. It has to be of the same method.
+    public func sharedSecret(with peer: PeerPublicValue) throws(KeyExchangeError) -> SecretBytes {
+        guard peer.method == method else { throw invalid("it is one of \(peer.method)") }
         let context: LibraryKeyContext
         do throws(CryptographyError) {
             context = try LibraryKeyContext(owning: EVP_PKEY_CTX_new_from_pkey(nil, key.handle, nil))
@@ -64,7 +64,7 @@ extension KeyExchange {
                 try check(EVP_PKEY_CTX_set_dh_pad(context.handle, 1), "EVP_PKEY_CTX_set_dh_pad")
             }
             // 0: the value was checked when it was read.
-            try check(EVP_PKEY_derive_set_peer_ex(context.handle, other.handle, 0), "EVP_PKEY_derive_set_peer")
+            try check(EVP_PKEY_derive_set_peer_ex(context.handle, peer.key.handle, 0), "EVP_PKEY_derive_set_peer")
         } catch {
             throw .failure(error)
         }
@@ -84,44 +84,6 @@ extension KeyExchange {
                 throw libraryError("EVP_PKEY_derive")
             }
         }
-    }
-
-    /// libcrypto's form of the peer's public value, checked.
-    private func peerKey(_ peer: [UInt8]) throws(KeyExchangeError) -> LibraryKey {
-        if method.family == .montgomery {
-            let raw = EVP_PKEY_new_raw_public_key_ex(nil, method.libraryNames.algorithm, nil, peer, peer.count)
-            guard let raw else { throw .failure(libraryError("EVP_PKEY_new_raw_public_key")) }
-            return LibraryKey(owning: raw)
-        }
-        guard let empty = EVP_PKEY_new() else { throw .failure(libraryError("EVP_PKEY_new")) }
-        let other = LibraryKey(owning: empty)
-        let inRange: Bool
-        do throws(CryptographyError) {
-            try check(EVP_PKEY_copy_parameters(other.handle, key.handle), "EVP_PKEY_copy_parameters")
-            inRange = method.family == .modp ? try isInRange(peer) : true
-        } catch {
-            throw .failure(error)
-        }
-        guard inRange else { throw invalid("it is not between 1 and p-1") }
-        let encoded = method.family == .ecp ? [4] + peer : peer
-        guard EVP_PKEY_set1_encoded_public_key(other.handle, encoded, encoded.count) == 1 else {
-            ERR_clear_error()
-            throw invalid(method.family == .ecp ? "the point is not on the curve" : "it is not in the group")
-        }
-        return other
-    }
-
-    /// 1 < r < p-1 (RFC 6989 section 2.1; p is a safe prime in all groups here).
-    private func isInRange(_ peer: [UInt8]) throws(CryptographyError) -> Bool {
-        var prime: OpaquePointer?
-        try check(EVP_PKEY_get_bn_param(key.handle, OSSL_PKEY_PARAM_FFC_P, &prime), "EVP_PKEY_get_bn_param")
-        let value = BN_bin2bn(peer, Int32(peer.count), nil)
-        defer {
-            BN_free(prime)
-            BN_free(value)
-        }
-        guard let prime, let value, BN_sub_word(prime, 1) == 1 else { throw libraryError("BN_bin2bn") }
-        return BN_cmp(value, BN_value_one()) > 0 && BN_cmp(value, prime) < 0
     }
 
     private func invalid(_ reason: String) -> KeyExchangeError {

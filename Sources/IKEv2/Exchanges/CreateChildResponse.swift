@@ -80,12 +80,16 @@ extension Session {
         _ selected: Cryptography.KeyExchangeMethod?, for request: Message
     ) throws(ChildRefusal) -> KeyExchange? {
         guard let selected else { return nil }
-        guard request.keyExchange?.method.rawValue == selected.rawValue else {
+        guard let value = request.keyExchange, value.method.rawValue == selected.rawValue else {
             let began = request.keyExchange.map { "\($0.method)" } ?? "no key exchange"
             var refusal = ChildRefusal(
                 .invalidKeyExchange, Explanation("the peer began with \(began); \(selected) was asked for"))
             refusal.notify = .invalidKeyExchange(wanted: .init(rawValue: selected.rawValue))
             throw refusal
+        }
+        // Who sends a value that is none costs no key pair.
+        do { _ = try PeerPublicValue(selected, value.data) } catch {
+            throw ChildRefusal(.invalidSyntax, Explanation("the key exchange failed", details: ["\(error)"]))
         }
         return try Self.keyExchange(selected)
     }
