@@ -52,6 +52,8 @@ extension GatewayOptions {
         try within("--maximum-half-open", ike.maximumHalfOpen, 1...1_000_000, "negotiations")
         try within("--maximum-half-open-per-address", ike.maximumHalfOpenPerAddress, 1...1_000_000, "negotiations")
         try within("--cookie-threshold", ike.cookieThreshold, 0...1_000_000, "negotiations")
+        try within("--cookie-rate", Int(clamping: ike.cookieRate), 0...1_000_000, "requests a second")
+        try within("--strangers-share", ike.strangersShareInPercent, 1...90, "percent")
         try within("--half-open-timeout", Int(clamping: ike.halfOpenTimeoutInSeconds), 1...3600, "seconds")
         try within("--drain", Int(clamping: ike.drainInSeconds), 0...300, "seconds")
     }

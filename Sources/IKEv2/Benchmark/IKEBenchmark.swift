@@ -48,11 +48,17 @@ public struct IKEBenchmark {
     private func negotiations() throws(Failure) -> (rate: Double, bytes: Double) {
         // Libraries, caches and the allocator get into their stride.
         let warm = BenchmarkGateway(dpdDelayInSeconds: 0)
-        for number in 0..<min(configuration.associations, 500) { _ = try handshake(warm, number: number) }
+        for number in 0..<min(configuration.associations, 500) {
+            _ = try handshake(warm, number: number)
+            warm.pause()
+        }
 
         let gateway = BenchmarkGateway(dpdDelayInSeconds: 0)
         let before = ProcessMemory.resident
-        for number in 0..<configuration.associations { _ = try handshake(gateway, number: number) }
+        for number in 0..<configuration.associations {
+            _ = try handshake(gateway, number: number)
+            gateway.pause()
+        }
         let count = Double(max(configuration.associations, 1))
         return (count / max(gateway.seconds, 1e-9), Double(ProcessMemory.resident - before) / count)
     }

@@ -12,13 +12,19 @@ public struct ProtocolSettings: Hashable, Sendable {
     public var fragmentSizeInBytes = 1280
     /// Content of a message that comes in fragments; a longer one is dropped.
     public var maximumFragmentedMessageInBytes = 65_535
-    /// Unfinished negotiations of peers; more are refused.
+    /// Unfinished negotiations of peers; more are refused. Strangers get half of them.
     public var maximumHalfOpen = 4096
-    /// Unfinished negotiations of one peer address.
+    /// Unfinished negotiations of one peer address. A stranger's network has a share too: an IPv4 /24 four times this, an
+    /// IPv6 /56 twice and a /48 four times; a /64 counts as an address.
     public var maximumHalfOpenPerAddress = 64
     /// Unfinished negotiations from which on cookies are asked for (RFC 7296 section 2.6).
     public var cookieThreshold = 32
-    /// How long a negotiation of a peer may stay unfinished.
+    /// IKE_SA_INIT requests a second from which on cookies are asked for, of known peers and of strangers apart.
+    public var cookieRate: UInt32 = 100
+    /// Processor time of the control thread that strangers' negotiations may take.
+    public var strangersShareInPercent = 25
+    /// How long a negotiation of a peer may stay unfinished; a stranger's at most 5 s when half of their slots are taken
+    /// (RFC 8019 section 4.2).
     public var halfOpenTimeoutInSeconds: UInt64 = 30
     /// IKE SAs in all, half-open ones included; more of peers are refused.
     public var maximumSessions = 100_000

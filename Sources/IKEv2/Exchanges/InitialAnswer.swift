@@ -95,7 +95,7 @@ extension Session {
                 Authenticating(
                     protection: Protection(selected, keys: keys, role: role), initialRequest: exchange.request,
                     initialResponse: received.bytes, initiatorNonce: exchange.nonce, responderNonce: nonce.data,
-                    candidates: [connection], certificateRequests: message.certificateRequests))
+                    candidateSet: CandidateSet([connection]), certificateRequests: message.certificateRequests))
             floatPorts()
             enqueue(AuthenticationExchange(children: exchange.children, hint: exchange.hint))
         } catch {

@@ -10,14 +10,25 @@ extension Session {
     public static func respond(
         to received: ReceivedMessage, path: Path, candidates: [Connection], environment: any SessionEnvironment
     ) -> (Session?, [SessionAction]) {
+        respond(
+            to: received, path: path, candidates: CandidateSet(candidates),
+            timeoutInSeconds: environment.settings.halfOpenTimeoutInSeconds, environment: environment)
+    }
+
+    /// The same with a set that is there already. `timeoutInSeconds`: how long the peer has for IKE_AUTH.
+    static func respond(
+        to received: ReceivedMessage, path: Path, candidates: CandidateSet, timeoutInSeconds: UInt64,
+        environment: any SessionEnvironment
+    ) -> (Session?, [SessionAction]) {
         var step = Step(environment)
         step.report(.message(MessageLine(received, peer: "\(path.remote)")))
         let session: Session?
         do {
             let request = try InitialRequest(received, candidates: candidates)
             session = try accept(request, path: path, &step)
+            session?.halfOpenUntil = step.now.addingWithoutOverflow(.seconds(timeoutInSeconds))
         } catch {
-            step.report(.failed(error.explanation))
+            step.act(.explain(error.explanation))
             refuse(received.header, error.notify, path: path, &step)
             session = nil
         }
@@ -34,7 +45,7 @@ extension Session {
             id: step.environment.uniqueID(), role: .responder, initiatorSPI: header.initiatorSPI,
             responderSPI: header.responderSPI, connection: nil, path: path, phase: .starting, now: step.now)
         let nonce = step.environment.random(count: InitialExchange.nonceLength)
-        session.learn(from: request.message, path: path, forced: request.forcesEncapsulation)
+        session.learn(from: request.message, path: path, forced: request.candidates.forcesEncapsulation)
 
         let response = Message(
             header: header, payloads: request.answer(own, nonce: nonce, header: header, path: path, step.credentials))
@@ -48,14 +59,15 @@ extension Session {
                 Authenticating(
                     protection: Protection(request.selected, keys: keys, role: .responder),
                     initialRequest: request.bytes, initialResponse: bytes, initiatorNonce: request.nonce,
-                    responderNonce: nonce, candidates: request.candidates, certificateRequests: []))
-            session.halfOpenUntil = step.now.addingWithoutOverflow(.seconds(step.settings.halfOpenTimeoutInSeconds))
+                    responderNonce: nonce, candidateSet: request.candidates, certificateRequests: []))
             let line = MessageLine(response, way: .sent, peer: "\(path.remote)", bytes: bytes.count)
             let sent = MessageWindow.SentMessage(datagrams: [bytes], line: line)
             session.window.answered(with: sent)
             step.act(.send(sent.outgoing(path: path, repetition: 0)))
         } catch {
-            throw InitialRefusal(.invalidSyntax, Explanation("IKE_SA_INIT cannot be answered", details: ["\(error)"]))
+            let problem = error
+            throw InitialRefusal(
+                .invalidSyntax, Explanation("IKE_SA_INIT cannot be answered", details: ["\(problem)"]))
         }
         return session
     }
@@ -82,67 +94,68 @@ extension Session {
     }
 }
 
-/// Why an IKE_SA_INIT is refused: what the peer is told, and what our operator is.
+/// Why an IKE_SA_INIT is refused: what the peer is told, and what our operator is, if there is room in the log.
 struct InitialRefusal: Error {
-    var notify: NotifyPayload
-    var explanation: Explanation
+    let notify: NotifyPayload
+    let explanation: @Sendable () -> Explanation
 
-    init(_ notify: NotifyPayload, _ explanation: Explanation) {
+    init(_ notify: NotifyPayload, _ explanation: @autoclosure @escaping @Sendable () -> Explanation) {
         self.notify = notify
         self.explanation = explanation
     }
 
-    init(_ type: NotifyType, _ explanation: Explanation) {
-        self.init(NotifyPayload(type), explanation)
+    init(_ type: NotifyType, _ explanation: @autoclosure @escaping @Sendable () -> Explanation) {
+        self.notify = NotifyPayload(type)
+        self.explanation = explanation
     }
 }
 
-/// An IKE_SA_INIT request that is complete and has algorithms in common with us.
+/// An IKE_SA_INIT request that is complete, has algorithms in common with us and a value that is one of its group: all
+/// that can be found wrong with it is found before a key of ours is made for it.
 private struct InitialRequest {
     let bytes: [UInt8]
     let message: Message
     let selected: SelectedIKE
-    /// Those that take what was selected.
-    let candidates: [Connection]
-    let forcesEncapsulation: Bool
+    /// Those that take what was selected. What they announce is told now or never, before it is known which it is.
+    let candidates: CandidateSet
     let nonce: [UInt8]
-    private let value: KeyExchangePayload
+    private let value: PeerPublicValue
 
-    init(_ received: ReceivedMessage, candidates all: [Connection]) throws(InitialRefusal) {
+    init(_ received: ReceivedMessage, candidates all: CandidateSet) throws(InitialRefusal) {
         guard let message = received.plainMessage else {
             throw InitialRefusal(.invalidSyntax, Explanation("IKE_SA_INIT came encrypted"))
         }
         do { _ = try MessageRules.check(message) } catch {
-            throw InitialRefusal(error.answer, Explanation("IKE_SA_INIT is not well formed", details: ["\(error)"]))
+            let problem = error
+            throw InitialRefusal(
+                problem.answer, Explanation("IKE_SA_INIT is not well formed", details: ["\(problem)"]))
         }
         guard let offer = message.securityAssociation, let value = message.keyExchange, let nonce = message.nonce else {
             throw InitialRefusal(.invalidSyntax, Explanation("IKE_SA_INIT is not complete"))
         }
         selected = try Self.select(offer, all)
-        let answer = IKENegotiation.answer(selected, spi: nil)
-        candidates = all.filter { IKENegotiation.choose(answer, configured: $0.proposals) != nil }
-        // It is told now or never, before it is known for whom it is.
-        forcesEncapsulation = candidates.contains { $0.forcesEncapsulation }
+        candidates = all.accepting(selected)
         if value.method.rawValue != selected.keyExchange.rawValue {
             let wanted = IKEv2Messages.KeyExchangeMethod(rawValue: selected.keyExchange.rawValue)
+            let asked = selected.keyExchange
             throw InitialRefusal(
                 .invalidKeyExchange(wanted: wanted),
-                Explanation("the peer began with \(value.method); \(selected.keyExchange) was asked for"))
+                Explanation("the peer began with \(value.method); \(asked) was asked for"))
+        }
+        do { self.value = try PeerPublicValue(selected.keyExchange, value.data) } catch {
+            let problem = error
+            throw InitialRefusal(.invalidSyntax, Explanation("the key exchange failed", details: ["\(problem)"]))
         }
         bytes = received.bytes
         self.message = message
         self.nonce = nonce.data
-        self.value = value
     }
 
     private static func select(
-        _ offer: SecurityAssociationPayload, _ candidates: [Connection]
+        _ offer: SecurityAssociationPayload, _ candidates: CandidateSet
     ) throws(InitialRefusal) -> SelectedIKE {
-        for connection in candidates {
-            let selected = IKENegotiation.choose(offer, configured: connection.proposals)
-            if let selected { return selected }
-        }
-        guard let first = candidates.first else {
+        if let selected = candidates.select(offer) { return selected }
+        guard let first = candidates.connections.first else {
             throw InitialRefusal(.noProposalChosen, Explanation("no connection is for these addresses"))
         }
         throw InitialRefusal(
@@ -152,13 +165,15 @@ private struct InitialRequest {
 
     func keyExchange() throws(InitialRefusal) -> KeyExchange {
         do { return try KeyExchange(selected.keyExchange) } catch {
-            throw InitialRefusal(.temporaryFailure, Explanation("no key exchange value", details: ["\(error)"]))
+            let problem = error
+            throw InitialRefusal(.temporaryFailure, Explanation("no key exchange value", details: ["\(problem)"]))
         }
     }
 
     func sharedSecret(_ own: KeyExchange) throws(InitialRefusal) -> SecretBytes {
-        do { return try own.sharedSecret(with: value.data) } catch {
-            throw InitialRefusal(.invalidSyntax, Explanation("the key exchange failed", details: ["\(error)"]))
+        do { return try own.sharedSecret(with: value) } catch {
+            let problem = error
+            throw InitialRefusal(.invalidSyntax, Explanation("the key exchange failed", details: ["\(problem)"]))
         }
     }
 
@@ -172,10 +187,10 @@ private struct InitialRequest {
                 KeyExchangePayload(method: .init(rawValue: own.method.rawValue), data: own.publicValue)),
             .nonce(NoncePayload(nonce)),
         ]
-        payloads += PeerAuthentication.requests(for: candidates, credentials).map { .certificateRequest($0) }
-        payloads += NATDetection.notifies(header, path: path, forced: forcesEncapsulation)
-        payloads += Session.capabilities(of: candidates)
-        if candidates.contains(where: { $0.childless != .never }) {
+        payloads += candidates.certificateRequests(credentials).map { .certificateRequest($0) }
+        payloads += NATDetection.notifies(header, path: path, forced: candidates.forcesEncapsulation)
+        payloads += candidates.capabilities
+        if candidates.takesChildless {
             payloads.append(.notify(NotifyPayload(.childlessSupported)))
         }
         return payloads

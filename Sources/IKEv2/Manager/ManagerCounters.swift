@@ -23,10 +23,14 @@ public struct ManagerCounters: Hashable, Sendable {
     public var cookiesAccepted: UInt64 = 0
     /// Wrong or outdated cookies; a new one is sent.
     public var cookiesRejected: UInt64 = 0
-    /// Refused by `maximumHalfOpen`.
+    /// Refused by `maximumHalfOpen`, or by strangers' half of it.
     public var refusedHalfOpen: UInt64 = 0
-    /// Refused by `maximumHalfOpenPerAddress`.
+    /// Refused by `maximumHalfOpenPerAddress`, of the address or of its network.
     public var refusedHalfOpenPerAddress: UInt64 = 0
+    /// Of strangers, refused because their share of the processor was used up.
+    public var refusedForTime: UInt64 = 0
+    /// Answers to strangers on our own link that were held back: each costs the kernel a neighbour.
+    public var answersHeldBack: UInt64 = 0
     /// Refused by `maximumSessions`.
     public var refusedSessions: UInt64 = 0
     /// Fragmented messages beyond `maximumFragmentedMessageInBytes`, or in more than 128 pieces.

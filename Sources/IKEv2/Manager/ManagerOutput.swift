@@ -8,6 +8,8 @@ public protocol ManagerOutput: AnyObject {
     func sendKeepalive(path: Path)
     /// Our address towards a peer, by the host's routes; nil when there is none.
     func sourceAddress(towards remote: IPAddress) -> IPAddress?
+    /// Whether an answer to an address makes the kernel look for a neighbour that it does not know yet.
+    func needsNeighbour(_ remote: IPAddress) -> Bool
     /// Looks a host name up, and calls `SessionManager.resolved` with the answer, later or at once.
     func resolve(_ name: String, request: UInt64)
     /// Something happened: for the log, VICI events and waiting commands.
@@ -19,6 +21,7 @@ public protocol ManagerOutput: AnyObject {
 
 extension ManagerOutput {
     public var logsKeys: Bool { true }
+    public func needsNeighbour(_ remote: IPAddress) -> Bool { false }
 }
 
 /// An event with the session that it happened in, as it is now.

@@ -8,16 +8,21 @@ import Packets
 /// `apply` does them in order (Actions) and draws conclusions from what sessions report (Consequences).
 public final class SessionManager: SessionEnvironment {
     public let settings: ProtocolSettings
-    public var credentials = Credentials()
+    public var credentials = Credentials() {
+        didSet { candidateCache.removeAll() }
+    }
     public private(set) var now: UInt64
 
     let dataplane: any ChildDataplane
     let output: any ManagerOutput
     private let clock: () -> Int64
+    /// Nanoseconds that the calling thread has worked.
+    let processorTime: () -> UInt64
 
     var table = SessionTable()
     var timers = TimerQueue<ManagerTimer>()
     var connectionTable = ConnectionTable()
+    var candidateCache = CandidateCache()
     var requestIDs: RequestIDs
     /// By our SPI.
     var children: [UInt32: InstalledChild] = [:]
@@ -31,6 +36,13 @@ public final class SessionManager: SessionEnvironment {
     var terminations: [Termination] = []
     var names = NameCache()
     var cookies = CookieJar()
+    var admission: AdmissionControl
+    var refusedSessions = RefusedSessions()
+    /// Counts up whenever connections or host names name other addresses.
+    var addressChanges: UInt64 = 0
+    /// First answers to strangers on our own links: each makes the kernel look for a neighbour, and remember one that is
+    /// not there for minutes. Its table, of 1,024 by default, is everybody's.
+    var linkAnswers = RateLimiter(perSecond: 4, burst: 16)
     var unprotectedErrors = RateLimiter(perSecond: 20, burst: 20)
     var complaints = RateLimiter(perSecond: 5, burst: 20)
     /// Lines about messages of no session.
@@ -46,15 +58,18 @@ public final class SessionManager: SessionEnvironment {
     /// - Parameters:
     ///   - now: monotonic nanoseconds, as in all calls.
     ///   - wallClock: seconds since 1970, for certificates.
+    ///   - processorTime: nanoseconds that the calling thread has worked; what strangers cost is measured by it.
     public init(
         settings: ProtocolSettings, dataplane: any ChildDataplane, output: any ManagerOutput, now: UInt64,
-        wallClock: @escaping () -> Int64
+        wallClock: @escaping () -> Int64, processorTime: @escaping () -> UInt64 = { ThreadTime.now }
     ) {
         self.settings = settings
         self.dataplane = dataplane
         self.output = output
         self.now = now
         clock = wallClock
+        self.processorTime = processorTime
+        admission = AdmissionControl(settings)
         requestIDs = RequestIDs(reserved: dataplane.reservedRequestIDs)
     }
 
@@ -84,6 +99,9 @@ public final class SessionManager: SessionEnvironment {
 
     /// Does `follow` after the actions that are being applied.
     func afterwards(_ follow: @escaping () -> Void) { postponed.append(follow) }
+
+    /// Changes whenever `knownAddresses` may have changed.
+    public var knownAddressesVersion: UInt64 { addressChanges &+ table.addressChanges }
 
     // MARK: - SessionEnvironment
 

@@ -62,7 +62,11 @@ public enum IKENegotiation {
     /// The responder's choice: our first proposal that one of the peer's has something in common with in every type.
     /// nil: NO_PROPOSAL_CHOSEN.
     public static func choose(_ offered: SecurityAssociationPayload, configured: [IKEProposal]) -> SelectedIKE? {
-        for template in configured.map(\.template) {
+        choose(offered, templates: configured.map(\.template))
+    }
+
+    static func choose(_ offered: SecurityAssociationPayload, templates: [ProposalTemplate]) -> SelectedIKE? {
+        for template in templates {
             for proposal in offered.proposals {
                 guard case .chosen(let transforms) = ProposalMatch(proposal, template) else { continue }
                 let chosen = SelectedIKE(transforms, number: proposal.number, peerSPI: proposal.ikeSPI)

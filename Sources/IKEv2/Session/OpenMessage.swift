@@ -75,11 +75,18 @@ extension Session {
         reassemblyEndsAt = nil
     }
 
+    /// Bytes of content of a fragmented message of a peer that began and has not proved who it is. A long chain of
+    /// certificates fits; of what thousands of strangers send, no more is kept.
+    static let unprovenContentInBytes = 24 << 10
+
     /// A peer that has not proved who it is gets room for one message, any other for two: a request and a response.
     private func reassemblyLimits(_ settings: ProtocolSettings) -> FragmentReassembler.Limits {
         var limits = FragmentReassembler.Limits()
         limits.contentBytes = settings.maximumFragmentedMessageInBytes
         limits.messages = isEstablished ? 2 : 1
+        if !isEstablished, role == .responder {
+            limits.contentBytes = min(limits.contentBytes, Self.unprovenContentInBytes)
+        }
         return limits
     }
 
@@ -87,6 +94,6 @@ extension Session {
     private var takesFragments: Bool {
         if let connection { return connection.fragmentation != .no }
         guard case .authenticating(let state) = phase else { return true }
-        return state.candidates.contains { $0.fragmentation != .no }
+        return state.candidateSet.takesFragments
     }
 }

@@ -59,9 +59,11 @@ struct Authenticating {
     let initiatorNonce: [UInt8]
     let responderNonce: [UInt8]
     /// What the peer may be; the initiator knows it.
-    let candidates: [Connection]
+    let candidateSet: CandidateSet
     /// The authorities that the peer trusts, by its CERTREQ payloads in IKE_SA_INIT.
     let certificateRequests: [CertificateRequestPayload]
+
+    var candidates: [Connection] { candidateSet.connections }
 }
 
 /// An authenticated IKE SA.

@@ -21,6 +21,8 @@ extension Session {
         guard let protection = phase.protection, isFromPeer(message.header), !isBeforeAuthentication else { return }
         switch window.judge(request: message.header.messageID) {
         case .new:
+            // After a refusal there is no IKE SA that could answer.
+            if isRefused { return }
             switch open(message, protection, step) {
             case .nothing: return
             case .undecodable(let failure):
@@ -135,6 +137,18 @@ extension Session {
     /// or that was lost: the responder repeats it, and nothing is answered, nor even kept, before it is known who asks.
     private var isBeforeAuthentication: Bool {
         if case .authenticating = phase { role == .initiator } else { false }
+    }
+
+    /// The peer was refused in IKE_AUTH: only the answer is left, in case that it was lost.
+    var isRefused: Bool {
+        if case .refused = phase { true } else { false }
+    }
+
+    /// Nobody is to ask for the answer of a refused one any more.
+    func forgetRefusal(environment: any SessionEnvironment) -> [SessionAction] {
+        step(environment) { step in
+            if case .refused(_, let reason) = phase { step.close(reason) }
+        }
     }
 
     /// The SPIs are ours and the flag says that the other side sent it (RFC 7296 section 3.1).

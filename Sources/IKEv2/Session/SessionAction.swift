@@ -16,6 +16,9 @@ public enum SessionAction {
     case releaseSPI(UInt32)
     case move(ChildSA, to: Path, isEncapsulated: Bool)
     case report(SessionEvent)
+    /// An IKE_SA_INIT request was refused, and nothing is left of it. Anybody can bring that about at any rate, so the
+    /// words are found only if they are wanted.
+    case explain(() -> Explanation)
     /// The IKE SA was rekeyed: the new one has taken over all children. The old one lives on until its `closed`.
     case replaced(by: Session)
     /// Both sides rekeyed the IKE SA at once (RFC 7296 section 2.8.2): a second new one, without children. It wants its

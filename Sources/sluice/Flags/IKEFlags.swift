@@ -46,6 +46,17 @@ struct IKEFlags: ParsableArguments {
             valueName: "count"))
     var cookieThreshold = defaults.cookieThreshold
 
+    @Option(
+        help: ArgumentHelp(
+            "First requests a second from which on they have to, of known peers and of strangers apart.",
+            valueName: "count"))
+    var cookieRate = defaults.cookieRate
+
+    @Option(
+        help: ArgumentHelp(
+            "Processor time of the control thread that negotiations of strangers may take.", valueName: "percent"))
+    var strangersShare = defaults.strangersShareInPercent
+
     @Option(help: ArgumentHelp("How long a peer may leave its negotiation unfinished.", valueName: "seconds"))
     var halfOpenTimeout = defaults.halfOpenTimeoutInSeconds
 
@@ -82,6 +93,8 @@ struct IKEFlags: ParsableArguments {
         settings.maximumHalfOpen = maximumHalfOpen
         settings.maximumHalfOpenPerAddress = maximumHalfOpenPerAddress
         settings.cookieThreshold = cookieThreshold
+        settings.cookieRate = cookieRate
+        settings.strangersShareInPercent = strangersShare
         settings.halfOpenTimeoutInSeconds = halfOpenTimeout
         settings.drainInSeconds = drain
         return settings

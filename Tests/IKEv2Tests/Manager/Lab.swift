@@ -85,6 +85,13 @@ final class LabHost: ManagerOutput {
     private(set) var dataplane = FakeDataplane()
     private(set) var events: [ManagerEvent] = []
     private(set) var keepalives: [Path] = []
+    /// Everything that was sent, until a test forgets it.
+    var sent: [[UInt8]] = []
+    /// Processor time in nanoseconds that every measured step of this host takes.
+    var workOfEachStep: UInt64 = 0
+    private var worked: UInt64 = 0
+    /// Whether the peers are unknown neighbours on a link of this host.
+    var hasUnknownNeighbours = false
     /// The last datagram that was received.
     private(set) var lastReceived: (datagram: [UInt8], path: Path)?
     /// All IKE_SA_INIT requests that were received.
@@ -105,7 +112,11 @@ final class LabHost: ManagerOutput {
         let credentials = manager.credentials
         dataplane = FakeDataplane()
         manager = SessionManager(
-            settings: settings, dataplane: dataplane, output: self, now: lab.now, wallClock: { 1_700_000_000 })
+            settings: settings, dataplane: dataplane, output: self, now: lab.now, wallClock: { 1_700_000_000 },
+            processorTime: { [unowned self] in
+                worked += workOfEachStep
+                return worked
+            })
         manager.credentials = credentials
         events = []
     }
@@ -117,11 +128,16 @@ final class LabHost: ManagerOutput {
         manager.receive(datagram, path: path, at: lab.now)
     }
 
-    func send(_ datagram: [UInt8], path: Path) { lab.transmit(datagram, path: path) }
+    func send(_ datagram: [UInt8], path: Path) {
+        sent.append(datagram)
+        lab.transmit(datagram, path: path)
+    }
     func sendKeepalive(path: Path) { keepalives.append(path) }
     func sourceAddress(towards remote: IPAddress) -> IPAddress? { remote.family == address.family ? address : nil }
     func report(_ event: ManagerEvent) { events.append(event) }
     func logKeys(_ line: KeyLogLine) {}
+
+    func needsNeighbour(_ remote: IPAddress) -> Bool { hasUnknownNeighbours }
 
     func resolve(_ name: String, request: UInt64) {
         lab.later { [self] in manager.resolved(lab.names[name] ?? [], request: request, at: lab.now) }

@@ -112,6 +112,7 @@ final class TestHost {
                 log.append("send")
                 send(message)
             case .report(let event): events.append(event)
+            case .explain(let explanation): events.append(.failed(explanation()))
             case .replaced(let successor):
                 log.append("replaced")
                 if !sessions.contains(where: { $0 === successor }) { sessions.append(successor) }

@@ -17,6 +17,7 @@ extension SessionManager {
             case .report(let event):
                 if case .childRekeyed(let old, let new) = event { followRekey(of: old, by: new, in: record) }
                 conclude(event, of: record, closing: closing)
+            case .explain: break
             case .replaced(let successor): replace(record, by: successor)
             case .accompanied(let companion): accompany(record, by: companion)
             case .closed(let reason): close(record, reason)
@@ -35,9 +36,9 @@ extension SessionManager {
                 report(message.line, path: path)
             case .report(.message(let line)): report(line, path: path)
             case .releaseSPI(let spi): dataplane.releaseSPI(spi)
-            case .report(.failed(let explanation)):
+            case .explain(let explanation):
                 if complaints.allow(now: now) {
-                    output.report(ManagerEvent(ike: status, event: .session(.failed(explanation))))
+                    output.report(ManagerEvent(ike: status, event: .session(.failed(explanation()))))
                 }
             case .report(let event): output.report(ManagerEvent(ike: status, event: .session(event)))
             default: break

@@ -11,7 +11,9 @@ extension SessionManager {
         case .childFailed(let name, let explanation): childFailed(name, explanation, of: record)
         case .failed(let explanation): record.undertaking?.explanation = explanation
         case .rekeyed: break
-        case .moved: beginKeepalives(record)
+        case .moved:
+            beginKeepalives(record)
+            table.countAddress(of: record)
         }
         output.report(ManagerEvent(ike: status(of: record), event: .session(event)))
     }

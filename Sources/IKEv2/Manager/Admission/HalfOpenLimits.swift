@@ -1,27 +1,62 @@
 import Packets
 
-/// How many negotiations of peers are unfinished, in all and by address. An IPv6 peer counts with its /64 network, of
-/// which it has all addresses.
+/// How many negotiations of peers are unfinished: in all, of strangers, by address and by the networks around it. An IPv6
+/// peer has all addresses of its /64, and may have a /56 or a /48 of those.
 struct HalfOpenLimits {
-    private var counts: [IPAddress: Int] = [:]
-    private(set) var total = 0
-
-    /// What addresses are counted by.
-    static func key(_ address: IPAddress) -> IPAddress {
-        address.family == .ipv4 ? address : IPAddress(ipv6High: address.high, low: 0)
+    /// Whose slot it is.
+    struct Slot: Hashable {
+        let address: IPAddress
+        let standing: PeerStanding
     }
 
-    func count(from address: IPAddress) -> Int { counts[Self.key(address)] ?? 0 }
+    private struct Network: Hashable {
+        let prefix: IPAddress
+        let length: UInt8
+    }
 
-    mutating func add(_ address: IPAddress) {
-        counts[Self.key(address), default: 0] += 1
+    private var counts: [Network: Int] = [:]
+    private(set) var total = 0
+    private var totals = PeerStanding.allCases.map { _ in 0 }
+
+    /// The networks that an address is counted with, and how many times the share of one address each may have.
+    private static func networks(of address: IPAddress) -> [(network: Network, share: Int)] {
+        switch address.family {
+        case .ipv4:
+            let network = IPAddress(ipv4: UInt32(truncatingIfNeeded: address.low) & 0xffff_ff00)
+            return [(Network(prefix: address, length: 32), 1), (Network(prefix: network, length: 24), 4)]
+        case .ipv6:
+            return [64, 56, 48].enumerated().map { step, length in
+                let prefix = IPAddress(ipv6High: (address.high >> (64 - length)) << (64 - length), low: 0)
+                return (Network(prefix: prefix, length: UInt8(length)), 1 << step)
+            }
+        }
+    }
+
+    func count(_ standing: PeerStanding) -> Int { totals[standing.rawValue] }
+
+    /// Whether one network or other that the address lies in has its share; `share` is that of an address.
+    func isFull(around slot: Slot, share: Int) -> Bool {
+        for (network, times) in Self.networks(of: slot.address) {
+            // An address that is configured is no worse for its neighbours.
+            if slot.standing == .known, times > 1 { break }
+            let (limit, isEndless) = share.multipliedReportingOverflow(by: times)
+            if !isEndless, counts[network] ?? 0 >= limit { return true }
+        }
+        return false
+    }
+
+    mutating func add(_ slot: Slot) {
+        for (network, _) in Self.networks(of: slot.address) { counts[network, default: 0] += 1 }
+        totals[slot.standing.rawValue] += 1
         total += 1
     }
 
-    mutating func remove(_ address: IPAddress) {
-        let key = Self.key(address)
-        guard let count = counts[key] else { return }
-        counts[key] = count > 1 ? count - 1 : nil
+    mutating func remove(_ slot: Slot) {
+        for (network, _) in Self.networks(of: slot.address) {
+            guard let count = counts[network] else { continue }
+            counts[network] = count > 1 ? count - 1 : nil
+        }
+        totals[slot.standing.rawValue] -= 1
         total -= 1
     }
 }

@@ -32,7 +32,9 @@ extension SessionManager {
     /// The answer to a request, if there have not been too many.
     func refuse(_ header: IKEHeader, _ error: NotifyPayload, path: Path) {
         guard header.direction == .request else { return }
-        guard unprotectedErrors.allow(now: now) else { return count.unprotectedErrorsSuppressed += 1 }
+        guard unprotectedErrors.allow(now: now), mayReach(path, standing(of: path.remote.address)) else {
+            return count.unprotectedErrorsSuppressed += 1
+        }
         count.unprotectedErrorsSent += 1
         send(header.response(), error, path: path)
     }
@@ -47,15 +49,15 @@ extension SessionManager {
     }
 
     /// A line about a message of no session. Strangers can cause any number of them; of a flood not all are told.
-    func report(_ line: MessageLine, path: Path) {
+    func report(_ line: @autoclosure () -> MessageLine, path: Path) {
         guard strangerLines.allow(now: now) else { return }
-        output.report(ManagerEvent(ike: .none(path: path), event: .session(.message(line))))
+        output.report(ManagerEvent(ike: .none(path: path), event: .session(.message(line()))))
     }
 
     /// A warning that strangers can cause, so that it must not fill the log.
-    func complain(_ text: String, _ path: Path) {
+    func complain(_ text: @autoclosure () -> String, _ path: Path) {
         guard complaints.allow(now: now) else { return }
-        output.report(ManagerEvent(ike: .none(path: path), event: .note(.warning, text)))
+        output.report(ManagerEvent(ike: .none(path: path), event: .note(.warning, text())))
     }
 }
 

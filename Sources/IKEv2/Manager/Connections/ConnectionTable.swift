@@ -8,6 +8,10 @@ struct ConnectionTable {
     private var byName: [String: Int] = [:]
     /// Connections whose peer is at exactly this address, by their place in `all`.
     private var byRemote: [IPAddress: [Int]] = [:]
+    /// All addresses that a connection names by themselves.
+    private(set) var namedAddresses: Set<IPAddress> = []
+    /// Where peers of connections may be that name something else than single addresses.
+    private(set) var generalRanges: [AddressRange] = []
     /// All others that a peer could be of.
     private var general: [Int] = []
 
@@ -28,16 +32,23 @@ struct ConnectionTable {
         byName = [:]
         byRemote = [:]
         general = []
+        namedAddresses = []
+        generalRanges = []
         for (index, connection) in connections.enumerated() {
             byName[connection.name] = index
             let exact = connection.remoteAddresses.map(\.single)
+            namedAddresses.formUnion(exact.compactMap { $0 })
             if exact.isEmpty || exact.contains(nil) {
                 general.append(index)
+                for case .range(let range) in connection.remoteAddresses { generalRanges.append(range) }
             } else {
                 for address in Set(exact.compactMap { $0 }) { byRemote[address, default: []].append(index) }
             }
         }
     }
+
+    /// Whether a connection names exactly this address.
+    func names(_ address: IPAddress) -> Bool { namedAddresses.contains(address) }
 
     /// Connections that a peer at the other end of `path` may mean: those for exactly its address first, then by how
     /// narrow the addresses are, then in the order of the configuration.

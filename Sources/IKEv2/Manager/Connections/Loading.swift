@@ -56,6 +56,8 @@ extension SessionManager {
 
     private func setConnections(_ all: [Connection]) {
         connectionTable.set(all)
+        candidateCache.removeAll()
+        addressChanges &+= 1
         requestIDs.configure(all)
         let patterns = all.flatMap { $0.localAddresses + $0.remoteAddresses }
         let used = Set(patterns.compactMap { if case .name(let name) = $0 { name } else { nil } })

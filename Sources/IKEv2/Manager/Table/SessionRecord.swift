@@ -13,8 +13,12 @@ final class SessionRecord {
     var filedUnder: String?
     /// Under which a peer's repeated IKE_SA_INIT request finds the session.
     var initialKey: InitialKey?
-    /// Whose half-open negotiations this one counts with; nil once it is established, and for our own.
-    var halfOpenAddress: IPAddress?
+    /// The hash of that request.
+    var initialHash: [UInt8] = []
+    /// The half-open slot that it holds; nil once it is established or refused, and for our own.
+    var slot: HalfOpenLimits.Slot?
+    /// The address under which the table counts an established session.
+    var countedAddress: IPAddress?
     /// The earliest time in the timer queue for this session. A later deadline of the session needs no new entry: when
     /// this time has come, the deadline is looked at again.
     var queuedDeadline: UInt64?
@@ -53,9 +57,8 @@ struct IdentityPair: Hashable {
 }
 
 /// An IKE_SA_INIT request of a peer, before it knows our SPI. Only the whole message tells a repetition from another
-/// negotiation (RFC 7296 section 2.1).
+/// negotiation (RFC 7296 section 2.1): it is looked at once the rest fits.
 struct InitialKey: Hashable {
-    /// The hash of the message.
-    var request: [UInt8]
+    var initiatorSPI: UInt64
     var remote: Endpoint
 }

@@ -1,13 +1,18 @@
+import Cryptography
 import Packets
 
 /// All sessions, and the ways to find one.
 struct SessionTable {
     private(set) var byID: [UInt32: SessionRecord] = [:]
     private var bySPI: [UInt64: SessionRecord] = [:]
-    private var byInitialKey: [InitialKey: SessionRecord] = [:]
+    private var byInitialKey: [InitialKey: [SessionRecord]] = [:]
     private var byIdentities: [IdentityPair: [UInt32]] = [:]
     private var byConnection: [String: [UInt32]] = [:]
     private(set) var halfOpen = HalfOpenLimits()
+    /// How many sessions are established with peers at an address.
+    private var established: [IPAddress: Int] = [:]
+    /// Counts up whenever an address comes to `established` or leaves it.
+    private(set) var addressChanges: UInt64 = 0
 
     var count: Int { byID.count }
 
@@ -18,7 +23,16 @@ struct SessionTable {
 
     func session(ownSPI: UInt64) -> SessionRecord? { bySPI[ownSPI] }
 
-    func session(initialKey: InitialKey) -> SessionRecord? { byInitialKey[initialKey] }
+    /// The session that a peer's first request has begun, when exactly this one did.
+    func session(initialKey: InitialKey, request: [UInt8]) -> SessionRecord? {
+        guard let records = byInitialKey[initialKey] else { return nil }
+        let hash = sha1(request)
+        return records.first { $0.initialHash == hash }
+    }
+
+    func hasEstablished(at address: IPAddress) -> Bool { established[address] != nil }
+
+    var establishedAddresses: some Sequence<IPAddress> { established.keys }
 
     /// Established sessions between the identities, the oldest first.
     func sessions(between identities: IdentityPair) -> [SessionRecord] {
@@ -41,8 +55,8 @@ struct SessionTable {
         guard record.ownSPI != 0, bySPI[record.ownSPI] == nil, byID[record.id] == nil else { return false }
         byID[record.id] = record
         bySPI[record.ownSPI] = record
-        if let key = record.initialKey { byInitialKey[key] = record }
-        if let address = record.halfOpenAddress { halfOpen.add(address) }
+        if let key = record.initialKey { byInitialKey[key, default: []].append(record) }
+        if let slot = record.slot { halfOpen.add(slot) }
         file(record)
         return true
     }
@@ -51,6 +65,7 @@ struct SessionTable {
         endHalfOpen(record)
         record.isEstablished = true
         file(record)
+        countAddress(of: record)
         guard let identities, record.identities == nil else { return }
         record.identities = identities
         byIdentities[identities, default: []].append(record.id)
@@ -60,7 +75,11 @@ struct SessionTable {
         endHalfOpen(record)
         byID[record.id] = nil
         if bySPI[record.ownSPI] === record { bySPI[record.ownSPI] = nil }
-        if let key = record.initialKey, byInitialKey[key] === record { byInitialKey[key] = nil }
+        if let key = record.initialKey {
+            byInitialKey[key]?.removeAll { $0 === record }
+            if byInitialKey[key]?.isEmpty == true { byInitialKey[key] = nil }
+        }
+        uncountAddress(of: record)
         if let identities = record.identities {
             byIdentities[identities]?.removeAll { $0 == record.id }
             if byIdentities[identities]?.isEmpty == true { byIdentities[identities] = nil }
@@ -73,14 +92,32 @@ struct SessionTable {
 
     private mutating func file(_ record: SessionRecord) {
         guard record.filedUnder == nil, let name = record.session.connection?.name else { return }
-        guard record.isEstablished || record.halfOpenAddress == nil else { return }
+        guard record.isEstablished || record.slot == nil else { return }
         record.filedUnder = name
         byConnection[name, default: []].append(record.id)
     }
 
-    private mutating func endHalfOpen(_ record: SessionRecord) {
-        guard let address = record.halfOpenAddress else { return }
-        halfOpen.remove(address)
-        record.halfOpenAddress = nil
+    /// The session gives its half-open slot back.
+    mutating func endHalfOpen(_ record: SessionRecord) {
+        guard let slot = record.slot else { return }
+        halfOpen.remove(slot)
+        record.slot = nil
+    }
+
+    /// An established session counts with the address that its peer has now.
+    mutating func countAddress(of record: SessionRecord) {
+        let address = record.session.path.remote.address
+        guard record.isEstablished, byID[record.id] === record, record.countedAddress != address else { return }
+        uncountAddress(of: record)
+        record.countedAddress = address
+        established[address, default: 0] += 1
+        if established[address] == 1 { addressChanges &+= 1 }
+    }
+
+    private mutating func uncountAddress(of record: SessionRecord) {
+        guard let address = record.countedAddress, let count = established[address] else { return }
+        record.countedAddress = nil
+        established[address] = count > 1 ? count - 1 : nil
+        if count == 1 { addressChanges &+= 1 }
     }
 }

@@ -9,7 +9,11 @@ struct NameCache {
         case recognition
     }
 
-    private(set) var addresses: [String: [IPAddress]] = [:]
+    private(set) var addresses: [String: [IPAddress]] = [:] {
+        didSet { allAddresses = Set(addresses.values.joined()) }
+    }
+    /// What all names together stand for.
+    private(set) var allAddresses: Set<IPAddress> = []
     private var questions: [UInt64: (name: String, purpose: Purpose)] = [:]
     private var last: UInt64 = 0
 
@@ -24,6 +28,9 @@ struct NameCache {
         if !found.isEmpty { addresses[question.name] = found }
         return question
     }
+
+    /// Whether some name stands for this address.
+    func holds(_ address: IPAddress) -> Bool { allAddresses.contains(address) }
 
     /// Forgets names that no connection has any more.
     mutating func keep(_ names: Set<String>) {
@@ -40,7 +47,12 @@ extension SessionManager {
     /// The answer to `ManagerOutput.resolve`; empty: there is none.
     public func resolved(_ addresses: [IPAddress], request: UInt64, at now: UInt64) {
         run(at: now) {
+            let before = names.allAddresses
             guard let question = names.answer(request, addresses) else { return }
+            if names.allAddresses != before {
+                candidateCache.removeAll()
+                addressChanges &+= 1
+            }
             switch question.purpose {
             case .recognition: break
             case .undertaking(let key): undertakings[key].map { resolved($0, name: question.name, addresses) }

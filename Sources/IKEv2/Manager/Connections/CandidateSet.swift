@@ -1,0 +1,70 @@
+import IKEv2Messages
+
+/// Connections that a peer may mean, the best first, and what the answer to its IKE_SA_INIT needs to know of all of them.
+/// Made once for all peers to which the same holds, so that a request costs no time that grows with their number.
+final class CandidateSet {
+    /// Connections with the same proposals.
+    private struct Group {
+        let proposals: [IKEProposal]
+        let templates: [ProposalTemplate]
+    }
+
+    let connections: [Connection]
+    private let groups: [Group]
+    /// For each connection the number of its group.
+    private let groupOfConnection: [Int]
+    /// By which groups accept what was selected.
+    private var subsets: [[Bool]: CandidateSet] = [:]
+
+    private static let mostSubsets = 64
+
+    init(_ connections: [Connection]) {
+        var numbers: [[IKEProposal]: Int] = [:]
+        var groups: [Group] = []
+        groupOfConnection = connections.map { connection in
+            if let number = numbers[connection.proposals] { return number }
+            numbers[connection.proposals] = groups.count
+            groups.append(
+                Group(proposals: connection.proposals, templates: connection.proposals.map(\.template)))
+            return groups.count - 1
+        }
+        self.connections = connections
+        self.groups = groups
+    }
+
+    /// What the first connection that has something in common with the offer takes of it.
+    func select(_ offer: SecurityAssociationPayload) -> SelectedIKE? {
+        for group in groups {
+            if let selected = IKENegotiation.choose(offer, templates: group.templates) { return selected }
+        }
+        return nil
+    }
+
+    /// Those of the connections that take what was selected.
+    func accepting(_ selected: SelectedIKE) -> CandidateSet {
+        let answer = IKENegotiation.answer(selected, spi: nil)
+        let accepts = groups.map { IKENegotiation.choose(answer, templates: $0.templates) != nil }
+        if accepts.allSatisfy({ $0 }) { return self }
+        if let known = subsets[accepts] { return known }
+        let subset = CandidateSet(zip(connections, groupOfConnection).filter { accepts[$0.1] }.map(\.0))
+        if subsets.count >= Self.mostSubsets { subsets = [:] }
+        subsets[accepts] = subset
+        return subset
+    }
+
+    // MARK: - What all of them together want
+
+    private(set) lazy var forcesEncapsulation = connections.contains { $0.forcesEncapsulation }
+    private(set) lazy var takesFragments = connections.contains { $0.fragmentation != .no }
+    private(set) lazy var takesChildless = connections.contains { $0.childless != .never }
+    private(set) lazy var capabilities = Session.capabilities(of: connections)
+    private var requests: [CertificateRequestPayload]?
+
+    /// The CERTREQ payloads. They are made of the first credentials that are given: with others the set is made anew.
+    func certificateRequests(_ credentials: Credentials) -> [CertificateRequestPayload] {
+        if let requests { return requests }
+        let made = PeerAuthentication.requests(for: connections, credentials)
+        requests = made
+        return made
+    }
+}
