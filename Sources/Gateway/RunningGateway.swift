@@ -109,7 +109,20 @@ final class RunningGateway {
         for worker in workers { worker.stop() }
         hostPath.stop()
         for port in parts.ports { port.close() }
+        if parts.options.openOnExit { detachPrograms() }
         group.stop()
+    }
+
+    /// The programs outlive the process unless they are taken away.
+    private func detachPrograms() {
+        for port in parts.plan.ports {
+            do throws(XDPError) {
+                _ = try SteeringProgram.detach(from: port.interface.name)
+            } catch {
+                logger.error(
+                    "steering program not detached", metadata: ["port": "\(port.interface.name)", "error": "\(error)"])
+            }
+        }
     }
 
     /// One line: what runs where.

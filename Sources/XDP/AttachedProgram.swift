@@ -104,4 +104,21 @@ extension SteeringProgram {
         }
         return any
     }
+
+    /// Takes it off every interface of this network namespace. Returns their names.
+    public static func detachAll() throws(XDPError) -> [String] {
+        guard let list = if_nameindex() else {
+            throw .systemCall(place: "list the interfaces", errno: errno)
+        }
+        defer { if_freenameindex(list) }
+        var names: [String] = []
+        var entry = list
+        while entry.pointee.if_index != 0, let name = entry.pointee.if_name {
+            names.append(String(cString: name))
+            entry += 1
+        }
+        var detached: [String] = []
+        for name in names where try detach(from: name) { detached.append(name) }
+        return detached
+    }
 }

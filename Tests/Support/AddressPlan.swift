@@ -42,7 +42,7 @@ extension NetworkNamespace {
     /// Makes this namespace a gateway's: a WAN port, a LAN port, both with addresses of both families.
     ///
     /// The kernel does not forward here; whatever passes went through the gateway under test.
-    func addGatewayAddresses(_ side: Side) throws {
+    public func addGatewayAddresses(_ side: Side) throws {
         try ip(
             "link set wan0 address \(side.wanHardwareAddress)", "link set lan0 address \(side.lanHardwareAddress)",
             "addr add \(side.outer(.ipv4))/24 dev wan0", "addr add \(side.outer(.ipv6))/64 dev wan0 nodad",
@@ -50,7 +50,7 @@ extension NetworkNamespace {
     }
 
     /// Makes this namespace a host on a LAN whose way out is the gateway.
-    func addHostAddresses(_ side: Side) throws {
+    public func addHostAddresses(_ side: Side) throws {
         try ip(
             "addr add \(side.host(.ipv4))/24 dev eth0", "addr add \(side.host(.ipv6))/64 dev eth0 nodad",
             "route add default via \(side.router(.ipv4))", "route add ::/0 via \(side.router(.ipv6))")

@@ -2,6 +2,7 @@ import Configuration
 import IKEv2
 import Logging
 import Netlink
+import XDP
 
 /// The boundary without a gateway: what `sluice guard`, `sluice detach` and `sluice status` do when none runs.
 public enum BoundaryControl {
@@ -42,14 +43,19 @@ public enum BoundaryControl {
         return CoveredList(manual ?? ManualConfiguration(), connections?.connections ?? [])
     }
 
-    /// Opens the boundary on purpose. Returns what was closed; nil when nothing was.
+    /// Opens the boundary on purpose: steering programs that ended gateways have left, and the kernel's table. Returns what was
+    /// closed; nil when nothing was.
     public static func open() throws(GatewayError) -> BoundaryReport? {
         try Privileges.check([.netAdmin])
+        let names = try Assembly.environment { () throws(XDPError) in try SteeringProgram.detachAll() }
         let report = try environment { () throws(NetlinkError) in
             var guardian = try KernelGuard()
             return try guardian.open()
         }
-        return report.map { BoundaryReport($0) }
+        guard report != nil || !names.isEmpty else { return nil }
+        var opened = BoundaryReport(report ?? .init())
+        opened.ports = names
+        return opened
     }
 
     /// What the kernel holds closed, whoever closed it; nil: nothing.

@@ -6,6 +6,8 @@ public struct BoundaryReport: Codable, Hashable, Sendable {
     /// "site/net": children of the configuration with `dynamic` selectors whose address is not known yet; they are closed only as
     /// far as their selectors are known.
     public var incomplete: [String]
+    /// Interfaces from which `detach` has taken the steering program of an ended gateway.
+    public var ports: [String] = []
     /// Packets that the kernel held back because they would have left in clear.
     public var heldBackOutbound: UInt64
     /// Packets that came by a WAN port in clear and should have been protected.
@@ -36,6 +38,7 @@ public struct BoundaryReport: Codable, Hashable, Sendable {
                 "  not yet, as an address is not known: \(incomplete.joined(separator: ", ")); write remote_addrs, local_addrs or the selectors in full"
             )
         }
+        if !ports.isEmpty { lines.append("  steering program detached from \(ports.joined(separator: ", "))") }
         let held = [
             ("would have left in clear", heldBackOutbound), ("came in clear", heldBackInbound),
             ("came for a tunnel by a WAN port", heldBackForeign),

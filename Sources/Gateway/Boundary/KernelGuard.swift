@@ -17,7 +17,7 @@ import Policy
 ///               leaves by a LAN port           → let through: it does not cross the boundary
 ///               else                           → `outbound`
 ///     output    IKE, ESP, AH, neighbours, loopback, TUN, LAN ports → let through, else `outbound`
-///     input     WAN ports, but for IKE, ESP, AH and neighbours     → `inbound`
+///     input     WAN ports, but for IKE, ESP, AH, neighbours, errors → `inbound`
 ///     outbound  source local, destination remote for some policy   → drop and count
 ///     inbound   source remote, destination local for some policy   → drop and count
 struct KernelGuard {
@@ -137,6 +137,7 @@ struct KernelGuard {
 
         batch.addChain("input", hook: .input(priority: priority))
         addKeyExchange("input", portOffset: 2, to: &batch)
+        addErrors("input", to: &batch)
         for port in boundary.unprotectedPorts { batch.addRule("input", .input(interface: port), .goto("inbound")) }
     }
 
@@ -158,6 +159,19 @@ struct KernelGuard {
         // Router and neighbour solicitations and advertisements, and redirects: types 133 to 137.
         batch.addRule(
             chain, .upperProtocol(IPProtocol.icmpv6), .upperWord(offset: 0, 133 << 8...137 << 8 | 0xff), .accept)
+    }
+
+    /// Errors about packets of this host, our ESP among them, come from any router of the way (RFC 4301 section 6): destination
+    /// unreachable, time exceeded, parameter problem, and IPv6's packet too big.
+    private static func addErrors(_ chain: String, to batch: inout NetfilterBatch) {
+        for (number, types) in [
+            (IPProtocol.icmp, [3...3, 11...12] as [ClosedRange<UInt16>]), (IPProtocol.icmpv6, [1...4]),
+        ] {
+            for type in types {
+                let words = type.lowerBound << 8...type.upperBound << 8 | 0xff
+                batch.addRule(chain, .upperProtocol(number), .upperWord(offset: 0, words), .accept)
+            }
+        }
     }
 
     private static func addDecisions(_ boundary: Boundary, to batch: inout NetfilterBatch) {

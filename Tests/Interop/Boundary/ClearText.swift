@@ -9,6 +9,8 @@ final class ClearText {
         case lan
         /// The gateway's host itself.
         case host
+        /// A host on the LAN's link that is in no selector: it is to be seen.
+        case guest
         /// A station on the WAN that claims to be the remote network.
         case spoofed
         /// A station on the WAN that claims to be the local network, and wants into the tunnel.
@@ -22,8 +24,9 @@ final class ClearText {
     private let lanB: PacketCapture
     private var seen = (wire: 0, lanA: 0, lanB: 0)
 
-    /// Starts to send and to record. `destinations` are further ones that LAN and host send to, in IPv4.
-    init(_ network: TwoGateways, destinations: [String] = []) throws {
+    /// Starts to send and to record. `destinations` are further ones that LAN and host send to, in IPv4; `guests` are addresses
+    /// on the LAN's link that no selector is about.
+    init(_ network: TwoGateways, destinations: [String] = [], guests: [String] = []) throws {
         self.network = network
         wire = try PacketCapture(TwoGateways.portA, in: network.wire)
         lanA = try PacketCapture("eth0", in: network.lanA)
@@ -35,6 +38,10 @@ final class ClearText {
         try start(
             ["link", "eth0", Side.a.lanHardwareAddress, "lan"] + remote.map { "\($0.0),\($0.2)" }, in: network.lanA)
         try start(["host", "host"] + remote.map { "\($0.1),\($0.2)" }, in: network.gatewayA)
+        if !guests.isEmpty {
+            let pairs = guests.flatMap { guest in destinations.map { "\(guest),\($0)" } }
+            try start(["link", "eth0", Side.a.lanHardwareAddress, "guest"] + pairs, in: network.lanA)
+        }
         let local = IPVersion.allCases.flatMap { version in
             [Side.a.host(version), Side.a.router(version)].map { "\(Side.b.host(version)),\($0)" }
         }

@@ -153,6 +153,73 @@ extension LiveIKE.Namespaces {
             expectNone("and started again", .seconds(1))
         }
 
+        /// The peer's name does not resolve and there is no route to anywhere: protection is no matter of DNS and routes.
+        @Test("a trap for everything whose peer is not known yet", arguments: ["none", "start", "trap"])
+        func everythingAndNoPeer(action: String) throws {
+            try TwoGateways.with { network in
+                try makeRouter(network.gatewayA)
+                var child = IKEChild(inner: [])
+                child.settings = [
+                    "local_ts = \(Side.a.prefix(.ipv4)), \(Side.a.prefix(.ipv6))", "remote_ts = 0.0.0.0/0, ::/0",
+                    "start_action = \(action)",
+                ]
+                var connection = IKEConnection(children: [child])
+                connection.addresses = [.a: ("%any", "no-such-peer.invalid"), .b: ("%any", "%any")]
+                let gateway = try SluiceDaemon(
+                    SwanctlFolder("a", IKEConfiguration(connection), .a), in: network.gatewayA)
+                defer { gateway.stop() }
+                try explaining([gateway]) {
+                    let clear = try ClearText(
+                        copy network, destinations: ["169.254.169.254", "240.0.0.1", "8.8.8.8", "203.0.113.7"],
+                        guests: ["172.20.0.2"])
+                    defer { clear.stop() }
+                    func expectGuestsAlone(_ state: String) {
+                        let leaks = clear.leaks(during: .seconds(2))
+                        let others = leaks.filter { !$0.hasPrefix("guest ") }
+                        #expect(others.isEmpty, "\(state): \(others.sorted().prefix(12))")
+                        // The guest network keeps its Internet.
+                        #expect(
+                            leaks.contains("guest udp 172.20.0.2 8.8.8.8"), "\(state): \(leaks.sorted().prefix(12))")
+                    }
+                    expectGuestsAlone("running")
+                    gateway.kill()
+                    expectGuestsAlone("killed")
+                    try gateway.start()
+                    expectGuestsAlone("started again")
+                }
+            }
+        }
+
+        @Test("ports that are removed and made again, and get more queues than the gateway has sockets")
+        func newPorts() throws {
+            try TwoGateways.with(queues: 4) { network in
+                let gatewayA = network.gatewayA
+                try makeRouter(gatewayA)
+                for port in ["lan0", "wan0"] { try run(["ethtool", "-L", port, "rx", "1", "tx", "1"], in: gatewayA) }
+                let gateway = try SluiceDaemon(
+                    SwanctlFolder("a", Self.configuration("trap"), .a), in: gatewayA)
+                defer { gateway.stop() }
+                try explaining([gateway]) {
+                    for port in ["lan0", "wan0"] {
+                        try run(["ethtool", "-L", port, "rx", "4", "tx", "4"], in: gatewayA)
+                    }
+                    var clear = try ClearText(copy network)
+                    #expect(clear.leaks(during: .seconds(2)) == [], "more queues")
+                    clear.stop()
+                    try gatewayA.ip("link del lan0", "link del wan0")
+                    try gatewayA.connect("wan0", to: network.wire, TwoGateways.portA)
+                    try gatewayA.connect("lan0", to: network.lanA, "eth0")
+                    try network.wire.ip("link set portA master br0")
+                    try gatewayA.addGatewayAddresses(.a)
+                    try network.lanA.addHostAddresses(.a)
+                    try addDefaultRoute(gatewayA)
+                    clear = try ClearText(copy network)
+                    #expect(clear.leaks(during: .seconds(2)) == [], "new ports")
+                    clear.stop()
+                }
+            }
+        }
+
         @Test("--open-on-exit opens at an orderly end, and not when the gateway is killed")
         func openOnExit() throws {
             try TwoGateways.with { network in
