@@ -119,6 +119,49 @@ import Testing
         }
     }
 
+    /// RFC 4945 section 5.1.3.12, and the purposes of TLS, which many gateways' certificates have alone.
+    @Test(arguments: [
+        ("serverAuth", true), ("clientAuth", true), ("1.3.6.1.5.5.7.3.17", true), ("anyExtendedKeyUsage", true),
+        ("critical,1.3.6.1.5.5.8.2.2", true), ("ipsecTunnel,emailProtection", true), ("emailProtection", false),
+        ("codeSigning,timeStamping", false), ("critical,OCSPSigning", false), ("1.2.3.4", false),
+    ]) func extendedKeyUsage(_ usage: String, isAccepted: Bool) throws {
+        let store = try TrustStore(authorities: [root.certificate])
+        var content = TestCertificate(subject: "CN=moon")
+        content.extensions = [NID_ext_key_usage: usage]
+        let leaf = try root.issue(content)
+        if isAccepted {
+            _ = try store.verify(leaf, at: now)
+            try TrustStore(authorities: []).verify(pinned: leaf, at: now)
+        } else {
+            #expect {
+                try store.verify(leaf, at: now)
+            } throws: {
+                if case CertificateError.wrongPurpose(subject: "CN=moon", _) = $0 { true } else { false }
+            }
+            #expect(throws: CertificateError.self) { try TrustStore(authorities: []).verify(pinned: leaf, at: now) }
+        }
+    }
+
+    /// policyConstraints with requireExplicitPolicy: every certificate below needs a policy that goes through the chain
+    /// (RFC 5280 section 6.1).
+    @Test func policiesThatAreRequired() throws {
+        var content = TestCertificate(subject: "CN=Demanding", key: .p521, isAuthority: true)
+        content.keyUsage = "critical,keyCertSign,cRLSign"
+        content.extensions = [
+            NID_policy_constraints: "critical,requireExplicitPolicy:0", NID_certificate_policies: "1.2.3.4",
+        ]
+        let demanding = try root.authority(content)
+        let store = try TrustStore(authorities: [root.certificate])
+        func verify(_ policy: String?) throws {
+            var leaf = TestCertificate(subject: "CN=moon")
+            if let policy { leaf.extensions = [NID_certificate_policies: policy] }
+            _ = try store.verify(demanding.issue(leaf), intermediates: [demanding.certificate], at: now)
+        }
+        try verify("1.2.3.4")
+        #expect(throws: CertificateError.rejected(subject: "CN=moon", reason: "no explicit policy")) { try verify(nil) }
+        #expect(throws: CertificateError.self) { try verify("1.2.3.5") }
+    }
+
     @Test func refusesWeakCertificates() throws {
         let store = try TrustStore(authorities: [root.certificate])
         let weak = TestKey("RSA 1024", algorithm: "RSA", bits: 1024)

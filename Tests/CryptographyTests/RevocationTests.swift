@@ -18,7 +18,7 @@ import Testing
     }
 
     private func store(_ lists: RevocationList...) throws -> TrustStore {
-        try TrustStore(authorities: [root.certificate], revocationLists: lists)
+        try TrustStore(authorities: [root.certificate], revocationLists: RevocationListSet(lists))
     }
 
     @Test(arguments: RevocationPolicy.allCases) func revokedIsRefused(policy: RevocationPolicy) throws {
@@ -85,6 +85,76 @@ import Testing
         #expect(throws: CertificateError.noRevocationList(subject: "CN=Middle", issuer: "CN=Root")) {
             try incomplete.verify(leaf, intermediates: chain, at: now, revocation: .strict)
         }
+    }
+
+    /// Nobody checks a trusted authority: no list has the root unless the root is to be distrusted anyway.
+    @Test func whatIsTrustedIsNotAskedAbout() throws {
+        let store = try store(root.revocationList([root.certificate]))
+        for policy in RevocationPolicy.allCases { _ = try store.verify(leaf, at: now, revocation: policy) }
+    }
+
+    /// The authority was renewed with another key, and both are trusted; only the list of the new key is there.
+    @Test(arguments: [true, false]) func aListOfTheNewKeyAlone(namesKey: Bool) throws {
+        let scene = try RevocationScene()
+        func verify(_ revoked: [Certificate], _ policy: RevocationPolicy) throws {
+            let list = try scene.renewed.revocationList(RevocationCase.list(revoked) { $0.namesKey = namesKey })
+            let store = try TrustStore(
+                authorities: [scene.root.certificate, scene.renewed.certificate], revocationLists: [list])
+            _ = try store.verify(scene.pointing, at: now, revocation: policy)
+        }
+        // The keys may have lists of their own, so that this one does not tell that the certificate is good.
+        try verify([], .relaxed)
+        for policy in [RevocationPolicy.strict, .ifURI] {
+            #expect {
+                try verify([], policy)
+            } throws: { error in
+                "\(error)".contains("another trusted authority")
+            }
+        }
+        // But it is the authority that says so when it is in the list.
+        for policy in RevocationPolicy.allCases {
+            #expect {
+                try verify([scene.pointing], policy)
+            } throws: { error in
+                "\(error)".contains("was revoked")
+            }
+        }
+    }
+
+    /// authorityInfoAccess is often no more than where the issuer's certificate is.
+    @Test func onlyAResponderIsARevocationSource() throws {
+        for (access, isSource) in [("caIssuers", false), ("OCSP", true)] {
+            var content = TestCertificate(subject: "CN=sun")
+            content.extensions = [NID_info_access: "\(access);URI:http://example.org/"]
+            #expect(try root.issue(content).namesRevocationSource == isSource)
+        }
+    }
+
+    // MARK: Pinned certificates
+
+    @Test func aPinnedCertificateIsAskedAbout() throws {
+        let known = try store(root.revocationList([leaf]))
+        let unknown = try store()
+        for policy in RevocationPolicy.allCases {
+            #expect(throws: CertificateError.self) { try known.verify(pinned: leaf, at: now, revocation: policy) }
+            try known.verify(pinned: pointing, at: now, revocation: policy)
+            // The list is there, its authority is not trusted: nothing can be known, and nothing is revoked by it.
+            let stranger = try TrustStore(
+                authorities: [], revocationLists: [try root.revocationList([leaf, pointing])])
+            for store in [unknown, stranger] {
+                for certificate in [leaf, pointing] {
+                    let passes = policy == .relaxed || (policy == .ifURI && certificate == leaf)
+                    let accepted = (try? store.verify(pinned: certificate, at: now, revocation: policy)) != nil
+                    #expect(accepted == passes, "\(policy) \(certificate)")
+                }
+            }
+        }
+    }
+
+    @Test func aPinnedCertificateThatSignedItselfIsNot() throws {
+        let own = try TestAuthority("CN=moon", keyUsage: "digitalSignature").certificate
+        try store().verify(pinned: own, at: now, revocation: .strict)
+        #expect(throws: CertificateError.self) { try store().verify(pinned: own, at: now + 200_000) }
     }
 
     @Test func policyNames() {

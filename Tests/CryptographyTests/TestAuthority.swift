@@ -11,8 +11,15 @@ struct TestCertificate {
     var isAuthority = false
     var keyUsage: String?
     var subjectAlternativeNames: String?
+    /// cRLDistributionPoints, as openssl.cnf has it; a name alone is that of a section of `sections`.
     var revocationSource: String?
     var digest = "SHA256"
+    /// Other extensions, by libcrypto's number, as openssl.cnf has them.
+    var extensions: [Int32: String] = [:]
+    /// Sections of an openssl.cnf that the extensions name.
+    var sections = ""
+    /// The same each time; nil: random.
+    var serial: UInt64?
 }
 
 /// An authority that issues certificates and CRLs through libcrypto.
@@ -24,8 +31,12 @@ struct TestAuthority: Sendable {
     let key: TestKey
 
     /// A root.
-    init(_ subject: String, key: TestKey = .p256, keyUsage: String? = "critical,keyCertSign,cRLSign") throws {
+    init(
+        _ subject: String, key: TestKey = .p256, keyUsage: String? = "critical,keyCertSign,cRLSign",
+        extensions: [Int32: String] = [:]
+    ) throws {
         var content = TestCertificate(subject: subject, key: key)
+        content.extensions = extensions
         content.validity = Self.now - 100_000...Self.now + 100_000
         content.isAuthority = true
         content.keyUsage = keyUsage
@@ -51,31 +62,11 @@ struct TestAuthority: Sendable {
     func revocationList(
         _ revoked: [Certificate], validity: ClosedRange<Int64> = now - 100...now + 100, signer: TestKey? = nil
     ) throws -> RevocationList {
-        let list = X509_CRL_new()
-        defer { X509_CRL_free(list) }
-        let issuer = try parsed(certificate)
-        defer { X509_free(issuer) }
-        X509_CRL_set_version(list, 1)
-        X509_CRL_set_issuer_name(list, X509_get_subject_name(issuer))
-        let times = [validity.lowerBound, validity.upperBound, Self.now - 500].map { ASN1_TIME_set(nil, time_t($0)) }
-        defer { for time in times { ASN1_STRING_free(time) } }
-        X509_CRL_set1_lastUpdate(list, times[0])
-        X509_CRL_set1_nextUpdate(list, times[1])
-        for certificate in revoked {
-            let handle = try parsed(certificate)
-            defer { X509_free(handle) }
-            let entry = X509_REVOKED_new()
-            X509_REVOKED_set_serialNumber(entry, X509_get_serialNumber(handle))
-            X509_REVOKED_set_revocationDate(entry, times[2])
-            let reason = ASN1_ENUMERATED_new()
-            ASN1_ENUMERATED_set(reason, 1)
-            X509_REVOKED_add1_ext_i2d(entry, NID_crl_reason, reason, 0, 0)
-            ASN1_ENUMERATED_free(reason)
-            X509_CRL_add0_revoked(list, entry)
-        }
-        X509_CRL_sort(list)
-        try #require(X509_CRL_sign(list, (signer ?? key).handle, EVP_sha256()) > 0)
-        return try #require(try RevocationList.read(written { i2d_X509_CRL_bio($0, list) }).first)
+        var content = TestRevocationList()
+        content.entries = revoked.map { TestRevocationList.Entry(certificate: $0) }
+        (content.thisUpdate, content.nextUpdate) = (validity.lowerBound, validity.upperBound)
+        content.signer = signer
+        return try revocationList(content)
     }
 
     private static func make(
@@ -84,9 +75,8 @@ struct TestAuthority: Sendable {
         let certificate = X509_new()
         defer { X509_free(certificate) }
         X509_set_version(certificate, 2)
-        var serial = UInt64.random(in: 1...UInt64(Int64.max))
+        let serial = content.serial ?? UInt64.random(in: 1...UInt64(Int64.max))
         ASN1_INTEGER_set_uint64(X509_get_serialNumber(certificate), serial)
-        serial = 0
         let times = [content.validity.lowerBound, content.validity.upperBound].map { ASN1_TIME_set(nil, time_t($0)) }
         defer { for time in times { ASN1_STRING_free(time) } }
         X509_set1_notBefore(certificate, times[0])
@@ -101,10 +91,11 @@ struct TestAuthority: Sendable {
             (NID_subject_alt_name, content.subjectAlternativeNames),
             (NID_crl_distribution_points, content.revocationSource),
         ]
-        for case (let kind, let value?) in extensions {
-            var context = X509V3_CTX()
-            let made = X509V3_EXT_nconf_nid(nil, &context, kind, value)
-            try #require(made != nil, "extension \(value)")
+        let parent = try issuer.map(parsed)
+        defer { X509_free(parent) }
+        for case (let kind, let value?) in extensions + content.extensions.map({ ($0.key, $0.value) }) {
+            let made = try TestExtension.make(
+                kind, value, sections: content.sections, issuer: parent ?? certificate, subject: certificate)
             X509_add_ext(certificate, made, -1)
             X509_EXTENSION_free(made)
         }
@@ -114,14 +105,14 @@ struct TestAuthority: Sendable {
     }
 
     /// Leaks a little; tests do not mind.
-    private static func name(_ name: DistinguishedName) -> OpaquePointer? {
+    static func name(_ name: DistinguishedName) -> OpaquePointer? {
         name.der.withUnsafeBufferPointer { buffer in
             var cursor = buffer.baseAddress
             return d2i_X509_NAME(nil, &cursor, buffer.count)
         }
     }
 
-    private func parsed(_ certificate: Certificate) throws -> OpaquePointer {
+    static func parsed(_ certificate: Certificate) throws -> OpaquePointer {
         try #require(
             certificate.der.withUnsafeBufferPointer { buffer -> OpaquePointer? in
                 var cursor = buffer.baseAddress

@@ -25,7 +25,7 @@ struct CredentialStore {
         credentials.sharedKeys = secrets.sharedKeys
         loadCertificates()
         for path in files("x509crl") {
-            credentials.revocationLists += Self.revocationLists(path) { fail(path, $0, $1) }
+            add(Self.revocationLists(path) { fail(path, $0, $1) })
         }
         for path in files("pubkey") { loadPublicKey(path) }
         for folder in Self.keyFolders {
@@ -51,8 +51,12 @@ struct CredentialStore {
         credentials.certificates += certificates.filter { !credentials.certificates.contains($0) }
         for authority in authorities {
             addAuthority(authority.certificate)
-            credentials.revocationLists += authority.revocationLists
+            add(authority.revocationLists)
         }
+    }
+
+    private mutating func add(_ lists: [RevocationList]) {
+        credentials.revocationLists.insert(lists, signedByOneOf: credentials.authorities + credentials.certificates)
     }
 
     // MARK: Certificates

@@ -74,8 +74,7 @@ public final class Certificate: Sendable {
         isAuthority = X509_check_ca(handle) == 1
         isSelfIssued = X509_get_extension_flags(handle) & UInt32(EXFLAG_SI) != 0
         namesRevocationSource =
-            X509_get_ext_by_NID(handle, NID_crl_distribution_points, -1) >= 0
-            || X509_get_ext_by_NID(handle, NID_info_access, -1) >= 0
+            X509_get_ext_by_NID(handle, NID_crl_distribution_points, -1) >= 0 || Self.namesResponder(handle)
         ERR_clear_error()
     }
 
@@ -99,22 +98,10 @@ public final class Certificate: Sendable {
             algorithmIdentifier: Array(UnsafeBufferPointer(start: encoded, count: Int(count))))
     }
 
-    /// keyUsage, when it is there, has digitalSignature or nonRepudiation (RFC 4945 section 5.1.3.2).
-    public var maySign: Bool {
-        X509_get_key_usage(handle) & UInt32(KU_DIGITAL_SIGNATURE | KU_NON_REPUDIATION) != 0
-    }
-
     /// Whether the certificate is for `identity`: its subject, or one of its subjectAltNames.
     public func certifies(_ identity: SubjectAlternativeName) -> Bool {
-        switch identity {
-        case .directoryName(let name):
-            subject.matches(name) || subjectAlternativeNames.contains(identity)
-        case .dns(let name):
-            subjectAlternativeNames.contains {
-                if case .dns(let own) = $0 { own.lowercased() == name.lowercased() } else { false }
-            }
-        default: subjectAlternativeNames.contains(identity)
-        }
+        if case .directoryName(let name) = identity, subject.matches(name) { return true }
+        return subjectAlternativeNames.contains { $0.matches(identity) }
     }
 
     deinit { X509_free(handle) }

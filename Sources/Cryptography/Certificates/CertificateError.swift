@@ -15,10 +15,14 @@ public enum CertificateError: Error, Hashable, Sendable, CustomStringConvertible
     case notAuthority(subject: String)
     /// keyUsage allows no signatures.
     case wrongUsage(subject: String)
+    /// extendedKeyUsage is for other things than IKE or TLS.
+    case wrongPurpose(subject: String, purposes: String)
     /// The revocation policy wants a CRL, and there is none.
     case noRevocationList(subject: String, issuer: String)
     /// The revocation policy wants a current CRL, and the only one is too old.
     case staleRevocationList(subject: String, issuer: String)
+    /// The revocation policy wants a CRL that tells, and none of those there are does.
+    case insufficientRevocationList(subject: String, issuer: String, reason: String)
     /// A key below 112 bits of strength (RSA below 2048 bits), or a signature with SHA-1.
     case weak(subject: String, reason: String)
     /// libcrypto's verifier has another reason.
@@ -40,10 +44,15 @@ public enum CertificateError: Error, Hashable, Sendable, CustomStringConvertible
             "certificate \"\(subject)\" was not signed by the key of \"\(issuer)\""
         case .notAuthority(let subject): "\"\(subject)\" issued a certificate but is no authority (basicConstraints)"
         case .wrongUsage(let subject): "certificate \"\(subject)\" may not sign (keyUsage lacks digitalSignature)"
+        case .wrongPurpose(let subject, let purposes):
+            "certificate \"\(subject)\" is not for IKE (extendedKeyUsage is \(purposes))"
         case .noRevocationList(let subject, let issuer):
             "the revocation policy wants a CRL of \"\(issuer)\" for \"\(subject)\", and there is none"
         case .staleRevocationList(let subject, let issuer):
             "the revocation policy wants a current CRL of \"\(issuer)\" for \"\(subject)\"; the one there is is outdated"
+        case .insufficientRevocationList(let subject, let issuer, let reason):
+            "the revocation policy wants a CRL of \"\(issuer)\" that tells of \"\(subject)\"; of those there are, none "
+                + "does: \(reason)"
         case .weak(let subject, let reason): "certificate \"\(subject)\" is too weak: \(reason)"
         case .rejected(let subject, let reason): "certificate \"\(subject)\": \(reason)"
         }

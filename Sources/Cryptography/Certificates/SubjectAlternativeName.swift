@@ -23,6 +23,18 @@ public enum SubjectAlternativeName: Hashable, Sendable, CustomStringConvertible 
         }
     }
 
+    /// Whether both name the same. Case does not matter in DNS names and mailboxes; in the part of a mailbox before the @
+    /// it could (RFC 5280 section 7.5), but nobody gives two owners addresses that differ in nothing else, and IKE
+    /// identities are compared so too.
+    public func matches(_ other: SubjectAlternativeName) -> Bool {
+        switch (self, other) {
+        case (.dns(let own), .dns(let other)), (.email(let own), .email(let other)):
+            own.loweredInASCII == other.loweredInASCII
+        case (.directoryName(let own), .directoryName(let other)): own.matches(other)
+        default: self == other
+        }
+    }
+
     /// All of a certificate that are of a known kind.
     static func all(of certificate: OpaquePointer) -> [SubjectAlternativeName] {
         guard let names = X509_get_ext_d2i(certificate, NID_subject_alt_name, nil, nil) else { return [] }
@@ -58,5 +70,12 @@ public enum SubjectAlternativeName: Hashable, Sendable, CustomStringConvertible 
 
     private static func bytes(_ string: UnsafeMutablePointer<ASN1_STRING>?) -> [UInt8] {
         Array(UnsafeBufferPointer(start: ASN1_STRING_get0_data(string), count: Int(ASN1_STRING_length(string))))
+    }
+}
+
+extension String {
+    /// With A to Z as small letters. Unicode has other letters whose small form is one of these, and they are not the same.
+    public var loweredInASCII: String {
+        String(decoding: utf8.map { 0x41...0x5A ~= $0 ? $0 | 0x20 : $0 }, as: UTF8.self)
     }
 }

@@ -12,11 +12,6 @@ extension TrustStore {
             return .expired(subject: subject, since: CertificateTime.seconds(X509_get0_notAfter(current)) ?? 0)
         case X509_V_ERR_CERT_NOT_YET_VALID:
             return .notYetValid(subject: subject, until: CertificateTime.seconds(X509_get0_notBefore(current)) ?? 0)
-        case X509_V_ERR_CERT_REVOKED:
-            let found = revocationLists.lazy.compactMap { $0.revocation(of: current) }.first
-            return .revoked(
-                subject: subject, serialNumber: text { i2a_ASN1_INTEGER($0, X509_get0_serialNumber(current)) },
-                since: found?.date, reason: found?.reason)
         case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT, X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY,
             X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
             return .unknownAuthority(subject: subject, issuer: issuer)
@@ -26,10 +21,6 @@ extension TrustStore {
             return .wrongSignature(subject: subject, issuer: issuer)
         case X509_V_ERR_INVALID_CA, X509_V_ERR_KEYUSAGE_NO_CERTSIGN:
             return .notAuthority(subject: subject)
-        case X509_V_ERR_UNABLE_TO_GET_CRL:
-            return .noRevocationList(subject: subject, issuer: issuer)
-        case X509_V_ERR_CRL_HAS_EXPIRED, X509_V_ERR_CRL_NOT_YET_VALID:
-            return .staleRevocationList(subject: subject, issuer: issuer)
         case X509_V_ERR_EE_KEY_TOO_SMALL, X509_V_ERR_CA_KEY_TOO_SMALL, X509_V_ERR_CA_MD_TOO_WEAK:
             return .weak(subject: subject, reason: String(cString: X509_verify_cert_error_string(Int(code))))
         default:

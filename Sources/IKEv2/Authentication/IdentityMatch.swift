@@ -5,7 +5,7 @@ extension Identity {
     static let exactMatch = 1000
 
     /// How well an identity fits a pattern: nil not at all, 0 for `%any`, more the fewer letters wildcards stand for, and
-    /// `exactMatch` without any. Names are compared without regard to case.
+    /// `exactMatch` without any. Names are compared without regard to case, as those of certificates are.
     public func matches(_ pattern: Identity) -> Int? {
         switch (self, pattern) {
         case (_, .any): return 0
@@ -20,7 +20,7 @@ extension Identity {
 
     /// Text, or a suffix of it behind "*".
     private static func match(_ own: String, _ pattern: String, wildcard: String) -> Int? {
-        let (own, pattern) = (own.lowercased(), pattern.lowercased())
+        let (own, pattern) = (own.loweredInASCII, pattern.loweredInASCII)
         if own == pattern { return exactMatch }
         guard pattern.hasPrefix(wildcard) else { return pattern == "*" ? 1 : nil }
         let suffix = pattern.dropFirst()

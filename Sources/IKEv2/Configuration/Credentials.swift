@@ -21,7 +21,7 @@ public struct Credentials: Sendable {
     /// End-entity and intermediate certificates, of ours and of peers.
     public var certificates: [Certificate] = []
     public var authorities: [Certificate] = []
-    public var revocationLists: [RevocationList] = []
+    public var revocationLists: RevocationListSet = []
 
     public init() {}
 }

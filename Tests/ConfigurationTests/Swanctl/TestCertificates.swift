@@ -2,7 +2,7 @@ import Foundation
 import Testing
 
 /// Keys and certificates that openssl(1) makes once for all tests, as PEM: an authority, an intermediate one, `moon`
-/// below that, `old` expired, and a CRL of the authority.
+/// below that, `old` expired, and CRLs of the authority: the first, the next, a delta to that, and a foreign one.
 struct TestCertificates: Sendable {
     static let shared = TestCertificates()
 
@@ -31,6 +31,12 @@ struct TestCertificates: Sendable {
             openssl ca -batch -config ca.cnf -keyfile ca.key -cert ca.crt -rand_serial -outdir . -notext -in old.csr \
               -startdate 20200101000000Z -enddate 20200102000000Z -out old.crt
             openssl ca -gencrl -config ca.cnf -keyfile ca.key -cert ca.crt -crldays 30 -out ca.crl
+            openssl ca -gencrl -config ca.cnf -keyfile ca.key -cert ca.crt -crldays 31 -out next.crl
+            printf '[delta]\\n2.5.29.27=critical,ASN1:INTEGER:2\\n' >> ca.cnf
+            openssl ca -gencrl -config ca.cnf -keyfile ca.key -cert ca.crt -crldays 31 -crlexts delta -out delta.crl
+            openssl req -x509 -new -key old.key -subj "/C=CH/O=Example/CN=Root" -days 3650 -out foreign.crt
+            grep -v -e crlnumber ca.cnf > foreign.cnf
+            openssl ca -gencrl -config foreign.cnf -keyfile old.key -cert foreign.crt -crldays 32 -out foreign.crl
             openssl pkcs8 -topk8 -in moon.key -passout pass:open-sesame -out encrypted.key
             cat moon.crt sub.crt > chain.crt
             """

@@ -91,6 +91,48 @@ import Testing
         }
     }
 
+    /// As by files: what a list does not make superfluous stays beside it.
+    @Test func listsReplaceOnlyWhatTheyMakeSuperfluous() throws {
+        try CommandServer.with { server in
+            let files = try Swanctl(socket: server.path)
+            try files.makeCertificates()
+            try files.makeRevocationLists()
+            let client = try server.client()
+            func load(_ type: String, _ flag: String, _ file: String) throws {
+                var message: VICIMessage = ["type": type, "flag": flag]
+                message.append("data", bytes: [UInt8](try Data(contentsOf: files.directory.appending(path: file))))
+                _ = try client.request("load-cert", message)
+            }
+            func numbers() throws -> [String] {
+                try server.onLoop { sessions, _ in
+                    sessions.credentials.revocationLists.map { $0.number?.description ?? "nil" }
+                }
+            }
+            try load("X509", "CA", "x509ca/ca.crt")
+            try load("X509_CRL", "NONE", "lists/1.crl")
+            try load("X509_CRL", "NONE", "lists/2.crl")
+            #expect(try numbers() == ["1", "2"], "a complete one, and a delta to it")
+            try load("X509_CRL", "NONE", "lists/foreign.crl")
+            #expect(try numbers() == ["1", "2", "4"], "another key signed it, though it is newer")
+            try load("X509_CRL", "NONE", "lists/3.crl")
+            #expect(try Set(numbers()) == ["3", "4"])
+            try load("X509_CRL", "NONE", "lists/1.crl")
+            #expect(try Set(numbers()) == ["3", "4"])
+        }
+    }
+
+    @Test func whatMayNotIssueIsNoAuthority() throws {
+        try CommandServer.with { server in
+            let files = try Swanctl(socket: server.path)
+            try files.makeCertificates()
+            var message: VICIMessage = ["type": "X509", "flag": "CA"]
+            message.append("data", bytes: [UInt8](try Data(contentsOf: files.directory.appending(path: "x509/a.crt"))))
+            let error = #expect(throws: VICIClientError.self) { try server.client().request("load-cert", message) }
+            #expect(error?.description.contains("may not issue other certificates") == true)
+            try server.onLoop { sessions, _ in #expect(sessions.credentials.authorities.isEmpty) }
+        }
+    }
+
     /// The file, read again, is all that counts.
     @Test func aFileReplacesWhatWasLoaded() throws {
         try CommandServer.with { server in

@@ -99,6 +99,29 @@ final class Swanctl: Sendable {
                 -extfile extensions -out x509/a.crt
             openssl pkey -in private/a.key -pubout -outform DER -out a.pub
             """
+        try run(script)
+    }
+
+    /// CRLs of that authority in the folder `lists`: complete ones with numbers 1 and 3, a delta from 1 to 2, and one that
+    /// another key signed in its name.
+    func makeRevocationLists() throws {
+        try run(
+            """
+            set -e
+            mkdir lists; : > index.txt; echo 01 > number
+            printf '[ca]\\ndefault_ca=x\\n[x]\\ndatabase=index.txt\\ncrlnumber=number\\ndefault_md=sha256\\n' > ca.cnf
+            printf '[delta]\\n2.5.29.27=critical,ASN1:INTEGER:1\\n' >> ca.cnf
+            list() { openssl ca -gencrl -config ca.cnf -keyfile $1 -cert $2 -crldays 30 -out lists/$3 $4; }
+            list ca.key x509ca/ca.crt 1.crl
+            list ca.key x509ca/ca.crt 2.crl "-crlexts delta"
+            list ca.key x509ca/ca.crt 3.crl
+            openssl ecparam -name prime256v1 -genkey -noout -out foreign.key
+            openssl req -x509 -new -key foreign.key -days 100 -subj "/C=XX/O=Lab/CN=Lab CA" -out foreign.crt
+            list foreign.key foreign.crt foreign.crl
+            """)
+    }
+
+    private func run(_ script: String) throws {
         let process = Process()
         process.executableURL = URL(filePath: "/bin/bash")
         process.arguments = ["-c", script]

@@ -75,6 +75,10 @@ extension IKECommands {
         switch (type, flag) {
         case ("X509", "CA"):
             let certificates = try Certificate.read(data)
+            if let other = certificates.first(where: { !$0.isAuthority }) {
+                throw CommandError(
+                    "\"\(other)\" may not issue other certificates (basicConstraints); load it with flag NONE")
+            }
             for certificate in certificates { store.add(certificate, isAuthority: true) }
             return certificates.map { "authority \"\($0)\"" }
         case ("X509", "NONE"):
@@ -83,8 +87,8 @@ extension IKECommands {
             return certificates.map { "certificate \"\($0)\"" }
         case ("X509_CRL", _):
             let lists = try RevocationList.read(data)
-            for list in lists { store.add(list) }
-            return lists.map { "CRL of \"\($0.issuer)\"" }
+            store.add(lists)
+            return lists.map { ($0.isDelta ? "delta CRL" : "CRL") + " of \"\($0.issuer)\"" }
         case ("PUBKEY", _):
             // A raw key counts only where a connection names it (`pubkeys`); there is nothing to keep it for.
             _ = try PublicKey(data)

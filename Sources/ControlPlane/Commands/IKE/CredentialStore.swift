@@ -23,7 +23,7 @@ struct CredentialStore: Sendable {
         var all = base
         for authority in authorities {
             Self.insert(authority.certificate, into: &all.authorities)
-            for list in authority.revocationLists { Self.insert(list, into: &all.revocationLists) }
+            all.revocationLists.insert(authority.revocationLists, signedByOneOf: all.authorities + all.certificates)
         }
         return all
     }
@@ -83,20 +83,13 @@ struct CredentialStore: Sendable {
         }
     }
 
-    mutating func add(_ list: RevocationList) { Self.insert(list, into: &base.revocationLists) }
+    mutating func add(_ lists: [RevocationList]) {
+        base.revocationLists.insert(
+            lists, signedByOneOf: base.authorities + authorities.map(\.certificate) + base.certificates)
+    }
 
     private static func insert(_ certificate: Certificate, into certificates: inout [Certificate]) {
         if !certificates.contains(certificate) { certificates.append(certificate) }
-    }
-
-    /// Of two lists of one issuer the later one counts.
-    private static func insert(_ list: RevocationList, into lists: inout [RevocationList]) {
-        let known = lists.firstIndex { $0.issuer == list.issuer }
-        if let known {
-            if lists[known].thisUpdate <= list.thisUpdate { lists[known] = list }
-        } else {
-            lists.append(list)
-        }
     }
 
     // MARK: - Authorities
