@@ -99,7 +99,8 @@ import Testing
     }
 
     @Test(arguments: [
-        "moon.example.org", "moon@example.org", "192.0.2.1", "2001:db8::1", "C=CH, O=Sluice Tests, CN=moon",
+        "moon.example.org", "MOON.example.org", "moon@example.org", "Moon@Example.ORG", "192.0.2.1", "2001:db8::1",
+        "C=CH, O=Sluice Tests, CN=moon",
     ])
     func everyNameInTheCertificateIsAnIdentity(_ text: String) throws {
         let identity = try Identity(parsing: text)
@@ -161,6 +162,39 @@ import Testing
                 try verify("moon", as: .domainName("moon.example.org")) { $0.connection.remote.certificates = [other] }
             }
             .contains("is not one of those of the connection"))
+    }
+
+    /// `cacerts` beside `certs`: both have to hold.
+    @Test func aPinnedCertificateWithAnAuthority() throws {
+        let rsa = Identity.domainName("rsa.example.org")
+        let pinned = try TestCertificates.certificate(CertificateData.rsa)
+        func verify(_ authority: String) throws -> VerifiedPeer {
+            try self.verify("rsa", as: rsa) {
+                $0.connection.remote.certificates = [pinned]
+                $0.connection.remote.authorities = [try TestCertificates.certificate(authority)]
+            }
+        }
+        #expect(try verify(CertificateData.root).identity == rsa)
+        let text = problem { try verify(CertificateData.otherRoot) }
+        #expect(text.contains("not among the trusted authorities"), "\(text)")
+    }
+
+    @Test func aPinnedCertificateIsAskedAbout() throws {
+        let revoked = Identity.domainName("revoked.example.org")
+        let pinned = try TestCertificates.certificate(CertificateData.revoked)
+        let list = try TestCertificates.list(CertificateData.revokedList)
+        func verify(_ policy: RevocationPolicy, _ lists: RevocationListSet) throws -> VerifiedPeer {
+            try self.verify("revoked", as: revoked) {
+                $0.connection.remote.certificates = [pinned]
+                $0.connection.remote.revocation = policy
+                $0.credentials.revocationLists = lists
+            }
+        }
+        for policy in RevocationPolicy.allCases {
+            #expect(problem { try verify(policy, [list]) }.contains("was revoked"))
+        }
+        #expect(problem { try verify(.strict, []) }.contains("wants a CRL"))
+        #expect(try verify(.relaxed, []).certificate == pinned)
     }
 
     @Test func withoutACertificateNobodyIsBelieved() throws {

@@ -64,15 +64,19 @@ extension PeerSignature {
         }
         let credentials = context.credentials
         let authorities = remote.authorities.isEmpty ? credentials.authorities : remote.authorities
+        let intermediates = received + credentials.certificates.filter(\.isAuthority) + credentials.authorities
         let chain: [Certificate]
         do {
-            let store = try TrustStore(
-                authorities: remote.certificates.isEmpty ? authorities : [leaf],
-                revocationLists: credentials.revocationLists)
-            chain = try store.verify(
-                leaf,
-                intermediates: received + credentials.certificates.filter(\.isAuthority) + credentials.authorities,
-                at: context.wallClock, revocation: remote.revocation)
+            let store = try TrustStore(authorities: authorities, revocationLists: credentials.revocationLists)
+            // A certificate that the connection names needs no authority, unless the connection names one too.
+            if !remote.certificates.isEmpty && remote.authorities.isEmpty {
+                try store.verify(
+                    pinned: leaf, intermediates: intermediates, at: context.wallClock, revocation: remote.revocation)
+                chain = [leaf]
+            } else {
+                chain = try store.verify(
+                    leaf, intermediates: intermediates, at: context.wallClock, revocation: remote.revocation)
+            }
         } catch {
             let names = authorities.map { "\"\($0.subject)\"" }.joined(separator: ", ")
             throw failure(
