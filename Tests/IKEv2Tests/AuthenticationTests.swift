@@ -53,7 +53,7 @@ import Testing
         ]
         func name(_ local: String, _ remote: Identity) throws -> String {
             let side = context(.preSharedKey, .preSharedKey, credentials)
-            return try SharedKeyLookup(local: .domainName(local), remote: remote, side).best().name
+            return try SharedKeyLookup(local: .domainName(local), remote: remote, side).all()[0].name
         }
         #expect(try name("sun.example.org", .domainName("moon.example.org")) == "moon-and-sun")
         #expect(try name("x", .domainName("venus.example.org")) == "address", "its address says more than a wildcard")
@@ -65,6 +65,50 @@ import Testing
         let failure = #expect(throws: AuthenticationFailure.self) { try name("x", .email("a@b")) }
         #expect(failure?.explanation.details.last?.contains("moon for moon.example.org") == true)
         #expect(failure?.explanation.remedy.contains("id = a@b") == true)
+    }
+
+    /// Old and new key during a change: either proves the peer, and the answer comes by the same.
+    @Test func oneOfSeveralKeysOfThePeer() throws {
+        let (moon, sun) = (Identity.domainName("moon"), Identity.domainName("sun"))
+        var side = context(.preSharedKey, .preSharedKey, Credentials())
+        side.credentials.sharedKeys = [
+            shared("old", "1", moon), shared("new", "2", moon, sun), shared("everybody", "3"),
+        ]
+        func proof(_ secret: String) throws -> AuthenticationPayload {
+            var peer = context(.preSharedKey, .preSharedKey, Credentials())
+            peer.credentials.sharedKeys = [shared("x", secret)]
+            return try PeerAuthentication.prove(octets(moon), to: sun, requests: [], peer).authentication
+        }
+        for (name, secret) in [("old", "1"), ("new", "2")] {
+            let peer = try PeerAuthentication.verify(
+                proof(secret), of: octets(moon), to: sun, certificates: [], side)
+            #expect(peer.sharedKey?.name == name)
+            var answering = side
+            answering.verifiedPeer = peer
+            let answer = try PeerAuthentication.prove(octets(moon), to: moon, requests: [], answering)
+            #expect(try answer.authentication == proof(secret))
+        }
+        // A key for everybody does not prove who has one of its own.
+        let failure = #expect(throws: AuthenticationFailure.self) {
+            try PeerAuthentication.verify(proof("3"), of: octets(moon), to: sun, certificates: [], side)
+        }
+        #expect(failure?.explanation.details.last == "keys compared: new, old")
+    }
+
+    /// A key that names us and another peer says nothing of a third one. One that names us alone is for whoever has it.
+    @Test func aKeyIsForThoseThatItNames() throws {
+        let (us, carol) = (Identity.domainName("moon"), Identity.domainName("carol"))
+        func names(_ owners: Identity...) throws -> [String] {
+            var side = context(.preSharedKey, .preSharedKey, Credentials())
+            side.credentials.sharedKeys = [.init(name: "key", owners: owners, secret: SecretBytes(copying: [1]))]
+            return try SharedKeyLookup(local: us, remote: carol, side).all().map(\.name)
+        }
+        #expect(try names(us) == ["key"])
+        #expect(try names(us, .address(IPAddress(ipv4: 0xC000_0201))) == ["key"], "our name and our address")
+        #expect(try names(us, carol) == ["key"])
+        #expect(try names(us, .any) == ["key"])
+        #expect(throws: AuthenticationFailure.self) { try names(us, .domainName("right1")) }
+        #expect(throws: AuthenticationFailure.self) { try names(.domainName("right1")) }
     }
 
     @Test func whoTheConnectionIsNotForIsRefused() throws {
@@ -157,6 +201,38 @@ import Testing
                 old.authentication, of: octets(identity), to: .any, certificates: old.certificates,
                 context(nil, hashes: [.sha256]))
         }
+    }
+
+    /// A peer that announces better hashes and signs with SHA-1 all the same, where the connection allows that by name.
+    @Test func sha1IsAcceptedByName() throws {
+        let identity = Identity.domainName("rsa.example.org")
+        let old = try PeerAuthentication.prove(
+            octets(identity), to: .any, requests: [], context("rsa", hashes: nil))
+        var verifier = try context(nil, hashes: [.sha256])
+        verifier.connection.remote.method = .publicKey(schemes: [.rsaPKCS1(.sha1), .rsaPKCS1(.sha256)])
+        let peer = try PeerAuthentication.verify(
+            old.authentication, of: octets(identity), to: .any, certificates: old.certificates, verifier)
+        #expect(peer.method == "RSA 2048, RSA PKCS#1 v1.5 with sha1")
+        verifier.peerHashes = nil
+        verifier.connection.remote.method = .publicKey(schemes: [.rsaPKCS1(.sha256)])
+        #expect(throws: AuthenticationFailure.self, "nor is it accepted for want of better where it is not named") {
+            try PeerAuthentication.verify(
+                old.authentication, of: octets(identity), to: .any, certificates: old.certificates, verifier)
+        }
+    }
+
+    /// Who signs by PKCS#1 v1.5 may be unable to verify PSS, and RFC 7427's notify does not tell.
+    @Test(arguments: [
+        (SignatureScheme.rsaPKCS1(.sha256), "RSA PKCS#1 v1.5 with sha256"), (.rsaPSS(.sha256), "RSA-PSS with sha256"),
+        (.ecdsa(.sha256), "RSA-PSS with sha256"),
+    ]) func anAnswerIsSignedAsThePeerSigns(_ scheme: SignatureScheme, _ expected: String) throws {
+        let identity = Identity.domainName("rsa.example.org")
+        var side = try context("rsa", hashes: SignatureHash.offered)
+        side.verifiedPeer = VerifiedPeer(identity: .any, method: "", scheme: scheme)
+        let proof = try PeerAuthentication.prove(octets(identity), to: .any, requests: [], side)
+        #expect(proof.authentication.method == .digitalSignature)
+        let (signed, _) = try SignatureScheme.parse(authenticationData: proof.authentication.data)
+        #expect(signed.description == expected)
     }
 
     @Test func schemesOfTheConnectionBindBothSides() throws {

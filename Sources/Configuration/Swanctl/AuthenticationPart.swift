@@ -40,6 +40,7 @@ struct AuthenticationPart {
 
     private static func hash(_ word: Substring) -> SignatureHash? {
         switch word {
+        case "sha1": .sha1
         case "sha256": .sha256
         case "sha384": .sha384
         case "sha512": .sha512
@@ -49,6 +50,12 @@ struct AuthenticationPart {
     }
 
     private mutating func add(_ hash: SignatureHash, _ word: Substring) throws(WordProblem) {
+        // Authentication method 1 of old peers (RFC 7296 section 3.8); certificates with SHA-1 are refused anyway.
+        if hash == .sha1, kind != .rsa || !isSignature {
+            throw WordProblem(
+                reason: "SHA-1 is broken, and accepted only of RSA in IKE_AUTH",
+                remedy: "leave 'sha1' out, or write ike:rsa-sha1 for a peer that has nothing better")
+        }
         switch kind {
         case .rsa, .pss, .ecdsa:
             if hash == .identity {
@@ -101,7 +108,7 @@ extension AuthenticationPart {
     func schemes(isLocal: Bool) -> [SignatureScheme] {
         let hashes = hashes.isEmpty ? [.sha256, .sha384, .sha512] : hashes.filter { $0 != .identity }
         let rsa = hashes.map { SignatureScheme.rsaPKCS1($0) }
-        let pss = hashes.map { SignatureScheme.rsaPSS($0) }
+        let pss = hashes.filter { $0 != .sha1 }.map { SignatureScheme.rsaPSS($0) }
         let ecdsa = hashes.flatMap { [SignatureScheme.ecdsa($0), .ecdsaConcatenated($0)] }
         switch kind {
         case .rsa: return isLocal ? rsa : rsa + pss

@@ -43,25 +43,59 @@ struct CredentialChecks {
             for certificate in connection.local.certificates { checkValidity(certificate, now, reader) }
         }
         for authority in credentials.authorities { checkValidity(authority, now, root) }
+        checkOwners()
+        checkRevocationLists()
     }
 
-    /// Some key has to be for the peer, or for us, or for everybody.
+    /// Some key has to be for the peer, or for us alone, or for everybody.
     private func checkSharedKey(_ connection: Connection, _ reader: SectionReader) {
         let peers: [Identity] =
             connection.remote.identity == .any
             ? connection.remoteAddresses.compactMap(\.identity) : [connection.remote.identity]
-        let identities = peers + (connection.local.identity.map { [$0] } ?? [])
         // Nearly always one is named exactly; patterns are tried only when none is.
         let isFound =
-            hasCommonKey || (identities.isEmpty && !owners.isEmpty) || identities.contains(where: owners.contains)
-            || identities.contains { identity in
+            hasCommonKey || (peers.isEmpty && !owners.isEmpty) || peers.contains(where: owners.contains)
+            || peers.contains { identity in
                 owners.contains { identity.matches($0) != nil || $0.matches(identity) != nil }
-            }
+            } || credentials.sharedKeys.contains { $0.isFor(connection.ownIdentities) }
         guard !isFound else { return }
-        let names = identities.map { "'\($0)'" }.joined(separator: " or ")
+        let names = (peers + (connection.local.identity.map { [$0] } ?? [])).map { "'\($0)'" }
         reader.warn(
-            connection.name, "there is no pre-shared key" + (names.isEmpty ? "" : " for \(names)"),
+            connection.name,
+            "there is no pre-shared key" + (names.isEmpty ? "" : " for \(names.joined(separator: " or "))"),
             "add 'ike-\(connection.name) { id = … secret = … }' to the section secrets")
+    }
+
+    /// A key that names nobody but us is for every peer, which is more than many expect.
+    private func checkOwners() {
+        let identities = Set(
+            configuration.connections.filter { $0.local.method == .preSharedKey }.map(\.ownIdentities))
+        for key in credentials.sharedKeys where !key.owners.contains(.any) {
+            guard identities.contains(where: key.isFor) else { continue }
+            let section = root.section.section("secrets")?.section(key.name) ?? root.section
+            SectionReader(section, path: "secrets.\(key.name)", findings: root.findings).warn(
+                key.name, "this pre-shared key names nobody but us, and so is for any peer that has it",
+                "name the peers with 'id' too, or write id-any = %any to say so")
+        }
+    }
+
+    // MARK: CRLs
+
+    private func checkRevocationLists() {
+        let issuers =
+            credentials.authorities + credentials.certificates + configuration.connections.flatMap(\.remote.authorities)
+        for list in credentials.revocationLists {
+            let what = "the \(list.isDelta ? "delta CRL" : "CRL") of \"\(list.issuer)\""
+            if !issuers.contains(where: list.isSigned) {
+                root.warn(
+                    nil, "\(what) of \(CertificateTime.text(list.thisUpdate)) was signed by nobody who is known",
+                    "put the certificate of its issuer into x509ca, or replace the CRL")
+            } else if list.isDelta, !credentials.revocationLists.contains(where: list.continues) {
+                root.warn(
+                    nil, "\(what) changes a complete one that is not there",
+                    "put the complete CRL with number \(list.baseNumber?.description ?? "?") or later into x509crl too")
+            }
+        }
     }
 
     private func checkPrivateKey(_ connection: Connection, _ reader: SectionReader) {
@@ -103,5 +137,20 @@ extension AddressPattern {
     /// Who a peer is that does not say: its address.
     fileprivate var identity: Identity? {
         if case .range(let range) = self, range.first == range.last { .address(range.first) } else { nil }
+    }
+}
+
+extension Connection {
+    /// Who we are, as far as shared keys may name us.
+    fileprivate var ownIdentities: [Identity] {
+        let named = local.identity.map { $0 == .any ? [] : [$0] } ?? []
+        return named + localAddresses.compactMap(\.identity)
+    }
+}
+
+extension Credentials.SharedKey {
+    /// It names somebody, and nobody but these.
+    fileprivate func isFor(_ identities: [Identity]) -> Bool {
+        !owners.isEmpty && owners.allSatisfy { owner in identities.contains { $0.matches(owner) != nil } }
     }
 }

@@ -23,6 +23,8 @@ public struct AuthenticationContext: Sendable {
     public var peerHashes: [SignatureHash]?
     /// Seconds since 1970.
     public var wallClock: Int64
+    /// How the peer has proved itself; nil when we speak first. We answer with the same key, and as it can verify.
+    var verifiedPeer: VerifiedPeer?
 
     public init(
         connection: Connection, credentials: Credentials, path: Path, peerHashes: [SignatureHash]?, wallClock: Int64
@@ -54,9 +56,13 @@ extension NotifyPayload {
 }
 
 /// A peer that has proved who it is.
-public struct VerifiedPeer: Hashable, Sendable {
+public struct VerifiedPeer: Sendable {
     public var identity: Identity
     /// "shared key", "RSA-PSS with sha256": for the log.
     public var method: String
     public var certificate: Certificate?
+    /// How it has signed; nil: by a shared key.
+    var scheme: SignatureScheme?
+    /// The one of several keys that it has.
+    var sharedKey: Credentials.SharedKey?
 }

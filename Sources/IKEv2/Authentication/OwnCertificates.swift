@@ -64,17 +64,20 @@ struct OwnCertificates {
         let all = candidates
         let confirmed = identity.map { identity in all.filter { $0.certificate.confirms(identity) } } ?? all
         for candidate in confirmed {
-            guard let scheme = candidate.key.type.scheme(for: context.peerHashes, allowed: schemes) else { continue }
+            guard let scheme = scheme(candidate.key, schemes) else { continue }
             return OwnProof(key: candidate.key, scheme: scheme, payloads: payloads(candidate))
         }
         for key in local.publicKeys {
-            guard let own = privateKey(of: key), let scheme = own.type.scheme(for: context.peerHashes, allowed: schemes)
-            else { continue }
+            guard let own = privateKey(of: key), let scheme = scheme(own, schemes) else { continue }
             let payload = CertificatePayload(encoding: .rawPublicKey, data: key.subjectPublicKeyInfo)
             let isAsked = requests.contains { $0.encoding == .rawPublicKey }
             return OwnProof(key: own, scheme: scheme, payloads: sends(isAsked) ? [payload] : [])
         }
         throw failure(all, confirmed)
+    }
+
+    private func scheme(_ key: PrivateKey, _ allowed: [SignatureScheme]) -> SignatureScheme? {
+        key.type.scheme(for: context.peerHashes, allowed: allowed, answering: context.verifiedPeer?.scheme)
     }
 
     private func sends(_ isAsked: Bool) -> Bool {

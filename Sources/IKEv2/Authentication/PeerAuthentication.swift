@@ -30,7 +30,10 @@ public enum PeerAuthentication {
         }
         switch context.connection.local.method {
         case .preSharedKey:
-            let key = try SharedKeyLookup(local: own, remote: peer, context).best()
+            let keys = try SharedKeyLookup(local: own, remote: peer, context).all()
+            guard let key = context.verifiedPeer?.sharedKey ?? keys.first else {
+                throw AuthenticationFailure("there is no shared key", remedy: "add one to secrets")
+            }
             do {
                 let data = try octets.authentication(sharedKey: key.secret)
                 let payload = AuthenticationPayload(method: .sharedKey, data: data.withUnsafeBytes { Array($0) })
@@ -69,18 +72,7 @@ public enum PeerAuthentication {
         switch remote.method {
         case .preSharedKey:
             guard authentication.method == .sharedKey else { throw unexpected(authentication, peer, context) }
-            let key = try SharedKeyLookup(local: local, remote: peer, context).best()
-            let expected: SecretBytes
-            do { expected = try octets.authentication(sharedKey: key.secret) } catch {
-                throw AuthenticationFailure(error)
-            }
-            guard SecretBytes(copying: authentication.data) == expected else {
-                throw AuthenticationFailure(
-                    "the peer has another shared key",
-                    details: ["identity tried: \(peer)", "key compared: \(key.name)"],
-                    remedy: "set the same secret in secrets.\(key.name) and on the peer")
-            }
-            return VerifiedPeer(identity: peer, method: "shared key", certificate: nil)
+            return try verify(authentication, of: octets, peer, SharedKeyLookup(local: local, remote: peer, context))
         case .publicKey(let schemes):
             guard authentication.method != .sharedKey else { throw unexpected(authentication, peer, context) }
             return try PeerSignature(
@@ -88,6 +80,27 @@ public enum PeerAuthentication {
             )
             .verify(certificates)
         }
+    }
+
+    /// By one of the keys that are the peer's.
+    private static func verify(
+        _ authentication: AuthenticationPayload, of octets: SignedOctets, _ peer: Identity, _ lookup: SharedKeyLookup
+    ) throws(AuthenticationFailure) -> VerifiedPeer {
+        let keys = try lookup.all()
+        let proof = SecretBytes(copying: authentication.data)
+        for key in keys {
+            let expected: SecretBytes
+            do { expected = try octets.authentication(sharedKey: key.secret) } catch {
+                throw AuthenticationFailure(error)
+            }
+            if proof == expected { return VerifiedPeer(identity: peer, method: "shared key", sharedKey: key) }
+        }
+        throw AuthenticationFailure(
+            "the peer has another shared key",
+            details: [
+                "identity tried: \(peer)",
+                "key\(keys.count > 1 ? "s" : "") compared: \(keys.map(\.name).joined(separator: ", "))",
+            ], remedy: "set the same secret in secrets.\(keys.first?.name ?? "ike") and on the peer")
     }
 
     private static func unexpected(

@@ -32,7 +32,8 @@ struct PeerSignature {
         for (key, certificate) in keys {
             do {
                 try key.verify(signature, of: signed, scheme: scheme)
-                return VerifiedPeer(identity: peer, method: "\(key.type), \(scheme)", certificate: certificate)
+                return VerifiedPeer(
+                    identity: peer, method: "\(key.type), \(scheme)", certificate: certificate, scheme: scheme)
             } catch { problem = error }
         }
         throw failure(
@@ -57,9 +58,12 @@ struct PeerSignature {
                 throw failure("\(scheme) was not offered", remedy: "let the peer sign with SHA-256 or better")
             }
         case .rsaSignature:
-            // Its hash is SHA-1 (RFC 7296 section 3.8), which only peers without RFC 7427 are allowed.
-            if context.peerKnowsDigitalSignatures {
-                throw failure("RSA with SHA-1, though the peer can do better", remedy: "let the peer use RFC 7427")
+            // Its hash is SHA-1 (RFC 7296 section 3.8), which only peers without RFC 7427 are allowed, unless the
+            // connection names it.
+            if context.peerKnowsDigitalSignatures, !schemes.contains(.rsaPKCS1(.sha1)) {
+                throw failure(
+                    "RSA with SHA-1, though the peer can do better",
+                    remedy: "let the peer sign by RFC 7427, or allow it: \(context.line("remote.auth")) = ike:rsa-sha1")
             }
             scheme = .rsaPKCS1(.sha1)
         default:

@@ -1,6 +1,6 @@
 import Cryptography
 
-/// Finds the pre-shared key of two identities.
+/// Finds the pre-shared keys of two identities.
 struct SharedKeyLookup {
     let local: Identity
     let remote: Identity
@@ -15,19 +15,22 @@ struct SharedKeyLookup {
         self.context = context
     }
 
-    /// The key whose owners fit the peer best, and among those us. A key without owners is for everybody, and goes last.
-    func best() throws(AuthenticationFailure) -> Credentials.SharedKey {
-        var found: (key: Credentials.SharedKey, peer: Int, own: Int)?
-        for key in context.credentials.sharedKeys {
-            guard let (peer, own) = fit(key) else { continue }
-            if let best = found, (best.peer, best.own) >= (peer, own) { continue }
-            found = (key, peer, own)
+    /// The keys whose owners fit the peer best, and of these first those that fit us best; the order stays among equals.
+    /// More than one is there while a key is replaced by another. A key without owners is for everybody, and does not
+    /// stand in for one that names the peer.
+    func all() throws(AuthenticationFailure) -> [Credentials.SharedKey] {
+        let fitting = context.credentials.sharedKeys.enumerated().compactMap { index, key in
+            fit(key).map { (key: key, peer: $0.peer, own: $0.own, index: index) }
         }
-        if let found { return found.key }
+        guard let best = fitting.map(\.peer).max() else { throw missing }
+        return fitting.filter { $0.peer == best }.sorted { ($1.own, $0.index) < ($0.own, $1.index) }.map(\.key)
+    }
+
+    private var missing: AuthenticationFailure {
         let owners = context.credentials.sharedKeys.map {
             "\($0.name) for \($0.owners.map(\.description).joined(separator: ", "))"
         }
-        throw AuthenticationFailure(
+        return AuthenticationFailure(
             "there is no shared key for \(local) and \(remote)",
             details: [
                 "identities tried: \(local) (here), \(remote) (peer)",
@@ -36,13 +39,15 @@ struct SharedKeyLookup {
             ], remedy: "add secrets.ike-\(context.connection.name) { id = \(remote) secret = … }")
     }
 
-    /// nil: the key is for others.
+    /// nil: the key is for others. One that names somebody besides us is for those alone; one that names nobody but us is
+    /// for whoever has it.
     private func fit(_ key: Credentials.SharedKey) -> (peer: Int, own: Int)? {
         if key.owners.isEmpty { return (0, 0) }
         let peer = key.owners.compactMap { score($0, remote, .address(context.path.remote.address)) }.max()
-        let own = key.owners.compactMap { score($0, local, .address(context.path.local.address)) }.max()
-        if peer == nil && own == nil { return nil }
-        return (peer ?? -1, own ?? -1)
+        let own = key.owners.map { score($0, local, .address(context.path.local.address)) }
+        if let peer { return (peer, own.compactMap(\.self).max() ?? -1) }
+        guard own.allSatisfy({ $0 != nil }), let best = own.compactMap(\.self).max() else { return nil }
+        return (-1, best)
     }
 
     private func score(_ owner: Identity, _ identity: Identity, _ address: Identity) -> Int? {

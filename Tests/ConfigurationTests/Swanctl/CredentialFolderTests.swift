@@ -99,6 +99,25 @@ import Testing
         #expect(configuration.credentials.revocationLists.count == 1)
     }
 
+    /// By files as over VICI: complete and delta lists stand side by side, a newer one replaces the older, and one that
+    /// somebody else signed replaces nothing.
+    @Test(
+        arguments: [
+            (["ca.crl", "next.crl"], ["2"], []), (["next.crl", "ca.crl"], ["2"], []),
+            (["ca.crl", "next.crl", "delta.crl"], ["2", "3"], []), (["delta.crl"], ["3"], ["changes a complete one"]),
+            (["ca.crl", "delta.crl"], ["1", "3"], ["changes a complete one"]),
+            (["next.crl", "foreign.crl"], ["2", "nil"], ["signed by nobody who is known"]),
+        ] as [([String], [String], [String])])
+    func revocationLists(_ lists: [String], _ kept: [String], _ warnings: [String]) throws {
+        var files = ["x509/moon.crt": "moon.crt", "x509ca/root.crt": "ca.crt", "private/moon.key": "moon.key"]
+        for (index, list) in lists.enumerated() { files["x509crl/\(index).crl"] = list }
+        let configuration = try folder(text(), files).load()
+        let numbers = configuration.credentials.revocationLists.map { $0.number?.description ?? "nil" }
+        #expect(numbers == kept)
+        #expect(configuration.warnings.count == warnings.count, "\(configuration.warnings)")
+        for (found, wanted) in zip(configuration.warnings, warnings) { #expect(found.reason.contains(wanted)) }
+    }
+
     @Test func encryptedKey() throws {
         let files = ["x509/moon.crt": "moon.crt", "x509ca/root.crt": "ca.crt", "private/moon.key": "encrypted.key"]
         let passphrase = "secrets {\n private-moon {\n file = moon.key\n secret = \"open-sesame\"\n }\n}\n"

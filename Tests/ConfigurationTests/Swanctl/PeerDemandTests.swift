@@ -54,6 +54,8 @@ import Testing
             text: "ecdsa-sha384-ike:pubkey-sha256", schemes: rsa(.sha256) + ecdsa(.sha256),
             chainSchemes: [.ecdsa(.sha384)]),
         Demand(text: "rsa-3072-ike:pubkey", keys: [.rsa(bits: 3072)]),
+        Demand(
+            text: "ike:rsa-sha1-sha256", schemes: [.rsaPKCS1(.sha1), .rsaPKCS1(.sha256), .rsaPSS(.sha256)], keys: []),
         Demand(text: "ike:rsa/pss-3072-sha256", schemes: [.rsaPSS(.sha256)], keys: [.rsa(bits: 3072)]),
         Demand(
             text: "rsa-4096-ike:ecdsa-384", schemes: ecdsa(.sha256, .sha384, .sha512),

@@ -53,7 +53,18 @@ import Testing
         func warnings(_ owner: String) throws -> [String] {
             try swanctl(text.replacing("ike {", with: "ike {\nid = \(owner)\n")).warnings.map(\.reason)
         }
-        for owner in ["sun", "moon", "%any"] { #expect(try warnings(owner).isEmpty) }
-        #expect(try warnings("mars") == ["there is no pre-shared key for 'sun' or 'moon'"])
+        for owner in ["sun", "%any", "sun\nid2 = moon", "*"] { #expect(try warnings(owner).isEmpty, "\(owner)") }
+        for owner in ["mars", "moon\nid2 = mars"] {
+            #expect(try warnings(owner) == ["there is no pre-shared key for 'sun' or 'moon'"], "\(owner)")
+        }
+    }
+
+    /// It would be for any peer.
+    @Test func warnsOfAKeyThatNamesUsAlone() throws {
+        let text = sites(local: "auth = psk\nid = moon", remote: "auth = psk\nid = sun")
+        let configuration = try swanctl(text.replacing("ike {", with: "ike {\nid = moon\n"))
+        #expect(configuration.warnings.map(\.word) == ["ike"])
+        #expect(configuration.warnings.first?.reason.contains("for any peer that has it") == true)
+        #expect(configuration.warnings.first?.remedy.contains("%any") == true)
     }
 }

@@ -85,7 +85,7 @@ import Testing
         ("auth = pks", "pks", "did you mean 'psk'"), ("auth = ed44", "ed44", "did you mean 'ed448'"),
         ("auth = ecdsa-384", "ecdsa-384", "'remote' section"), ("auth = rsa-4096", "rsa-4096", "'remote' section"),
         ("auth = rsa-sha256-ike:rsa-sha512", "rsa-sha256-ike:rsa-sha512", "'remote' section"),
-        ("auth = rsa-sha1", "rsa-sha1", "use psk"), ("auth = ike:", "ike:", "use psk"),
+        ("auth = rsa-sha1", "rsa-sha1", "ike:rsa-sha1"), ("auth = ike:", "ike:", "use psk"),
         ("id = C=CH=X, =", "C=CH=X, =", "C=CH, O=Example"), ("eap_id = x", "eap_id", "EAP is not supported"),
         ("auth = psk\ncerts = a.pem", "certs", "auth = pubkey"),
         ("auth = psk\npubkeys = a.pem", "pubkeys", "auth = pubkey"),
@@ -119,7 +119,8 @@ import Testing
         ("ecdsa-522", "1 to 521"), ("ecdsa-99999999999999999999", "1 to 521"), ("rsa-2048-4096", "rsa-4096-sha384"),
         ("rsa-sha256-2048", "rsa-2048-sha384"), ("rsa-2048-rsa-4096", "write it once"),
         ("ike:ecdsa-ike:ecdsa-sha384", "write it once"), ("pubkey-sha256-rsa-3072", "leave out pubkey"),
-        ("ike:pubkey-ike:ed25519", "leave out pubkey"), ("ecdsa-sha1", "ecdsa-384-sha384"),
+        ("ike:pubkey-ike:ed25519", "leave out pubkey"), ("ecdsa-sha1", "leave 'sha1' out"),
+        ("ike:rsa/pss-sha1", "leave 'sha1' out"),
         ("ecdsa-", "ecdsa-384-sha384"), ("384-ecdsa", "ecdsa-384-sha384"), ("sha384", "ecdsa-384-sha384"),
         ("edcsa-384", "did you mean 'ecdsa'"), ("ecdsa-ike:sha384", "ecdsa-384-sha384"),
     ])
