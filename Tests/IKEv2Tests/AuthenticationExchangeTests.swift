@@ -152,6 +152,61 @@ import Testing
         #expect(bench.east.session?.connection?.name == "to-west")
     }
 
+    /// A connection is for this identity alone, and the proof fails: it is not tried on one for anybody.
+    @Test(arguments: [Identity.any, .domainName("*")])
+    func anIdentityThatIsDisprovedIsNotTriedOnOthers(_ pattern: Identity) {
+        let bench = TwoSessions()
+        var other = bench.east.connections[0]
+        other.name = "anybody"
+        other.remote.identity = pattern
+        bench.east.connections[0].remote.method = .publicKey(schemes: [])
+        bench.east.connections.append(other)
+        expectFailure(bench) { _ in }
+        #expect(bench.trace.last == "<-- IKE_AUTH response 1 [SK { N(AUTHENTICATION_FAILED) }]")
+        #expect(bench.east.failures.first?.description.contains("connection to-west wants a signature") == true)
+    }
+
+    /// But one after the other of those that fit as well, and from the lax to the lax.
+    @Test func anIdentityThatFitsAPatternIsTriedOnOthers() {
+        let bench = TwoSessions()
+        var other = bench.east.connections[0]
+        other.name = "anybody"
+        other.remote.identity = .any
+        bench.east.connections[0].remote.identity = .domainName("*")
+        bench.east.connections[0].remote.method = .publicKey(schemes: [])
+        bench.east.connections.append(other)
+        bench.initiate()
+        bench.run()
+        #expect(bench.east.session?.connection?.name == "anybody")
+    }
+
+    // MARK: - After a refusal
+
+    /// An IKE SA that does not exist answers nothing but the request that was refused (RFC 7296 section 2.21.2).
+    @Test(arguments: [ExchangeType.informational, .createChild, .authentication])
+    func afterARefusalNothingNewIsAnswered(_ exchange: ExchangeType) {
+        let bench = TwoSessions()
+        bench.network.faults[3] = .lost
+        bench.initiate()
+        bench.pass(milliseconds: 100)
+        let identity = IdentificationPayload(type: .fullyQualifiedDomainName, data: Array("west".utf8))
+        let wrong: [Payload] = [
+            .identificationInitiator(identity),
+            .authentication(AuthenticationPayload(method: .sharedKey, data: [UInt8](repeating: 0, count: 32))),
+        ]
+        bench.injectProtected(to: bench.east, .authentication, .request, messageID: 1, wrong)
+        let refusal = "<-- IKE_AUTH response 1 [SK { N(AUTHENTICATION_FAILED) }]"
+        #expect(bench.trace.last == refusal)
+        bench.forgetTrace()
+        for number: UInt32 in [2, 3, 9] {
+            bench.injectProtected(to: bench.east, exchange, .request, messageID: number, [.delete(.ikeSA)])
+        }
+        #expect(bench.trace == [])
+        #expect(bench.east.failures.count == 1)
+        bench.injectProtected(to: bench.east, .authentication, .request, messageID: 1, wrong)
+        #expect(bench.trace == [refusal + " (again)"])
+    }
+
     // MARK: - Notifies
 
     @Test func initialContactOnlyWhenItIsTrue() {
@@ -219,8 +274,31 @@ import Testing
                     IdentificationPayload(type: .fullyQualifiedDomainName, data: Array("west".utf8))),
                 .authentication(AuthenticationPayload(method: .sharedKey, data: [UInt8](repeating: 0, count: 32))),
             ])
-        #expect(bench.trace == ["<-- IKE_AUTH response 1 [SK { N(INVALID_SYNTAX) }]"])
-        #expect(bench.east.failures.first?.remedy == "set connections.to-west.childless = allow")
+        #expect(bench.trace == ["<-- IKE_AUTH response 1 [SK { N(AUTHENTICATION_FAILED) }]"], "it is nobody yet")
+    }
+
+    /// Who has not proved itself does not learn whether there is a connection for its identity.
+    @Test(arguments: ["west", "stranger"])
+    func aStrangerLearnsNothingOfConnections(_ name: String) {
+        let bench = TwoSessions()
+        bench.east.connections[0].childless = .force
+        bench.connection.local.identity = .domainName(name)
+        bench.west.environment.credentials.sharedKeys[0].secret = SecretBytes(copying: [1, 2, 3])
+        bench.initiate()
+        bench.run()
+        #expect(bench.trace.last == "<-- IKE_AUTH response 1 [SK { N(AUTHENTICATION_FAILED) }]")
+    }
+
+    @Test func aConnectionThatWantsNoChildDoesNotEndTheSearch() {
+        let bench = TwoSessions()
+        var first = bench.east.connections[0]
+        first.name = "childless"
+        first.childless = .force
+        bench.east.connections.insert(first, at: 0)
+        bench.initiate()
+        bench.run()
+        bench.expectJoined()
+        #expect(bench.east.session?.connection?.name == "to-west")
     }
 
     @Test func noChildInIKEAUTHForThePeerThatForbidsThat() {

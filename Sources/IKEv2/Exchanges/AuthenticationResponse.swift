@@ -58,27 +58,38 @@ extension Session {
                     remedy: "let the peer use a shared key or certificates"))
         }
         let wanted = request.identificationResponder
-        let fitting = Identity(initiator).map {
+        let identity = Identity(initiator)
+        let fitting = identity.map {
             PeerAuthentication.connections(state.candidates, for: $0, wanted: wanted.flatMap(Identity.init))
         }
         var failure: Explanation?
+        var refusal: ChildRefusal?
+        // A connection names this identity alone, and the peer could not prove that it is the one.
+        var isDisproved = false
         for connection in fitting ?? [] {
-            try checkChildless(connection, form)
+            let isExact = identity?.matches(connection.remote.identity) == Identity.exactMatch
+            if isDisproved && !isExact { break }
             let context = authenticationContext(connection, step)
             let local = localIdentity(context, request)
             do {
                 let verified = try PeerAuthentication.verify(
                     authentication, of: state.octets(of: initiator, sender: .initiator), to: local,
                     certificates: request.certificates, context)
-                return Identified(connection: connection, verified: verified, local: local)
+                // Only who has proved itself learns what the connection wants.
+                guard let problem = childlessProblem(connection, form) else {
+                    return Identified(connection: connection, verified: verified, local: local)
+                }
+                refusal = refusal ?? problem
             } catch {
                 failure = failure ?? error.explanation
+                isDisproved = isDisproved || isExact
             }
         }
-        throw ChildRefusal(
-            .authenticationFailed,
-            failure
-                ?? PeerAuthentication.explainNoConnection(state.candidates, for: initiator, wanted: wanted))
+        throw refusal
+            ?? ChildRefusal(
+                .authenticationFailed,
+                failure
+                    ?? PeerAuthentication.explainNoConnection(state.candidates, for: initiator, wanted: wanted))
     }
 
     /// Who we are: as configured, else whom the peer wants, else what our certificate says.
@@ -90,18 +101,19 @@ extension Session {
         return PeerAuthentication.localIdentity(context, requests: request.certificateRequests)
     }
 
-    /// RFC 6023 section 4: who does not do it answers as one who does not know it.
-    private func checkChildless(_ connection: Connection, _ form: MessageForm.Name) throws(ChildRefusal) {
+    /// RFC 6023 section 4: who does not do it answers as one who does not know it. nil: the request has the right form.
+    private func childlessProblem(_ connection: Connection, _ form: MessageForm.Name) -> ChildRefusal? {
         let isChildless = form == .childlessAuthenticationRequest
         let line = "connections.\(connection.name).childless"
         if isChildless && connection.childless == .never {
-            throw ChildRefusal(
+            return ChildRefusal(
                 .invalidSyntax, Explanation("the peer wants an IKE SA without a child", remedy: "set \(line) = allow"))
         }
         if !isChildless && connection.childless == .force {
-            throw ChildRefusal(
+            return ChildRefusal(
                 .invalidSyntax, Explanation("the peer wants a child in IKE_AUTH", remedy: "set \(line) = allow"))
         }
+        return nil
     }
 
     /// IDr [CERT…] AUTH.
@@ -113,10 +125,12 @@ extension Session {
                 .authenticationFailed,
                 Explanation("we have no identity", remedy: "set connections.\(peer.connection.name).local.id"))
         }
+        var context = authenticationContext(peer.connection, step)
+        context.verifiedPeer = peer.verified
         do throws(AuthenticationFailure) {
             let (authentication, certificates) = try PeerAuthentication.prove(
                 state.octets(of: own, sender: .responder), to: peer.verified.identity,
-                requests: request.certificateRequests, authenticationContext(peer.connection, step))
+                requests: request.certificateRequests, context)
             return [.identificationResponder(own)] + certificates.map { .certificate($0) }
                 + [.authentication(authentication)]
         } catch {

@@ -26,6 +26,9 @@ enum Phase {
         }
     }
 
+    /// The peer was refused, and there is no IKE SA.
+    var isRefused: Bool { if case .refused = self { true } else { false } }
+
     /// Whether requests of ours may begin.
     var isOpen: Bool {
         switch self {

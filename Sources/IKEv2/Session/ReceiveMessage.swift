@@ -21,7 +21,7 @@ extension Session {
         guard let protection = phase.protection, isFromPeer(message.header), !isBeforeAuthentication else { return }
         switch window.judge(request: message.header.messageID) {
         case .new:
-            // After a refusal there is no IKE SA that could answer.
+            // There is no IKE SA for anything new (RFC 7296 section 2.21.2).
             if isRefused { return }
             switch open(message, protection, step) {
             case .nothing: return
@@ -40,7 +40,7 @@ extension Session {
             step.report(.message(MessageLine(message, peer: "\(path.remote)")))
             step.act(.send(answer.outgoing(path: path, repetition: 1)))
         case .beyond:
-            guard isAuthentic(message, protection) else { return }
+            guard !phase.isRefused, isAuthentic(message, protection) else { return }
             step.report(.message(MessageLine(message, peer: "\(path.remote)")))
             hint(&step) { _ in enqueue(WrongMessageIDExchange(messageID: message.header.messageID)) }
         case .old:
