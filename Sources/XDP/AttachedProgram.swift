@@ -27,7 +27,7 @@ struct AttachedProgram {
         guard result == 0 else { throw .bpf(place: "ask for the XDP program of \(name)", errno: -result) }
         let modes = [(ids.0, XDP_FLAGS_DRV_MODE), (ids.1, XDP_FLAGS_SKB_MODE), (ids.2, XDP_FLAGS_HW_MODE)]
         for (id, flags) in modes where id != 0 {
-            if let identity = try ProgramIdentity(id: id) {
+            if let identity = try ProgramIdentity(id: id, on: interface) {
                 return AttachedProgram(identity: identity, mode: UInt32(flags))
             }
         }
@@ -42,7 +42,7 @@ struct AttachedProgram {
         var ids = [UInt32](repeating: 0, count: mostBehindDispatcher)
         let count = Int(sluice_xdp_list(interface, &ids, Int32(ids.count)))
         for id in ids.prefix(count) where id != except {
-            guard let identity = try ProgramIdentity(id: id), identity.isOurs else { continue }
+            guard let identity = try ProgramIdentity(id: id, on: interface), identity.isOurs else { continue }
             return AttachedProgram(identity: identity, mode: first.mode, isBehindDispatcher: true)
         }
         return nil
@@ -54,7 +54,9 @@ struct AttachedProgram {
     /// Takes exactly this program off the interface; 0 or an errno value.
     func detach(from interface: Int32) -> Int32 {
         if isBehindDispatcher { return -sluice_xdp_detach(interface, identity.id) }
-        let descriptor = bpf_prog_get_fd_by_id(identity.id)
+        let descriptor = ProgramIdentity.descriptor(id: identity.id, on: interface)
+        // One that cannot be got hold of cannot be named either, so whatever is there goes.
+        if descriptor == -EPERM { return -sluice_bpf_detach(interface, mode, 0) }
         guard descriptor >= 0 else { return -descriptor }
         defer { close(descriptor) }
         return -sluice_bpf_detach(interface, mode, descriptor)
@@ -102,6 +104,7 @@ extension SteeringProgram {
             }
             any = true
         }
+        ProgramPin(interface: index).remove()
         return any
     }
 

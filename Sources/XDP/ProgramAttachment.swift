@@ -10,6 +10,7 @@ import CLibXDP
 /// Which way it gets there:
 ///
 /// - Nothing there, or libxdp's dispatcher: libxdp attaches it, behind its dispatcher where the kernel has what that needs.
+///   Without CAP_SYS_ADMIN it would not find it again there, so it is attached alone.
 /// - The program of an earlier gateway: replaced in one step, so that no packet finds the interface without one. Only
 ///   between native and generic mode the kernel allows no such step.
 /// - A stranger's program: reported, or removed by force.
@@ -30,8 +31,8 @@ final class ProgramAttachment: @unchecked Sendable {
         let descriptor: Int32
         let isNative: Bool
 
-        init?(_ program: AttachedProgram) {
-            descriptor = bpf_prog_get_fd_by_id(program.identity.id)
+        init?(_ program: AttachedProgram, on interface: Int32) {
+            descriptor = ProgramIdentity.descriptor(id: program.identity.id, on: interface)
             isNative = program.isNative
             if descriptor < 0 { return nil }
         }
@@ -62,6 +63,7 @@ final class ProgramAttachment: @unchecked Sendable {
         self.reason = reason
         self.interface = interface
         predecessor = attempt.predecessor
+        attempt.pin.set(program.fileDescriptor)
         try attempt.removeFromDispatcher(except: program.id)
     }
 
@@ -73,6 +75,7 @@ final class ProgramAttachment: @unchecked Sendable {
             return
         }
         let own = program.fileDescriptor
+        ProgramPin(interface: interface.index).set(predecessor.descriptor)
         if predecessor.isNative == isNative {
             _ = sluice_bpf_attach(interface.index, Self.flag(isNative), predecessor.descriptor, own)
         } else {
@@ -112,18 +115,22 @@ final class ProgramAttachment: @unchecked Sendable {
         let found: AttachedProgram?
         let make: Maker
         let predecessor: Predecessor?
+        let pin: ProgramPin
 
         init(interface: NetworkInterface, found: AttachedProgram?, make: @escaping Maker) {
             self.interface = interface
             self.found = found
             self.make = make
-            predecessor = found.flatMap { $0.identity.isOurs ? Predecessor($0) : nil }
+            pin = ProgramPin(interface: interface.index)
+            predecessor = found.flatMap { $0.identity.isOurs ? Predecessor($0, on: interface.index) : nil }
         }
 
         func attach(native: Bool) throws(XDPError) -> SteeringProgram {
             if let predecessor { return try replace(predecessor, native: native) }
             let isShared = found?.isDispatcher == true
-            guard isShared || !sluice_bpffs_is_private() else { return try attachAlone(native: native) }
+            guard isShared || (ProgramIdentity.mayFindAny && !sluice_bpffs_is_private()) else {
+                return try attachAlone(native: native)
+            }
             do throws(XDPError) {
                 return try attachByLibrary(native: native)
             } catch {
@@ -179,7 +186,9 @@ final class ProgramAttachment: @unchecked Sendable {
         }
 
         private func put(_ program: SteeringProgram, native: Bool, replacing old: Int32) -> Int32 {
-            sluice_bpf_attach(interface.index, ProgramAttachment.flag(native), program.fileDescriptor, old)
+            pin.prepare(program.fileDescriptor)
+            return sluice_bpf_attach(
+                interface.index, ProgramAttachment.flag(native), program.fileDescriptor, old)
         }
 
         /// A link may hold the old program, whose process is just ending.

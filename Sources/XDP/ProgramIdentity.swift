@@ -12,10 +12,18 @@ struct ProgramIdentity {
     var name: String
     var isOurs: Bool
 
-    /// Asks the kernel about the program with this id; nil when it is gone.
-    init?(id: UInt32) throws(XDPError) {
-        let descriptor = bpf_prog_get_fd_by_id(id)
+    /// Asks the kernel about the program with this id, which is on an interface; nil when it is gone.
+    ///
+    /// Without CAP_SYS_ADMIN only a program with a pin of ours can be looked at. Any other one is a stranger's.
+    init?(id: UInt32, on interface: Int32) throws(XDPError) {
+        let descriptor = Self.descriptor(id: id, on: interface)
         if descriptor == -ENOENT { return nil }
+        if descriptor == -EPERM {
+            self.id = id
+            name = "unknown"
+            isOurs = false
+            return
+        }
         guard descriptor >= 0 else { throw .bpf(place: "identify the XDP program with id \(id)", errno: -descriptor) }
         defer { close(descriptor) }
         var maps = [UInt32](repeating: 0, count: 64)
@@ -27,9 +35,23 @@ struct ProgramIdentity {
         }
         self.id = id
         name = Self.text(of: info.name)
+        let isNamedSo = name == SLUICE_PROGRAM
         isOurs =
-            name == SLUICE_PROGRAM
-            && maps.prefix(Int(info.nr_map_ids)).contains { Self.mapName($0) == "sluice_sockets" }
+            isNamedSo
+            && (!Self.mayFindAny || maps.prefix(Int(info.nr_map_ids)).contains { Self.mapName($0) == "sluice_sockets" })
+    }
+
+    /// Whether the process may get hold of programs and maps by their ids.
+    static var mayFindAny: Bool {
+        var id: UInt32 = 0
+        return bpf_prog_get_next_id(0, &id) != -EPERM
+    }
+
+    /// A descriptor of the program with this id, by its id or by our pin; a negative errno value when there is none.
+    static func descriptor(id: UInt32, on interface: Int32) -> Int32 {
+        let descriptor = bpf_prog_get_fd_by_id(id)
+        guard descriptor == -EPERM else { return descriptor }
+        return ProgramPin(interface: interface).open(id: id) ?? -EPERM
     }
 
     /// The id of the program behind a descriptor.

@@ -19,7 +19,7 @@ struct Run: AsyncParsableCommand {
             IKE has UDP ports 500 and 4500 on all addresses. Without --config it starts empty, and `swanctl --load-all` \
             loads what it is to do. With --xfrm-batch keys are written by hand, there is no IKE, and --config is an error.
 
-            Needs root, or CAP_NET_ADMIN, CAP_NET_RAW, CAP_NET_BIND_SERVICE, CAP_BPF and CAP_IPC_LOCK.
+            Needs root, or CAP_NET_ADMIN, CAP_NET_RAW, CAP_NET_BIND_SERVICE, CAP_BPF, CAP_PERFMON and CAP_IPC_LOCK.
             """)
 
     @OptionGroup(title: "Tunnel") var tunnel: TunnelFlags

@@ -15,6 +15,22 @@
 /// Moves the calling thread into the network namespace behind `fd`. Returns 0 or an errno value.
 static inline int sluice_test_enter_namespace(int fd) { return syscall(SYS_setns, fd, 0x40000000 /* CLONE_NEWNET */) == 0 ? 0 : errno; }
 
+/// Gives the calling process a mount namespace of its own with a BPF file system in it. Returns 0 or an errno value.
+static inline int sluice_test_mount_bpf(void) {
+    if (syscall(SYS_unshare, 0x00020000 /* CLONE_NEWNS */) || syscall(SYS_mount, 0, "/", 0, 0x44000 /* private, all */, 0)) return errno;
+    return syscall(SYS_mount, "bpf", "/sys/fs/bpf", "bpf", 0, 0) == 0 ? 0 : errno;
+}
+
+/// Leaves the calling thread CAP_NET_BIND_SERVICE, CAP_NET_ADMIN, CAP_NET_RAW, CAP_IPC_LOCK, CAP_PERFMON and CAP_BPF, as
+/// the systemd unit does.
+/// Returns 0 or an errno value.
+static inline int sluice_test_drop_capabilities(void) {
+    struct { uint32_t version; int pid; } header = {0x20080522, 0};
+    uint32_t low = 1u << 10 | 1u << 12 | 1u << 13 | 1u << 14, high = 1u << (38 - 32) | 1u << (39 - 32);
+    struct { uint32_t effective, permitted, inheritable; } sets[2] = {{low, low, 0}, {high, high, 0}};
+    return syscall(SYS_capset, &header, sets) == 0 ? 0 : errno;
+}
+
 /// Takes an exclusive lock on `fd` without waiting. Returns 0 or an errno value.
 static inline int sluice_test_lock(int fd) { return flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno; }
 

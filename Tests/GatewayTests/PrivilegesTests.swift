@@ -25,6 +25,7 @@ import Testing
         let withoutBPF = Self.full & ~(1 << 39)
         #expect(Privileges.missing(in: withoutBPF).isEmpty)
         #expect(Privileges.missing(in: withoutBPF & ~(1 << 21)).map(\.name) == ["CAP_BPF"])
+        #expect(Privileges.missing(in: Self.full & ~(1 << 38 | 1 << 21)).map(\.name) == ["CAP_PERFMON"])
         #expect(Privileges.missing(in: 0).count == Privileges.needs.count)
     }
 }

@@ -214,6 +214,40 @@ import XDP
         #expect(try pair.programs() == [port.program.id] && port.program.id != left)
     }
 
+    /// Under the systemd unit the gateway has no CAP_SYS_ADMIN, without which the kernel gives no program by its id.
+    @Test(arguments: [true, false])
+    func predecessorIsFoundWithFewCapabilities(hasPinned: Bool) async throws {
+        await #expect(processExitsWith: .success) {
+            [name = pair.namespace.name as String, hasPinned = hasPinned as Bool] in
+            var error = sluice_test_enter_namespace(Foundation.open("/run/netns/\(name)", O_RDONLY))
+            if error == 0 { error = sluice_test_mount_bpf() }
+            guard error == 0 else { throw TestFailure(description: "errno \(error)") }
+            func open() throws -> UInt32 {
+                let port = try XDPPort(
+                    interface: "port", roles: .wan, umem: UMEM(frames: 64), tables: PortPair.tables(),
+                    options: PortOptions(.auto, ringSize: 64))
+                try port.start()
+                return port.program.id
+            }
+            let first = try open()
+            if !hasPinned {
+                for file in try FileManager.default.contentsOfDirectory(atPath: "/sys/fs/bpf/sluice") {
+                    unlink("/sys/fs/bpf/sluice/" + file)
+                }
+            }
+            guard sluice_test_drop_capabilities() == 0 else { exit(2) }
+            do {
+                let second = try open()
+                guard hasPinned, try SteeringProgram.attached(to: "port") == second, second != first else { exit(3) }
+                guard try SteeringProgram.detach(from: "port") else { exit(4) }
+                guard try SteeringProgram.attached(to: "port") == nil else { exit(5) }
+            } catch {
+                if case .foreignProgram = error as? XDPError { exit(hasPinned ? 6 : 0) }
+                exit(7)
+            }
+        }
+    }
+
     /// Without privileges the missing capability is named.
     @Test func missingCapabilityIsNamed() async {
         await #expect(processExitsWith: .success) {

@@ -22,6 +22,8 @@ enum Privileges {
         .netAdmin,
         Need(name: "CAP_NET_RAW", bit: 13, purpose: "open AF_XDP sockets"),
         Need(name: "CAP_BPF", bit: 39, purpose: "load the XDP program", wider: sysAdmin),
+        // Without it the verifier refuses packet pointers that go by a length of the packet.
+        Need(name: "CAP_PERFMON", bit: 38, purpose: "load the XDP program", wider: sysAdmin),
         Need(name: "CAP_IPC_LOCK", bit: 14, purpose: "keep packet memory and keys out of swap"),
     ]
 

@@ -141,7 +141,7 @@ extension Session {
 
     /// The peer was refused in IKE_AUTH: only the answer is left, in case that it was lost.
     var isRefused: Bool {
-        if case .refused = phase { true } else { false }
+        phase.isRefused
     }
 
     /// Nobody is to ask for the answer of a refused one any more.

@@ -13,7 +13,9 @@ extension LiveGateways {
         }
 
         /// The programs stay, so that nothing of what was protected leaves in clear.
-        @Test("SIGTERM and SIGINT leave nothing behind but the steering programs", arguments: [SIGTERM, SIGINT], ["native", "generic"])
+        @Test(
+            "SIGTERM and SIGINT leave nothing behind but the steering programs", arguments: [SIGTERM, SIGINT],
+            ["native", "generic"])
         func leavesNothing(signal: Int32, mode: String) throws {
             try TwoGateways.with { network in
                 let gateway = try SluiceGateway(
