@@ -56,7 +56,8 @@ extension ControlLoop {
     private func portStatus(_ number: Int) -> PortStatus {
         let port = parts.ports[number]
         let interface = view.interfaces.first { $0.port == UInt16(number) && $0.vlan == nil }
-        let counts = (try? port.program.verdicts()) ?? []
+        let program = portReturns.program(number) ?? port.program
+        let counts = (try? program.verdicts()) ?? []
         let steering = zip(SteeringVerdict.allCases, counts).filter { $0.1 > 0 }
         return PortStatus(
             name: port.interface.name, interfaceIndex: UInt32(bitPattern: port.interface.index),
