@@ -49,6 +49,62 @@ import Testing
         #expect(try errors(both).map(\.word) == ["spi"])
     }
 
+    private static func state(_ spi: Int, _ algorithms: String, reverse: Bool = false) -> String {
+        let (source, destination) = reverse ? ("192.0.2.2", "192.0.2.1") : ("192.0.2.1", "192.0.2.2")
+        return "xfrm state add src \(source) dst \(destination) proto esp spi \(spi) reqid 1 mode tunnel \(algorithms)"
+    }
+
+    /// One key under two counters of initialisation vectors, whatever else differs.
+    @Test(arguments: [
+        (gcm, gcm), (gcm, gcm.replacing(" 128", with: " 64")),
+        (gcm, gcm.replacing("rfc4106", with: "rfc4543")),
+        ("aead rfc7539esp(chacha20,poly1305) \(key(36)) 128", "aead rfc7539esp(chacha20,poly1305) \(key(36)) 128"),
+        (
+            "enc rfc3686(ctr(aes)) \(key(20)) auth-trunc hmac(sha256) \(key(32)) 128",
+            "enc rfc3686(ctr(aes)) \(key(20)) auth-trunc hmac(sha512) \(key(64)) 256"
+        ),
+        (
+            "aead rfc4106(gcm(aes)) \(key(20)) 128",
+            "enc rfc3686(ctr(aes)) \(key(20)) auth-trunc hmac(sha256) \(key(32)) 128"
+        ),
+    ])
+    func oneKeyInTwoStates(one: String, other: String) throws {
+        for isReverse in [false, true] {
+            let text = "\(Self.state(4096, one))\n\n\(Self.state(4097, other, reverse: isReverse))"
+            let errors = try errors(text)
+            #expect(errors.count == 1 && errors.first?.location.line == 3)
+            let message = "\(errors)"
+            #expect(message.contains("that of the state in line 1") && message.contains("RFC 4106 section 2"))
+            #expect(!message.contains("a0a1") && !message.contains("0001"))
+        }
+    }
+
+    /// Other keys or salts, modes whose vectors do not count, and a state that takes the place of another.
+    @Test(arguments: [
+        state(4096, gcm) + "\n" + state(4097, gcm.replacing("1213 ", with: "1214 "), reverse: true),
+        state(4096, gcm) + "\n" + state(4097, gcm.replacing("0x00", with: "0x01")),
+        state(4096, cbc) + "\n" + state(4097, cbc, reverse: true),
+        state(4096, "enc ecb(cipher_null) \"\" auth-trunc hmac(sha256) \(key(32)) 128") + "\n"
+            + state(4097, "enc ecb(cipher_null) \"\" auth-trunc hmac(sha256) \(key(32)) 128"),
+        state(4096, gcm) + "\n" + state(4096, gcm).replacing("add", with: "update"),
+        state(4096, gcm) + "\nxfrm state flush\n" + state(4097, gcm),
+    ])
+    func keysThatDoNotMeet(text: String) throws {
+        #expect(try parse(text).states.isEmpty == false)
+    }
+
+    @Test func thousandsOfKeysAreCompared() throws {
+        let lines = (0..<5000).map { number in
+            let digits = String(number, radix: 16)
+            let unique = String(repeating: "0", count: 8 - digits.count) + digits
+            return Self.state(4096 + number, gcm.replacing("0x00010203", with: "0x" + unique))
+        }
+        #expect(try parse(lines.joined(separator: "\n")).states.count == 5000)
+        let last = Self.state(20_000, gcm.replacing("0x00010203", with: "0x00000800"))
+        let errors = try errors((lines + [last]).joined(separator: "\n"))
+        #expect(errors.map(\.location.line) == [5001] && "\(errors)".contains("line 2049"))
+    }
+
     @Test func report() throws {
         let configuration = try parse(
             "\(statePrefix) \(Self.cbc) replay-window 64 flag esn noecn encap espinudp 4500 4501 0.0.0.0 "

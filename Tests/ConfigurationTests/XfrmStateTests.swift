@@ -109,7 +109,7 @@ import Testing
     @Test func updateReplacesAndFlushForgets() throws {
         let other = statePrefix.replacing("0x1000", with: "0x2000")
         let replaced = try parse(
-            "\(statePrefix) \(gcm)\n\(other) \(gcm)\n\(statePrefix.replacing("add", with: "update").replacing("reqid 1", with: "reqid 5")) \(gcm)"
+            "\(statePrefix) \(gcm)\n\(other) \(gcm.replacing("1213 ", with: "1214 "))\n\(statePrefix.replacing("add", with: "update").replacing("reqid 1", with: "reqid 5")) \(gcm)"
         )
         #expect(replaced.states.map(\.spi) == [0x1000, 0x2000])
         #expect(replaced.states.map(\.requestID) == [5, 1])

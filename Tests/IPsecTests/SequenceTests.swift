@@ -1,6 +1,8 @@
-import IPsec
+import Packets
 import Telemetry
 import Testing
+
+@testable import IPsec
 
 @Suite("Outbound sequence numbers (RFC 4303 3.3.3)")
 struct SequenceTests {
@@ -70,5 +72,44 @@ struct SequenceTests {
         #expect(try iv(second) > last)
         // Nanoseconds since 1970, after 2020.
         #expect(last > 1_577_836_800_000_000_000)
+    }
+
+    /// One key in several SAs, by mistake: they never come to the same IV, however many packets each of them sends.
+    @Test func oneManualKeyInSeveralSAs() throws {
+        func ivs(_ tunnel: Tunnel) throws -> [UInt64] {
+            try (0..<3).map { _ in
+                try tunnel.protect(ipv4(60)).outer[28..<36].reduce(0) { $0 << 8 | UInt64($1) }
+            }
+        }
+        let forth = try parameters { $0.isManual = true }
+        var back = forth
+        (back.source, back.destination) = (forth.destination, forth.source)
+        let all = try (0..<40).flatMap { _ in try [ivs(Tunnel(forth)), ivs(Tunnel(back))] }
+        let steps = Set(all.flatMap { [$0[1] &- $0[0], $0[2] &- $0[1]] })
+        #expect(steps.count == 1)
+        let step = try #require(steps.first)
+        // Each SA keeps to its own remainder.
+        #expect(Set(all.map { $0[0] % step }).count == 80)
+    }
+
+    /// The two ends of a tunnel are different processes, which may count their SAs alike.
+    @Test(arguments: families)
+    func oneManualKeyInBothDirections(family: AddressFamily) throws {
+        let forth = try parameters(family) { $0.isManual = true }
+        var back = forth
+        (back.source, back.destination) = (forth.destination, forth.source)
+        let time: UInt64 = 1_800_000_000_000_000_000
+        for number in [0, 1, 255, 256] as [UInt64] {
+            let one = InitializationVectors(forth, time: time, number: number)
+            let other = InitializationVectors(back, time: time &+ 1_000_000, number: number)
+            #expect(one.shift == other.shift && one.shift > 0)
+            let mask: UInt64 = 1 << UInt64(one.shift) - 1
+            #expect(one.base & mask != other.base & mask)
+        }
+        // A restart begins behind ten million packets for each second.
+        let one = InitializationVectors(forth, time: time, number: 7)
+        let restarted = InitializationVectors(forth, time: time + 1_000_000_000, number: 7)
+        #expect(restarted.base > one.base + 10_000_000 << UInt64(one.shift))
+        #expect(restarted.base & 0x1FF == one.base & 0x1FF)
     }
 }

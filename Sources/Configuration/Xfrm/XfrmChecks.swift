@@ -10,6 +10,7 @@ enum XfrmChecks {
     ) {
         let byRequestID = Dictionary(grouping: states.map(\.parameters), by: \.requestID)
         for policy in policies { check(policy, byRequestID, &errors, &warnings) }
+        XfrmKeyChecks.check(states, &errors)
         warnAboutOverlaps(policies, &warnings)
         warnAboutUnusedStates(states, policies, &warnings)
         if states.isEmpty, policies.isEmpty, errors.isEmpty {

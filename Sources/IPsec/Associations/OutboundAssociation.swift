@@ -3,10 +3,6 @@ import Packets
 import Synchronization
 import Telemetry
 
-#if canImport(Glibc)
-    import Glibc
-#endif
-
 /// An outbound SA as the control side holds it: what it was made from, its cipher, and the record that its worker uses.
 ///
 /// The record lives as long as this object, so whoever hands `runtime` to a worker keeps the object until the worker
@@ -27,7 +23,7 @@ public final class OutboundAssociation: Sendable {
         private let cipher: ESPCipher
         private let byteCount: Int
 
-        init(_ parameters: SAParameters, cipher: ESPCipher, ivBase: UInt64, added: UInt64) {
+        init(_ parameters: SAParameters, cipher: ESPCipher, vectors: InitializationVectors, added: UInt64) {
             self.cipher = cipher
             drops = .allocate()
             // The record, then the words of its newest form on cache lines of their own.
@@ -38,7 +34,8 @@ public final class OutboundAssociation: Sendable {
             let words = (memory + recordLength).bindMemory(to: Atomic<UInt64>.self, capacity: PendingForm.wordCount)
             runtime.initialize(
                 to: OutboundSA(
-                    parameters, context: cipher.context, drops: drops, ivBase: ivBase, formWords: words, added: added))
+                    parameters, context: cipher.context, drops: drops, vectors: vectors, formWords: words, added: added)
+            )
         }
 
         deinit {
@@ -53,8 +50,7 @@ public final class OutboundAssociation: Sendable {
     /// - Parameters:
     ///   - pathMTU: the largest outer packet in bytes.
     ///   - now: nanoseconds of the dataplane's clock; ages and time limits count from here.
-    ///   - ivBase: where the explicit IVs of counter modes start; nil: by the wall clock for manual keys, so that a
-    ///     restart with the same key goes on behind the IVs that were used (RFC 4106 section 2), else 0.
+    ///   - ivBase: where the explicit IVs of counter modes start; nil: as `InitializationVectors` says.
     public init(
         _ parameters: SAParameters, engine: any ESPEngine, pathMTU: Int = 1500, now: UInt64,
         ivBase: UInt64? = nil
@@ -71,7 +67,8 @@ public final class OutboundAssociation: Sendable {
         self.parameters = parameters.withoutKey
         added = now
         record = Record(
-            parameters, cipher: cipher, ivBase: ivBase ?? (parameters.isManual ? Self.wallClock() : 0), added: now)
+            parameters, cipher: cipher,
+            vectors: ivBase.map { InitializationVectors(base: $0) } ?? InitializationVectors(parameters), added: now)
         runtime = record.runtime
         setPathMTU(pathMTU)
     }
@@ -108,24 +105,19 @@ public final class OutboundAssociation: Sendable {
         runtime.pointee.pathMTUStorage.store(UInt16(pathMTU), ordering: .relaxed)
         runtime.pointee.mtuStorage.store(UInt16(parameters.innerMTU(pathMTU: pathMTU)), ordering: .relaxed)
     }
-
-    /// Nanoseconds since 1970: more than any rate of packets advances an IV.
-    private static func wallClock() -> UInt64 {
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        return UInt64(clamping: time.tv_sec) &* 1_000_000_000 &+ UInt64(clamping: time.tv_nsec)
-    }
 }
 
 extension OutboundSA {
     init(
-        _ parameters: SAParameters, context: UnsafeMutableRawPointer, drops: DropCounters, ivBase: UInt64,
+        _ parameters: SAParameters, context: UnsafeMutableRawPointer, drops: DropCounters,
+        vectors: InitializationVectors,
         formWords: UnsafeMutablePointer<Atomic<UInt64>>, added: UInt64
     ) {
         let transform = parameters.transform
         self.context = context
         self.drops = drops
-        self.ivBase = ivBase
+        ivBase = vectors.base
+        ivShift = vectors.shift
         stops = LifetimeStops()
         spi = parameters.spi.bigEndian
         let family = parameters.source.family

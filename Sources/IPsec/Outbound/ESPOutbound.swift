@@ -74,7 +74,7 @@ public enum ESPOutbound {
 
         operation.pointee.context = sa.pointee.context
         operation.pointee.header = esp
-        operation.pointee.iv = sa.pointee.ivBase &+ sequence
+        operation.pointee.iv = sa.pointee.ivBase &+ sequence &<< UInt64(sa.pointee.ivShift)
         operation.pointee.payloadLength = UInt32(truncatingIfNeeded: payloadLength)
         operation.pointee.sequenceHigh = UInt32(truncatingIfNeeded: sequence &>> 32)
         operation.pointee.status = .failure

@@ -12,7 +12,7 @@ public struct OutboundSA: ~Copyable {
     // Line 0, read-mostly.
     /// The context of the SA's `ESPCipher`.
     @usableFromInline let context: UnsafeMutableRawPointer
-    /// The explicit IV of counter modes is `ivBase &+ sequence`.
+    /// The explicit IV of counter modes is `ivBase &+ sequence << ivShift`.
     @usableFromInline let ivBase: UInt64
     @usableFromInline var stops: LifetimeStops
     /// Network order, as it goes into the packet.
@@ -34,7 +34,8 @@ public struct OutboundSA: ~Copyable {
     /// The outer DF bit (0x4000) is (inner DF & copy) | set.
     @usableFromInline let dontFragmentCopy: UInt16
     @usableFromInline let dontFragmentSet: UInt16
-    let reserved0: UInt32 = 0
+    @usableFromInline let ivShift: UInt8
+    let reserved0: (UInt8, UInt16) = (0, 0)
 
     // Line 1, written by the owner for each packet.
     /// The last sequence number that was used.
