@@ -25,7 +25,7 @@ public struct GatewayService: Service {
         let begun = Worker.clock()
         // Until it is handled, it must not end us.
         signal(SIGHUP, SIG_IGN)
-        ProcessHardening.apply()
+        for weakness in ProcessHardening.apply() { logger.warning("\(weakness.description)") }
         ProcessHardening.raiseDescriptorLimit()
         try await serve(try start(), since: begun)
     }

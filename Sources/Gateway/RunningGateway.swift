@@ -63,7 +63,7 @@ final class RunningGateway {
         self.manual = nil
         if !SecretMemory.isLocked {
             logger.warning(
-                "keys may reach swap space: raise the limit of locked memory (ulimit -l, LimitMEMLOCK=) or grant CAP_IPC_LOCK"
+                "blocks of keys are not locked and may reach swap space: raise the limit of locked memory (ulimit -l, LimitMEMLOCK=) or grant CAP_IPC_LOCK"
             )
         }
         self.control = control
