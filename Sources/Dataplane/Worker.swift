@@ -20,11 +20,11 @@ import XDP
 ///
 /// `poll` does one round. It neither allocates nor locks, and makes a system call per batch and port at most.
 public struct Worker: ~Copyable {
-    // What it is.
+    // What it is. A pointer comes first, see `HandoverEnds`.
+    let base: UnsafeMutableRawPointer
+    let umem: UMEM
     let configuration: WorkerConfiguration
     let index: Int
-    let umem: UMEM
-    let base: UnsafeMutableRawPointer
     let frameMask: UInt64
     let frameSize: Int
     let statistics: WorkerStatistics

@@ -7,8 +7,9 @@ extension Worker {
     mutating func reclaimAndRefill(_ port: Int) {
         let batch = configuration.batchSize
         // Twice a batch: frames must come back faster than they go out, or a burst would leave a debt.
-        _ = pool.reclaim(&ports[port].rings.completion, upTo: 2 &* batch)
-        _ = pool.refill(&ports[port].rings.fill, upTo: 2 &* batch)
+        let port = ports + port
+        _ = pool.reclaim(&port.pointee.rings.completion, upTo: 2 &* batch)
+        _ = pool.refill(&port.pointee.rings.fill, upTo: 2 &* batch)
     }
 
     /// Takes up to a batch from a port and sorts it by direction. Returns how many.

@@ -2,7 +2,8 @@ import XDP
 
 /// One worker's ends of all rings of the mesh, and what it owes to whom.
 struct HandoverEnds: ~Copyable {
-    let participants: Int
+    // A pointer comes first: for ThreadSanitizer the compiler of Swift 6.3 takes the first field for the address of what is
+    // changed through a pointer here, and breaks off at a number.
     let inboxes: UnsafeMutablePointer<ConsumerRing<HandoverEntry>>
     let outboxes: UnsafeMutablePointer<ProducerRing<HandoverEntry>>
     /// Frames received from each participant and not yet paid back.
@@ -11,6 +12,7 @@ struct HandoverEnds: ~Copyable {
     let touched: UnsafeMutablePointer<Bool>
     /// Keeps the rings and the descriptors behind `sleepers` open.
     private let mesh: HandoverMesh
+    let participants: Int
     /// How to wake each participant: references without counting.
     private let sleepers: UnsafeMutablePointer<Unmanaged<WakeUp>>
     /// Wakes this participant.
