@@ -36,7 +36,9 @@ let package = Package(
 
         // The dataplane, bottom up.
         .target(name: "Packets", swiftSettings: hot),
-        .target(name: "Telemetry", dependencies: [.product(name: "Logging", package: "swift-log")], swiftSettings: hot),
+        .target(
+            name: "Telemetry", dependencies: ["CLinux", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: hot),
         .target(name: "Cryptography", dependencies: ["CLibCrypto", "CLinux"], swiftSettings: hot),
         .target(name: "IPsec", dependencies: ["Cryptography", "Packets", "Telemetry", "CLinux"], swiftSettings: hot),
         .target(name: "Policy", dependencies: ["IPsec", "Packets", "Telemetry", "CLinux"], swiftSettings: hot),
@@ -68,6 +70,7 @@ let package = Package(
             name: "ControlPlane",
             dependencies: [
                 "IKEv2", "IKEv2Messages", "Configuration", "Cryptography", "IPsec", "Packets", "CLinux",
+                "CLibBPF",
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ],

@@ -1,5 +1,6 @@
 import Foundation
 import Logging
+import Synchronization
 import Testing
 
 @testable import Telemetry
@@ -80,6 +81,7 @@ struct LogTests {
         logger.debug("silent")
         logger.info("hello", metadata: ["worker": "2", "port": "eth0"])
         logger.error("bye")
+        LogWriter.shared.flush()
         try pipe.fileHandleForWriting.close()
         let data = try #require(try pipe.fileHandleForReading.readToEnd())
         let lines = String(decoding: data, as: UTF8.self).split(separator: "\n")
@@ -90,6 +92,39 @@ struct LogTests {
         case .json:
             #expect(first.hasSuffix(#""component":"part","message":"hello","metadata":{"port":"eth0","worker":"2"}}"#))
         }
+    }
+
+    @Test("Nobody who logs waits for a log that is not read; what was dropped is told", .timeLimit(.minutes(1)))
+    func stalledReader() throws {
+        let pipe = Pipe()
+        let descriptor = pipe.fileHandleForWriting.fileDescriptor
+        let logger = Logger(label: "part") { LineLogHandler(label: $0, format: .text, fileDescriptor: descriptor) }
+        let lines = 4 * LogWriter.capacity
+        let before = LogWriter.shared.dropped
+        let clock = ContinuousClock()
+        let time = clock.measure {
+            for number in 0..<lines { logger.info("line \(number)", metadata: ["text": "\(number)"]) }
+        }
+        #expect(time < .seconds(10))
+        let dropped = Int(LogWriter.shared.dropped - before)
+        #expect(dropped > LogWriter.capacity)
+        // Once somebody reads, the rest comes, and a line that says how many are missing.
+        let read = Mutex("")
+        let reader = Thread {
+            while let data = try? pipe.fileHandleForReading.read(upToCount: 65_536), !data.isEmpty {
+                read.withLock { $0 += String(decoding: data, as: UTF8.self) }
+            }
+        }
+        reader.start()
+        LogWriter.shared.flush(within: 30_000)
+        logger.info("the end")
+        LogWriter.shared.flush(within: 30_000)
+        try pipe.fileHandleForWriting.close()
+        while !reader.isFinished { usleep(1000) }
+        let text = read.withLock { $0 }
+        #expect(text.contains("lines were not written"))
+        #expect(text.hasSuffix("part: the end\n"))
+        #expect(text.split(separator: "\n").filter { $0.contains("part: line") }.count == lines - dropped)
     }
 
     private func isOneLine(_ line: String) -> Bool {

@@ -17,7 +17,8 @@ struct EventLog {
 
     private func write(_ event: SessionEvent, _ ike: IKESAStatus) {
         switch event {
-        case .message(let line): logger.info("\(line)", metadata: brief(ike))
+        // There are thousands a second when there are thousands of peers.
+        case .message(let line): logger.debug("\(line)", metadata: brief(ike))
         case .established(let initialContact): established(ike, initialContact: initialContact)
         case .childUp(let sa): log(.notice, "CHILD_SA is up", sa, ike)
         case .childDown(let sa, let reason): log(.notice, "CHILD_SA is down: \(reason)", sa, ike)

@@ -5,7 +5,7 @@ import Logging
 #endif
 
 /// Writes one line per event to a file descriptor, standard error by default, with one `write` so that lines of
-/// several threads and processes do not mix.
+/// several threads and processes do not mix. Whoever logs does not wait for that (`LogWriter`).
 ///
 ///     LoggingSystem.bootstrap { LineLogHandler(label: $0, format: .json, level: .info) }
 public struct LineLogHandler: LogHandler {
@@ -35,30 +35,12 @@ public struct LineLogHandler: LogHandler {
         let record = LogRecord(
             nanoseconds: Self.realtime(), level: event.level, component: label, message: event.message.description,
             metadata: merged)
-        write(format.line(record))
+        LogWriter.shared.write(record, format: format, descriptor: fileDescriptor)
     }
 
     private static func realtime() -> Int64 {
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)
         return Int64(now.tv_sec) * 1_000_000_000 + Int64(now.tv_nsec)
-    }
-
-    /// Writes all of the line. A log that cannot be written is given up: there is nowhere to say so.
-    private func write(_ line: String) {
-        var line = line
-        line.withUTF8 { bytes in
-            guard var rest = bytes.baseAddress else { return }
-            var count = bytes.count
-            while count > 0 {
-                let written = Glibc.write(fileDescriptor, rest, count)
-                if written > 0 {
-                    rest += written
-                    count -= written
-                } else if written == 0 || errno != EINTR {
-                    return
-                }
-            }
-        }
     }
 }
