@@ -15,13 +15,15 @@ final class IKEOutput: ManagerOutput {
     /// become live together before that.
     private var waiting: [(message: [UInt8], path: Path)] = []
     private let resolver: NameResolver
+    private let isUnknownNeighbour: (IPAddress) -> Bool
     private let log: EventLog
     private let keyLog: KeyLogFile?
 
     init(
-        sockets: IKESockets, dataplane: any ChildDataplane, keyLog: KeyLogFile?, eventLoop: any EventLoop,
-        logger: Logger
+        sockets: IKESockets, dataplane: any ChildDataplane, keyLog: KeyLogFile?,
+        needsNeighbour: @escaping (IPAddress) -> Bool = { _ in false }, eventLoop: any EventLoop, logger: Logger
     ) {
+        isUnknownNeighbour = needsNeighbour
         self.sockets = sockets
         self.dataplane = dataplane
         self.eventLoop = eventLoop
@@ -49,6 +51,8 @@ final class IKEOutput: ManagerOutput {
     func sendKeepalive(path: Path) { sockets.sendKeepalive(path: path) }
 
     func sourceAddress(towards remote: IPAddress) -> IPAddress? { sockets.sourceAddress(towards: remote) }
+
+    func needsNeighbour(_ remote: IPAddress) -> Bool { isUnknownNeighbour(remote) }
 
     func resolve(_ name: String, request: UInt64) {
         resolver.resolve(name) { [weak self] addresses in self?.resolved?(addresses, request) }

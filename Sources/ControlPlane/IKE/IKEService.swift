@@ -30,6 +30,8 @@ public final class IKEService {
     private let output: IKEOutput
     private let clock: () -> UInt64
     private let eventLoop: any EventLoop
+    private var knownVersion: UInt64 = 0
+    private var knownAt: UInt64 = 0
 
     /// Opens the sockets; datagrams are read from `start` on. Throws when a port or the key log cannot be had.
     ///
@@ -37,10 +39,11 @@ public final class IKEService {
     ///   - clock: monotonic nanoseconds, the dataplane's.
     ///   - wallClock: seconds since 1970.
     ///   - interface: the way out to a peer to which the kernel's routes would lead through a tunnel; 0: they are right.
+    ///   - needsNeighbour: whether an address lies on a link of this host, and is no neighbour that is known.
     public init(
         _ options: Options, dataplane: any ChildDataplane, clock: @escaping () -> UInt64,
         wallClock: @escaping () -> Int64, interface: @escaping (IPAddress) -> UInt32 = { _ in 0 },
-        eventLoop: any EventLoop, logger: Logger
+        needsNeighbour: @escaping (IPAddress) -> Bool = { _ in false }, eventLoop: any EventLoop, logger: Logger
     ) throws {
         let sockets = try IKESockets(
             ports: options.ports, addresses: options.addresses, interface: interface, logger: logger)
@@ -56,7 +59,8 @@ public final class IKEService {
         self.clock = clock
         self.eventLoop = eventLoop
         output = IKEOutput(
-            sockets: sockets, dataplane: dataplane, keyLog: keyLog, eventLoop: eventLoop, logger: logger)
+            sockets: sockets, dataplane: dataplane, keyLog: keyLog, needsNeighbour: needsNeighbour,
+            eventLoop: eventLoop, logger: logger)
         manager = SessionManager(
             settings: options.settings, dataplane: dataplane, output: output, now: clock(), wallClock: wallClock)
         control = IKEControl(manager: manager, hub: EventHub(on: eventLoop), logger: logger, clock: clock)
@@ -76,15 +80,30 @@ public final class IKEService {
 
     /// Begins to read datagrams.
     public func start() {
-        output.sockets.start(on: eventLoop) { [weak self] message, path in
+        output.sockets.start(on: eventLoop, clock: clock) { [weak self] message, path in
             guard let self else { return }
             manager.receive(message, path: path, at: now)
         }
+        tellKnown()
     }
+
+    /// Tells the kernel whose datagrams come first, when that has changed.
+    private func tellKnown() {
+        guard manager.knownAddressesVersion != knownVersion else { return }
+        knownVersion = manager.knownAddressesVersion
+        output.sockets.setKnown(manager.knownAddresses)
+    }
+
+    /// Nanoseconds between two looks at whose addresses are known: thousands may come at once.
+    private static let knownInterval: UInt64 = 100_000_000
 
     /// To be called every 10 ms; does nothing while nothing is due.
     public func tick() {
         let now = now
+        if now >= knownAt {
+            knownAt = now &+ Self.knownInterval
+            tellKnown()
+        }
         guard let deadline = manager.nextDeadline, deadline <= now else { return }
         manager.advance(to: now)
     }

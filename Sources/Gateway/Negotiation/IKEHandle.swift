@@ -26,6 +26,7 @@ struct IKEHandle: Sendable {
                     Self.serviceOptions(options), dataplane: control.value.children, clock: Worker.clock,
                     wallClock: { Int64(time(nil)) },
                     interface: { [weak loop = control.value] in loop?.interface(aroundTunnelsTo: $0) ?? 0 },
+                    needsNeighbour: { [weak loop = control.value] in loop?.isUnknownNeighbour($0) ?? false },
                     eventLoop: eventLoop, logger: logger)
                 if let path = options.configuration {
                     service.control.reload = { [weak service] in
@@ -90,6 +91,13 @@ struct IKEHandle: Sendable {
 }
 
 extension ControlLoop {
+    /// Whether a packet to an address makes the kernel look for a neighbour: it lies on a link, and has not been seen there.
+    func isUnknownNeighbour(_ address: IPAddress) -> Bool {
+        let hop = snapshot.tables.pointee.route(to: address).pointee
+        guard hop.interfaceIndex != 0, hop.address.isUnspecified else { return false }
+        return hop.state == .unresolved || hop.state == .failed || hop.state == .notAPort
+    }
+
     /// The interface by which IKE reaches a peer although a policy's route would lead it into a tunnel: IKE is never
     /// caught by a policy, or no tunnel to a peer within a protected network could be set up. 0: no route does that.
     func interface(aroundTunnelsTo peer: IPAddress) -> UInt32 {

@@ -32,6 +32,7 @@ extension NegotiationStatus {
             ("cookies-accepted", counters.cookiesAccepted), ("cookies-rejected", counters.cookiesRejected),
             ("refused-half-open", counters.refusedHalfOpen),
             ("refused-half-open-per-address", counters.refusedHalfOpenPerAddress),
+            ("refused-for-time", counters.refusedForTime), ("answers-held-back", counters.answersHeldBack),
             ("refused-sessions", counters.refusedSessions), ("half-open-timeouts", counters.halfOpenTimeouts),
             ("acquires-suppressed", counters.acquiresSuppressed),
         ]

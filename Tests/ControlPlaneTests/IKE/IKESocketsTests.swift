@@ -107,6 +107,38 @@ import Testing
         #expect(text.contains("(process \(getpid()))"), "\(text)")
     }
 
+    /// However many datagrams of strangers wait, those of a known peer have room.
+    @Test(arguments: [false, true]) func strangersHaveAQueueOfTheirOwn(hasMarker: Bool) throws {
+        let bench = try IKESocketBench()
+        defer { try? bench.stop() }
+        let port = try #require(try bench.on { $0.port(.ipv4, hasMarker: hasMarker) })
+        let (stranger, known) = (try UDPPeer(IPAddress(ipv4: 0x7F00_0002)), try UDPPeer(IPAddress(ipv4: 0x7F00_0003)))
+        let here = Endpoint(IPAddress(ipv4: 0x7F00_0001), port: port)
+        try bench.on { [address = known.endpoint.address] in $0.setKnown([address]) }
+        // The loop does something else meanwhile.
+        bench.group.next().execute { usleep(400_000) }
+        usleep(50_000)
+        let marker: [UInt8] = hasMarker ? [0, 0, 0, 0] : []
+        for _ in 0..<10_000 { _ = stranger.send(marker + [UInt8](repeating: 1, count: 600), to: here) }
+        _ = known.send(marker + [UInt8](repeating: 2, count: 600), to: here)
+        var arrived: [IKESocketBench.Delivery] = []
+        for _ in 0..<200 where !arrived.contains(where: { $0.path.remote == known.endpoint }) {
+            usleep(10_000)
+            arrived = try bench.deliveries(0)
+        }
+        #expect(arrived.contains { $0.path.remote == known.endpoint && $0.bytes == [UInt8](repeating: 2, count: 600) })
+        // The strangers' datagrams that fitted into their queue come too, the others are lost.
+        let counters = try bench.counters { $0.received > 100 }
+        #expect(counters.received > 100)
+        usleep(300_000)
+        #expect(try bench.on { $0.counters.received } < 10_000)
+        // Who is known no longer waits with the others.
+        try bench.on { $0.setKnown([]) }
+        let before = try bench.on { $0.counters.received }
+        _ = known.send(marker + [UInt8](repeating: 3, count: 600), to: here)
+        #expect(try bench.counters { $0.received > before }.received > before)
+    }
+
     @Test func theSourceTowardsAPeerIsTheKernelsChoice() throws {
         #expect(SourceAddress.towards(try #require(IPAddress("127.0.0.9")))?.isLoopback == true)
         #expect(SourceAddress.towards(try #require(IPAddress("::1"))) == IPAddress("::1"))

@@ -15,10 +15,13 @@ final class IKEDatagramReader: ChannelInboundHandler {
     private let port: UInt16
     /// nil: the address could not be told.
     private let deliver: (ReceivedDatagram?) -> Void
+    /// A round of reading is over.
+    private let roundEnded: () -> Void
 
-    init(port: UInt16, deliver: @escaping (ReceivedDatagram?) -> Void) {
+    init(port: UInt16, deliver: @escaping (ReceivedDatagram?) -> Void, roundEnded: @escaping () -> Void) {
         self.port = port
         self.deliver = deliver
+        self.roundEnded = roundEnded
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -31,6 +34,11 @@ final class IKEDatagramReader: ChannelInboundHandler {
                 bytes: Array(envelope.data.readableBytesView),
                 path: Path(local: Endpoint(local.address, port: port), remote: remote),
                 interfaceIndex: UInt32(truncatingIfNeeded: info.interfaceIndex)))
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        roundEnded()
+        context.fireChannelReadComplete()
     }
 
     /// An error of one datagram (of an earlier one that was sent, as the kernel tells it) is none of the socket.

@@ -11,6 +11,8 @@ final class IKEReceiver {
     private let logger: Logger
     /// nil: a datagram whose addresses could not be told.
     private let deliver: (ReceivedDatagram?) -> Void
+    /// Says when strangers' datagrams may be read; nil: the socket is read as datagrams come.
+    private let gate: StrangerGate?
     private(set) var channel: (any Channel)?
     private var isStopped = false
 
@@ -18,14 +20,17 @@ final class IKEReceiver {
     private static let largestDatagram = 65_536
     /// Datagrams of one socket that are read before others get their turn.
     private static let burst: UInt = 64
+    /// The same of strangers' datagrams, each of which may cost milliseconds.
+    private static let strangersBurst: UInt = 16
     private static let pause = TimeAmount.seconds(1)
 
     init(
-        _ socket: IKESocket, on eventLoop: any EventLoop, logger: Logger,
+        _ socket: IKESocket, on eventLoop: any EventLoop, gate: StrangerGate? = nil, logger: Logger,
         deliver: @escaping (ReceivedDatagram?) -> Void
     ) {
         self.socket = socket
         self.eventLoop = eventLoop
+        self.gate = gate
         self.logger = logger
         self.deliver = deliver
     }
@@ -37,19 +42,19 @@ final class IKEReceiver {
         guard descriptor >= 0 else { return failed("the process has too many files open") }
         DatagramBootstrap(group: eventLoop)
             .channelOption(.autoRead, value: false)
-            .channelOption(.maxMessagesPerRead, value: Self.burst)
+            .channelOption(.maxMessagesPerRead, value: gate == nil ? Self.burst : Self.strangersBurst)
             .channelOption(.recvAllocator, value: FixedSizeRecvByteBufferAllocator(capacity: Self.largestDatagram))
             .channelInitializer { channel in
                 channel.eventLoop.makeCompletedFuture {
-                    let reader = IKEDatagramReader(port: port) { bound.value.deliver($0) }
+                    let reader = IKEDatagramReader(
+                        port: port, deliver: { bound.value.take($0) }, roundEnded: { bound.value.roundEnded() })
                     try channel.pipeline.syncOperations.addHandler(reader)
                 }
             }
             .withBoundSocket(descriptor)
             .flatMap { channel in
                 // Not before: the option needs a channel that knows its family.
-                channel.setOption(.receivePacketInfo, value: true)
-                    .flatMap { channel.setOption(.autoRead, value: true) }.map { channel }
+                channel.setOption(.receivePacketInfo, value: true).map { channel }
             }
             .whenComplete { bound.value.opened($0) }
     }
@@ -66,9 +71,23 @@ final class IKEReceiver {
         case .success(let channel):
             guard !isStopped else { return channel.close(promise: nil) }
             self.channel = channel
+            if gate == nil {
+                channel.setOption(.autoRead, value: true).whenFailure { _ in channel.close(promise: nil) }
+            } else {
+                channel.read()
+            }
             let bound = NIOLoopBound(self, eventLoop: eventLoop)
             channel.closeFuture.whenComplete { _ in bound.value.failed("its channel has ended") }
         }
+    }
+
+    private func take(_ datagram: ReceivedDatagram?) {
+        gate?.began()
+        deliver(datagram)
+    }
+
+    private func roundEnded() {
+        gate?.ended { [weak self] in self?.channel?.read() }
     }
 
     private func failed(_ reason: String) {

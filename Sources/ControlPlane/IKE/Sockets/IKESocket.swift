@@ -18,6 +18,8 @@ final class IKESocket {
     static let markerLength = 4
     /// Some hundred handshakes that come at once should not be lost.
     private static let bufferInBytes: Int32 = 4 << 20
+    /// What waits longer is not worth an answer any more.
+    private static let strangersBufferInBytes: Int32 = 1 << 20
 
     /// Opens the socket; nil when the kernel does not have this family.
     static func open(
@@ -29,7 +31,7 @@ final class IKESocket {
             guard errno == EAFNOSUPPORT else { throw IKESocketError(family, port: port, call: "socket", code: errno) }
             return nil
         }
-        setOptions(descriptor, family)
+        setOptions(descriptor, family, receiveBuffer: bufferInBytes)
         let wanted = Endpoint(address ?? .unspecified(family), port: port)
         guard wanted.withSocketAddress({ bind(descriptor, $0, $1) }) == 0 else {
             let code = errno
@@ -41,6 +43,24 @@ final class IKESocket {
         return IKESocket(family, port: boundPort(descriptor) ?? port, hasMarker: hasMarker, descriptor: descriptor)
     }
 
+    /// A second socket at the same port, for strangers, to which `steering` leads their datagrams; nil when the kernel does
+    /// not let us. The port was bound for this process alone before, so nobody else has joined.
+    func openForStrangers(_ steering: PeerSteering, address: IPAddress? = nil) -> IKESocket? {
+        let type = Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
+        let second = socket(family.socketDomain, type, Int32(IPPROTO_UDP))
+        guard second >= 0 else { return nil }
+        Self.setOptions(second, family, receiveBuffer: Self.strangersBufferInBytes)
+        // The order in which they come to share the port is the order of their numbers.
+        for descriptor in [descriptor, second] { Self.set(descriptor, SOL_SOCKET, SO_REUSEPORT, 1) }
+        let wanted = Endpoint(address ?? .unspecified(family), port: port)
+        guard wanted.withSocketAddress({ bind(second, $0, $1) }) == 0, steering.attach(to: descriptor) else {
+            close(second)
+            Self.set(descriptor, SOL_SOCKET, SO_REUSEPORT, 0)
+            return nil
+        }
+        return IKESocket(family, port: port, hasMarker: hasMarker, descriptor: second)
+    }
+
     private init(_ family: AddressFamily, port: UInt16, hasMarker: Bool, descriptor: Int32) {
         self.family = family
         self.port = port
@@ -50,11 +70,13 @@ final class IKESocket {
 
     deinit { close(descriptor) }
 
-    private static func setOptions(_ descriptor: Int32, _ family: AddressFamily) {
-        func set(_ level: Int32, _ name: Int32, _ value: Int32) {
-            var value = value
-            setsockopt(descriptor, level, name, &value, socklen_t(MemoryLayout<Int32>.size))
-        }
+    private static func set(_ descriptor: Int32, _ level: Int32, _ name: Int32, _ value: Int32) {
+        var value = value
+        setsockopt(descriptor, level, name, &value, socklen_t(MemoryLayout<Int32>.size))
+    }
+
+    private static func setOptions(_ descriptor: Int32, _ family: AddressFamily, receiveBuffer: Int32) {
+        func set(_ level: Int32, _ name: Int32, _ value: Int32) { Self.set(descriptor, level, name, value) }
         // What comes before the socket is read has its local address too.
         if family == .ipv4 {
             set(Int32(IPPROTO_IP), Int32(IP_PKTINFO), 1)
@@ -69,7 +91,7 @@ final class IKESocket {
             set(Int32(IPPROTO_IPV6), Int32(IPV6_MTU_DISCOVER), Int32(IPV6_PMTUDISC_DONT))
         }
         // Without CAP_NET_ADMIN the second is what the system allows.
-        set(SOL_SOCKET, SO_RCVBUFFORCE, bufferInBytes)
+        set(SOL_SOCKET, SO_RCVBUFFORCE, receiveBuffer)
         set(SOL_SOCKET, SO_SNDBUFFORCE, bufferInBytes)
     }
 

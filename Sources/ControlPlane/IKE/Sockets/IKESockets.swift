@@ -21,6 +21,9 @@ public struct IKEPorts: Hashable, Sendable {
 public final class IKESockets {
     public private(set) var counters = IKEDatagramCounters()
     private let sockets: [IKESocket]
+    /// At the same ports, for datagrams of peers that are not known.
+    private let strangersSockets: [IKESocket]
+    private let steerings: [PeerSteering]
     private(set) var receivers: [IKEReceiver] = []
     /// Interfaces that link-local peers were last heard on.
     private var scopes: [IPAddress: UInt32] = [:]
@@ -51,6 +54,20 @@ public final class IKESockets {
             }
         }
         sockets = opened
+        let steerings = Set(opened.map(\.family)).compactMap { family in PeerSteering(family).map { (family, $0) } }
+        strangersSockets = opened.compactMap { socket in
+            guard let steering = steerings.first(where: { $0.0 == socket.family })?.1 else { return nil }
+            return socket.openForStrangers(steering, address: addresses.first { $0.family == socket.family })
+        }
+        self.steerings = steerings.map(\.1)
+        if strangersSockets.count < sockets.count {
+            logger.warning("IKE reads known peers and strangers from one queue: the kernel lets us have no BPF program")
+        }
+    }
+
+    /// Peers whose datagrams come before those of strangers.
+    func setKnown(_ addresses: Set<IPAddress>) {
+        for steering in steerings { steering.setKnown(addresses) }
     }
 
     /// The families and ports that are open, e.g. "IPv4 500".
@@ -64,10 +81,16 @@ public final class IKESockets {
     // MARK: In
 
     /// Begins to read. `deliver` gets each IKE message, without marker.
-    public func start(on eventLoop: any EventLoop, deliver: @escaping ([UInt8], Path) -> Void) {
-        receivers = sockets.map { socket in
+    /// - Parameter clock: monotonic nanoseconds, for the share of strangers.
+    public func start(
+        on eventLoop: any EventLoop, clock: @escaping () -> UInt64 = { NIODeadline.now().uptimeNanoseconds },
+        deliver: @escaping ([UInt8], Path) -> Void
+    ) {
+        let gate = StrangerGate(on: eventLoop, clock: clock)
+        let gated = sockets.map { ($0, nil) } + strangersSockets.map { ($0, gate) }
+        receivers = gated.map { socket, gate in
             let hasMarker = socket.hasMarker
-            return IKEReceiver(socket, on: eventLoop, logger: logger) { [weak self] datagram in
+            return IKEReceiver(socket, on: eventLoop, gate: gate, logger: logger) { [weak self] datagram in
                 self?.take(datagram, hasMarker: hasMarker, deliver)
             }
         }

@@ -1,6 +1,6 @@
 /// Processor time that may be spent on something: a share of all time, with a reserve for when much comes at once. What
 /// has been spent is paid for as time goes by.
-struct WorkBudget {
+package struct WorkBudget {
     /// Of all time.
     let shareInPercent: UInt64
     /// Nanoseconds of work that may be unpaid.
@@ -9,7 +9,7 @@ struct WorkBudget {
     private var paidAt: UInt64 = 0
 
     /// - Parameter shareInPercent: 1 to 100.
-    init(shareInPercent: UInt64, reserveInMilliseconds: UInt64) {
+    package init(shareInPercent: UInt64, reserveInMilliseconds: UInt64) {
         self.shareInPercent = min(max(shareInPercent, 1), 100)
         reserve = reserveInMilliseconds * 1_000_000
     }
@@ -19,6 +19,14 @@ struct WorkBudget {
         guard paidAt > now else { return 0 }
         let (product, overflow) = (paidAt - now).multipliedReportingOverflow(by: shareInPercent)
         return overflow ? .max : product / 100
+    }
+
+    /// Nanoseconds until no more than the reserve is unpaid.
+    package func wait(at now: UInt64) -> UInt64 {
+        let debt = debt(at: now)
+        guard debt > reserve else { return 0 }
+        let (product, overflow) = (debt - reserve).multipliedReportingOverflow(by: 100)
+        return overflow ? .max : product / shareInPercent + 1
     }
 
     /// Whether no more than a part of the reserve is in use.
@@ -31,7 +39,7 @@ struct WorkBudget {
         case quarter = 4
     }
 
-    mutating func charge(_ nanoseconds: UInt64, at now: UInt64) {
+    package mutating func charge(_ nanoseconds: UInt64, at now: UInt64) {
         let (product, overflow) = nanoseconds.multipliedReportingOverflow(by: 100)
         let cost = overflow ? .max : product / shareInPercent
         paidAt = max(paidAt, now).addingWithoutOverflow(cost)
