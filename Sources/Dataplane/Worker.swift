@@ -60,6 +60,8 @@ public struct Worker: ~Copyable {
     var waiting: NeighbourQueue
     var early: EarlyPackets
     var icmpLimiter: RateLimiter
+    /// Of the last packet that was sent in fragments.
+    var nextFragmentIdentification = UInt32.random(in: 0 ... .max)
     var eventLimiter: EventLimiter
     var neighbourLimiter: NeighbourLimiter
 

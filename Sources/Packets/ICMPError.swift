@@ -119,7 +119,8 @@ public enum ICMPError {
         let icmp = buffer + IPv6Header.length
         let payloadLength = length &- IPv6Header.length
         switch message {
-        case .packetTooBig(let mtu): writeICMP(icmp, type: 2, code: 0, rest: mtu)
+        // Less than 1280 is no size that a sender could keep to (RFC 8201 section 4).
+        case .packetTooBig(let mtu): writeICMP(icmp, type: 2, code: 0, rest: max(mtu, 1280))
         case .timeExceeded: writeICMP(icmp, type: 3, code: 0)
         case .prohibited: writeICMP(icmp, type: 1, code: 1)
         case .hostUnreachable: writeICMP(icmp, type: 1, code: 3)

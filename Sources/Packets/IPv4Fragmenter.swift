@@ -33,6 +33,16 @@ public struct IPv4Fragmenter {
         if header.moreFragments, dataLength % 8 != 0 { return nil }
     }
 
+    /// Lets a packet of this host be fragmented: takes its DF away and gives it an identification (RFC 6864 section 4.1).
+    ///
+    /// - Parameter packet: a complete header, without options.
+    public static func allow(_ packet: UnsafeMutableRawPointer, identification: UInt16) {
+        packet.store(identification, at: 4)
+        packet.store(UInt16(0), at: 6)
+        packet.store(UInt16(0), at: 10)
+        packet.store(Checksum.internet(packet, count: IPv4Header.minimumLength), at: 10)
+    }
+
     /// Writes the next fragment, a complete IPv4 packet.
     ///
     /// - Parameter buffer: room for `mtu` bytes, or for the whole packet if that is less. Does not overlap the packet.

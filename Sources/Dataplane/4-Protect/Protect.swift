@@ -78,6 +78,10 @@ extension Worker {
             && length &+ OutboundSA.maximumTailroom <= roomBehind(slot.pointee.packet)
             && roomBefore(slot.pointee.packet) >= OutboundSA.maximumHeadroom
         if fits { return true }
+        if mayOutgrowPath(slot) {
+            slot.pointee.flags.insert(.outgrowsPath)
+            return true
+        }
         handleTooBig(slot.pointee, sa: sa)
         return false
     }
@@ -102,7 +106,11 @@ extension Worker {
             slot.pointee.flags.insert(.sealed)
             slot.pointee.packet = outer.pointee.start
             slot.pointee.length = UInt32(truncatingIfNeeded: outer.pointee.length)
-            send(slot)
+            if slot.pointee.flags.contains(.outgrowsPath) {
+                sendFragments(slot.pointee, sa: sa)
+            } else {
+                send(slot)
+            }
         }
     }
 }

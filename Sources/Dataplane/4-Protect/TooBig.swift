@@ -4,16 +4,28 @@ import Telemetry
 import XDP
 
 extension Worker {
+    /// Whether a packet that does not fit its tunnel goes all the same, the sealed one in fragments: IPv6 that no sender can
+    /// make smaller (RFC 8200 section 5).
+    @inline(never)
+    func mayOutgrowPath(_ slot: UnsafeMutablePointer<PacketSlot>) -> Bool {
+        let packet = slot.pointee.packet
+        let length = Int(slot.pointee.length)
+        return packet.load(as: UInt8.self) >> 4 == 6 && length <= Worker.smallestIPv6MTU
+            && length &+ OutboundSA.maximumTailroom <= roomBehind(packet)
+            && roomBefore(packet) >= OutboundSA.maximumHeadroom
+    }
+
     /// A packet that does not fit its tunnel: its sender is told the size that does (RFC 4301 section 8.2), or, where
-    /// routers may fragment, it is fragmented before encryption.
+    /// routers may fragment, it is fragmented before encryption. IPv6 is never told of less than 1280.
     @inline(never)
     mutating func handleTooBig(_ slot: PacketSlot, sa: UnsafeMutablePointer<OutboundSA>) {
         let frameLimit = min(
             frameSize &- UMEM.headroom &- Worker.largestLinkHeader &- OutboundSA.maximumTailroom,
             Int(sa.pointee.mtu))
         if slot.flags.contains(.dontFragment) {
-            answer(
-                slot, with: .packetTooBig(mtu: UInt32(truncatingIfNeeded: frameLimit)), reason: .tooBigSentICMP)
+            let isIPv6 = slot.packet.load(as: UInt8.self) >> 4 == 6
+            let mtu = isIPv6 ? max(frameLimit, Worker.smallestIPv6MTU) : frameLimit
+            answer(slot, with: .packetTooBig(mtu: UInt32(truncatingIfNeeded: mtu)), reason: .tooBigSentICMP)
         } else {
             fragment(slot, mtu: frameLimit)
         }

@@ -30,7 +30,7 @@ struct PacketSlot: BitwiseCopyable {
     static let noPort = UInt16.max
 
     struct Flags: OptionSet, BitwiseCopyable {
-        var rawValue: UInt8
+        var rawValue: UInt16
         /// IPv4 DF, or IPv6.
         static let dontFragment = Flags(rawValue: 1)
         /// Made on this host: nobody routed it here, so its hop limit stays.
@@ -47,10 +47,13 @@ struct PacketSlot: BitwiseCopyable {
         static let sealed = Flags(rawValue: 64)
         /// Of the same flow as the packet before it in the batch.
         static let repeatsFlow = Flags(rawValue: 128)
+        /// Will be larger than its path once it is sealed, and has to go all the same: in fragments.
+        static let outgrowsPath = Flags(rawValue: 256)
 
         // Sets of several. From raw values: an array literal is an allocation where the compiler does not see through it.
 
-        /// Those that say where the packet came from. Another worker cannot find them out; the rest it parses again.
+        /// Those that say where the packet came from. Another worker cannot find them out; the rest it parses again. They fit
+        /// a byte.
         static var ofTheJourney: Flags { Flags(rawValue: 2 | 4 | 8 | 32) }
         /// Decrypted and forwarded: what is left of a packet that goes from one tunnel to the policies of another.
         static var ofDivertedPackets: Flags { Flags(rawValue: 8 | 32) }

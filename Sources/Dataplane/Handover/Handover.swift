@@ -11,7 +11,7 @@ extension Worker {
         let length = isPlain ? Int(slot.length) : Int(slot.length) &+ skipped
         var entry = HandoverEntry(
             address: address(of: start), length: UInt32(truncatingIfNeeded: length), port: slot.port, kind: kind)
-        entry.flags = slot.flags.intersection(.ofTheJourney).rawValue
+        entry.flags = UInt8(truncatingIfNeeded: slot.flags.intersection(.ofTheJourney).rawValue)
         if handover.send(entry, to: target) {
             count(kind == .toHost ? .toHost : .handedOver)
         } else {
@@ -48,7 +48,8 @@ extension Worker {
             handover.owed[other] &+= 1
             let start = base + Int(truncatingIfNeeded: entry.address)
             var slot = PacketSlot(
-                start: start, length: entry.length, port: entry.port, flags: PacketSlot.Flags(rawValue: entry.flags))
+                start: start, length: entry.length, port: entry.port,
+                flags: PacketSlot.Flags(rawValue: UInt16(entry.flags)))
             if entry.kind == .inbound {
                 inbound.append(slot)
                 continue

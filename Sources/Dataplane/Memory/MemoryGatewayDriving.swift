@@ -50,9 +50,10 @@ extension MemoryGateway {
         return packets
     }
 
-    /// The host sends an IP packet into a tunnel, through worker 0. False when it has no free frame.
+    /// The host sends an IP packet into a tunnel, through worker 0, or (`inbound`) gives it one for the gateway that the kernel
+    /// has put together. False when it has no free frame.
     @discardableResult
-    public func sendFromHost(_ packet: [UInt8]) -> Bool {
+    public func sendFromHost(_ packet: [UInt8], kind: HandoverEntry.Kind = .fromHost) -> Bool {
         guard let frame = hostFrames.popLast(), packet.count <= umem.frameSize - UMEM.headroom - 32 else {
             return false
         }
@@ -65,7 +66,7 @@ extension MemoryGateway {
             if let source = bytes.baseAddress { (start + 14).copyMemory(from: source, byteCount: bytes.count) }
         }
         return toWorkers[0].ring.push(
-            HandoverEntry(address: address, length: UInt32(14 + packet.count), port: .max, kind: .fromHost))
+            HandoverEntry(address: address, length: UInt32(14 + packet.count), port: .max, kind: kind))
     }
 
     /// Frames with the workers' pools, the fill and completion rings, and the host: all of them when nothing is under way.

@@ -17,6 +17,7 @@ final class HostEnds {
     private var freeFrames: [UInt64]
     private let publisher: SnapshotPublisher
     private let tunnel: HostTunnel?
+    private let reassembly: ReassemblySockets
     let deviceDescriptor: Int32
     /// An Ethernet header goes before the packet, as workers expect one.
     private static let linkHeaderLength = 14
@@ -25,8 +26,9 @@ final class HostEnds {
 
     init(
         umem: UMEM, mesh: HandoverMesh, workers: Int, frames: Range<Int>, publisher: SnapshotPublisher,
-        tunnel: HostTunnel?
+        tunnel: HostTunnel?, reassembly: ReassemblySockets = ReassemblySockets(isWanted: false)
     ) {
+        self.reassembly = reassembly
         self.umem = umem
         self.mesh = mesh
         self.workers = workers
@@ -50,6 +52,9 @@ final class HostEnds {
         outboxes.deallocate()
     }
 
+    /// Where packets from the kernel come: to be polled.
+    var descriptors: [Int32] { [deviceDescriptor] + reassembly.descriptors }
+
     /// Whether a worker has handed something over.
     var hasWork: Bool {
         (0..<workers).contains { inboxes[$0].peek(upTo: 1).count > 0 }
@@ -60,6 +65,7 @@ final class HostEnds {
         var worked = false
         for worker in 0..<workers where receive(from: worker, &counters) { worked = true }
         if readDevice(&counters) { worked = true }
+        for index in 0..<reassembly.count where readReassembled(index, &counters) { worked = true }
         return worked
     }
 
@@ -130,6 +136,34 @@ final class HostEnds {
             let entry = HandoverEntry(
                 address: address, length: UInt32(Self.linkHeaderLength + length), port: .max, kind: .fromHost)
             if outboxes[0].push(entry) { counters.sent += 1 } else { freeFrames.append(frame) }
+        }
+        if taken > 0 { mesh.wakeUp(of: 0).signal() }
+        return taken > 0
+    }
+
+    /// Takes ESP that the kernel has put together. One worker gets all of it, as if it had come by a WAN port.
+    private func readReassembled(_ index: Int, _ counters: inout HostPath.Counters) -> Bool {
+        var taken = 0
+        while taken < Self.burst, let frame = freeFrames.popLast() {
+            let address = frame + UInt64(UMEM.headroom)
+            let start = umem.pointer(at: address)
+            let room = umem.frameSize - UMEM.headroom - Self.linkHeaderLength
+            let buffer = UnsafeMutableRawBufferPointer(start: start + Self.linkHeaderLength, count: room)
+            let outcome = reassembly.read(index, into: buffer)
+            if case .nothing = outcome {
+                freeFrames.append(frame)
+                break
+            }
+            taken += 1
+            guard case .packet(let length) = outcome, length > 0 else {
+                freeFrames.append(frame)
+                counters.refused += 1
+                continue
+            }
+            writeLinkHeader(at: start, isIPv6: buffer[0] >> 4 == 6)
+            let entry = HandoverEntry(
+                address: address, length: UInt32(Self.linkHeaderLength + length), port: .max, kind: .inbound)
+            if outboxes[0].push(entry) { counters.reassembled += 1 } else { freeFrames.append(frame) }
         }
         if taken > 0 { mesh.wakeUp(of: 0).signal() }
         return taken > 0

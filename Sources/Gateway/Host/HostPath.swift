@@ -11,13 +11,14 @@ import XDP
 ///
 /// Every frame that a worker hands over is paid back with a free one, and the other way round, so nobody's pool runs dry.
 final class HostPath: @unchecked Sendable {
-    /// Packets written to and read from the TUN device, those it did not take, and those whose address was not the host's
-    /// any more.
+    /// Packets written to and read from the TUN device, those it did not take, those whose address was not the host's any more,
+    /// and ESP that the kernel had put together.
     struct Counters: Sendable, Equatable {
         var delivered: UInt64 = 0
         var sent: UInt64 = 0
         var refused: UInt64 = 0
         var notLocal: UInt64 = 0
+        var reassembled: UInt64 = 0
     }
 
     private let ends: HostEnds
@@ -38,7 +39,8 @@ final class HostPath: @unchecked Sendable {
     ) {
         wakeUp = mesh.wakeUp(of: mesh.host)
         ends = HostEnds(
-            umem: umem, mesh: mesh, workers: workers, frames: frames, publisher: publisher, tunnel: tunnel)
+            umem: umem, mesh: mesh, workers: workers, frames: frames, publisher: publisher, tunnel: tunnel,
+            reassembly: ReassemblySockets(isWanted: true))
     }
 
     func start() throws(GatewayError) {
@@ -63,10 +65,9 @@ final class HostPath: @unchecked Sendable {
 
     private func run() {
         pthread_setname_np(pthread_self(), "sluice-host")
-        var descriptors = [
-            pollfd(fd: wakeUp.fileDescriptor, events: Int16(POLLIN), revents: 0),
-            pollfd(fd: ends.deviceDescriptor, events: Int16(POLLIN), revents: 0),
-        ]
+        var descriptors = ([wakeUp.fileDescriptor] + ends.descriptors).map {
+            pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
+        }
         var counters = Counters()
         while !stopping.load(ordering: .relaxed) {
             if ends.round(&counters) {

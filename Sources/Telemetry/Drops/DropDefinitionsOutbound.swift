@@ -75,7 +75,7 @@ extension DropReason {
             "Nothing to do at the start of traffic; otherwise check that the next hop answers ARP or ND."),
         .init(
             .neighbourQueueFull, "neighbour-queue-full", .info,
-            "More packets wait for an unresolved next hop than are kept.",
+            "More packets wait for an unresolved next hop than are kept; the latest of each neighbour are.",
             "Nothing to do at the start of traffic; otherwise as for neighbour-unresolved."),
         .init(
             .neighbourFailed, "neighbour-failed", .error,

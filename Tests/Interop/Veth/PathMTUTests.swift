@@ -61,6 +61,31 @@ extension LiveGateways {
             }
         }
 
+        /// Every link has to carry IPv6 packets of 1280 bytes (RFC 8200 section 5): sealed they are larger than the path, and
+        /// go in outer fragments.
+        @Test("pass a path of 1280 bytes in IPv6, in fragments", arguments: IPVersion.allCases, [false, true])
+        func narrowPath(outer: IPVersion, udp: Bool) throws {
+            try TwoGateways.with { network in
+                for gateway in [network.gatewayA, network.gatewayB] { try gateway.ip("link set wan0 mtu 1280") }
+                try TunnelBetween.with(network, ManualTunnel(outer: outer, udpEncapsulation: udp)) { gateways in
+                    let capture = try PacketCapture(TwoGateways.portA, in: network.wire)
+                    let traffic = Traffic(network)
+                    for side in Side.allCases {
+                        try traffic.echo(from: side, .ipv6, sizes: [56, 1150, 1200, 1231, 1232, 1233, 1400, 3000])
+                        try traffic.transfer(1 << 20, from: side, .ipv6)
+                    }
+                    try traffic.transfer(1 << 20, from: .a, .ipv4)
+                    #expect(try learnedMTU(network.lanA, .ipv6) == 1280)
+                    let frames = capture.stop()
+                    #expect(frames.allSatisfy { $0.count <= 1294 })
+                    let fragments = frames.filter { frame in
+                        outer == .ipv4 ? frame[20] & 0x3F != 0 || frame[21] != 0 : frame[20] == 44
+                    }
+                    #expect(fragments.count > 1000)
+                }
+            }
+        }
+
         @Test("follow a change of the WAN's MTU")
         func changed() throws {
             try TwoGateways.with { network in

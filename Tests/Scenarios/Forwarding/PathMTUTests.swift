@@ -68,6 +68,62 @@ import Testing
         }
     }
 
+    /// A path of 1280 bytes: IPv6 of up to 1280 is sealed and the outer packet fragmented; more is answered with 1280, and never
+    /// with less (RFC 8200 section 5, RFC 2473 section 7.1).
+    @Test(arguments: families, [false, true])
+    func narrowPath(outer: AddressFamily, isEncapsulated: Bool) throws {
+        let network = try MemoryNetwork(
+            TunnelOptions {
+                $0.outer = outer
+                $0.isEncapsulated = isEncapsulated
+            }, MemorySite.Options { $0.wanMTU = 1280 })
+        let (left, right) = (network.left, network.right)
+        let limit = Int(left.outbound[0].runtime.pointee.mtu)
+        #expect(limit < 1280)
+        let sizes = [limit - 8, limit, limit + 1, limit + 8, 1279, 1280, 100, 1280]
+        let packets = sizes.enumerated().map { number, size in
+            IPPacket(from: left.plan.host(.ipv6), to: right.plan.host(.ipv6), size: size, seed: number).bytes
+        }
+        left.receiveFromLAN(packets)
+        let frames = left.takeWAN().map(SentFrame.init)
+        #expect(frames.count == sizes.count + 5)
+        #expect(frames.allSatisfy { $0.packet.count <= 1280 && $0.destination == left.plan.routerStation })
+        #expect(left[.fragments] == 10 && left[.fragmented] == 5)
+        let whole = OuterReassembly.packets(frames.map(\.packet))
+        #expect(whole.count == sizes.count)
+        // The peer's kernel has put them together.
+        for packet in whole {
+            #expect(right.gateway.sendFromHost(packet, kind: .inbound))
+            right.settle()
+        }
+        #expect(right.takeLANPackets() == packets.map { $0.routed(hops: 2) })
+        #expect(left.drops == [:] && right.drops == [:])
+
+        #expect(network.exchange(network.packets(.ipv6, count: 1, size: 1281)) == [])
+        #expect(ICMPMessage(left.takeLANPackets())?.mtu == 1280)
+        // IPv4 knows how to do with less.
+        #expect(network.exchange(network.packets(.ipv4, count: 1, size: 1280)) == [])
+        #expect(ICMPMessage(left.takeLANPackets())?.mtu == limit)
+        #expect(left.drops == [.tooBigSentICMP: 2])
+        for site in network.sites { #expect(site.lostFrames == 0) }
+    }
+
+    /// No frame is left for a fragment: the packet is lost, and nothing else.
+    @Test func narrowPathWithoutFrames() throws {
+        let network = try MemoryNetwork(
+            TunnelOptions(),
+            MemorySite.Options {
+                $0.wanMTU = 1280
+                $0.framesPerWorker = 256
+                $0.ringSize = 128
+            })
+        let left = network.left
+        left.receiveFromLAN(network.packets(.ipv6, count: 120, size: 1280), burst: 120)
+        let dropped = left.drops[.framePoolEmpty, default: 0] + left.drops[.transmitRingFull, default: 0]
+        #expect(left.drops.keys.allSatisfy { $0 == .framePoolEmpty || $0 == .transmitRingFull })
+        #expect(dropped > 0 && left.lostFrames == 0)
+    }
+
     /// Fragments are fragmented further and keep their place.
     @Test func fragmentsOfFragments() throws {
         let network = try MemoryNetwork(TunnelOptions())
