@@ -20,6 +20,8 @@ final class RunningGateway {
     private var manual: ManualConfiguration?
     private var connections: SwanctlConfiguration?
     private var server: VICIServer?
+    /// Where nothing is negotiated and ESP is in UDP.
+    private let keepaliveSink: KeepaliveSink?
 
     /// Makes all parts. From the moment when a port is open its steering program lets nothing pass that might have to be
     /// protected; releasing the gateway before it has started puts back what was there.
@@ -51,6 +53,8 @@ final class RunningGateway {
             frames: firstHostFrame..<firstHostFrame + PortPlan.hostFrames, publisher: parts.publisher,
             tunnel: parts.hostTunnel)
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        let isEncapsulated = configuration.manual.states.contains { $0.encapsulation != nil }
+        keepaliveSink = isEncapsulated && !options.negotiates ? KeepaliveSink() : nil
         manual = configuration.manual
         connections = configuration.connections
     }

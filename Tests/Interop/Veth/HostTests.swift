@@ -1,0 +1,54 @@
+import Glibc
+import TestSupport
+import Testing
+
+extension LiveGateways {
+    /// What is for the gateway's host itself.
+    @Suite("Packets for the gateway itself", .serialized)
+    struct Host {
+        /// Policies of the whole network hold the gateway's own address as well.
+        @Test("are answered through the tunnel", arguments: IPVersion.allCases, IPVersion.allCases)
+        func echo(inner: IPVersion, outer: IPVersion) throws {
+            try TwoGateways.with { network in
+                try TunnelBetween.with(network, ManualTunnel(outer: outer)) { _ in
+                    for side in Side.allCases {
+                        let client = try EchoClient(
+                            from: network.lan(side), to: side.other.router(inner), inner, dontFragment: false)
+                        for size in [0, 56, 1000, 1300, 1400, 4000] {
+                            #expect(client.echo(payload: size) == .reply, "\(size) bytes from \(side)")
+                        }
+                    }
+                }
+            }
+        }
+
+        /// RFC 3948 section 2.3: a NAT keepalive is ignored by who receives it, whether or not IKE is there.
+        @Test("are swallowed when they are NAT keepalives", arguments: IPVersion.allCases)
+        func keepalive(version: IPVersion) throws {
+            try GatewayAndPeer.with(.program) { network in
+                let gateway = try SluiceGateway(
+                    ManualTunnel(outer: version, udpEncapsulation: true).batch(.a), in: network.gateway)
+                defer { gateway.process.terminate() }
+                try SluiceGateway.explaining([gateway]) {
+                    let keepalive = try answer(to: [0xFF], from: network.peer, version, port: 4500)
+                    #expect(keepalive == 0)
+                    let other = try answer(to: [0xFF], from: network.peer, version, port: 4501)
+                    #expect(other == ECONNREFUSED)
+                }
+            }
+        }
+
+        /// Sends a datagram to gateway A; the error that comes back as ICMP within a second, 0 for none.
+        private func answer(
+            to payload: [UInt8], from namespace: NetworkNamespace, _ version: IPVersion, port: UInt16
+        ) throws -> Int32 {
+            let socket = try DatagramSocket(from: namespace, to: Side.a.outer(version), port: port, version)
+            // The first may wait for the hardware address.
+            for _ in 0..<3 {
+                let error = socket.exchange(payload, within: .milliseconds(400))
+                if error != 0 { return error }
+            }
+            return 0
+        }
+    }
+}
