@@ -59,6 +59,21 @@ import Testing
         #expect(wanted.takeDue(in: NetworkState(), now: 100).contains(key(9000)))
     }
 
+    /// A host that looks after many that are down, for ever, still reaches a new one.
+    @Test func thoseThatDoNotAnswerGiveUpTheirPlaces() {
+        var wanted = WantedNeighbours()
+        var asked: [Neighbour.Key] = []
+        for tick in UInt64(0)..<100 {
+            let now = tick * Self.second / 10
+            for number in UInt32(0)..<20 { wanted.want(key(number), by: .number(0), sender: sender(1), now: now) }
+            if tick == 50 { wanted.want(key(77), by: .number(0), sender: sender(1), now: now) }
+            asked += wanted.takeDue(in: NetworkState(), now: now)
+            #expect(wanted.count <= WantedNeighbours.mostOfSender)
+        }
+        #expect(Set(asked).isSuperset(of: (UInt32(0)..<20).map { key($0) }))
+        #expect(asked.contains(key(77)))
+    }
+
     /// Asked each second, every three once it has failed; no more when it has answered or nobody wants it.
     @Test func asksUntilThereIsAnAnswer() {
         var wanted = WantedNeighbours()

@@ -23,8 +23,9 @@ struct WantedNeighbours {
         var sender: IPAddress
         /// When a packet last asked, nanoseconds.
         var last: UInt64
-        /// When the kernel was last asked, nanoseconds.
+        /// When the kernel was first asked, and when last, nanoseconds.
         var asked: UInt64?
+        var askedLast: UInt64 = 0
     }
 
     private struct Sender: Hashable {
@@ -35,6 +36,8 @@ struct WantedNeighbours {
     private var wishes: [Neighbour.Key: Wish] = [:]
     private var ofRequesters: [Requester: Int] = [:]
     private var ofSenders: [Sender: Int] = [:]
+    /// Those that gave their place to others, and when, nanoseconds.
+    private var givenUp: [Neighbour.Key: UInt64] = [:]
     private let intervals = NeighbourProber.Intervals()
 
     static let most = 256
@@ -42,6 +45,11 @@ struct WantedNeighbours {
     static let mostOfSender = 16
     /// How long a question stands, nanoseconds; a worker asks again while packets come.
     private static let interest: UInt64 = 10_000_000_000
+    /// How long the kernel asks by itself, and a little more, nanoseconds.
+    private static let patience: UInt64 = 4_000_000_000
+    /// How long one that has given its place takes none from others, nanoseconds.
+    private static let rest: UInt64 = 30_000_000_000
+    private static let mostGivenUp = 1024
 
     var count: Int { wishes.count }
 
@@ -53,9 +61,16 @@ struct WantedNeighbours {
         }
         let sender = Sender(requester: requester, address: address)
         if requester != .gateway {
-            guard ofRequesters[requester, default: 0] < Self.mostOfRequester,
-                ofSenders[sender, default: 0] < Self.mostOfSender
-            else { return }
+            if ofSenders[sender, default: 0] >= Self.mostOfSender,
+                !giveUp(to: key, at: now, where: { $0.requester == requester && $0.sender == address })
+            {
+                return
+            }
+            if ofRequesters[requester, default: 0] >= Self.mostOfRequester,
+                !giveUp(to: key, at: now, where: { $0.requester == requester })
+            {
+                return
+            }
         }
         if wishes.count >= Self.most, !makeRoom(for: requester) { return }
         wishes[key] = Wish(requester: requester, sender: address, last: now, asked: nil)
@@ -74,11 +89,25 @@ struct WantedNeighbours {
                 continue
             }
             let interval = known?.state == .failed ? intervals.failed : intervals.unresolved
-            if let asked = wish.asked, now &- asked < interval { continue }
-            wishes[key]?.asked = now
+            if wish.asked != nil, now &- wish.askedLast < interval { continue }
+            wishes[key]?.asked = wish.asked ?? now
+            wishes[key]?.askedLast = now
             due.append(key)
         }
         return due
+    }
+
+    /// A part is used up: the one of it that was asked first gives its place, if the kernel has given up by now; for some
+    /// time it gets none in this way itself. So hosts that are always sent to and never there do not keep a new one from being
+    /// asked for.
+    private mutating func giveUp(to key: Neighbour.Key, at now: UInt64, where isOfPart: (Wish) -> Bool) -> Bool {
+        if let since = givenUp[key], now &- since < Self.rest { return false }
+        let spent = wishes.filter { isOfPart($0.value) && $0.value.asked.map { now &- $0 >= Self.patience } ?? false }
+        guard let first = spent.min(by: { $0.value.asked ?? 0 < $1.value.asked ?? 0 }) else { return false }
+        forget(first.key)
+        if givenUp.count >= Self.mostGivenUp { givenUp = givenUp.filter { now &- $0.value < Self.rest } }
+        if givenUp.count < Self.mostGivenUp { givenUp[first.key] = now }
+        return true
     }
 
     /// All places are taken: one that has most of them gives one, if it has more than this one would have.
