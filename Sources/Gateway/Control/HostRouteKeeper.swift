@@ -26,8 +26,9 @@ struct HostRouteKeeper {
         guard let device else { return }
         let addresses = state.localAddresses().filter { $0.interfaceIndex != device.interfaceIndex }.map(\.address)
         let planned = HostRoutes.plan(
-            policies, localAddresses: addresses, peers: peers, device: device.interfaceIndex, mtu: device.mtu,
-            innerMTUs: innerMTUs)
+            policies, localAddresses: addresses, peers: peers,
+            others: state.allRoutes.filter { $0.table == .main && $0.origin != .sluice }.map(\.destination),
+            device: device.interfaceIndex, mtu: device.mtu, innerMTUs: innerMTUs)
         let taken = Set(
             state.allRoutes.filter { $0.table == .main && $0.origin != .sluice && $0.metric == 0 }.map(\.destination))
         let wanted = Dictionary(uniqueKeysWithValues: planned.map { ($0.destination, $0) })

@@ -22,6 +22,38 @@ extension LiveGateways {
             }
         }
 
+        /// Policies of a network that holds both sites and the outer addresses: what is between the gateways themselves stays out of
+        /// the tunnel, all the rest goes through it.
+        @Test("are answered when the policies hold the peer as well")
+        func wholeNetwork() throws {
+            let tunnel = ManualTunnel(outer: .ipv6)
+            func batch(_ side: Side) -> String {
+                tunnel.states
+                    + ["out", "in", "fwd"].map { direction in
+                        let from = direction == "out" ? side : side.other
+                        return "xfrm policy add src fd00::/16 dst fd00::/16 dir \(direction) "
+                            + "tmpl src \(from.outer(.ipv6)) dst \(from.other.outer(.ipv6)) proto esp reqid 1 mode tunnel\n"
+                    }.joined()
+            }
+            try TwoGateways.with { network in
+                let a = try SluiceGateway(batch(.a), in: network.gatewayA)
+                defer { a.process.terminate() }
+                let b = try SluiceGateway(batch(.b), in: network.gatewayB)
+                defer { b.process.terminate() }
+                try SluiceGateway.explaining([a, b]) {
+                    for side in Side.allCases {
+                        for target in [side.other.host(.ipv6), side.other.router(.ipv6)] {
+                            let client = try EchoClient(from: network.lan(side), to: target, .ipv6, dontFragment: false)
+                            #expect(client.echo(payload: 100) == .reply, "\(target) from \(side)")
+                        }
+                    }
+                    let outer = try EchoClient(
+                        from: network.gatewayA, to: Side.b.outer(.ipv6), .ipv6, dontFragment: false)
+                    #expect(outer.echo(payload: 100) == .reply)
+                }
+            }
+        }
+
         /// RFC 3948 section 2.3: a NAT keepalive is ignored by who receives it, whether or not IKE is there.
         @Test("are swallowed when they are NAT keepalives", arguments: IPVersion.allCases)
         func keepalive(version: IPVersion) throws {
