@@ -116,6 +116,34 @@ struct InboundPolicyTests {
         #expect(check(flow, 302).verdict == .drop(.saRetired))
     }
 
+    @Test("A policy of several tunnels takes packets from each of them, and from no other one")
+    func alternatives() throws {
+        let associations = try (1...4).map { try Fixture.inbound(spi: 300 + $0, requestID: $0) }
+        let builder = SnapshotBuilder(workers: 1)
+        for association in associations { try builder.addInbound(association) }
+        let policy = SecurityPolicy(
+            selector: .any(.ipv4), direction: .forward,
+            action: .protect(.init(requestID: 3, alternatives: [1, 4])))
+        let token = try builder.addPolicy(policy)
+        func taken() throws -> [UInt32] {
+            let tables = builder.build()
+            let flow = try Fixture.flow("10.2.0.1", "10.1.0.1")
+            return (1...4).filter {
+                tables.tables.pointee.inboundPolicy(flow, spi: (300 + $0).bigEndian, isLocal: false).verdict == .pass
+            }
+        }
+        #expect(try taken() == [1, 3, 4])
+        var changed = policy
+        changed.action = .protect(.init(requestID: 1))
+        builder.replacePolicy(token, with: changed)
+        #expect(try taken() == [1])
+        changed.action = .protect(.init(requestID: 1, alternatives: [2]))
+        builder.replacePolicy(token, with: changed)
+        #expect(try taken() == [1, 2])
+        builder.removePolicy(token)
+        #expect(try taken() == [])
+    }
+
     @Test("A later fragment is refused where ports would decide", arguments: [true, false])
     func fragments(hasPorts: Bool) throws {
         let traffic = TrafficSelector(

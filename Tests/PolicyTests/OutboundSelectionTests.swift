@@ -55,6 +55,24 @@ struct OutboundSelectionTests {
         #expect(try decide(associations, Fixture.protect(1)).index == 2)
     }
 
+    @Test("An SA of the preferred request id wins, however new the others are", arguments: 0..<4)
+    func preferred(worker: Int) throws {
+        let action = SecurityPolicy.Action.protect(.init(requestID: 2, alternatives: [1, 3]))
+        // The last one belongs to the worker, the others to worker 0.
+        func index(_ ids: [UInt32]) throws -> Int? {
+            let associations = try ids.enumerated().map { number, id in
+                try Fixture.outbound(
+                    spi: 300 + UInt32(number), requestID: id, owner: number == ids.count - 1 ? worker : 0)
+            }
+            return try decide(associations, action, worker: worker).index
+        }
+        #expect(try index([2, 1, 3]) == 0)
+        #expect(try index([1, 3, 2]) == 2)
+        #expect(try index([1, 3]) == 0)
+        #expect(try index([3, 1, 1]) == 2)
+        #expect(try index([3]) == 0 && index([4]) == nil)
+    }
+
     @Test("A worker uses its own SA, else all use the same", arguments: 0..<4)
     func perWorker(worker: Int) throws {
         // Workers 0 and 2 have two each, 1 and 3 none.

@@ -50,6 +50,27 @@ struct PolicyLookupTests {
         #expect(names == ["urgent", "narrow", "second", "wide"])
     }
 
+    @Test("What a peer has narrowed goes before what has its priority, and before nothing else")
+    func narrowed() throws {
+        func policy(_ destination: String, _ priority: UInt32, isNarrowed: Bool = false) throws -> SecurityPolicy {
+            SecurityPolicy(
+                selector: try selector("10.0.0.0/8", destination), direction: .out, action: .bypass,
+                priority: priority, isNarrowed: isNarrowed)
+        }
+        let configured = try policy("10.2.0.0/16", 7)
+        let sibling = try policy("10.2.1.0/24", 7)
+        let narrower = try policy("10.2.0.0/16", 6)
+        let narrowed = try policy("10.2.0.0/15", 7, isNarrowed: true)
+        func first(_ policies: [SecurityPolicy]) throws -> SecurityPolicy? {
+            let snapshot = try SnapshotBuilder.snapshot(policies: policies)
+            let decision = snapshot.tables.pointee.outbound(try Fixture.flow("10.1.0.1", "10.2.1.1"), worker: 0)
+            return snapshot.policy(at: decision.policyIndex)?.policy
+        }
+        #expect(try first([configured, sibling, narrowed]) == narrowed)
+        #expect(try first([configured, narrower, narrowed]) == narrower)
+        #expect(try first([configured, sibling]) == sibling)
+    }
+
     @Test(
         "Each action has its verdict",
         arguments: [

@@ -110,8 +110,9 @@ extension Worker {
     /// Tells the control thread that a policy lacks its SA, and which packet showed it. Told again while packets come, but
     /// not for each of them.
     private mutating func announceAcquire(_ summary: PacketSummary, policyIndex: UInt32) {
-        let requestID = tables.pointee.requestID(policyIndex: policyIndex)
-        guard eventLimiter.isDue(.acquire, number: requestID, now: now) else { return }
+        guard let requestID = tables.pointee.acquiredRequestID(policyIndex: policyIndex),
+            eventLimiter.isDue(.acquire, number: requestID, now: now)
+        else { return }
         var event = WorkerEvent(.acquire, number: requestID, address: summary.destination)
         event.source = summary.source
         event.upperProtocol = summary.upperProtocol

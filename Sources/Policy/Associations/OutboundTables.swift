@@ -12,6 +12,8 @@ struct OutboundLink: @unchecked Sendable {
     @usableFromInline let selectors: UnsafePointer<TrafficSelector>
     @usableFromInline let selectorCount: UInt32
     @usableFromInline let owner: UInt16
+    /// The place of its request id among those of the policy: packets take an SA of the lowest that has one for them.
+    @usableFromInline let rank: UInt16
 
     @inlinable
     func takes(_ flow: PacketSummary) -> Bool {
@@ -25,7 +27,7 @@ struct OutboundLink: @unchecked Sendable {
     }
 }
 
-/// The SAs of one policy, the newest first.
+/// The SAs of one policy, by rank, then the newest first.
 @frozen
 @usableFromInline
 struct OutboundLinks: BitwiseCopyable, @unchecked Sendable {
@@ -37,8 +39,8 @@ struct OutboundLinks: BitwiseCopyable, @unchecked Sendable {
         self.count = count
     }
 
-    /// The newest SA of the policy that takes the packet and belongs to the worker; else the newest that takes it, which
-    /// is the same one for all workers without their own.
+    /// Among the SAs of the first rank that has one for the packet: the newest that takes it and belongs to the worker;
+    /// else the newest that takes it, which is the same one for all workers without their own.
     @inlinable
     func select(flow: PacketSummary, worker: Int) -> UnsafePointer<OutboundLink>? {
         guard let links else { return nil }
@@ -47,7 +49,10 @@ struct OutboundLinks: BitwiseCopyable, @unchecked Sendable {
         while position < count {
             let link = links + position
             position &+= 1
-            if chosen != nil, Int(link.pointee.owner) != worker { continue }
+            if let chosen {
+                if link.pointee.rank != chosen.pointee.rank { return chosen }
+                if Int(link.pointee.owner) != worker { continue }
+            }
             if !link.pointee.takes(flow) { continue }
             if Int(link.pointee.owner) == worker { return link }
             chosen = link
@@ -64,28 +69,31 @@ final class PolicyLinks: Sendable {
     private let associations: [OutboundAssociation]
 
     /// nil when none of them serves the policy.
-    init?(_ policy: SecurityPolicy, newestFirst candidates: [OutboundAssociation]) {
+    /// - Parameter candidates: for each request id of the policy those that have it, the newest first.
+    init?(_ policy: SecurityPolicy, preferredFirst candidates: [[OutboundAssociation]]) {
         guard policy.direction == .out, let protection = policy.protection else { return nil }
-        var chosen: [(association: OutboundAssociation, first: Int, count: Int)] = []
+        var chosen: [(association: OutboundAssociation, rank: UInt16, first: Int, count: Int)] = []
         var selectors: [TrafficSelector] = []
-        for association in candidates where protection.accepts(association.parameters) {
-            let own = association.parameters.selectors
-            let relevant = own.filter { $0.overlaps(policy.selector) }
-            if relevant.isEmpty && !own.isEmpty { continue }
-            let needed = own.contains { $0.contains(policy.selector) } ? [] : relevant
-            chosen.append((association, selectors.count, needed.count))
-            selectors += needed
+        for (rank, associations) in candidates.enumerated() {
+            for association in associations where protection.accepts(association.parameters) {
+                let own = association.parameters.selectors
+                let relevant = own.filter { $0.overlaps(policy.selector) }
+                if relevant.isEmpty && !own.isEmpty { continue }
+                let needed = own.contains { $0.contains(policy.selector) } ? [] : relevant
+                chosen.append((association, UInt16(clamping: rank), selectors.count, needed.count))
+                selectors += needed
+            }
         }
         guard !chosen.isEmpty else { return nil }
         let selectorMemory = HotArray(selectors)
         self.selectors = selectorMemory
         associations = chosen.map(\.association)
         links = HotArray(
-            chosen.map { association, first, count in
+            chosen.map { association, rank, first, count in
                 OutboundLink(
                     sa: association.runtime, destination: association.parameters.destination,
                     selectors: UnsafePointer(selectorMemory.base + first), selectorCount: UInt32(count),
-                    owner: UInt16(truncatingIfNeeded: association.parameters.owner))
+                    owner: UInt16(truncatingIfNeeded: association.parameters.owner), rank: rank)
             })
         view = OutboundLinks(links: UnsafePointer(links.base), count: chosen.count)
     }

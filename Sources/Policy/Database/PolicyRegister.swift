@@ -40,6 +40,16 @@ struct PolicyRegister {
         forget(policy, slot: slot)
     }
 
+    /// Puts a policy in the place of another one that differs in its request ids and its name only.
+    mutating func replace(slot: Int, with policy: SecurityPolicy) {
+        guard stored.indices.contains(slot), let old = stored[slot] else { return }
+        forget(old.policy, slot: slot)
+        stored[slot] = StoredPolicy(
+            counters: PolicyCounters(policy: policy, workers: workers), precedence: old.precedence)
+        changed.insert(slot)
+        note(policy, slot: slot)
+    }
+
     /// Replaces all policies; slots are in order of precedence. Those that were there before keep their counters.
     mutating func replaceAll(with policies: [SecurityPolicy]) throws(PolicyError) {
         for policy in policies { try Self.check(policy) }
@@ -85,26 +95,29 @@ struct PolicyRegister {
 extension PolicyRegister {
     private mutating func note(_ policy: SecurityPolicy, slot: Int) {
         guard let protection = policy.protection else { return }
-        if policy.direction == .out {
-            protecting[protection.requestID, default: []].insert(slot)
-        } else {
-            let count = named[protection.requestID]?[protection] ?? 0
-            named[protection.requestID, default: [:]][protection] = count + 1
-            if count == 0 { renamed.insert(protection.requestID) }
+        for requestID in protection.requestIDs {
+            if policy.direction == .out {
+                protecting[requestID, default: []].insert(slot)
+            } else {
+                let count = named[requestID]?[protection] ?? 0
+                named[requestID, default: [:]][protection] = count + 1
+                if count == 0 { renamed.insert(requestID) }
+            }
         }
     }
 
     private mutating func forget(_ policy: SecurityPolicy, slot: Int) {
         guard let protection = policy.protection else { return }
-        let requestID = protection.requestID
-        if policy.direction == .out {
-            protecting[requestID]?.remove(slot)
-            if protecting[requestID]?.isEmpty == true { protecting[requestID] = nil }
-        } else {
-            let count = named[requestID]?[protection] ?? 1
-            named[requestID]?[protection] = count > 1 ? count - 1 : nil
-            if count == 1 { renamed.insert(requestID) }
-            if named[requestID]?.isEmpty == true { named[requestID] = nil }
+        for requestID in protection.requestIDs {
+            if policy.direction == .out {
+                protecting[requestID]?.remove(slot)
+                if protecting[requestID]?.isEmpty == true { protecting[requestID] = nil }
+            } else {
+                let count = named[requestID]?[protection] ?? 1
+                named[requestID]?[protection] = count > 1 ? count - 1 : nil
+                if count == 1 { renamed.insert(requestID) }
+                if named[requestID]?.isEmpty == true { named[requestID] = nil }
+            }
         }
     }
 

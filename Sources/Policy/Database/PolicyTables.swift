@@ -19,7 +19,7 @@ final class PolicyTables {
         policies = []
         let nobody = SecurityPolicy(selector: .any(.ipv4), direction: .out, action: .discard)
         countersOfNobody = PolicyCounters(policy: nobody, workers: workers)
-        self.nobody = PolicyRecord(nobody, counters: countersOfNobody.block)
+        self.nobody = PolicyRecord(nobody, counters: countersOfNobody)
         records = HotVector([])
         tables = (0..<Self.spaceCount).map {
             TupleSpaceTables(family: $0 & 2 == 0 ? .ipv4 : .ipv6, ignoresPorts: $0 & 1 == 1)
@@ -46,7 +46,7 @@ final class PolicyTables {
             for table in tables(of: old.policy) { table.remove(old.policy.selector, record: slot) }
         }
         policies[slot] = policy
-        records.base[slot] = policy.map { PolicyRecord($0.policy, counters: $0.counters.block) } ?? nobody
+        records.base[slot] = policy.map { PolicyRecord($0.policy, counters: $0.counters) } ?? nobody
         if let policy {
             for table in tables(of: policy.policy) {
                 table.insert(policy.policy.selector, record: slot, precedence: policy.precedence)

@@ -17,20 +17,33 @@ public struct SecurityPolicy: Hashable, Sendable {
     public struct Protection: Hashable, Sendable {
         /// SAs with this request id; 0 accepts every one.
         public var requestID: UInt32
+        /// Request ids whose SAs serve as well, where several tunnels lead to one network. An outbound packet takes an SA
+        /// of `requestID` if there is one, else one of the first of these that has one.
+        public var alternatives: [UInt32]
+        /// Whether a packet without an SA asks for one.
+        public var acquires: Bool
         /// The outer addresses of the SA; nil accepts every one.
         public var source: IPAddress?
         public var destination: IPAddress?
 
-        public init(requestID: UInt32, source: IPAddress? = nil, destination: IPAddress? = nil) {
+        public init(
+            requestID: UInt32, alternatives: [UInt32] = [], acquires: Bool = true, source: IPAddress? = nil,
+            destination: IPAddress? = nil
+        ) {
             self.requestID = requestID
+            self.alternatives = alternatives
+            self.acquires = acquires
             self.source = source
             self.destination = destination
         }
 
+        /// All request ids, the preferred one first.
+        public var requestIDs: [UInt32] { [requestID] + alternatives }
+
         /// Whether an SA with these properties serves the policy.
         public func accepts(requestID: UInt32, source: IPAddress, destination: IPAddress) -> Bool {
-            (self.requestID == 0 || self.requestID == requestID) && (self.source ?? source) == source
-                && (self.destination ?? destination) == destination
+            (self.requestID == 0 || self.requestID == requestID || alternatives.contains(requestID))
+                && (self.source ?? source) == source && (self.destination ?? destination) == destination
         }
     }
 
@@ -44,20 +57,25 @@ public struct SecurityPolicy: Hashable, Sendable {
     public var selector: TrafficSelector
     public var direction: Direction
     public var action: Action
-    /// Lower goes first. Among equals the longer prefixes go first, then the order of the configuration.
+    /// Lower goes first. Among equals those that are `isNarrowed`, then the longer prefixes go first, then the order of
+    /// the configuration.
     public var priority: UInt32
+    /// The selector is a part of a configured one, as a peer has agreed to it. It goes before what was configured with
+    /// its priority, and before nothing else, however narrow the peer made it.
+    public var isNarrowed: Bool
     /// The configuration's own number for the policy, shown in status; 0 when it has none.
     public var index: UInt32
     public var name: String
 
     public init(
-        selector: TrafficSelector, direction: Direction, action: Action, priority: UInt32 = 0, index: UInt32 = 0,
-        name: String = ""
+        selector: TrafficSelector, direction: Direction, action: Action, priority: UInt32 = 0,
+        isNarrowed: Bool = false, index: UInt32 = 0, name: String = ""
     ) {
         self.selector = selector
         self.direction = direction
         self.action = action
         self.priority = priority
+        self.isNarrowed = isNarrowed
         self.index = index
         self.name = name
     }
@@ -81,7 +99,8 @@ extension SecurityPolicy.Action: CustomStringConvertible {
         case .protect(let protection):
             let source = protection.source.map(\.description) ?? "any"
             let destination = protection.destination.map(\.description) ?? "any"
-            return "protect reqid \(protection.requestID) \(source) -> \(destination)"
+            let ids = protection.requestIDs.map(String.init).joined(separator: ",")
+            return "protect reqid \(ids) \(source) -> \(destination)"
         }
     }
 }

@@ -73,10 +73,12 @@ extension SnapshotTables {
         return InboundDecision(verdict, policyIndex: policy)
     }
 
-    /// The request id of a protecting policy; 0 for others and when there is no such policy.
+    /// The request id by which a protecting policy asks for an SA; nil when it does not ask, and when there is no such
+    /// policy.
     @inlinable
-    public func requestID(policyIndex: UInt32) -> UInt32 {
-        Int(policyIndex) < policyCount ? records[Int(policyIndex)].requestID : 0
+    public func acquiredRequestID(policyIndex: UInt32) -> UInt32? {
+        if Int(policyIndex) >= policyCount || !records[Int(policyIndex)].acquires { return nil }
+        return records[Int(policyIndex)].requestID
     }
 
     /// Counts packets that a policy decided about; an index that is none counts nothing. Each worker has counters of its

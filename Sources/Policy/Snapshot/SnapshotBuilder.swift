@@ -71,7 +71,7 @@ public final class SnapshotBuilder {
 
     private func links(ofPolicy slot: Int) -> PolicyLinks? {
         guard let policy = policies.stored[slot]?.policy, let protection = policy.protection else { return nil }
-        return PolicyLinks(policy, newestFirst: outbound.newestFirst(requestID: protection.requestID))
+        return PolicyLinks(policy, preferredFirst: protection.requestIDs.map(outbound.newestFirst))
     }
 
     private func link(of parameters: SAParameters) -> InboundLink {
@@ -102,6 +102,11 @@ extension SnapshotBuilder {
 
     /// As if so many policies had come that the next one has to number all again.
     func exhaustPolicyNumbers() { policies.nextNumber = Precedence.numbers }
+
+    /// Puts a policy in the place of another one that differs in its request ids and its name only.
+    public func replacePolicy(_ token: PolicyToken, with policy: SecurityPolicy) {
+        policies.replace(slot: token.slot, with: policy)
+    }
 
     public func removePolicy(_ token: PolicyToken) { policies.remove(slot: token.slot) }
 
