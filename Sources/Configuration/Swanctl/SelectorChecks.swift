@@ -1,6 +1,6 @@
 import IKEv2
 
-/// Warns of children that call for the same packets: only one of them can have these.
+/// Warns of children that call for the same packets: only one of them has these at a time.
 struct SelectorChecks {
     /// What decides which packets call for a child.
     private struct Claim: Hashable {
@@ -34,7 +34,8 @@ struct SelectorChecks {
         for name in path { section = section?.section(name) }
         guard let section else { return }
         SectionReader(section, path: path.joined(separator: "."), findings: root.findings).warn(
-            child.name, "has the same local_ts and remote_ts as \(owner): packets take one of the two",
-            "give it networks of its own, another 'priority', or start_action = none")
+            child.name,
+            "has the same local_ts and remote_ts as \(owner): packets take this one only while that one is not up",
+            "leave it so if the two are gateways of one site; else give it networks of its own, or another 'priority'")
     }
 }

@@ -17,8 +17,8 @@ protocol ChildHost: AnyObject {
     /// silent for too long to be waited for.
     func publish(_ builder: SnapshotBuilder, waiting: Bool)
 
-    /// The policies have changed, and workers have them: what is steered to them and what the host routes into tunnels has to
-    /// follow.
+    /// The policies, or the outbound SAs that serve them, have changed, and workers have them: what is steered to them and
+    /// what the host routes into tunnels has to follow. `change` may be empty.
     func policiesChanged(_ change: PolicyChange)
 
     /// Whether what an SA with these selectors protects can be kept from leaving in clear: the steering program has room.

@@ -1,3 +1,5 @@
+import IPsec
+
 /// Which worker an SA belongs to. SAs that replace each other share a lane, and a lane stays with its worker, so that a
 /// rekey moves no traffic between cores; the lanes of one tunnel, and then those of all, are spread over the workers
 /// (RFC 9611).
@@ -7,6 +9,7 @@ struct ChildOwners {
         var requestID: UInt32
         var connection: String
         var child: String
+        var selectors: [TrafficSelector]
     }
 
     private struct Place {

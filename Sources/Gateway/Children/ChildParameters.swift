@@ -8,8 +8,10 @@ enum ChildParameters {
     /// Of 2^32 sequence numbers so many may be used before a new SA is wanted: a rekey has time at any rate of packets.
     static let lastComfortableSequence: UInt64 = (1 << 32) / 8 * 7
 
-    static func inbound(_ sa: ChildSA, owner: Int) -> SAParameters {
+    /// - Parameter requestID: of what covers the SA, which is for all SAs of a child, whoever the peers are.
+    static func inbound(_ sa: ChildSA, requestID: UInt32, owner: Int) -> SAParameters {
         var parameters = both(sa, owner: owner)
+        parameters.requestID = requestID
         parameters.spi = sa.inboundSPI
         parameters.source = sa.path.remote.address
         parameters.destination = sa.path.local.address

@@ -3,35 +3,74 @@ import IPsec
 import Packets
 import Policy
 
-/// The policies of CHILD_SAs.
+/// The policies of children, as claims on the SPD.
 ///
-/// They name the request id and no outer endpoints: the request id belongs to one child of one configuration, its SAs
-/// carry their own selectors, and a peer may move while the SAs of one child replace each other.
+/// A child that is loaded covers what its configuration says, in all directions and whether or not there is an SA: its
+/// packets leave through its SAs or not at all. An SA whose peer has narrowed that, and whose request id is its own,
+/// claims its part of the outbound packets. They name the request id and no outer endpoints: the SAs carry their own
+/// selectors, and a peer may move while SAs replace each other.
 enum ChildPolicies {
-    /// What leads traffic into the SAs, or asks for them.
-    static func outbound(_ selectors: [TrafficSelector], of child: Child, requestID: UInt32, name: String)
-        -> [SecurityPolicy]
-    {
-        selectors.map { policy($0, .out, child, requestID, name) }
-    }
-
-    /// What lets traffic out of the SAs, to the host itself and beyond. `selectors` as an outbound packet carries them.
-    static func inbound(_ selectors: [TrafficSelector], of child: Child, requestID: UInt32, name: String)
-        -> [SecurityPolicy]
-    {
-        selectors.map(\.reversed).flatMap {
-            [policy($0, .in, child, requestID, name), policy($0, .forward, child, requestID, name)]
+    /// What a loaded child covers.
+    static func covering(_ cover: ChildCover) -> [PolicyBook.Claim] {
+        cover.selectors.flatMap { selector in
+            let priority = cover.child.priority ?? priority(selector)
+            return claims(
+                selector, .all, priority, requestID: cover.requestID, rank: cover.rank, acquires: cover.acquires,
+                name: cover.name)
         }
     }
 
-    private static func policy(
-        _ selector: TrafficSelector, _ direction: SecurityPolicy.Direction, _ child: Child, _ requestID: UInt32,
-        _ name: String
-    ) -> SecurityPolicy {
-        SecurityPolicy(
-            selector: selector, direction: direction,
-            action: .protect(SecurityPolicy.Protection(requestID: requestID)),
-            priority: child.priority ?? priority(selector), name: name)
+    /// What an SA's outbound half claims beside what covers it. Nothing when the packets of the cover find the SA anyway.
+    static func outbound(_ sa: ChildSA, cover: InstalledCover?) -> [PolicyBook.Claim] {
+        sa.selectors.flatMap { selector -> [PolicyBook.Claim] in
+            let home = cover?.home(of: selector)
+            if home != nil, cover?.cover.requestID == sa.requestID { return [] }
+            return claims(
+                selector, [.out], sa.child.priority ?? home.map(priority) ?? configuredPriority(selector, of: sa.child),
+                isNarrowed: home != selector, requestID: sa.requestID, rank: cover?.cover.rank ?? .max, name: sa.name)
+        }
+    }
+
+    /// What lets packets out of an SA, to the host itself and beyond, where nothing covers its selectors: those that are
+    /// `dynamic` and of a peer that may be anywhere.
+    static func inbound(_ sa: ChildSA, cover: InstalledCover?) -> [PolicyBook.Claim] {
+        sa.selectors.flatMap { selector -> [PolicyBook.Claim] in
+            if cover?.home(of: selector) != nil { return [] }
+            return claims(
+                selector, [.in, .forward], sa.child.priority ?? configuredPriority(selector, of: sa.child),
+                isNarrowed: true, requestID: cover?.cover.requestID ?? sa.requestID, rank: cover?.cover.rank ?? .max,
+                name: sa.name)
+        }
+    }
+
+    /// - Parameter selector: as an outbound packet carries it.
+    private static func claims(
+        _ selector: TrafficSelector, _ directions: [SecurityPolicy.Direction], _ priority: UInt32,
+        isNarrowed: Bool = false, requestID: UInt32, rank: UInt64, acquires: Bool = false, name: String
+    ) -> [PolicyBook.Claim] {
+        directions.map { direction in
+            PolicyBook.Claim(
+                selector: direction == .out ? selector : selector.reversed, direction: direction, priority: priority,
+                isNarrowed: isNarrowed, requestID: requestID, rank: rank, acquires: acquires && direction == .out,
+                name: name)
+        }
+    }
+
+    /// Of the configured pair that a selector is a part of. A `dynamic` side counts as every address: where a peer is does
+    /// not make its packets go before those of others.
+    private static func configuredPriority(_ selector: TrafficSelector, of child: Child) -> UInt32 {
+        func sides(_ sides: [SelectorSide]) -> [SelectorSide] {
+            sides.map { side in
+                var side = side
+                if side.addresses == nil { side.addresses = .any(selector.family) }
+                return side
+            }
+        }
+        var open = child
+        open.localSelectors = sides(child.localSelectors)
+        open.remoteSelectors = sides(child.remoteSelectors)
+        let pairs = open.configuredSelectors(local: nil, remote: nil).selectors
+        return pairs.filter { $0.contains(selector) }.map(priority).min() ?? basePriority
     }
 
     /// The narrower the selector, the lower the number, and the earlier the policy. Prefixes count most, then the protocol,
@@ -47,4 +86,16 @@ enum ChildPolicies {
 
     /// Of a selector for everything. The narrowest one is 2,055 below.
     static let basePriority: UInt32 = 10_000
+}
+
+extension [SecurityPolicy.Direction] {
+    fileprivate static var all: [SecurityPolicy.Direction] { [.out, .in, .forward] }
+}
+
+extension ChildCover {
+    var name: String { "\(connectionName)/\(child.name)" }
+}
+
+extension ChildSA {
+    fileprivate var name: String { "\(connectionName)/\(child.name)" }
 }

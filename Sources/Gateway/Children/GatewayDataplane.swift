@@ -15,7 +15,9 @@ final class GatewayDataplane: ChildDataplane {
     private let engine: any ESPEngine
     private let logger: Logger
     var children: [UInt32: InstalledChild] = [:]
-    private var traps: [UInt32: [SecurityPolicy]] = [:]
+    private var covers: [CoverKey: InstalledCover] = [:]
+    /// What is covered is another list than before: to be called after workers have it.
+    var coveredChanged: () -> Void = {}
     private var book: PolicyBook
     private var owners: ChildOwners
     /// What the next `settle` has to do.
@@ -27,6 +29,15 @@ final class GatewayDataplane: ChildDataplane {
         /// Of new inbound SAs, which the peer may use as soon as it hears of them.
         var installed: [UInt32] = []
         var policies = PolicyChange()
+        /// Outbound SAs or policies are others, which the host's routes have to follow.
+        var isOutboundChanged = false
+        var isCoverChanged = false
+    }
+
+    /// A child of a connection.
+    private struct CoverKey: Hashable {
+        var connection: String
+        var child: String
     }
 
     /// - Parameters:
@@ -46,9 +57,21 @@ final class GatewayDataplane: ChildDataplane {
     /// Whether packets of this request id are for CHILD_SAs.
     func isOurs(requestID: UInt32) -> Bool { requestID != 0 && !book.configuredRequestIDs.contains(requestID) }
 
-    /// Whether nothing is left of any CHILD_SA or trap.
+    /// What leaves through SAs or not at all, and what was configured by hand.
+    var covered: CoveredList {
+        var traffic = CoveredTraffic.list(book.byHand)
+        var incomplete: [String] = []
+        let ordered = covers.values.map(\.cover).sorted { ($0.rank, $0.child.name) < ($1.rank, $1.child.name) }
+        for cover in ordered {
+            traffic += cover.selectors.map { CoveredTraffic(name: cover.name, selector: $0, of: cover.child) }
+            if !cover.isComplete { incomplete.append(cover.name) }
+        }
+        return CoveredList(traffic, incomplete: incomplete)
+    }
+
+    /// Whether nothing is left of any CHILD_SA or loaded child.
     var isEmpty: Bool {
-        children.isEmpty && traps.isEmpty && spis.isEmpty && owners.isEmpty && book.isEmptyOfChildren
+        children.isEmpty && covers.isEmpty && spis.isEmpty && owners.isEmpty && book.isEmptyOfChildren
     }
 
     var reservedRequestIDs: Set<UInt32> { book.configuredRequestIDs }
@@ -82,7 +105,8 @@ final class GatewayDataplane: ChildDataplane {
         }
         var child = entry(sa)
         do {
-            let parameters = ChildParameters.inbound(sa, owner: child.owner)
+            let parameters = ChildParameters.inbound(
+                sa, requestID: cover(of: sa)?.cover.requestID ?? sa.requestID, owner: child.owner)
             let association = try InboundAssociation(parameters, engine: engine, now: now)
             try builder.addInbound(association)
             child.inbound = association
@@ -90,11 +114,10 @@ final class GatewayDataplane: ChildDataplane {
             forgetLane(child)
             throw InstallationError("inbound SA \(hexadecimal(sa.inboundSPI)): \(error)")
         }
-        child.inboundPolicies = ChildPolicies.inbound(
-            sa.selectors, of: sa.child, requestID: sa.requestID, name: child.name)
+        child.inboundClaims = ChildPolicies.inbound(sa, cover: cover(of: sa))
         children[sa.inboundSPI] = child
         spis.insert(sa.inboundSPI)
-        change(adding: child.inboundPolicies, installed: sa.inboundSPI)
+        change(adding: child.inboundClaims, installed: sa.inboundSPI)
     }
 
     func installOutbound(_ sa: ChildSA) throws(InstallationError) {
@@ -113,31 +136,30 @@ final class GatewayDataplane: ChildDataplane {
             forgetLane(child)
             throw InstallationError("outbound SA \(hexadecimal(sa.outboundSPI)): \(error)")
         }
-        child.outboundPolicies = ChildPolicies.outbound(
-            sa.selectors, of: sa.child, requestID: sa.requestID, name: child.name)
+        child.outboundClaims = ChildPolicies.outbound(sa, cover: cover(of: sa))
         children[sa.inboundSPI] = child
-        change(adding: child.outboundPolicies)
+        change(adding: child.outboundClaims, isOutbound: true)
     }
 
     func removeInbound(_ sa: ChildSA) {
         guard var child = children[sa.inboundSPI], let inbound = child.inbound else { return }
         builder.removeInbound(spi: inbound.parameters.spi)
-        let policies = child.inboundPolicies
+        let claims = child.inboundClaims
         child.inbound = nil
-        child.inboundPolicies = []
+        child.inboundClaims = []
         spis.remove(sa.inboundSPI)
         keep(child, spi: sa.inboundSPI)
-        change(removing: policies)
+        change(removing: claims)
     }
 
     func removeOutbound(_ sa: ChildSA) {
         guard var child = children[sa.inboundSPI], let outbound = child.outbound else { return }
         builder.removeOutbound(outbound)
-        let policies = child.outboundPolicies
+        let claims = child.outboundClaims
         child.outbound = nil
-        child.outboundPolicies = []
+        child.outboundClaims = []
         keep(child, spi: sa.inboundSPI)
-        change(removing: policies)
+        change(removing: claims, isOutbound: true)
     }
 
     func move(_ sa: ChildSA, to path: Path, isEncapsulated: Bool) {
@@ -166,22 +188,26 @@ final class GatewayDataplane: ChildDataplane {
         change()
     }
 
-    // MARK: Traps
+    // MARK: What is covered
 
-    func installTrap(_ trap: TrapPolicy) throws(InstallationError) {
-        try check(requestID: trap.requestID)
-        let policies = ChildPolicies.outbound(
-            trap.selectors, of: trap.child, requestID: trap.requestID,
-            name: "\(trap.connectionName)/\(trap.child.name)")
-        let old = traps[trap.requestID] ?? []
-        traps[trap.requestID] = policies
-        guard policies != old else { return }
+    func cover(_ cover: ChildCover) throws(InstallationError) {
+        try check(requestID: cover.requestID)
+        let key = CoverKey(connection: cover.connectionName, child: cover.child.name)
+        let old = covers[key]
+        guard old?.cover != cover else { return }
+        let new = InstalledCover(cover)
+        covers[key] = new
         // In one snapshot, so that no packet finds a gap.
-        change(adding: policies, removing: old)
+        change(adding: new.claims, removing: old?.claims ?? [], isOutbound: true, isCover: true)
     }
 
-    func removeTrap(requestID: UInt32) {
-        if let policies = traps.removeValue(forKey: requestID) { change(removing: policies) }
+    func uncover(connection: String, child: String) {
+        guard let old = covers.removeValue(forKey: CoverKey(connection: connection, child: child)) else { return }
+        change(removing: old.claims, isOutbound: true, isCover: true)
+    }
+
+    private func cover(of sa: ChildSA) -> InstalledCover? {
+        covers[CoverKey(connection: sa.connectionName, child: sa.child.name)]
     }
 
     // MARK: Usage
@@ -233,7 +259,7 @@ extension GatewayDataplane {
     private func entry(_ sa: ChildSA) -> InstalledChild {
         if let child = children[sa.inboundSPI] { return child }
         let lane = ChildOwners.Lane(
-            requestID: sa.requestID, connection: sa.connectionName, child: sa.child.name)
+            requestID: sa.requestID, connection: sa.connectionName, child: sa.child.name, selectors: sa.selectors)
         return InstalledChild(lane: lane, owner: owners.add(lane))
     }
 
@@ -252,16 +278,19 @@ extension GatewayDataplane {
         }
     }
 
-    /// Notes what the builder was told, and policies.
+    /// Notes what the builder was told, and claims on policies.
     private func change(
-        adding new: [SecurityPolicy] = [], removing old: [SecurityPolicy] = [], installed spi: UInt32? = nil
+        adding new: [PolicyBook.Claim] = [], removing old: [PolicyBook.Claim] = [], installed spi: UInt32? = nil,
+        isOutbound: Bool = false, isCover: Bool = false
     ) {
         var work = pending ?? Pending()
         let isFirst = pending == nil
         if let spi { work.installed.append(spi) }
-        // Those that are in both stay.
-        work.policies.added += book.add(new, to: builder)
-        work.policies.removed += book.remove(old, from: builder)
+        let policies = book.change(adding: new, removing: old, in: builder)
+        work.policies.added += policies.added
+        work.policies.removed += policies.removed
+        work.isOutboundChanged = work.isOutboundChanged || isOutbound
+        work.isCoverChanged = work.isCoverChanged || isCover
         pending = work
         if isFirst { host?.settleSoon() }
     }
@@ -272,7 +301,8 @@ extension GatewayDataplane {
         pending = nil
         host?.publish(builder, waiting: !work.installed.isEmpty)
         for spi in work.installed { host?.expectedSPIs.remove(spi) }
-        if !work.policies.isEmpty { host?.policiesChanged(work.policies) }
+        if !work.policies.isEmpty || work.isOutboundChanged { host?.policiesChanged(work.policies) }
+        if work.isCoverChanged { coveredChanged() }
     }
 
     private func hexadecimal(_ spi: UInt32) -> String { "0x" + String(spi, radix: 16) }

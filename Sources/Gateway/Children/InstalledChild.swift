@@ -1,6 +1,5 @@
 import IKEv2
 import IPsec
-import Policy
 
 /// What there is of one CHILD_SA in the dataplane. Kept by its inbound SPI.
 struct InstalledChild {
@@ -8,8 +7,8 @@ struct InstalledChild {
     let owner: Int
     var inbound: InboundAssociation?
     var outbound: OutboundAssociation?
-    var inboundPolicies: [SecurityPolicy] = []
-    var outboundPolicies: [SecurityPolicy] = []
+    var inboundClaims: [PolicyBook.Claim] = []
+    var outboundClaims: [PolicyBook.Claim] = []
     /// When the manager is told of a soft limit (again), nanoseconds. A rekeying may come to nothing.
     var softLimitDue: UInt64 = 0
     var toldHard = false

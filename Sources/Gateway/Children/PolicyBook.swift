@@ -1,18 +1,46 @@
+import IPsec
 import Policy
 
-/// The security policy database as it is put together: what was configured by hand, then what CHILD_SAs and traps
-/// brought, each as long as one of them needs it.
+/// The security policy database as it is put together: what was configured by hand, then what children of connections
+/// and their SAs claim, each as long as one of them needs it.
+///
+/// Claims on the same packets share one policy: packets from any of the tunnels are taken, and packets that leave take
+/// the first tunnel, in the order of the configuration, that has an SA.
 struct PolicyBook {
+    /// Why a policy is there.
+    struct Claim: Hashable {
+        var selector: TrafficSelector
+        var direction: SecurityPolicy.Direction
+        var priority: UInt32
+        var isNarrowed = false
+        var requestID: UInt32
+        /// The place of its connection in the configuration: lower is preferred.
+        var rank: UInt64
+        /// Packets without an SA ask for one.
+        var acquires = false
+        var name: String
+    }
+
     private let configured: [SecurityPolicy]
     /// Request ids that are taken by hand.
     let configuredRequestIDs: Set<UInt32>
-    private var entries: [SecurityPolicy: Entry] = [:]
+    private var entries: [Place: Entry] = [:]
     private var number: UInt64 = 0
 
-    private struct Entry {
-        var count: Int
+    /// What claims have in common that share a policy.
+    fileprivate struct Place: Hashable {
+        var selector: TrafficSelector
+        var direction: SecurityPolicy.Direction
+        var priority: UInt32
+        var isNarrowed: Bool
+    }
+
+    fileprivate struct Entry {
+        /// In order of preference, with how many times each was made.
+        var claims: [(claim: Claim, count: Int)] = []
         /// The place among policies of one precedence: as they came.
         var number: UInt64
+        var policy: SecurityPolicy?
         /// nil: the builder has refused it.
         var token: SnapshotBuilder.PolicyToken?
     }
@@ -26,40 +54,96 @@ struct PolicyBook {
             })
     }
 
-    /// Returns those that were not there. The builder refuses templates with endpoints of two families; ours have none.
-    mutating func add(_ policies: [SecurityPolicy], to builder: SnapshotBuilder) -> [SecurityPolicy] {
-        var new: [SecurityPolicy] = []
-        for policy in policies {
-            if entries[policy] == nil {
+    /// Adds and removes claims, in one step, so that a policy that both are about stays. Returns which policies came and
+    /// went; one that has changed is in both lists. The builder refuses templates with endpoints of two families; ours
+    /// have none.
+    mutating func change(adding new: [Claim], removing old: [Claim], in builder: SnapshotBuilder) -> PolicyChange {
+        var touched: [Place] = []
+        var known: Set<Place> = []
+        func touch(_ place: Place) { if known.insert(place).inserted { touched.append(place) } }
+        for claim in new {
+            touch(claim.place)
+            if entries[claim.place] == nil {
                 number += 1
-                entries[policy] = Entry(count: 0, number: number, token: try? builder.addPolicy(policy))
-                new.append(policy)
+                entries[claim.place] = Entry(number: number)
             }
-            entries[policy]?.count += 1
+            entries[claim.place]?.add(claim)
         }
-        return new
+        for claim in old where entries[claim.place]?.remove(claim) == true { touch(claim.place) }
+        var change = PolicyChange()
+        for place in touched { update(place, builder, &change) }
+        return change
     }
 
-    /// Returns those that nobody needs any more.
-    mutating func remove(_ policies: [SecurityPolicy], from builder: SnapshotBuilder) -> [SecurityPolicy] {
-        var gone: [SecurityPolicy] = []
-        for policy in policies {
-            guard let entry = entries[policy] else { continue }
-            if entry.count > 1 {
-                entries[policy]?.count -= 1
+    private mutating func update(_ place: Place, _ builder: SnapshotBuilder, _ change: inout PolicyChange) {
+        guard var entry = entries[place] else { return }
+        let policy = entry.made
+        guard policy != entry.policy else { return }
+        if let old = entry.policy { change.removed.append(old) }
+        if let policy {
+            change.added.append(policy)
+            if let token = entry.token {
+                builder.replacePolicy(token, with: policy)
             } else {
-                entries[policy] = nil
-                if let token = entry.token { builder.removePolicy(token) }
-                gone.append(policy)
+                entry.token = try? builder.addPolicy(policy)
             }
+            entry.policy = policy
+            entries[place] = entry
+        } else {
+            if let token = entry.token { builder.removePolicy(token) }
+            entries[place] = nil
         }
-        return gone
     }
 
     var all: [SecurityPolicy] {
-        configured + entries.sorted { $0.value.number < $1.value.number }.map(\.key)
+        configured + entries.values.sorted { $0.number < $1.number }.compactMap(\.policy)
     }
+
+    /// What was configured by hand.
+    var byHand: [SecurityPolicy] { configured }
 
     /// Whether nothing but the configured policies is left.
     var isEmptyOfChildren: Bool { entries.isEmpty }
+}
+
+extension PolicyBook.Claim {
+    fileprivate var place: PolicyBook.Place {
+        PolicyBook.Place(selector: selector, direction: direction, priority: priority, isNarrowed: isNarrowed)
+    }
+}
+
+extension PolicyBook.Entry {
+    fileprivate mutating func add(_ claim: PolicyBook.Claim) {
+        if let index = claims.firstIndex(where: { $0.claim == claim }) {
+            claims[index].count += 1
+        } else {
+            let index = claims.firstIndex { $0.claim.rank > claim.rank } ?? claims.count
+            claims.insert((claim, 1), at: index)
+        }
+    }
+
+    /// False: it was not there.
+    fileprivate mutating func remove(_ claim: PolicyBook.Claim) -> Bool {
+        guard let index = claims.firstIndex(where: { $0.claim == claim }) else { return false }
+        claims[index].count -= 1
+        if claims[index].count == 0 { claims.remove(at: index) }
+        return true
+    }
+
+    /// The policy that the claims come to; nil when there are none.
+    fileprivate var made: SecurityPolicy? {
+        guard let first = claims.first?.claim else { return nil }
+        var ids: [UInt32] = []
+        var names: [String] = []
+        for (claim, _) in claims {
+            if !ids.contains(claim.requestID) { ids.append(claim.requestID) }
+            if !names.contains(claim.name) { names.append(claim.name) }
+        }
+        let protection = SecurityPolicy.Protection(
+            requestID: first.requestID, alternatives: Array(ids.dropFirst()),
+            acquires: claims.contains(where: \.claim.acquires))
+        return SecurityPolicy(
+            selector: first.selector, direction: first.direction, action: .protect(protection),
+            priority: first.priority, isNarrowed: first.isNarrowed, name: names.joined(separator: ", "))
+    }
 }

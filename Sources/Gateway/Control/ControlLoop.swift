@@ -24,6 +24,8 @@ final class ControlLoop {
     let children: GatewayDataplane
     /// Where the dataplane's events for IKE go.
     var handleDataplaneEvent: (DataplaneEvent) -> Void = { _ in }
+    /// The host's addresses or routes have changed.
+    var networkChanged: () -> Void = {}
     /// Where IKE goes whether or not there is an SA: no route of ours may catch it.
     var peersOfIKE: () -> Set<IPAddress> = { [] }
     let builder: SnapshotBuilder
@@ -83,6 +85,15 @@ final class ControlLoop {
     }
 
     var snapshot: Snapshot { parts.publisher.current }
+
+    /// What leaves through SAs or not at all, whatever SAs there are, and what was configured by hand.
+    var covered: CoveredList { children.covered }
+
+    /// Called when `covered` is another list than before, once workers have it.
+    var coveredChanged: () -> Void {
+        get { children.coveredChanged }
+        set { children.coveredChanged = newValue }
+    }
 
     private static func portNumbers(_ parts: ControlParts) -> [UInt32: UInt16] {
         Dictionary(
@@ -153,6 +164,7 @@ final class ControlLoop {
         followOwnAddresses()
         apply(view, before: before)
         PortChanges.log(parts.plan.ports, before: before, after: view, logger)
+        if view.routes != before.routes || view.localAddresses != before.localAddresses { networkChanged() }
     }
 
     /// Returns whether a neighbour is wanted.

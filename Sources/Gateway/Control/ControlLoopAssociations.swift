@@ -155,6 +155,11 @@ extension ControlLoop: ChildHost {
     }
 
     func policiesChanged(_ change: PolicyChange) {
+        if !change.isEmpty { steerChanged(change) }
+        hostRoutesAreStale()
+    }
+
+    private func steerChanged(_ change: PolicyChange) {
         do {
             try steer(change)
         } catch {
@@ -162,7 +167,6 @@ extension ControlLoop: ChildHost {
                 "steering program not told of all policies: it drops what may be concerned; tried again within a second",
                 metadata: ["error": "\(error)"])
         }
-        hostRoutesAreStale()
     }
 
     func canSteer(_ selectors: [TrafficSelector]) -> Bool {

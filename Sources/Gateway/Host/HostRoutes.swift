@@ -25,7 +25,7 @@ enum HostRoutes {
         let peers = peers.sorted()
         for policy in policies where policy.direction == .out {
             guard case .protect(let protection) = policy.action else { continue }
-            let mtu = min(mtu, innerMTUs[protection.requestID] ?? mtu)
+            let mtu = min(mtu, protection.requestIDs.compactMap { innerMTUs[$0] }.min() ?? mtu)
             let selector = policy.selector
             guard let source = localAddresses.first(where: { selector.source.contains($0) }) else { continue }
             let prefixes = selector.destination.prefixes().flatMap { prefix in

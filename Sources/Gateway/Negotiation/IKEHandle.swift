@@ -38,6 +38,10 @@ struct IKEHandle: Sendable {
                     guard let service else { return }
                     service.manager.handle(event, at: service.now)
                 }
+                control.value.networkChanged = { [weak service] in
+                    guard let service else { return }
+                    service.manager.networkChanged(at: service.now)
+                }
                 control.value.peersOfIKE = { [weak service] in Self.peers(service?.manager.connections ?? []) }
                 service.start()
                 return NIOLoopBound(service, eventLoop: eventLoop)

@@ -27,6 +27,15 @@ extension Identity {
         return own.hasSuffix(suffix) && own.utf8.count > suffix.utf8.count ? min(1 + suffix.utf8.count, 999) : nil
     }
 
+    /// The same identity in small letters, where `matches` does not regard case.
+    var folded: Identity {
+        switch self {
+        case .domainName(let name): .domainName(name.lowercased())
+        case .email(let address): .email(address.lowercased())
+        case .any, .address, .distinguishedName, .keyID: self
+        }
+    }
+
     /// Whether it stands for more than one identity.
     var isPattern: Bool {
         switch self {

@@ -83,7 +83,7 @@ final class BenchmarkDataplane: ChildDataplane {
     func removeInbound(_ sa: ChildSA) {}
     func removeOutbound(_ sa: ChildSA) {}
     func move(_ sa: ChildSA, to path: Path, isEncapsulated: Bool) {}
-    func installTrap(_ trap: TrapPolicy) throws(InstallationError) {}
-    func removeTrap(requestID: UInt32) {}
+    func cover(_ cover: ChildCover) throws(InstallationError) {}
+    func uncover(connection: String, child: String) {}
     func usage(of sa: ChildSA) -> ChildUsage? { ChildUsage() }
 }

@@ -62,7 +62,9 @@ final class BenchmarkPeer: SessionEnvironment {
         return lastID
     }
     func allocateSPI() throws(InstallationError) -> UInt32 { try dataplane.allocateSPI() }
-    func requestID(connection: Connection, child: Child, selectors: [TrafficSelector]) -> UInt32 { 1 }
+    func requestID(
+        connection: Connection, child: Child, selectors: [TrafficSelector], peer: Identity
+    ) -> UInt32 { 1 }
     func usage(of sa: ChildSA) -> ChildUsage? { nil }
     func isFirstContact(local: Identity, remote: Identity) -> Bool { false }
     func refusesDuplicate(_ connection: Connection, local: Identity, remote: Identity) -> Bool { false }

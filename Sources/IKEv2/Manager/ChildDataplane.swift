@@ -25,9 +25,10 @@ public protocol ChildDataplane: AnyObject {
     /// Outer addresses, ports or encapsulation have changed; keys, counters and sequence numbers stay.
     func move(_ sa: ChildSA, to path: Path, isEncapsulated: Bool)
 
-    /// Policies without an SA, whose packets raise `acquire` events with the request id. `selectors` as in `ChildSA`.
-    func installTrap(_ trap: TrapPolicy) throws(InstallationError)
-    func removeTrap(requestID: UInt32)
+    /// What a loaded child covers, whether or not it has an SA: such packets leave through its SAs or not at all. Replaces
+    /// what the child covered before.
+    func cover(_ cover: ChildCover) throws(InstallationError)
+    func uncover(connection: String, child: String)
 
     /// Makes everything so far live. To be called before a message is sent that lets the peer use it.
     func settle()
@@ -41,19 +42,33 @@ extension ChildDataplane {
     public func settle() {}
 }
 
-/// `start_action = trap`.
-public struct TrapPolicy: Hashable, Sendable {
+/// The part of the SPD that a loaded child stands for (RFC 4301 section 4.4.1).
+public struct ChildCover: Hashable, Sendable {
     public var connectionName: String
     public var child: Child
+    /// That of the child's SAs, but for those that are for one peer of many (`RequestIDs`).
     public var requestID: UInt32
     /// As an outbound packet carries them.
     public var selectors: [TrafficSelector]
+    /// Nothing is missing: false while a side is `dynamic` and its address is not known.
+    public var isComplete: Bool
+    /// The place of the connection in the configuration. Of children that cover the same, packets take the SAs of the
+    /// lowest that has one.
+    public var rank: UInt64
+    /// Packets without an SA raise `acquire` events with the request id (`start_action = trap`).
+    public var acquires: Bool
 
-    public init(connectionName: String, child: Child, requestID: UInt32, selectors: [TrafficSelector]) {
+    public init(
+        connectionName: String, child: Child, requestID: UInt32, selectors: [TrafficSelector], isComplete: Bool = true,
+        rank: UInt64 = 1, acquires: Bool = false
+    ) {
         self.connectionName = connectionName
         self.child = child
         self.requestID = requestID
         self.selectors = selectors
+        self.isComplete = isComplete
+        self.rank = rank
+        self.acquires = acquires
     }
 }
 
@@ -81,7 +96,7 @@ public struct InstallationError: Error, Hashable, Sendable, CustomStringConverti
 
 /// What the dataplane tells the manager (`SessionManager.handle`).
 public enum DataplaneEvent: Hashable, Sendable {
-    /// A packet wants an SA: a trap's or a vanished SA's policy matched it.
+    /// A packet wants an SA: what a child covers has none for it.
     case acquire(requestID: UInt32, packet: TrafficSelector?)
     /// A soft limit (bytes, packets, sequence numbers) is reached: rekey.
     case softLimit(inboundSPI: UInt32)

@@ -30,20 +30,24 @@ extension SessionManager {
         return (child.sa, record)
     }
 
-    /// A packet calls for an SA.
+    /// A packet calls for an SA: of all children that it may be for, since the peer of one may be gone.
     private func acquire(_ requestID: UInt32, _ packet: TrafficSelector?) {
-        let trap = installedTraps[requestID].map {
-            RequestIDs.Owner(connection: $0.connectionName, child: $0.child.name)
+        guard !isShuttingDown else { return }
+        for cover in covers.called(by: requestID, packet) {
+            guard let connection = connectionTable[cover.connectionName],
+                connection.children.contains(where: { $0.name == cover.child.name })
+            else { continue }
+            let owner = CoverTable.Owner(connection: cover.connectionName, child: cover.child.name)
+            if isUnderWay(owner, packet) {
+                count.acquiresSuppressed += 1
+            } else {
+                undertake(connection, [Undertaking.Wish(owner.child, hint: packet)], isStanding: true)
+            }
         }
-        guard let owner = trap ?? requestIDs.owner(of: requestID), let connection = connectionTable[owner.connection],
-            connection.children.contains(where: { $0.name == owner.child }), !isShuttingDown
-        else { return }
-        guard !isUnderWay(owner, packet) else { return count.acquiresSuppressed += 1 }
-        undertake(connection, [Undertaking.Wish(owner.child, hint: packet)])
     }
 
     /// Whether an SA for the packet is being negotiated, or came up while the event was on its way.
-    private func isUnderWay(_ owner: RequestIDs.Owner, _ packet: TrafficSelector?) -> Bool {
+    private func isUnderWay(_ owner: CoverTable.Owner, _ packet: TrafficSelector?) -> Bool {
         let isUndertaken = undertakings.contains { key, undertaking in
             key.connection == owner.connection && undertaking.wishes.contains { $0.child == owner.child }
         }

@@ -14,6 +14,8 @@ enum ManagerTimer {
     case takeOver(UInt32)
     /// Next attempt.
     case undertaking(Undertaking.Key)
+    /// Addresses that what children cover needs are looked for again.
+    case addresses
 }
 
 extension SessionManager {
@@ -42,6 +44,7 @@ extension SessionManager {
         case .supersede(let id): if let record = table[id] { end(record, .superseded) }
         case .drain(let spi): drained(spi)
         case .takeOver(let spi): if let child = children[spi] { takeOverIfUsed(child) }
+        case .addresses: lookForAddresses()
         case .undertaking(let key):
             // A timer of an earlier pause means nothing.
             if let undertaking = undertakings[key], case .waiting(let time) = undertaking.state, time <= now {
@@ -70,6 +73,7 @@ extension SessionManager {
                 table[id] != nil
             case .drain(let spi), .takeOver(let spi): children[spi] != nil
             case .undertaking(let key): undertakings[key] != nil
+            case .addresses: true
             }
         }
     }

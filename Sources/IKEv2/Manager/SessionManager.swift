@@ -26,9 +26,9 @@ public final class SessionManager: SessionEnvironment {
     var requestIDs: RequestIDs
     /// By our SPI.
     var children: [UInt32: InstalledChild] = [:]
-    /// By request id.
-    var installedTraps: [UInt32: TrapPolicy] = [:]
-    var trapIDs: [RequestIDs.Owner: UInt32] = [:]
+    var covers = CoverTable()
+    /// Which peer has which networks, where a connection is for several.
+    var holders = NetworkHolders()
     /// Negotiations that we want, by what they are for.
     var undertakings: [Undertaking.Key: Undertaking] = [:]
     /// Commands that wait until something is up.
@@ -123,8 +123,15 @@ public final class SessionManager: SessionEnvironment {
 
     public func allocateSPI() throws(InstallationError) -> UInt32 { try dataplane.allocateSPI() }
 
-    public func requestID(connection: Connection, child: Child, selectors: [TrafficSelector]) -> UInt32 {
-        requestIDs.association(connection: connection.name, child: child, selectors: selectors)
+    public func requestID(
+        connection: Connection, child: Child, selectors: [TrafficSelector], peer: Identity
+    ) -> UInt32 {
+        requestIDs.association(of: connection, child: child, selectors: selectors, peer: peer)
+    }
+
+    public func holder(of selectors: [TrafficSelector], connection: Connection, besides peer: Identity) -> Identity? {
+        guard connection.remote.identity.isPattern else { return nil }
+        return holders.holder(of: selectors.map(\.destination), connection: connection.name, besides: peer)
     }
 
     public func usage(of sa: ChildSA) -> ChildUsage? { dataplane.usage(of: sa) }
@@ -134,7 +141,10 @@ public final class SessionManager: SessionEnvironment {
     }
 
     public func refusesDuplicate(_ connection: Connection, local: Identity, remote: Identity) -> Bool {
-        connection.unique == .keep && !isFirstContact(local: local, remote: remote)
+        connection.unique == .keep
+            && table.sessions(between: IdentityPair(local: local, remote: remote)).contains {
+                $0.session.connection?.name == connection.name
+            }
     }
 
     public func fragmentedMessageRefused() { count.fragmentedMessagesRefused += 1 }

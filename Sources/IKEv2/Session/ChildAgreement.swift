@@ -12,6 +12,16 @@ struct ChildAgreement {
     var inboundSPI: UInt32
 }
 
+extension ChildAgreement {
+    /// Whether all packets of an SA are packets of this one.
+    func covers(_ sa: ChildSA) -> Bool {
+        func cover(_ mine: [SelectorSide], _ theirs: [SelectorSide]) -> Bool {
+            theirs.allSatisfy { side in mine.contains { $0.contains(side) } }
+        }
+        return cover(local, sa.localSelectors) && cover(remote, sa.remoteSelectors)
+    }
+}
+
 /// Why there is no agreement: what the peer is told, and what our operator is.
 struct ChildRefusal: Error {
     var notify: NotifyPayload
@@ -197,6 +207,15 @@ extension Session {
                         + "\(selectors.count), and \(SelectorNegotiation.maximumPairsOfSession) is the limit",
                     remedy: "put neighbouring networks together in local_ts and remote_ts"))
         }
+        let peer = identities?.remote ?? .any
+        if let holder = step.environment.holder(of: selectors, connection: connection, besides: peer) {
+            throw ChildRefusal(
+                .trafficSelectorsUnacceptable,
+                Explanation(
+                    "\(peer) wants networks of child \(child.name) that \(holder) has",
+                    details: ["it wants \(agreement.remote.map(\.description).joined(separator: ", "))"],
+                    remedy: "give every peer networks of its own; terminate the other one's CHILD_SA if it is gone"))
+        }
         return ChildSA(
             id: step.environment.uniqueID(), child: child, connectionName: connection.name,
             inboundSPI: agreement.inboundSPI, outboundSPI: agreement.selected.peerSPI, mode: .tunnel,
@@ -206,7 +225,8 @@ extension Session {
             outboundKey: initiator ? keys.initiator : keys.responder, selectors: selectors,
             localSelectors: agreement.local, remoteSelectors: agreement.remote,
             requestID: requestID
-                ?? step.environment.requestID(connection: connection, child: child, selectors: selectors),
+                ?? step.environment.requestID(
+                    connection: connection, child: child, selectors: selectors, peer: peer),
             path: path, isEncapsulated: nat.isEncapsulated, establishedAt: step.now,
             lifetime: step.environment.lifetime(of: child))
     }

@@ -15,9 +15,11 @@ public protocol SessionEnvironment: AnyObject {
     /// A number for a session or a CHILD_SA that was never used before.
     func uniqueID() -> UInt32
     func allocateSPI() throws(InstallationError) -> UInt32
-    /// The request id for a child of a connection: the configured one, the trap's, or a new one for selectors that no
-    /// other CHILD_SA of this configuration has.
-    func requestID(connection: Connection, child: Child, selectors: [TrafficSelector]) -> UInt32
+    /// The request id for a child of a connection: the configured one, the child's own, or, where the connection is for
+    /// several peers, one that is for these selectors of this peer only.
+    func requestID(connection: Connection, child: Child, selectors: [TrafficSelector], peer: Identity) -> UInt32
+    /// Another peer that has a CHILD_SA of this connection for one of the networks behind the selectors.
+    func holder(of selectors: [TrafficSelector], connection: Connection, besides peer: Identity) -> Identity?
     func usage(of sa: ChildSA) -> ChildUsage?
 
     /// Whether we have no IKE SA between these identities, so that an INITIAL_CONTACT is true. `remote` may be a pattern.
@@ -32,6 +34,9 @@ public protocol SessionEnvironment: AnyObject {
 
 extension SessionEnvironment {
     public func fragmentedMessageRefused() {}
+    public func holder(of selectors: [TrafficSelector], connection: Connection, besides peer: Identity) -> Identity? {
+        nil
+    }
 }
 
 /// The keys of an SA in Wireshark's formats.

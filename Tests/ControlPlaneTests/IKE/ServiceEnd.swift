@@ -25,8 +25,8 @@ final class CountingDataplane: ChildDataplane {
     func removeInbound(_ sa: ChildSA) { inbound -= 1 }
     func removeOutbound(_ sa: ChildSA) { outbound -= 1 }
     func move(_ sa: ChildSA, to path: Path, isEncapsulated: Bool) {}
-    func installTrap(_ trap: TrapPolicy) throws(InstallationError) {}
-    func removeTrap(requestID: UInt32) {}
+    func cover(_ cover: ChildCover) throws(InstallationError) {}
+    func uncover(connection: String, child: String) {}
     func settle() { whenSettled() }
     func usage(of sa: ChildSA) -> ChildUsage? { ChildUsage() }
 }

@@ -8,7 +8,7 @@ final class FakeSessions: SessionControl {
     var counters = ManagerCounters()
     var connections: [Connection] = []
     var credentials = Credentials()
-    var traps: [TrapPolicy] = []
+    var traps: [ChildCover] = []
     var sessions: [IKESAStatus] = []
     /// What was asked, in order.
     var calls: [String] = []
@@ -57,7 +57,7 @@ final class FakeSessions: SessionControl {
             return .failure(Explanation("there is no child \(child)", remedy: "name one of the configuration"))
         }
         if let found = owner.children.first(where: { $0.name == child }) {
-            traps.append(TrapPolicy(connectionName: owner.name, child: found, requestID: 1, selectors: []))
+            traps.append(ChildCover(connectionName: owner.name, child: found, requestID: 1, selectors: []))
         }
         return .success(())
     }

@@ -117,7 +117,7 @@ private final class MemoryDataplane: ChildDataplane {
     func removeInbound(_ sa: ChildSA) {}
     func removeOutbound(_ sa: ChildSA) {}
     func move(_ sa: ChildSA, to path: Path, isEncapsulated: Bool) {}
-    func installTrap(_ trap: TrapPolicy) {}
-    func removeTrap(requestID: UInt32) {}
+    func cover(_ cover: ChildCover) {}
+    func uncover(connection: String, child: String) {}
     func usage(of sa: ChildSA) -> ChildUsage? { ChildUsage() }
 }

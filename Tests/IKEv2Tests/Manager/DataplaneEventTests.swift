@@ -49,6 +49,7 @@ import Testing
         }
         #expect(pair.moon.dataplane.traps.count == 1)
         #expect(pair.moon.manager.uninstall(connection: nil, child: "net", at: pair.now))
+        #expect(pair.moon.dataplane.covers.count == 1, "nothing leaves in clear, and nothing calls")
         #expect(!pair.moon.manager.uninstall(connection: nil, child: "net", at: pair.now))
         #expect(pair.moon.dataplane.traps.isEmpty)
         if case .success = pair.moon.manager.install(connection: "sun", child: "nothing", at: pair.now) {
@@ -64,7 +65,7 @@ import Testing
             $0.children[0].remoteSelectors = [.dynamic]
             $0.children[0].startAction = .trap
         }
-        #expect(pair.moon.dataplane.traps.isEmpty)
+        #expect(pair.moon.manager.traps.flatMap(\.selectors).isEmpty)
         pair.lab.run(seconds: 1)
         let destinations = pair.moon.manager.traps.flatMap(\.selectors).map(\.destination)
         #expect(destinations == [AddressRange(ip("192.0.2.2"))])

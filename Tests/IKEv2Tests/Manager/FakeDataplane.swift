@@ -9,8 +9,10 @@ final class FakeDataplane: ChildDataplane {
     private(set) var inbound: [UInt32: ChildSA] = [:]
     /// By inbound SPI.
     private(set) var outbound: [UInt32: ChildSA] = [:]
-    /// Names of children with traps, by request id.
-    private(set) var traps: [UInt32: TrapPolicy] = [:]
+    /// By "connection/child".
+    private(set) var covers: [String: ChildCover] = [:]
+    /// How often packets of each of them could have left in clear: it was covered, and is not any more.
+    private(set) var uncovered: [String: Int] = [:]
     /// In the order of their installation.
     private(set) var outboundOrder: [UInt32] = []
     private(set) var inboundInstalled = 0
@@ -24,7 +26,10 @@ final class FakeDataplane: ChildDataplane {
     /// Packets that came by each inbound SA.
     private var received: [UInt32: UInt64] = [:]
 
-    var isEmpty: Bool { inbound.isEmpty && outbound.isEmpty && traps.isEmpty && taken.isEmpty }
+    /// Those whose packets ask for an SA.
+    var traps: [ChildCover] { covers.values.filter(\.acquires) }
+    /// Whether there is no SA.
+    var isEmpty: Bool { inbound.isEmpty && outbound.isEmpty && taken.isEmpty }
 
     /// The outbound SA that traffic of a child goes through now.
     func active(_ child: String) -> ChildSA? {
@@ -75,14 +80,17 @@ final class FakeDataplane: ChildDataplane {
         moves += 1
     }
 
-    func installTrap(_ trap: TrapPolicy) throws(InstallationError) {
-        check(traps[trap.requestID] == nil, "trap \(trap.requestID) twice")
-        check(!trap.selectors.isEmpty, "trap without selectors")
-        traps[trap.requestID] = trap
+    func cover(_ cover: ChildCover) throws(InstallationError) {
+        let name = "\(cover.connectionName)/\(cover.child.name)"
+        check(covers[name] != cover, "\(name) covered twice")
+        check(cover.requestID != 0, "\(name) without request id")
+        covers[name] = cover
     }
 
-    func removeTrap(requestID: UInt32) {
-        check(traps.removeValue(forKey: requestID) != nil, "removed a trap that is not there")
+    func uncover(connection: String, child: String) {
+        let name = "\(connection)/\(child)"
+        check(covers.removeValue(forKey: name) != nil, "uncovered \(name), which is not covered")
+        uncovered[name, default: 0] += 1
     }
 
     func usage(of sa: ChildSA) -> ChildUsage? {

@@ -96,6 +96,8 @@ final class LabHost: ManagerOutput {
     private(set) var lastReceived: (datagram: [UInt8], path: Path)?
     /// All IKE_SA_INIT requests that were received.
     private(set) var initialRequests: [(datagram: [UInt8], path: Path)] = []
+    /// The host has no route to anybody.
+    var hasNoRoute = false
     private unowned let lab: Lab
 
     init(address: IPAddress, lab: Lab, settings: ProtocolSettings) {
@@ -133,7 +135,9 @@ final class LabHost: ManagerOutput {
         lab.transmit(datagram, path: path)
     }
     func sendKeepalive(path: Path) { keepalives.append(path) }
-    func sourceAddress(towards remote: IPAddress) -> IPAddress? { remote.family == address.family ? address : nil }
+    func sourceAddress(towards remote: IPAddress) -> IPAddress? {
+        remote.family == address.family && !hasNoRoute ? address : nil
+    }
     func report(_ event: ManagerEvent) { events.append(event) }
     func logKeys(_ line: KeyLogLine) {}
 

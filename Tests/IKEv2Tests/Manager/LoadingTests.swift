@@ -83,6 +83,7 @@ import Testing
         pair.moon.manager.load([changed], replacingAll: false, at: pair.now)
         #expect(pair.moon.manager.traps.count == 1)
         #expect(pair.moon.manager.traps.first?.selectors.first?.destination == prefix("10.7.0.0/16"))
+        #expect(pair.moon.dataplane.uncovered == [:])
         #expect(pair.moon.dataplane.violations == [])
     }
 

@@ -58,7 +58,9 @@ final class TestEnvironment: SessionEnvironment {
         return lastSPI
     }
 
-    func requestID(connection: Connection, child: Child, selectors: [TrafficSelector]) -> UInt32 {
+    func requestID(
+        connection: Connection, child: Child, selectors: [TrafficSelector], peer: Identity
+    ) -> UInt32 {
         if child.requestID > 0 { return child.requestID }
         let next = UInt32(requestIDs.count + 1)
         return requestIDs[selectors, default: next]

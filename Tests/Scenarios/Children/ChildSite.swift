@@ -17,12 +17,15 @@ final class ChildSite: ChildHost {
     private(set) var steered: [SecurityPolicy] = []
     private(set) var published = 0
     var isDeferred = false
+    /// How often what is covered was said to have changed.
+    private(set) var coverChanges = 0
 
     init(_ site: MemorySite) {
         self.site = site
         dataplane = GatewayDataplane(
             builder: site.builder, configured: [], engine: OpenSSLEngine(), logger: Logger(label: "test"))
         dataplane.host = self
+        dataplane.coveredChanged = { [unowned self] in coverChanges += 1 }
     }
 
     var now: UInt64 { site.clock.now }
@@ -86,6 +89,7 @@ final class ChildLab {
 
     /// What a test may want of a CHILD_SA.
     struct Options {
+        var connection = "lab"
         var name = "net"
         var requestID: UInt32 = 7
         var outer = AddressFamily.ipv4
@@ -125,7 +129,7 @@ final class ChildLab {
             path: Path
         ) -> ChildSA {
             ChildSA(
-                id: number, child: Child(name: options.name, proposals: []), connectionName: "lab",
+                id: number, child: Child(name: options.name, proposals: []), connectionName: options.connection,
                 inboundSPI: inbound, outboundSPI: outbound, mode: .tunnel, transform: options.transform,
                 extendedSequenceNumbers: options.extended, keyExchange: nil, inboundKey: keys.0, outboundKey: keys.1,
                 selectors: selectors, localSelectors: [], remoteSelectors: [], requestID: options.requestID, path: path,
@@ -153,6 +157,18 @@ final class ChildLab {
         let pair = try negotiate(options)
         try install(pair)
         return pair
+    }
+
+    /// What a child of the left site covers: everything between the two networks.
+    func cover(
+        name: String = "net", connection: String = "lab", requestID: UInt32 = 7, selectors: [TrafficSelector]? = nil,
+        rank: UInt64 = 1, acquires: Bool = false, priority: UInt32? = nil
+    ) -> ChildCover {
+        var child = Child(name: name, proposals: [])
+        child.priority = priority
+        return ChildCover(
+            connectionName: connection, child: child, requestID: requestID, selectors: selectors ?? wholeNetworks,
+            rank: rank, acquires: acquires)
     }
 
     func remove(_ pair: ChildPair) {

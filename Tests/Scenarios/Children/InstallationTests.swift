@@ -48,7 +48,7 @@ import Testing
         lab.left.dataplane.settle()
         lab.left.dataplane.settle()
         #expect(lab.left.published == 1)
-        #expect(lab.left.site.gateway.current.counts == (4, 4, 24))
+        #expect(lab.left.site.gateway.current.counts == (4, 4, 6))
         for family in [AddressFamily.ipv4, .ipv6] { #expect(lab.carries(family)) }
         for pair in pairs { lab.remove(pair) }
         #expect(lab.carries() == false && lab.left.published == 1)

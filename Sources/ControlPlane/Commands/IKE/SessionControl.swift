@@ -6,7 +6,7 @@ public protocol SessionControl: AnyObject {
     var counters: ManagerCounters { get }
     var connections: [Connection] { get }
     var credentials: Credentials { get set }
-    var traps: [TrapPolicy] { get }
+    var traps: [ChildCover] { get }
 
     func statuses() -> [IKESAStatus]
     func load(_ connections: [Connection], replacingAll: Bool, at now: UInt64)

@@ -66,7 +66,7 @@ enum ConnectionListing {
     }
 }
 
-extension TrapPolicy {
+extension ChildCover {
     /// In the shape of strongSwan's `list-policy`.
     var listing: VICIMessage {
         var section: VICIMessage = [

@@ -73,7 +73,7 @@ extension SessionManager {
         if action.starts, !isUp(connection, child) {
             undertake(
                 connection, [Undertaking.Wish(child.name)], towards: record.session.path.remote,
-                afterAPause: afterAPause)
+                afterAPause: afterAPause, isStanding: true)
         }
     }
 

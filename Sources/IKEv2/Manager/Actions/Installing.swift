@@ -9,7 +9,14 @@ extension SessionManager {
             children[sa.inboundSPI] = child
             record.installed.append(sa.inboundSPI)
             requestIDs.use(sa.requestID)
+            if let peer = record.session.identities?.remote ?? record.identities?.remote,
+                record.session.connection?.remote.identity.isPattern == true
+            {
+                child.peer = peer
+                holders.add(sa, of: peer)
+            }
         } catch {
+            requestIDs.abandon(sa.requestID)
             dataplane.releaseSPI(sa.inboundSPI)
             fail(sa, of: record, error)
         }
@@ -67,6 +74,8 @@ extension SessionManager {
 
     /// The SA is no longer its session's concern.
     private func forget(_ child: InstalledChild) {
+        if let peer = child.peer { holders.remove(child.sa, of: peer) }
+        child.peer = nil
         table[child.sessionID]?.installed.removeAll { $0 == child.sa.inboundSPI }
     }
 

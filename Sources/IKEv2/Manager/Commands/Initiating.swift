@@ -38,14 +38,13 @@ extension SessionManager {
         }
     }
 
-    /// Deletes all SAs at their peers; nothing new begins. Over when `counters.sessions` is 0.
+    /// Deletes all SAs at their peers; nothing new begins. What children cover stays covered to the end. Over when `counters.sessions` is 0.
     public func shutDown(at now: UInt64) {
         run(at: now) {
             isShuttingDown = true
             for undertaking in Array(undertakings.values) {
                 giveUp(undertaking, Explanation("the gateway is shutting down"))
             }
-            for trap in traps { removeTrap(trap) }
             for record in table.all { end(record, .terminated) }
         }
     }

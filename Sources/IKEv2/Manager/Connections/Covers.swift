@@ -1,10 +1,12 @@
 import IPsec
 import Packets
 
-// Traps: policies without an SA, whose packets call for one (RFC 4301 section 4.4.1, `start_action = trap`).
+// What children cover, whatever SAs there are (RFC 4301 section 4.4.1): a child that is loaded keeps its packets from
+// leaving in clear, and one with `start_action = trap` is called for by them. Neither route nor resolver is needed for
+// that, but for the address that `dynamic` stands for: it is looked for until it is found.
 extension SessionManager {
-    /// All traps that are installed.
-    public var traps: [TrapPolicy] { installedTraps.values.sorted { $0.requestID < $1.requestID } }
+    /// What children with traps cover.
+    public var traps: [ChildCover] { covers.ordered.filter(\.acquires) }
 
     /// Lets packets of a child call for it, as `start_action = trap` does.
     public func install(connection: String?, child: String, at now: UInt64) -> Result<Void, Explanation> {
@@ -17,84 +19,126 @@ extension SessionManager {
         }
     }
 
-    /// Takes the traps of a child away. False: there was none.
+    /// Takes the traps of a child away; what it covers stays covered. False: there was none.
     public func uninstall(connection: String?, child: String, at now: UInt64) -> Bool {
         run(at: now) {
-            let meant = traps.filter {
-                $0.child.name == child && (connection == nil || $0.connectionName == connection)
+            let meant = covers.trapped.filter {
+                $0.child == child && (connection == nil || $0.connection == connection)
             }
-            for trap in meant { removeTrap(trap) }
+            for owner in meant {
+                covers.trapped.remove(owner)
+                coverAgain(owner)
+            }
             return !meant.isEmpty
         }
     }
 
-    func hasTrap(_ child: Child, of connection: Connection) -> Bool {
-        trapIDs[RequestIDs.Owner(connection: connection.name, child: child.name)] != nil
-    }
-
-    /// Installs a trap unless it is there. When its selectors need the address of a peer that is known by name, it
-    /// comes once that is resolved.
-    func setTrap(_ child: Child, of connection: Connection, isNameKnown: Bool = false) -> Result<Void, Explanation> {
-        if hasTrap(child, of: connection) { return .success(()) }
-        let remote: IPAddress?
-        switch connection.remoteAddresses.first(where: \.isDestination) {
-        case .range(let range): remote = range.first
-        case .name(let name):
-            if !isNameKnown {
-                resolve(name, for: .trap(connection: connection.name, child: child.name))
-                return .success(())
+    /// The host's addresses or routes have changed: what waited for that is tried again.
+    public func networkChanged(at now: UInt64) {
+        run(at: now) {
+            for name in covers.dynamic.sorted() { connectionTable[name].map(cover) }
+            for undertaking in Array(undertakings.values) where undertaking.looks > 0 {
+                if case .waiting = undertaking.state { attempt(undertaking) }
             }
-            remote = names.addresses[name]?.first
-        case nil: remote = nil
         }
-        guard let remote else { return .failure(.noRemoteAddress(of: connection)) }
-        guard let local = localAddress(of: connection, towards: remote) else {
-            return .failure(Explanation("there is no route to \(remote)", remedy: "check local_addrs and the routes"))
-        }
-        return installTrap(child, of: connection, local: local, remote: remote)
     }
 
-    private func installTrap(
-        _ child: Child, of connection: Connection, local: IPAddress, remote: IPAddress
-    ) -> Result<Void, Explanation> {
-        let selectors = SelectorNegotiation.pairs(
-            local: child.localSelectors.map { $0.concrete(local) },
-            remote: child.remoteSelectors.map { $0.concrete(remote) })
-        let trap = TrapPolicy(
+    /// Lets packets of a child call for it; fails when there is nobody to call.
+    func setTrap(_ child: Child, of connection: Connection) -> Result<Void, Explanation> {
+        guard connection.hasKnownRemote else { return .failure(.noRemoteAddress(of: connection)) }
+        let owner = CoverTable.Owner(connection: connection.name, child: child.name)
+        if covers.trapped.insert(owner).inserted { cover(child, of: connection) }
+        return .success(())
+    }
+
+    // MARK: Coming and going
+
+    /// Brings what the children of a connection cover up to date.
+    func cover(_ connection: Connection) {
+        for child in connection.children { cover(child, of: connection) }
+    }
+
+    /// The child is not loaded any more.
+    func uncover(_ owner: CoverTable.Owner) {
+        covers.trapped.remove(owner)
+        guard covers[owner] != nil else { return }
+        covers.set(owner, to: nil)
+        dataplane.uncover(connection: owner.connection, child: owner.child)
+        requestIDs.release(connection: owner.connection, child: owner.child)
+    }
+
+    private func coverAgain(_ owner: CoverTable.Owner) {
+        guard let connection = connectionTable[owner.connection],
+            let child = connection.children.first(where: { $0.name == owner.child })
+        else { return }
+        cover(child, of: connection)
+    }
+
+    private func cover(_ child: Child, of connection: Connection) {
+        let owner = CoverTable.Owner(connection: connection.name, child: child.name)
+        let known = connection.configuredSelectors(
+            of: child, resolved: { names.addresses[$0]?.first },
+            source: { covers.source(towards: $0, now: output.sourceAddress(towards: $0)) })
+        let new = ChildCover(
             connectionName: connection.name, child: child,
-            requestID: requestIDs.trap(connection: connection.name, child: child), selectors: selectors)
+            requestID: requestIDs.own(connection: connection.name, child: child), selectors: known.selectors,
+            isComplete: known.isComplete, rank: covers.rank(of: connection.name),
+            acquires: covers.trapped.contains(owner))
+        if !known.isComplete { awaitAddress(of: connection, child) }
+        guard covers[owner] != new else { return }
         do throws(InstallationError) {
-            try dataplane.installTrap(trap)
-            installedTraps[trap.requestID] = trap
-            trapIDs[RequestIDs.Owner(connection: connection.name, child: child.name)] = trap.requestID
-            return .success(())
+            try dataplane.cover(new)
+            covers.set(owner, to: new)
         } catch {
             count.installationsFailed += 1
-            requestIDs.releaseTrap(connection: connection.name, child: child.name)
-            return .failure(
-                Explanation("the trap of \(child.name) could not be installed", details: [error.description]))
+            note(
+                .warning, "the policies of child \(child.name) could not be installed: \(error)",
+                connection: connection.name)
         }
     }
 
-    /// Removes the trap of a child, if there is one.
-    func removeTrap(of child: String, in connection: String) {
-        let owner = RequestIDs.Owner(connection: connection, child: child)
-        if let trap = trapIDs[owner].flatMap({ installedTraps[$0] }) { removeTrap(trap) }
+    // MARK: Addresses
+
+    /// A look at the time of the next one.
+    func lookForAddresses() {
+        covers.isLookScheduled = false
+        let names = covers.waiting.sorted()
+        covers.waiting = []
+        covers.looks += 1
+        for connection in names.compactMap({ connectionTable[$0] }) {
+            for name in connection.names where self.names.addresses[name] == nil { resolve(name, for: .recognition) }
+            cover(connection)
+        }
+        if covers.waiting.isEmpty { covers.looks = 0 }
     }
 
-    func removeTrap(_ trap: TrapPolicy) {
-        dataplane.removeTrap(requestID: trap.requestID)
-        installedTraps[trap.requestID] = nil
-        trapIDs[RequestIDs.Owner(connection: trap.connectionName, child: trap.child.name)] = nil
-        requestIDs.releaseTrap(connection: trap.connectionName, child: trap.child.name)
+    /// The addresses of a name are known now, or again.
+    func coverNamed(_ name: String) {
+        for connection in covers.dynamic.sorted().compactMap({ connectionTable[$0] })
+        where connection.names.contains(name) {
+            cover(connection)
+        }
+    }
+
+    /// Looks again in 1, 2, 4, … up to 32 seconds: a peer that may be anywhere brings its address itself.
+    private func awaitAddress(of connection: Connection, _ child: Child) {
+        guard connection.hasKnownRemote, !isShuttingDown else { return }
+        if covers.waiting.insert(connection.name).inserted, covers.looks == 0 {
+            note(
+                .warning,
+                "an address that `dynamic` stands for in child \(child.name) is not known yet; check remote_addrs, "
+                    + "local_addrs and the routes, or name the networks. It is looked for until it is found",
+                connection: connection.name)
+        }
+        guard !covers.isLookScheduled else { return }
+        covers.isLookScheduled = true
+        timers.add(.addresses, at: after(seconds: 1 << min(covers.looks, 5)))
     }
 }
 
-extension SelectorSide {
-    /// With the endpoint's address in place of `dynamic`.
-    fileprivate func concrete(_ address: IPAddress) -> SelectorSide {
-        var side = self
-        if side.addresses == nil { side.addresses = AddressRange(address) }
-        return side
+extension Connection {
+    /// Host names of both ends.
+    var names: [String] {
+        (localAddresses + remoteAddresses).compactMap { if case .name(let name) = $0 { name } else { nil } }
     }
 }

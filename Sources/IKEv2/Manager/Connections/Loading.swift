@@ -3,7 +3,8 @@ extension SessionManager {
     public var connections: [Connection] { connectionTable.all }
 
     /// Loads connections; one of the same name is replaced. What has not changed keeps its SAs; a child that has changed
-    /// or gone loses its SAs and traps, a connection that has its IKE SAs. Then start actions run.
+    /// or gone loses its SAs, a connection that has its IKE SAs. What children cover stays covered meanwhile, unless they
+    /// are gone. Then start actions run.
     /// - Parameter replacingAll: connections that are not among these are unloaded.
     public func load(_ connections: [Connection], replacingAll: Bool, at now: UInt64) {
         run(at: now) {
@@ -18,6 +19,18 @@ extension SessionManager {
                 endChanged(change, of: connection, loaded: old[connection.name])
             }
             install(connections, replacingAll: replacingAll)
+            for (connection, change) in zip(connections, changes) {
+                // One that is as it was keeps what was done to it by hand.
+                for child in change.newChildren {
+                    let owner = CoverTable.Owner(connection: connection.name, child: child.name)
+                    if child.startAction.traps, connection.hasKnownRemote {
+                        covers.trapped.insert(owner)
+                    } else {
+                        covers.trapped.remove(owner)
+                    }
+                }
+                if change.extent != .none { cover(connection) }
+            }
             for (connection, change) in zip(connections, changes) {
                 if change.extent == .children {
                     // One that is being negotiated adopts them once it is established.
@@ -61,6 +74,11 @@ extension SessionManager {
         requestIDs.configure(all)
         let patterns = all.flatMap { $0.localAddresses + $0.remoteAddresses }
         let used = Set(patterns.compactMap { if case .name(let name) = $0 { name } else { nil } })
+        let outOfOrder = covers.rank(all)
+        for owner in Array(covers.covers.keys) where connectionTable.child(owner.child, of: owner.connection) == nil {
+            uncover(owner)
+        }
+        for name in outOfOrder.sorted() { connectionTable[name].map(cover) }
         names.keep(used)
         for name in used.sorted() where names.addresses[name] == nil { resolve(name, for: .recognition) }
     }
@@ -70,17 +88,11 @@ extension SessionManager {
             undertakings[key] = nil
             giveUp(undertaking, Explanation("connection \(connection.name) was unloaded or changed"))
         }
-        for child in connection.children { removeTrap(of: child.name, in: connection.name) }
         for record in table.sessions(of: connection.name) { end(record, .terminated) }
     }
 
     private func endChanged(_ change: ConnectionChange, of connection: Connection, loaded: Connection?) {
-        switch change.extent {
-        case .none: break
-        case .everything: loaded.map(endAll)
-        case .children:
-            for child in change.endedChildren { removeTrap(of: child, in: connection.name) }
-        }
+        if change.extent == .everything { loaded.map(endAll) }
     }
 
     /// The connection of an IKE SA has other children now: it goes on with those, and loses its CHILD_SAs of children
@@ -103,12 +115,12 @@ extension SessionManager {
 
     /// Start actions.
     private func start(_ children: [Child], of connection: Connection) {
-        for child in children where child.startAction.traps {
-            if case .failure(let why) = setTrap(child, of: connection) {
-                note(.warning, why.description, connection: connection.name)
-            }
+        if children.contains(where: \.startAction.traps), !connection.hasKnownRemote {
+            note(.warning, Explanation.noRemoteAddress(of: connection).description, connection: connection.name)
         }
         let started = children.filter(\.startAction.starts)
-        if !started.isEmpty { undertake(connection, started.map { Undertaking.Wish($0.name) }) }
+        if !started.isEmpty {
+            undertake(connection, started.map { Undertaking.Wish($0.name) }, isStanding: true)
+        }
     }
 }

@@ -7,6 +7,8 @@ final class InstalledChild {
     var isOutbound = false
     /// The outbound half waits for its turn, at most until then, nanoseconds; nil: it does not.
     var takesOverBy: UInt64?
+    /// Who has its networks (`NetworkHolders`); nil where a connection is for one peer only.
+    var peer: Identity?
     /// Replaced or deleted: only packets under way still use it.
     var isDraining = false
 

@@ -11,7 +11,7 @@ extension SessionManager {
         }
         undertaking.explanation = nil
         let destinations = connection.remoteAddresses.filter(\.isDestination)
-        let turn = Int(undertaking.tries)
+        let turn = Int(undertaking.tries) + Int(undertaking.looks)
         if undertaking.tries < .max { undertaking.tries += 1 }
         if destinations.isEmpty {
             guard let remote = undertaking.key.remote else {
@@ -36,7 +36,7 @@ extension SessionManager {
         }
         guard let address = addresses.first(where: { output.sourceAddress(towards: $0) != nil }) ?? addresses.first
         else {
-            return failed(
+            return findsNoWay(
                 undertaking,
                 Explanation("there is no address for \(name)", remedy: "check the name and the resolver of this host"))
         }
@@ -45,12 +45,13 @@ extension SessionManager {
 
     private func negotiate(_ undertaking: Undertaking, _ connection: Connection, with remote: Endpoint) {
         guard let local = localAddress(of: connection, towards: remote.address) else {
-            return failed(
+            return findsNoWay(
                 undertaking,
                 Explanation(
                     "there is no route to \(remote.address)", remedy: "check local_addrs and the host's routes"))
         }
         undertaking.state = .negotiating
+        undertaking.looks = 0
         // A NAT has the port: it leads to the peer's 4500, which wants to hear from ours (RFC 7296 section 2.23). So does
         // any port but 500: what is sent from 500 has no non-ESP marker.
         let isToInitialPort = remote.port == Session.initialPort
@@ -76,6 +77,21 @@ extension SessionManager {
     /// Ours towards a peer.
     func localAddress(of connection: Connection, towards remote: IPAddress) -> IPAddress? {
         connection.localAddress(towards: remote, source: output.sourceAddress)
+    }
+
+    /// There is no way to the peer, yet: at a start routes and resolver may be late, and a link may be down. That counts as
+    /// no attempt, and is looked at again when the network changes, else in 1, 2, 4, … up to 32 seconds.
+    private func findsNoWay(_ undertaking: Undertaking, _ explanation: Explanation) {
+        guard undertakings[undertaking.key] === undertaking, undertaking.isStanding, undertaking.predecessor == nil,
+            connectionTable[undertaking.key.connection] != nil, !isShuttingDown
+        else { return failed(undertaking, explanation) }
+        undertaking.tries -= 1
+        if undertaking.looks < .max { undertaking.looks += 1 }
+        disappoint(undertaking, explanation)
+        pause(undertaking)
+        note(
+            undertaking.looks == 1 ? .warning : .debug, "waits for a way to the peer: \(explanation)",
+            connection: undertaking.key.connection)
     }
 
     /// The attempt came to nothing.

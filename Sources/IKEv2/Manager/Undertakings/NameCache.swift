@@ -4,8 +4,7 @@ import Packets
 struct NameCache {
     enum Purpose {
         case undertaking(Undertaking.Key)
-        case trap(connection: String, child: String)
-        /// To recognise the peer when it begins.
+        /// To recognise the peer when it begins, and for what `dynamic` stands for.
         case recognition
     }
 
@@ -53,16 +52,10 @@ extension SessionManager {
                 candidateCache.removeAll()
                 addressChanges &+= 1
             }
+            if !addresses.isEmpty { coverNamed(question.name) }
             switch question.purpose {
             case .recognition: break
             case .undertaking(let key): undertakings[key].map { resolved($0, name: question.name, addresses) }
-            case .trap(let connection, let child):
-                guard let connection = connectionTable[connection], !isShuttingDown,
-                    let child = connection.children.first(where: { $0.name == child }), !hasTrap(child, of: connection)
-                else { return }
-                if case .failure(let why) = setTrap(child, of: connection, isNameKnown: true) {
-                    note(.warning, why.description, connection: connection.name)
-                }
             }
         }
     }

@@ -36,11 +36,16 @@ final class Undertaking {
     let predecessor: UInt32?
     /// Attempts that were begun.
     var tries: UInt32 = 0
+    /// Attempts that did not get as far: the peer's address, or our own towards it, was not known.
+    var looks: UInt32 = 0
+    /// The configuration wants it: without a way to the peer it waits for one. Who asks by hand is told.
+    var isStanding: Bool
     var state = State.waiting(until: 0)
     /// Why the last attempt failed, in the session's words.
     var explanation: Explanation?
 
-    init(_ key: Key, _ wishes: [Wish], predecessor: UInt32?) {
+    init(_ key: Key, _ wishes: [Wish], predecessor: UInt32?, isStanding: Bool = false) {
+        self.isStanding = isStanding
         self.key = key
         self.wishes = wishes
         self.predecessor = predecessor
@@ -51,7 +56,7 @@ final class Undertaking {
     }
 
     /// Seconds before the next attempt: 1, 2, 4, … up to 32. Also with `keyingtries = 0` nobody is flooded.
-    var pauseInSeconds: UInt64 { 1 << UInt64(min(max(tries, 1) - 1, 5)) }
+    var pauseInSeconds: UInt64 { 1 << UInt64(min(max(looks > 0 ? looks : tries, 1) - 1, 5)) }
 }
 
 /// What a command waits for.
@@ -67,24 +72,26 @@ extension SessionManager {
     ///   - remote: where the peer is, when the connection does not say.
     ///   - isUrgent: not to wait for the time of the next attempt.
     ///   - afterAPause: to wait before the first attempt.
+    ///   - isStanding: the configuration wants it.
     func undertake(
         _ connection: Connection, _ wishes: [Undertaking.Wish], towards remote: Endpoint? = nil,
-        isUrgent: Bool = false, afterAPause: Bool = false
+        isUrgent: Bool = false, afterAPause: Bool = false, isStanding: Bool = false
     ) {
         guard !isShuttingDown else { return }
         let key = Undertaking.Key(
             connection: connection.name, remote: connection.hasKnownRemote ? nil : remote)
         if let undertaking = undertakings[key], undertaking.predecessor == nil {
             undertaking.add(wishes)
+            undertaking.isStanding = undertaking.isStanding || isStanding
             if isUrgent, case .waiting = undertaking.state { attempt(undertaking) }
         } else if let record = usableSession(of: connection, at: key.remote) {
             ask(wishes, in: record)
         } else if afterAPause {
-            let undertaking = Undertaking(key, wishes, predecessor: nil)
+            let undertaking = Undertaking(key, wishes, predecessor: nil, isStanding: isStanding)
             undertakings[key] = undertaking
             pause(undertaking)
         } else {
-            begin(Undertaking(key, wishes, predecessor: nil))
+            begin(Undertaking(key, wishes, predecessor: nil, isStanding: isStanding))
         }
     }
 
