@@ -1,6 +1,7 @@
 import Cryptography
 import IKEv2Messages
 import IPsec
+import Packets
 import Testing
 
 @testable import IKEv2
@@ -246,6 +247,38 @@ import Testing
         bench.expectJoined()
         let new = try #require(bench.west.onlyChild)
         #expect(new.selectors == old.selectors && new.child.remoteSelectors.first?.protocolNumber == nil)
+    }
+
+    /// What the peer asks for when it rekeys: within what is configured, and all that is in use (section 2.9.2). The west
+    /// has 10.1.0.0/17 of the 10.1.0.0/16 that it may have.
+    @Test(
+        arguments: [
+            ("10.1.0.0/17", "10.1.0.0/17"), ("10.1.0.0/16", "10.1.0.0/16"), ("10.0.0.0/8", "10.1.0.0/16"),
+            ("10.1.0.0/24", nil), ("10.1.128.0/17", nil), ("10.9.0.0/16", nil),
+        ] as [(String, String?)])
+    func aRekeyKeepsWhatItReplaces(wanted: String, expected: String?) throws {
+        func side(_ text: String) throws -> SelectorSide {
+            SelectorSide(addresses: AddressRange(try #require(IPPrefix(text))))
+        }
+        let inUse = try side("10.1.0.0/17")
+        let bench = TwoSessions.joined(watching: false) { $0.connection.children[0].localSelectors = [inUse] }
+        let session = try #require(bench.east.session)
+        let old = try #require(bench.east.onlyChild)
+        #expect(old.remoteSelectors == [inUse])
+        var payloads = rekey(of: old.outboundSPI, to: 0x7700_0000)
+        payloads[3] = .trafficSelectorInitiator(SelectorNegotiation.payload([try side(wanted)]))
+        bench.injectProtected(
+            to: bench.east, .createChild, .request, messageID: session.window.expectedRequestID, payloads)
+        if let expected {
+            #expect(session.children.count == 2)
+            #expect(session.children.last?.remoteSelectors == [try side(expected)])
+            #expect(session.children.last?.requestID == old.requestID)
+        } else {
+            #expect(session.children.map(\.id) == [old.id])
+            #expect(bench.trace.last?.contains("N(TS_UNACCEPTABLE)") == true)
+            #expect(bench.east.notes.contains { $0.contains("TS_UNACCEPTABLE") })
+            #expect(bench.east.environment.pendingSPIs.isEmpty)
+        }
     }
 
     /// Every message of a rekey is lost, doubled, delayed or overtaken in turn.

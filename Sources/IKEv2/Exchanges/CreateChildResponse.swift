@@ -23,7 +23,7 @@ extension Session {
 
     private func respondToNewChild(_ request: Message, _ step: inout Step) throws(ChildRefusal) -> [Payload] {
         try requireNoIKERekey()
-        let answered = try answer(request, among: connection?.children ?? [], requestID: nil, &step)
+        let answered = try answer(request, among: connection?.children ?? [], replacing: nil, &step)
         install(answered.sa, isAnswer: true, &step)
         return answered.payloads
     }
@@ -45,11 +45,12 @@ extension Session {
     }
 
     /// Negotiates a child with the peer's offer. Nothing is installed yet.
+    /// - Parameter old: the SA that the new one is for: all of its packets are packets of the new one (section 2.9.2).
     func answer(
-        _ request: Message, among children: [Child], requestID: UInt32?, _ step: inout Step
+        _ request: Message, among children: [Child], replacing old: ChildSA?, _ step: inout Step
     ) throws(ChildRefusal) -> AnsweredChild {
         // A rekey makes no more of them in the end; a peer that never deletes what it has rekeyed is stopped all the same.
-        let count = requestID == nil ? childRecords.count : childRecords.count / 2
+        let count = old == nil ? childRecords.count : childRecords.count / 2
         guard count < step.settings.maximumChildren else {
             throw ChildRefusal(
                 .noAdditionalSAs, Explanation("the IKE SA has \(childRecords.count) children, which is the limit"))
@@ -59,12 +60,13 @@ extension Session {
         }
         let agreement = try agreement(on: request, among: children, withKeyExchange: true, &step)
         do throws(ChildRefusal) {
+            if let old, !agreement.covers(old) { throw narrower(agreement, old) }
             let own = try ownKeyExchange(agreement.selected.keyExchange, for: request)
             let nonce = Self.nonce(step)
             let secret = try Self.secret(agreement.selected.keyExchange, own: own, peer: request.keyExchange)
             let sa = try makeChild(
                 agreement, secret: secret, initiatorNonce: initiatorNonce, responderNonce: nonce, initiator: false,
-                requestID: requestID, &step)
+                requestID: old?.requestID, &step)
             var payloads = childAnswer(agreement)
             payloads.insert(.nonce(NoncePayload(nonce)), at: 1)
             if let own { payloads.insert(.keyExchange(own.payload), at: 2) }
@@ -73,6 +75,21 @@ extension Session {
             step.act(.releaseSPI(agreement.inboundSPI))
             throw error
         }
+    }
+
+    private func narrower(_ agreement: ChildAgreement, _ old: ChildSA) -> ChildRefusal {
+        func text(_ local: [SelectorSide], _ remote: [SelectorSide]) -> String {
+            "\(local.map(\.description).joined(separator: ", ")) === "
+                + remote.map(\.description).joined(separator: ", ")
+        }
+        return ChildRefusal(
+            .trafficSelectorsUnacceptable,
+            Explanation(
+                "a rekey of child \(old.child.name) would leave packets without an SA",
+                details: [
+                    "in use: \(text(old.localSelectors, old.remoteSelectors))",
+                    "wanted: \(text(agreement.local, agreement.remote))",
+                ], remedy: "let the peer rekey with the traffic selectors that are in use (RFC 7296 section 2.9.2)"))
     }
 
     /// A value for the method that was selected; throws INVALID_KE_PAYLOAD when the peer began with another one.

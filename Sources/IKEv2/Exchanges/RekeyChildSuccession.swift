@@ -50,7 +50,7 @@ extension Session {
         guard record.state == .installed || record.state == .rekeying, !isToBeDeleted(childID: record.sa.id) else {
             throw ChildRefusal(.temporaryFailure, Explanation("child \(record.sa.child.name) is being deleted"))
         }
-        let answered = try answer(request, among: [record.sa.child], requestID: record.sa.requestID, &step)
+        let answered = try answer(request, among: [record.sa.child], replacing: record.sa, &step)
         installInbound(answered.sa, &step)
         if let new = childIndex(id: answered.sa.id) { childRecords[new].replaces = record.sa.id }
         setRekeyed(index)
