@@ -3,7 +3,10 @@ extension SessionManager {
     func established(_ record: SessionRecord, initialContact: Bool) {
         count.established += 1
         let identities = record.session.identities.map { IdentityPair(local: $0.local, remote: $0.remote) }
-        let earlier = identities.map(table.sessions(between:)) ?? []
+        // Who proved its identity to another connection is another peer, whatever it calls itself.
+        let earlier = (identities.map(table.sessions(between:)) ?? []).filter {
+            $0.session.connection?.name == record.session.connection?.name
+        }
         table.setEstablished(record, between: identities)
         record.establishedAt = now
         beginKeepalives(record)

@@ -50,10 +50,21 @@ final class SessionRecord {
     var ownSPI: UInt64 { session.role == .initiator ? session.initiatorSPI : session.responderSPI }
 }
 
-/// Who an IKE SA is between.
+/// Who an IKE SA is between. Names are equal whatever the case, as they match.
 struct IdentityPair: Hashable {
-    var local: Identity
-    var remote: Identity
+    let local: Identity
+    let remote: Identity
+    private let folded: [Identity]
+
+    init(local: Identity, remote: Identity) {
+        self.local = local
+        self.remote = remote
+        folded = [local.folded, remote.folded]
+    }
+
+    static func == (one: IdentityPair, other: IdentityPair) -> Bool { one.folded == other.folded }
+
+    func hash(into hasher: inout Hasher) { hasher.combine(folded) }
 }
 
 /// An IKE_SA_INIT request of a peer, before it knows our SPI. Only the whole message tells a repetition from another

@@ -42,7 +42,7 @@ struct SessionTable {
     /// Whether a session is established between us and a peer who is, or may be, `remote`, which can be a pattern.
     func hasSession(of local: Identity, with remote: Identity) -> Bool {
         guard remote.isPattern else { return byIdentities[IdentityPair(local: local, remote: remote)] != nil }
-        return byIdentities.keys.contains { $0.local == local && $0.remote.matches(remote) != nil }
+        return byIdentities.keys.contains { $0.local.folded == local.folded && $0.remote.matches(remote) != nil }
     }
 
     /// Ours, and a peer's that are established: before that it is not known which connection is meant.
