@@ -40,6 +40,9 @@ struct ChildOwners {
         return owner
     }
 
+    /// How many SAs the lane has.
+    func count(_ lane: Lane) -> Int { places[lane]?.count ?? 0 }
+
     /// An SA of the lane is gone.
     mutating func remove(_ lane: Lane) {
         guard let place = places[lane] else { return }

@@ -29,7 +29,7 @@ final class GatewayDataplane: ChildDataplane {
         /// Of new inbound SAs, which the peer may use as soon as it hears of them.
         var installed: [UInt32] = []
         var policies = PolicyChange()
-        /// Outbound SAs or policies are others, which the host's routes have to follow.
+        /// An outbound SA that replaces no other one came, or one went without a successor: the host's routes follow.
         var isOutboundChanged = false
         var isCoverChanged = false
     }
@@ -138,7 +138,7 @@ final class GatewayDataplane: ChildDataplane {
         }
         child.outboundClaims = ChildPolicies.outbound(sa, cover: cover(of: sa))
         children[sa.inboundSPI] = child
-        change(adding: child.outboundClaims, isOutbound: true)
+        change(adding: child.outboundClaims, isOutbound: owners.count(child.lane) == 1)
     }
 
     func removeInbound(_ sa: ChildSA) {
@@ -158,8 +158,9 @@ final class GatewayDataplane: ChildDataplane {
         let claims = child.outboundClaims
         child.outbound = nil
         child.outboundClaims = []
+        let isLast = owners.count(child.lane) == 1
         keep(child, spi: sa.inboundSPI)
-        change(removing: claims, isOutbound: true)
+        change(removing: claims, isOutbound: isLast)
     }
 
     func move(_ sa: ChildSA, to path: Path, isEncapsulated: Bool) {

@@ -24,8 +24,9 @@ final class ControlLoop {
     let children: GatewayDataplane
     /// Where the dataplane's events for IKE go.
     var handleDataplaneEvent: (DataplaneEvent) -> Void = { _ in }
-    /// The host's addresses or routes have changed.
+    /// The host's addresses or routes have changed: called once a second at most.
     var networkChanged: () -> Void = {}
+    private var isNetworkNews = false
     /// Where IKE goes whether or not there is an SA: no route of ours may catch it.
     var peersOfIKE: () -> Set<IPAddress> = { [] }
     let builder: SnapshotBuilder
@@ -164,7 +165,7 @@ final class ControlLoop {
         followOwnAddresses()
         apply(view, before: before)
         PortChanges.log(parts.plan.ports, before: before, after: view, logger)
-        if view.routes != before.routes || view.localAddresses != before.localAddresses { networkChanged() }
+        if view.routes != before.routes || view.localAddresses != before.localAddresses { isNetworkNews = true }
     }
 
     /// Returns whether a neighbour is wanted.
@@ -201,6 +202,10 @@ final class ControlLoop {
             } catch {
                 logger.error("netlink monitor not restarted", metadata: ["error": "\(error)"])
             }
+        }
+        if isNetworkNews {
+            isNetworkNews = false
+            networkChanged()
         }
         lookAfterAssociations()
         peerNeighbours = peerHops()

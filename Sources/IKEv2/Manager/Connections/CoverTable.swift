@@ -25,6 +25,8 @@ struct CoverTable {
     var trapped: Set<Owner> = []
     /// Connections whose children need an address that is not known.
     var waiting: Set<String> = []
+    /// Those of them that the operator was told of.
+    var told: Set<String> = []
     /// Connections with `dynamic` selectors and a peer whose address can be found out.
     private(set) var dynamic: Set<String> = []
     /// Our last addresses towards peers: a route that is gone for a while takes nothing out of the SPD.
@@ -57,6 +59,7 @@ struct CoverTable {
             connections.filter { $0.hasKnownRemote && $0.children.contains(where: \.hasDynamicSelectors) }
                 .map(\.name))
         waiting.formIntersection(dynamic)
+        told.formIntersection(dynamic)
         return changed
     }
 

@@ -110,6 +110,7 @@ extension SessionManager {
             cover(connection)
         }
         if covers.waiting.isEmpty { covers.looks = 0 }
+        covers.told.formIntersection(covers.waiting)
     }
 
     /// The addresses of a name are known now, or again.
@@ -123,7 +124,9 @@ extension SessionManager {
     /// Looks again in 1, 2, 4, … up to 32 seconds: a peer that may be anywhere brings its address itself.
     private func awaitAddress(of connection: Connection, _ child: Child) {
         guard connection.hasKnownRemote, !isShuttingDown else { return }
-        if covers.waiting.insert(connection.name).inserted, covers.looks == 0 {
+        covers.waiting.insert(connection.name)
+        // A resolver's first answer takes a moment.
+        if covers.looks > 0, covers.told.insert(connection.name).inserted {
             note(
                 .warning,
                 "an address that `dynamic` stands for in child \(child.name) is not known yet; check remote_addrs, "
