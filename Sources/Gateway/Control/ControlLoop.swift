@@ -73,6 +73,7 @@ final class ControlLoop {
         inboxes = parts.events.map { EventInbox($0.consumer()) }
         view = ForwardingView(network, ports: Self.portNumbers(parts))
         children.host = self
+        children.coveredChanged = { [weak self] in self?.closeCovered() }
         steerByNetwork()
         try install(configuration)
         try enterOwnAddresses()
@@ -90,11 +91,8 @@ final class ControlLoop {
     /// What leaves through SAs or not at all, whatever SAs there are, and what was configured by hand.
     var covered: CoveredList { children.covered }
 
-    /// Called when `covered` is another list than before, once workers have it.
-    var coveredChanged: () -> Void {
-        get { children.coveredChanged }
-        set { children.coveredChanged = newValue }
-    }
+    /// The kernel's half of the boundary follows what is covered, once workers have it.
+    private func closeCovered() { boundary.update(covered) }
 
     private static func portNumbers(_ parts: ControlParts) -> [UInt32: UInt16] {
         Dictionary(
