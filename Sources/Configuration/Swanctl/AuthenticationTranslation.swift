@@ -58,6 +58,11 @@ struct AuthenticationTranslation {
         let items = CredentialItems(reader: reader, folders: folders)
         let certificates = items.certificates("certs", prefix: "cert", folder: "x509")
         let authorities = items.certificates("cacerts", prefix: "cacert", folder: "x509ca")
+        if let other = authorities.certificates.first(where: { !$0.isAuthority }) {
+            reader.fail(
+                reader.value("cacerts"), "\(other)", "this certificate may not issue others (basicConstraints)",
+                "name the peer's own certificate with 'certs'")
+        }
         remote.certificates = certificates.certificates
         remote.authorities = authorities.certificates
         others += certificates.others + authorities.others

@@ -118,6 +118,16 @@ import Testing
         for (found, wanted) in zip(configuration.warnings, warnings) { #expect(found.reason.contains(wanted)) }
     }
 
+    /// It would be trusted like one that `certs` names.
+    @Test func authoritiesMayIssue() throws {
+        let folder = try folder(text(), ["x509/moon.crt": "moon.crt", "private/moon.key": "moon.key"])
+        let conf = text().replacing("id = sun.example.org", with: "cacerts = \(folder.path)/x509/moon.crt")
+        try folder.write("swanctl.conf", conf)
+        let errors = try folder.errors()
+        #expect(errors.map(\.word) == ["C=CH, O=Example, CN=moon"])
+        #expect(errors.first?.remedy.contains("'certs'") == true)
+    }
+
     @Test func encryptedKey() throws {
         let files = ["x509/moon.crt": "moon.crt", "x509ca/root.crt": "ca.crt", "private/moon.key": "encrypted.key"]
         let passphrase = "secrets {\n private-moon {\n file = moon.key\n secret = \"open-sesame\"\n }\n}\n"
