@@ -115,6 +115,27 @@ struct RevocationCase: Sendable, CustomTestStringConvertible {
                 try $0.root.revocationList(complete(2) { $0.thisUpdate += 50 }),
             ]
         },
+        RevocationCase("released in a list of tomorrow", { $0.pointing }, "---") {
+            [
+                try $0.root.revocationList(complete(1, [$0.pointing])),
+                try $0.root.revocationList(complete(2) { $0.thisUpdate = TestAuthority.now + 10 }),
+            ]
+        },
+        RevocationCase("revoked in a later list with a lower number", { $0.pointing }, "---") {
+            [
+                try $0.root.revocationList(complete(5)),
+                try $0.root.revocationList(complete(1, [$0.pointing]) { $0.thisUpdate += 50 }),
+            ]
+        },
+        RevocationCase(
+            "released in a later list with a lower number", { $0.pointing }, "---",
+            .differs("it goes by the date alone, and one of the two is wrong")
+        ) {
+            [
+                try $0.root.revocationList(complete(5, [$0.pointing])),
+                try $0.root.revocationList(complete(1) { $0.thisUpdate += 50 }),
+            ]
+        },
     ]
 
     // MARK: Delta lists
@@ -141,6 +162,15 @@ struct RevocationCase: Sendable, CustomTestStringConvertible {
         RevocationCase("good in the base, revoked in the delta", { $0.pointing }, "---") {
             [
                 try $0.root.revocationList(complete(10)),
+                try $0.root.revocationList(delta(11, base: 10, [$0.pointing])),
+            ]
+        },
+        RevocationCase(
+            "revoked in a delta with the number of its base's successor", { $0.pointing }, "---",
+            .differs("it leaves out a delta that has the number of the complete list")
+        ) {
+            [
+                try $0.root.revocationList(complete(11)),
                 try $0.root.revocationList(delta(11, base: 10, [$0.pointing])),
             ]
         },

@@ -32,6 +32,11 @@ import Testing
         #expect(Array(set) == [new])
         insert(old)
         #expect(Array(set) == [new], "an older one is not taken")
+        let recounted = try complete(1) { $0.thisUpdate += 10 }
+        insert(recounted)
+        #expect(Array(set) == [new, recounted], "later, and of a lower number: who knows")
+        set = [new]
+        insert()
         let again = try complete(2) { $0.thisUpdate += 1 }
         insert(again)
         #expect(Array(set) == [again], "of two with one number the later one counts")

@@ -121,6 +121,26 @@ import Testing
         }
     }
 
+    /// Every cut and every flipped byte of a list is read or refused, and never a crash; what is read is signed no more.
+    @Test func aDamagedListSaysNothing() throws {
+        let scene = try RevocationScene()
+        var content = RevocationCase.delta(11, base: 10, [scene.delegated])
+        content.scope = "@scope"
+        content.sections = "[scope]\nfullname=\(RevocationScene.own)\nindirectCRL=TRUE\nonlysomereasons=keyCompromise\n"
+        content.entries[0].issuer = scene.root.certificate.subject
+        content.namesKey = true
+        let der = try scene.root.revocationList(content).der
+        for index in der.indices {
+            var damaged = der
+            damaged[index] ^= 0xff
+            #expect(throws: CertificateError.self) { try RevocationList.read(Array(der[..<index])) }
+            guard let lists = try? RevocationList.read(damaged) else { continue }
+            let store = try TrustStore(
+                authorities: [scene.root.certificate], revocationLists: RevocationListSet(lists))
+            _ = try store.verify(scene.delegated, intermediates: scene.pool, at: now)
+        }
+    }
+
     /// authorityInfoAccess is often no more than where the issuer's certificate is.
     @Test func onlyAResponderIsARevocationSource() throws {
         for (access, isSource) in [("caIssuers", false), ("OCSP", true)] {

@@ -52,7 +52,7 @@ struct RevocationCheck {
         if related.isEmpty { return .unknown(.noList) }
         var findings = RevocationFindings()
         for (lists, clears) in signed(related, issuer, anchor, followsDelegation) {
-            for group in RevocationGroup.groups(of: lists) {
+            for group in RevocationGroup.groups(of: lists, at: time) {
                 let reading = group.reading(of: certificate, at: time)
                 // Attribute certificates have serial numbers of their own.
                 if case .revoked(let since, let reason) = reading.entry, group.sample.scope?.onlyAttributes != true {

@@ -76,9 +76,9 @@ extension RevocationListSet: RandomAccessCollection, ExpressibleByArrayLiteral {
 }
 
 extension RevocationList {
-    /// By their numbers where both have one, else by their dates.
+    /// By date and number. Where these disagree, as when an authority has begun to count anew, neither is the newer one.
     func isNoOlder(than other: RevocationList) -> Bool {
-        if let number, let otherNumber = other.number, number != otherNumber { return number > otherNumber }
+        if let number, let otherNumber = other.number, number < otherNumber { return false }
         return thisUpdate >= other.thisUpdate
     }
 }

@@ -19,12 +19,15 @@ enum RevocationStatus {
 
 /// A complete list and its delta lists, one issuer, one key, one scope: they are read as one.
 struct RevocationGroup {
+    /// The latest one that is not of the future.
     private let complete: RevocationList?
+    /// Other complete ones, which it is not newer than by date and number: what they revoke is revoked.
+    private let rivals: [RevocationList]
     /// From the lowest number up, those that the complete list is newer than left out.
     private let deltas: [RevocationList]
 
     /// Groups lists that the same key signed.
-    static func groups(of lists: [RevocationList]) -> [RevocationGroup] {
+    static func groups(of lists: [RevocationList], at time: Int64) -> [RevocationGroup] {
         var parts: [[RevocationList]] = []
         for list in lists {
             let index = parts.firstIndex { part in
@@ -32,18 +35,22 @@ struct RevocationGroup {
             }
             if let index { parts[index].append(list) } else { parts.append([list]) }
         }
-        return parts.map(RevocationGroup.init)
+        return parts.map { RevocationGroup($0, at: time) }
     }
 
-    private init(_ lists: [RevocationList]) {
-        var newest: RevocationList?
-        for list in lists where !list.isDelta && newest.map({ list.isNoOlder(than: $0) }) ?? true { newest = list }
-        complete = newest
+    private init(_ lists: [RevocationList], at time: Int64) {
+        let completes = lists.filter { !$0.isDelta }
+        let issued = completes.filter { $0.thisUpdate <= time }
+        let latest = (issued.isEmpty ? completes : issued).max {
+            $0.thisUpdate < $1.thisUpdate || $1.isNewer(than: $0)
+        }
+        complete = latest
+        rivals = completes.filter { $0 !== latest && latest?.isNewer(than: $0) == false }
         sample = lists[0]
         deltas = lists.filter { list in
             guard list.isDelta else { return false }
-            guard let known = newest?.number, let number = list.number else { return true }
-            return number > known
+            guard let known = latest?.number, let number = list.number else { return true }
+            return number >= known
         }.sorted { ($0.number ?? .zero) < ($1.number ?? .zero) }
     }
 
@@ -56,13 +63,17 @@ struct RevocationGroup {
     /// Deltas are applied one after the other, each where it continues what is there (section 5.2.4). A delta with a gap
     /// before it still revokes, as its issuer said so, but neither takes a revocation back nor keeps the rest current.
     func reading(of certificate: Certificate, at time: Int64) -> (entry: RevocationList.Entry, isCurrent: Bool) {
-        var entry = complete?.entry(of: certificate.handle) ?? .none
-        // Only delta lists take anything back.
-        if case .removed = entry { entry = .none }
+        var entry = RevocationList.Entry.none
+        for list in rivals + (complete.map { [$0] } ?? []) {
+            // Only delta lists take anything back.
+            if case .revoked(let since, let reason) = list.entry(of: certificate.handle) {
+                entry = .revoked(since: since, reason: reason)
+            }
+        }
         var number = complete?.number
         var isCurrent = complete.map { $0.isCurrent(at: time) && !$0.isPartlyUnknown } ?? false
         for delta in deltas {
-            let continues = number.map { $0 >= delta.baseNumber ?? $0 } ?? false
+            let continues = number.map { delta.baseNumber ?? $0 <= $0 && $0 < delta.number ?? $0 } ?? false
             let counts = continues && delta.thisUpdate <= time && !delta.isPartlyUnknown
             switch delta.entry(of: certificate.handle) {
             case .revoked(let since, let reason): entry = .revoked(since: since, reason: reason)
@@ -74,6 +85,12 @@ struct RevocationGroup {
             isCurrent = isCurrent || (delta.isCurrent(at: time) && complete?.isPartlyUnknown == false)
         }
         return (entry, isCurrent)
+    }
+}
+
+extension RevocationList {
+    fileprivate func isNewer(than other: RevocationList) -> Bool {
+        isNoOlder(than: other) && !other.isNoOlder(than: self)
     }
 }
 
