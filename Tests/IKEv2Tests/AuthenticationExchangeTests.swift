@@ -180,6 +180,21 @@ import Testing
         #expect(bench.east.session?.connection?.name == "anybody")
     }
 
+    // MARK: - A shared key is replaced
+
+    /// The responder has both keys, the initiator the old one or the new one already.
+    @Test(arguments: ["old", "new"]) func aResponderTakesBothKeys(_ name: String) {
+        let bench = TwoSessions()
+        func key(_ name: String) -> Credentials.SharedKey {
+            Credentials.SharedKey(name: name, owners: [.domainName("west")], secret: SecretBytes(copying: name.utf8))
+        }
+        bench.east.environment.credentials.sharedKeys = [key("old"), key("new")]
+        bench.west.environment.credentials.sharedKeys = [key(name)]
+        bench.initiate()
+        bench.run()
+        bench.expectJoined()
+    }
+
     // MARK: - After a refusal
 
     /// An IKE SA that does not exist answers nothing but the request that was refused (RFC 7296 section 2.21.2).
