@@ -138,6 +138,11 @@ final class GatewayDataplane: ChildDataplane {
         }
         child.outboundClaims = ChildPolicies.outbound(sa, cover: cover(of: sa))
         children[sa.inboundSPI] = child
+        if let (selector, owner) = overshadowed(sa) {
+            logger.warning(
+                "a peer has narrowed its CHILD_SA to packets that the configuration gives to another child",
+                metadata: ["child": "\(child.name)", "packets": "\(selector)", "whose": "\(owner)"])
+        }
         change(adding: child.outboundClaims, isOutbound: owners.count(child.lane) == 1)
     }
 
@@ -205,6 +210,21 @@ final class GatewayDataplane: ChildDataplane {
     func uncover(connection: String, child: String) {
         guard let old = covers.removeValue(forKey: CoverKey(connection: connection, child: child)) else { return }
         change(removing: old.claims, isOutbound: true, isCover: true)
+    }
+
+    /// A selector that the peer has narrowed until another child goes before this one, and that child: the SA gets none of
+    /// these packets.
+    func overshadowed(_ sa: ChildSA) -> (selector: TrafficSelector, owner: String)? {
+        let own = CoverKey(connection: sa.connectionName, child: sa.child.name)
+        guard let mine = covers[own] else { return nil }
+        for selector in sa.selectors {
+            guard let home = mine.home(of: selector), home != selector else { continue }
+            let priority = sa.child.priority ?? ChildPolicies.priority(home)
+            for (key, other) in covers where key != own {
+                if other.goesBefore(priority, for: selector) { return (selector, other.cover.name) }
+            }
+        }
+        return nil
     }
 
     private func cover(of sa: ChildSA) -> InstalledCover? {

@@ -14,6 +14,13 @@ struct InstalledCover {
         exact = Set(cover.selectors)
     }
 
+    /// Whether all packets of a selector are this child's rather than those of one with the priority.
+    func goesBefore(_ priority: UInt32, for selector: TrafficSelector) -> Bool {
+        cover.selectors.contains { pair in
+            (cover.child.priority ?? ChildPolicies.priority(pair)) < priority && pair.contains(selector)
+        }
+    }
+
     /// The narrowest configured pair that a selector is a part of, most often the selector itself; nil when nothing covers
     /// it.
     func home(of selector: TrafficSelector) -> TrafficSelector? {

@@ -27,13 +27,15 @@ extension Identity {
         return own.hasSuffix(suffix) && own.utf8.count > suffix.utf8.count ? min(1 + suffix.utf8.count, 999) : nil
     }
 
-    /// The same identity in small letters, where `matches` does not regard case.
+    /// The same identity in small letters, where `matches` does not regard case; one that is so already is not copied.
     var folded: Identity {
-        switch self {
-        case .domainName(let name): .domainName(name.lowercased())
-        case .email(let address): .email(address.lowercased())
-        case .any, .address, .distinguishedName, .keyID: self
-        }
+        let folded: Identity =
+            switch self {
+            case .domainName(let name): .domainName(name.lowercased())
+            case .email(let address): .email(address.lowercased())
+            case .any, .address, .distinguishedName, .keyID: self
+            }
+        return folded == self ? self : folded
     }
 
     /// Whether it stands for more than one identity.

@@ -73,6 +73,27 @@ import Testing
         lab.remove(cloud)
     }
 
+    /// The operator hears of it, and of nothing that is in order.
+    @Test func narrowingIntoAnotherChildIsSeen() throws {
+        let lab = try ChildLab()
+        try lab.left.dataplane.cover(lab.cover(connection: "cloud", requestID: 1, selectors: [everything], rank: 1))
+        try lab.left.dataplane.cover(
+            lab.cover(connection: "branch", requestID: 2, selectors: [lab.wholeNetworks[0]], rank: 2))
+        func overshadowed(_ connection: String, _ selectors: [TrafficSelector]) throws -> String? {
+            let pair = try lab.negotiate(
+                ChildLab.Options {
+                    $0.connection = connection
+                    $0.selectors = selectors
+                })
+            return lab.left.dataplane.overshadowed(pair.left)?.owner
+        }
+        #expect(try overshadowed("cloud", [host(lab)]) == "branch/net")
+        #expect(try overshadowed("cloud", [everything]) == nil)
+        #expect(try overshadowed("cloud", [host(lab).reversed]) == nil)
+        #expect(try overshadowed("branch", [host(lab)]) == nil)
+        #expect(try overshadowed("branch", [lab.wholeNetworks[0]]) == nil)
+    }
+
     /// Two gateways of one site, both up: what comes from either is taken, and packets go by the first that is up.
     @Test(arguments: [1, 2])
     func activeAndStandby(workers: Int) throws {

@@ -54,17 +54,24 @@ final class SessionRecord {
 struct IdentityPair: Hashable {
     let local: Identity
     let remote: Identity
-    private let folded: [Identity]
+    private let foldedLocal: Identity
+    private let foldedRemote: Identity
 
     init(local: Identity, remote: Identity) {
         self.local = local
         self.remote = remote
-        folded = [local.folded, remote.folded]
+        foldedLocal = local.folded
+        foldedRemote = remote.folded
     }
 
-    static func == (one: IdentityPair, other: IdentityPair) -> Bool { one.folded == other.folded }
+    static func == (one: IdentityPair, other: IdentityPair) -> Bool {
+        one.foldedLocal == other.foldedLocal && one.foldedRemote == other.foldedRemote
+    }
 
-    func hash(into hasher: inout Hasher) { hasher.combine(folded) }
+    func hash(into hasher: inout Hasher) {
+        hasher.combine(foldedLocal)
+        hasher.combine(foldedRemote)
+    }
 }
 
 /// An IKE_SA_INIT request of a peer, before it knows our SPI. Only the whole message tells a repetition from another
