@@ -1,6 +1,8 @@
+import Glibc
 import NIOCore
 import NIOPosix
 import Packets
+import Synchronization
 import Testing
 
 @testable import ControlPlane
@@ -33,8 +35,44 @@ import Testing
         #expect(try addresses(of: text) == [[try #require(IPAddress(text))]])
     }
 
+    /// A name server that does not answer holds up neither who asks nor anybody else.
+    @Test(.timeLimit(.minutes(1))) func aLookUpThatHangsIsGivenUp() throws {
+        let group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
+        defer { group.stop() }
+        let eventLoop = group.next()
+        let (answer, again) = (
+            eventLoop.makePromise(of: [IPAddress].self), eventLoop.makePromise(of: [IPAddress].self)
+        )
+        let asked = Counter()
+        try eventLoop.submit {
+            let resolver = NameResolver(eventLoop: eventLoop, patience: .milliseconds(50)) { _ in
+                asked.increase()
+                usleep(1_000_000)
+                return [IPAddress(ipv4: 1)]
+            }
+            resolver.resolve("slow.example") { first in
+                answer.succeed(first)
+                resolver.resolve("slow.example") { again.succeed($0) }
+            }
+        }.wait()
+        #expect(try answer.futureResult.wait() == [])
+        #expect(try again.futureResult.wait() == [])
+        // The second question found the first one still under way.
+        #expect(asked.count == 1)
+        // What shares NIO's threads, as the status does, is not held up.
+        #expect(try NIOThreadPool.singleton.runIfActive(eventLoop: eventLoop) { 7 }.wait() == 7)
+    }
+
     @Test func aNameThatCannotExistHasNoAddress() throws {
         // No label is longer than 63 bytes, so nobody is asked.
         #expect(try addresses(of: String(repeating: "x", count: 64) + ".invalid") == [[]])
     }
+}
+
+private final class Counter: Sendable {
+    private let value = Mutex(0)
+
+    var count: Int { value.withLock { $0 } }
+
+    func increase() { value.withLock { $0 += 1 } }
 }
