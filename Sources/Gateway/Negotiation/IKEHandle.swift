@@ -5,6 +5,7 @@ import Glibc
 import IKEv2
 import Logging
 import NIOCore
+import NIOPosix
 import Packets
 import Policy
 
@@ -29,9 +30,11 @@ struct IKEHandle: Sendable {
                     needsNeighbour: { [weak loop = control.value] in loop?.isUnknownNeighbour($0) ?? false },
                     eventLoop: eventLoop, logger: logger)
                 if let path = options.configuration {
-                    service.control.reload = { [weak service] in
-                        let configuration = try LoadedConfiguration.connections(path, logger: logger)
-                        service?.load(configuration.connections, configuration.credentials)
+                    let bound = NIOLoopBound(WeakService(service), eventLoop: eventLoop)
+                    service.control.reload = {
+                        NIOThreadPool.singleton.runIfActive(eventLoop: eventLoop) {
+                            try LoadedConfiguration.connections(path, logger: logger)
+                        }.map { bound.value.service?.load($0.connections, $0.credentials) }
                     }
                 }
                 control.value.handleDataplaneEvent = { [weak service] event in
@@ -92,6 +95,13 @@ struct IKEHandle: Sendable {
         }
         try? eventLoop.submit { [service] in service.value.stop() }.wait()
     }
+}
+
+/// Does not keep the service alive.
+private final class WeakService {
+    weak var service: IKEService?
+
+    init(_ service: IKEService) { self.service = service }
 }
 
 extension ControlLoop {

@@ -34,9 +34,9 @@ extension IKECommands {
                 message.append("conns", list: control.manager.connections.map(\.name))
                 return message
             },
-            IKECommand("reload-settings", control) { control, _ in
-                try control.reload?()
-                return .success
+            IKECommand("reload-settings", control) { control, _, session in
+                guard let reload = control.reload else { return session.eventLoop.makeSucceededFuture(.success) }
+                return reload().map { .success }
             },
         ]
     }

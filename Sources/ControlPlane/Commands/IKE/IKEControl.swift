@@ -13,8 +13,9 @@ public final class IKEControl {
     var credentials = CredentialStore() {
         didSet { manager.credentials = credentials.merged }
     }
-    /// Reads the configuration file again, as SIGHUP does; nil: there is none.
-    public var reload: (() throws -> Void)?
+    /// Reads the configuration file again, as SIGHUP does, and on another thread: files may be large or far away. nil:
+    /// there is none.
+    public var reload: (() -> EventLoopFuture<Void>)?
     var counters = ExchangeCounters()
     private var watchers: [UInt64: Watcher] = [:]
     private var lastWatcher: UInt64 = 0
