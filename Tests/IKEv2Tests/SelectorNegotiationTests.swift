@@ -37,6 +37,15 @@ import Testing
         }
     }
 
+    /// 255 selectors of either side can have 65,025 intersections, and each would be compared with all others.
+    @Test(.timeLimit(.minutes(1))) func manySelectorsTakeNoLongerThanAnAnswerCanHold() throws {
+        let theirs = try (0..<255).map { try side("10.\($0).0.0/16") }
+        let ours = try (0..<255).map { try side("10.0.0.0/8", 6, ports: $0...$0) }
+        let narrowed = SelectorNegotiation.narrow(SelectorNegotiation.payload(theirs), to: ours, dynamic: gateway)
+        #expect(narrowed.count == 255)
+        #expect(Set(narrowed).count == 255)
+    }
+
     @Test func dynamicIsTheAddressOfTheEndpoint() throws {
         let payload = SelectorNegotiation.offer([.dynamic], dynamic: gateway)
         #expect(payload == offer(SelectorSide(addresses: AddressRange(gateway))))

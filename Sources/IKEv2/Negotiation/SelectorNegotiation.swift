@@ -24,8 +24,22 @@ public enum SelectorNegotiation {
         _ offered: TrafficSelectorPayload, to sides: [SelectorSide], dynamic: IPAddress
     ) -> [SelectorSide] {
         let ours = sides.map { $0.resolved(dynamic) }
-        let common = offered.ranges.flatMap { theirs in ours.compactMap { theirs.intersection($0) } }
-        return Array(SelectorSide.withoutCovered(common).prefix(maximumSides))
+        return Array(SelectorSide.withoutCovered(common(offered.ranges, ours)).prefix(maximumSides))
+    }
+
+    /// What pairs of selectors have in common, each once. There can be 255 times as many as we have: what no payload could
+    /// hold is not looked for, since each is then compared with every other.
+    private static func common(_ theirs: [SelectorSide], _ ours: [SelectorSide]) -> [SelectorSide] {
+        var common: [SelectorSide] = []
+        var known: Set<SelectorSide> = []
+        for their in theirs {
+            for our in ours {
+                guard let both = their.intersection(our), known.insert(both).inserted else { continue }
+                common.append(both)
+                if common.count >= 2 * maximumSides { return common }
+            }
+        }
+        return common
     }
 
     /// The initiator's look at the responder's payload: nil when it covers nothing, or more than was offered.
