@@ -59,9 +59,14 @@ final class VICIConnection: ChannelInboundHandler {
 
     func wants(_ event: String) -> Bool { subscriptions.contains(event) }
 
-    /// Sends an event of a running command if the client asked for it.
+    /// Sends an event of a running command if the client asked for it. Of lines that tell what happens, which never end, a
+    /// client that does not read them misses some.
     private func emit(_ event: String, _ message: VICIMessage) {
         guard subscriptions.contains(event) else { return }
+        if event == EventLine.controlEvent, context?.channel.isWritable != true {
+            missed += 1
+            return
+        }
         send(.event(event, message))
     }
 

@@ -76,6 +76,27 @@ import Testing
         }
     }
 
+    /// A command that shows its client what happens does not keep for it what it does not read.
+    @Test func aSlowClientOfACommandMissesLinesToo() throws {
+        try CommandServer.with { server in
+            let slow = try RawConnection(server.path)
+            slow.write(try VICIPacket.eventRegister(EventLine.controlEvent).encoded())
+            _ = slow.read(5)
+            try server.onLoop { sessions, _ in sessions.sessions = [Samples.session()] }
+            slow.write(try VICIPacket.commandRequest("terminate", ["ike": "moon", "loglevel": "2"]).encoded())
+            try server.wait { _, control in control.watcherCount == 1 }
+            let text = String(repeating: "x", count: 8000)
+            try server.onLoop { sessions, control in
+                for _ in 0..<2000 { control.report(ManagerEvent(ike: Samples.session(), event: .note(.info, text))) }
+                sessions.terminations[0](.success(1))
+            }
+            var received = 0
+            while case .event = try slow.packet() { received += 1 }
+            #expect(received < 1000)
+            #expect(received > 100)
+        }
+    }
+
     /// A list of many SAs goes out as fast as it is read, all of it.
     @Test func aLongListIsStreamedToTheEnd() throws {
         try CommandServer.with { server in
