@@ -17,6 +17,9 @@ extension PeerAuthentication {
         }.map(\.element.0)
     }
 
+    /// Connections that are spelt out; a log record has to end somewhere.
+    private static let candidatesShown = 8
+
     /// Why there is none.
     public static func explainNoConnection(
         _ candidates: [Connection], for peer: IdentificationPayload?, wanted: IdentificationPayload?
@@ -24,9 +27,12 @@ extension PeerAuthentication {
         func text(_ payload: IdentificationPayload?) -> String {
             payload.map { Identity($0)?.description ?? "of type \($0.type)" } ?? "not said"
         }
-        let configured = candidates.map {
+        var configured = candidates.prefix(candidatesShown).map {
             "connection \($0.name): remote.id = \($0.remote.identity), local.id = "
                 + ($0.local.identity.map(\.description) ?? "not set")
+        }
+        if candidates.count > candidatesShown {
+            configured.append("and \(candidates.count - candidatesShown) more connections")
         }
         return Explanation(
             "authentication failed: no connection is for this peer",

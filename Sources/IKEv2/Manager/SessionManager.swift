@@ -44,7 +44,8 @@ public final class SessionManager: SessionEnvironment {
     /// not there for minutes. Its table, of 1,024 by default, is everybody's.
     var linkAnswers = RateLimiter(perSecond: 4, burst: 16)
     var unprotectedErrors = RateLimiter(perSecond: 20, burst: 20)
-    var complaints = RateLimiter(perSecond: 5, burst: 20)
+    /// Warnings that peers can cause before they have proved who they are, of known peers and of strangers apart.
+    private var complaints = PeerStanding.allCases.map { _ in RateLimiter(perSecond: 5, burst: 20) }
     /// Lines about messages of no session.
     var strangerLines = RateLimiter(perSecond: 50, burst: 200)
     var isShuttingDown = false
@@ -99,6 +100,11 @@ public final class SessionManager: SessionEnvironment {
 
     /// Does `follow` after the actions that are being applied.
     func afterwards(_ follow: @escaping () -> Void) { postponed.append(follow) }
+
+    /// Whether there is room in the log for what a peer has brought about without having proved who it is.
+    func mayComplain(of address: IPAddress) -> Bool {
+        complaints[standing(of: address).rawValue].allow(now: now)
+    }
 
     /// Changes whenever `knownAddresses` may have changed.
     public var knownAddressesVersion: UInt64 { addressChanges &+ table.addressChanges }

@@ -104,6 +104,18 @@ import Testing
         }
     }
 
+    /// An attempt between two tries has no IKE SA, and can be ended all the same.
+    @Test func terminateEndsAnAttemptThatWaits() throws {
+        try CommandServer.with { server in
+            try server.onLoop { sessions, _ in sessions.waiting = 1 }
+            let request = server.inBackground("terminate", ["ike": "moon"])
+            try server.wait { sessions, _ in sessions.terminations.count == 1 }
+            try server.onLoop { sessions, _ in sessions.terminations[0](.success(1)) }
+            #expect(
+                try request.outcome().answer.get() == ["success": "yes", "matches": "1", "terminated": "1"])
+        }
+    }
+
     @Test func terminateByForceDoesNotWait() throws {
         try CommandServer.with { server in
             let child = try Samples.childSA()

@@ -16,7 +16,11 @@ final class FakeSessions: SessionControl {
     var initiations: [(Result<Void, Explanation>) -> Void] = []
     var terminations: [(Result<Int, Explanation>) -> Void] = []
 
+    /// Attempts that wait for their next try.
+    var waiting = 0
+
     func statuses() -> [IKESAStatus] { sessions }
+    func waitingAttempts(matching filter: SAFilter) -> Int { waiting }
 
     func load(_ connections: [Connection], replacingAll: Bool, at now: UInt64) {
         calls.append("load \(connections.map(\.name).joined(separator: " "))\(replacingAll ? " replacing all" : "")")

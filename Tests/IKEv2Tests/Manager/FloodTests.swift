@@ -149,6 +149,43 @@ import Testing
         #expect(pair.sun.manager.counters.sent - before <= 4)
     }
 
+    /// A peer that fails in IKE_AUTH again and again, and a stranger that names an identity nobody has among a hundred
+    /// connections: the log stays small.
+    @Test func failuresInAuthenticationDoNotFillTheLog() throws {
+        let pair = MoonAndSun()
+        pair.load()
+        let connections = (0..<100).map { number in
+            var connection = Connection.sunToMoon
+            connection.name = "connection\(number)"
+            connection.remote.identity = .domainName("peer\(number).example.org")
+            return connection
+        }
+        pair.sun.manager.load(connections, replacingAll: true, at: pair.now)
+        func failures() -> [Explanation] {
+            pair.sun.events.compactMap { if case .session(.failed(let why)) = $0.event { why } else { nil } }
+        }
+        #expect(!pair.initiate("net", within: 5))
+        let first = try #require(failures().first)
+        #expect(first.description.contains("and 92 more connections"))
+        #expect(first.description.count < 2000)
+        for _ in 0..<100 { #expect(!pair.initiate("net", within: 0.1)) }
+        #expect(failures().count < 80)
+        #expect(pair.sun.manager.counters.responded == 101)
+    }
+
+    @Test func anAttemptThatWaitsIsCountedAndEnded() {
+        let pair = MoonAndSun()
+        pair.load { $0.keyingTries = 0 }
+        pair.lab.loses = { _, _ in true }
+        _ = pair.initiate("net", within: 1)
+        let filter = SAFilter(connection: "sun")
+        #expect(pair.lab.run(within: 300) { pair.moon.manager.waitingAttempts(matching: filter) == 1 })
+        #expect(pair.moon.manager.statuses(matching: filter).isEmpty)
+        #expect(pair.moon.manager.waitingAttempts(matching: SAFilter(connection: "other")) == 0)
+        #expect(pair.terminate(filter) == 1)
+        #expect(pair.moon.manager.waitingAttempts(matching: filter) == 0)
+    }
+
     /// What the log could say of a refused request is found only when the log wants it.
     @Test func explanationsAreMadeOnDemand() throws {
         let environment = TestEnvironment(seed: 1)

@@ -9,8 +9,7 @@ extension IKECommands {
                 let filter = try SAFilter(request)
                 let now = control.now
                 // As strongSwan does it: children are chosen within the IKE SAs, which are all there.
-                let sessions = SAFilter(connection: filter.connection, ikeID: filter.ikeID)
-                return control.manager.statuses().filter(sessions.matches).map { ike in
+                return control.manager.statuses(matching: filter).map { ike in
                     { SAListing.message(ike, now: now) { filter.matches($0) } }
                 }
             },

@@ -9,6 +9,10 @@ public protocol SessionControl: AnyObject {
     var traps: [ChildCover] { get }
 
     func statuses() -> [IKESAStatus]
+    /// Those of the IKE SAs that a filter is about, as far as it is about IKE SAs.
+    func statuses(matching filter: SAFilter) -> [IKESAStatus]
+    /// Attempts to bring such an IKE SA up that have no IKE SA at the moment.
+    func waitingAttempts(matching filter: SAFilter) -> Int
     func load(_ connections: [Connection], replacingAll: Bool, at now: UInt64)
     func unload(_ name: String, at now: UInt64) -> Bool
     func initiate(
@@ -18,6 +22,14 @@ public protocol SessionControl: AnyObject {
     func rekey(_ filter: SAFilter, reauthenticate: Bool, at now: UInt64) -> Int
     func install(connection: String?, child: String, at now: UInt64) -> Result<Void, Explanation>
     func uninstall(connection: String?, child: String, at now: UInt64) -> Bool
+}
+
+extension SessionControl {
+    public func statuses(matching filter: SAFilter) -> [IKESAStatus] {
+        statuses().filter(SAFilter(connection: filter.connection, ikeID: filter.ikeID).matches)
+    }
+
+    public func waitingAttempts(matching filter: SAFilter) -> Int { 0 }
 }
 
 extension SessionManager: SessionControl {}

@@ -44,8 +44,9 @@ struct WaitingCommand {
     func terminate() throws(CommandError) -> EventLoopFuture<VICIMessage> {
         let filter = try SAFilter(request, of: "terminate")
         control.log(1, "terminate \(filter.text) over the control socket")
-        let statuses = control.manager.statuses()
-        let matches = filter.count(in: statuses)
+        let statuses = control.manager.statuses(matching: filter)
+        // An attempt that waits for its next try has no IKE SA, and is to end all the same.
+        let matches = filter.count(in: statuses) + control.manager.waitingAttempts(matching: filter)
         guard matches > 0 else {
             var nothing = VICIMessage.nothing(toDo: "terminate")
             nothing.append("terminated", 0)

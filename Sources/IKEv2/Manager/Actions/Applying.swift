@@ -37,7 +37,7 @@ extension SessionManager {
             case .report(.message(let line)): report(line, path: path)
             case .releaseSPI(let spi): dataplane.releaseSPI(spi)
             case .explain(let explanation):
-                if complaints.allow(now: now) {
+                if mayComplain(of: path.remote.address) {
                     output.report(ManagerEvent(ike: status, event: .session(.failed(explanation()))))
                 }
             case .report(let event): output.report(ManagerEvent(ike: status, event: .session(event)))

@@ -22,7 +22,10 @@ extension SessionManager {
             conclude(.childDown(child.sa, reason: reason.explanation.summary), of: record, closing: reason)
         }
         table.remove(record)
-        output.report(ManagerEvent(ike: status, event: .closed(reason)))
+        // Of strangers that never came back not all are told.
+        if reason != .halfOpenTimeout || strangerLines.allow(now: now) {
+            output.report(ManagerEvent(ike: status, event: .closed(reason)))
+        }
         switch reason {
         case .peerDead: count.peersDead += 1
         case .negotiationFailed: count.failed += 1

@@ -9,7 +9,10 @@ extension SessionManager {
         case .childDown(let sa, _): childDown(sa, of: record, closing: closing)
         case .childRekeyed: count.childrenRekeyed += 1
         case .childFailed(let name, let explanation): childFailed(name, explanation, of: record)
-        case .failed(let explanation): record.undertaking?.explanation = explanation
+        case .failed(let explanation):
+            record.undertaking?.explanation = explanation
+            // Of a negotiation that a peer began: it may do so again and again.
+            if let slot = record.slot, !mayComplain(of: slot.address) { return }
         case .rekeyed: break
         case .moved:
             beginKeepalives(record)

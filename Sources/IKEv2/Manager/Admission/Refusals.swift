@@ -56,7 +56,7 @@ extension SessionManager {
 
     /// A warning that strangers can cause, so that it must not fill the log.
     func complain(_ text: @autoclosure () -> String, _ path: Path) {
-        guard complaints.allow(now: now) else { return }
+        guard mayComplain(of: path.remote.address) else { return }
         output.report(ManagerEvent(ike: .none(path: path), event: .note(.warning, text())))
     }
 }

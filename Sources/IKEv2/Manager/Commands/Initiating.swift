@@ -51,6 +51,18 @@ extension SessionManager {
 
     public func statuses() -> [IKESAStatus] { table.all.map(status(of:)) }
 
+    /// The same of those that a filter is about, as far as it is about sessions.
+    public func statuses(matching filter: SAFilter) -> [IKESAStatus] { matching(filter).map(status(of:)) }
+
+    /// Attempts that a filter is about and that have no session: they wait for their time, or for a name.
+    public func waitingAttempts(matching filter: SAFilter) -> Int {
+        if filter.isAboutChildren || filter.ikeID != nil { return 0 }
+        return undertakings.values.count { undertaking in
+            undertaking.state != .negotiating
+                && filter.connection ?? undertaking.key.connection == undertaking.key.connection
+        }
+    }
+
     /// Sessions that a filter is about, as far as it is about sessions.
     func matching(_ filter: SAFilter) -> [SessionRecord] { table.all.filter { filter.matches($0.session) } }
 
