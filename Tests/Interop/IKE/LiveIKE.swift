@@ -29,12 +29,13 @@ struct IKEPair {
     /// ends them; when `body` fails, the error has both logs.
     static func with<T>(
         _ network: borrowing TwoGateways, _ ours: IKEConfiguration, _ theirs: IKEConfiguration? = nil,
-        _ body: (IKEPair) throws -> T
+        extra: [String] = [], _ body: (IKEPair) throws -> T
     ) throws -> T {
         let strongSwan = try StrongSwan(SwanctlFolder("b", theirs ?? ours, .b), in: network.gatewayB)
         defer { strongSwan.stop() }
         return try with(
-            SwanctlFolder("a", ours, .a), in: network.gatewayA, peer: strongSwan, Traffic(copy network), body)
+            SwanctlFolder("a", ours, .a), in: network.gatewayA, peer: strongSwan, Traffic(copy network),
+            extra: extra, body)
     }
 
     /// Two Sluices.

@@ -26,7 +26,8 @@ extension LiveIKE.Namespaces {
             var theirs = IKEConfiguration(cases.map(\.theirs), authorities: authorities)
             theirs.revocationLists = revocationLists
             try TwoGateways.with { network in
-                try IKEPair.with(network, ours, theirs) { pair in
+                // The notifications of both ends are in the lines of messages.
+                try IKEPair.with(network, ours, theirs, extra: ["--log-level", "debug"]) { pair in
                     for example in cases {
                         let offset = pair.sluice.log.count
                         let name = (initiator == .sluice ? example.ours : example.theirs).name
