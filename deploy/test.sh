@@ -1,9 +1,10 @@
 #!/bin/bash
 # Installs what the tests need, builds, and runs every test: format, unit tests, fuzzers, gateways in memory, gateways in
-# network namespaces against each other and against foreign peers, by manual keys and by IKEv2. For Debian 12 with a Swift 6.3 toolchain, as root.
+# network namespaces against each other and against foreign peers, by manual keys and by IKEv2, and what runs in memory once
+# more under AddressSanitizer. For Debian 12 with a Swift 6.3 toolchain, as root.
 #
 #   ./deploy/test.sh              everything; the last line is "N passed, N failed", exit status 0 when none failed
-#   ./deploy/test.sh interop      one part: format, unit, fuzz, scenarios, interop or ike (what it needs is built first)
+#   ./deploy/test.sh interop      one part: format, unit, fuzz, scenarios, interop, ike or sanitizers (what it needs is built first)
 #
 # Logs are in .build/test-logs, of the programs that tests start in .build/test-logs/programs.
 set -uo pipefail
@@ -13,12 +14,12 @@ only=${1:-all}
 fuzz_seconds=${SLUICE_FUZZ_SECONDS:-5}
 logs=$PWD/.build/test-logs
 programs=$logs/programs
-passed=0 failed=0 child=
+passed=0 failed=0 child= builder=
 export NO_COLOR=1 LC_ALL=C.UTF-8 SLUICE_TEST_LOGS=$programs SWIFT_BACKTRACE=enable=yes,color=no
 
 case $only in
-all | format | unit | fuzz | scenarios | interop | ike) ;;
-*) echo "unknown part '$only': use format, unit, fuzz, scenarios, interop or ike" >&2; exit 64 ;;
+all | format | unit | fuzz | scenarios | interop | ike | sanitizers) ;;
+*) echo "unknown part '$only': use format, unit, fuzz, scenarios, interop, ike or sanitizers" >&2; exit 64 ;;
 esac
 [ "$EUID" = 0 ] || { echo "the tests make network namespaces and load XDP programs: run this as root" >&2; exit 1; }
 command -v swift >/dev/null || { echo "no swift in PATH: install a Swift 6.3 toolchain (swift.org/install)" >&2; exit 1; }
@@ -27,6 +28,7 @@ command -v swift >/dev/null || { echo "no swift in PATH: install a Swift 6.3 too
 finish() {
     local status=$?
     trap - EXIT INT TERM HUP
+    if [ -n "$builder" ]; then kill -KILL -- "-$builder" 2>/dev/null; fi
     if [ -n "$child" ]; then kill -TERM -- "-$child" 2>/dev/null; sleep 1; kill -KILL -- "-$child" 2>/dev/null; fi
     bash Tests/sweep.sh
     [ "$status" -ge 128 ] && { echo "interrupted"; failed=$((failed + 1)); }
@@ -86,7 +88,7 @@ suite() {
 
 # The ends of what a failed suite and its programs printed.
 failure_logs() {
-    grep -aE -A 40 'recorded an issue|Fatal error|Crash' "$logs/$1.log" | tail -n 200
+    grep -aE -A 40 'recorded an issue|Fatal error|Crash|(ERROR|WARNING): (Address|Thread)Sanitizer' "$logs/$1.log" | tail -n 200
     bash Tests/sweep.sh
 }
 
@@ -123,11 +125,34 @@ install_peers() {
     echo $? >"$1.status"
 }
 
-# await_peers LOG: shows what was installed meanwhile, and whether it could be.
-await_peers() {
+# await_log LOG: shows what was installed or built meanwhile, and whether it could be.
+await_log() {
     while [ ! -s "$1.status" ]; do sleep 0.2; done
     cat "$1"
     return "$(cat "$1.status")"
+}
+
+# The bundles of `sanitized`, in the background and at the lowest priority: they take no time from tests that mostly wait.
+build_sanitized() {
+    local name
+    for name in address; do
+        chrt --idle 0 swift build --build-tests --sanitize="$name" --scratch-path ".build-$name" --disable-index-store \
+            >"$logs/sanitized-$name" 2>&1 </dev/null
+        echo $? >"$logs/sanitized-$name.status"
+    done
+}
+
+# sanitized NAME MINIMUM ARGUMENT...: every test that runs in memory, scenarios with several workers too, under a sanitizer. Its
+# first finding ends the run.
+sanitized() {
+    local name=$1 minimum=$2
+    shift 2
+    check "build-$name" 2400 'error:|Build complete' bash -c "await_log '$logs/sanitized-$name'" || return
+    bundle=$(swift build --sanitize="$name" --scratch-path ".build-$name" --show-bin-path)/sluicePackageTests.xctest
+    # Gateways that tests start are sanitized as well. No look for leaks: Swift's runtime keeps what it has made for types.
+    SLUICE_BINARY=$(dirname "$bundle")/sluice
+    export SLUICE_BINARY ASAN_OPTIONS=detect_leaks=0
+    suite "sanitized-$name" 1500 "$minimum" --skip '^Interop\.' "$@"
 }
 
 mkdir -p "$logs"
@@ -135,7 +160,7 @@ rm -rf "${logs:?}"/*
 mkdir -p "$programs"
 bash Tests/sweep.sh
 export SLUICE_PYTHON=$PWD/.build/venv/bin/python
-export -f install_packages await_peers
+export -f install_packages await_log
 
 check install 900 'installing|error|E:' bash -c "install_packages $build_packages" || exit 1
 install_peers "$logs/peers" &
@@ -148,7 +173,7 @@ if wanted unit || wanted scenarios || wanted interop || wanted ike; then
         swift build --build-tests --explicit-target-dependency-import-check error || exit 1
     bundle=$(swift build --show-bin-path)/sluicePackageTests.xctest
 fi
-check install-test-packages 900 'installing|error|E:' bash -c "await_peers '$logs/peers'" || exit 1
+check install-test-packages 900 'installing|error|E:' bash -c "await_log '$logs/peers'" || exit 1
 if wanted unit; then suite unit 900 100 --skip '^Interop\.' --skip '^Scenarios\.'; fi
 if wanted fuzz; then
     step fuzz 900 '^fuzz|error|passed|failed|crash' Tests/Fuzz/run.sh "$fuzz_seconds"
@@ -161,10 +186,12 @@ if wanted fuzz; then
     [ "${counts#* }" = 0 ] || tail -n 60 "$logs/fuzz.log"
 fi
 if wanted scenarios; then suite scenarios 900 20 --filter '^Scenarios\.'; fi
+if [ "$only" = sanitizers ]; then build_sanitized & builder=$!; fi
 if wanted interop || wanted ike; then
     check build-release 1800 'error|Build complete' swift build -c release --product sluice || exit 1
     SLUICE_BINARY=$(swift build -c release --show-bin-path)/sluice
     export SLUICE_BINARY
+    if [ "$only" = all ]; then build_sanitized & builder=$!; fi
 fi
 if wanted interop; then
     check hot-path 120 . python3 Tests/HotPath/check.py "$SLUICE_BINARY"
@@ -172,4 +199,9 @@ if wanted interop; then
 fi
 # Two halves side by side: peers in namespaces, and a peer in User Mode Linux.
 if wanted ike; then suite ike 900 30 --filter '^Interop\.LiveIKE'; fi
+# Left out: what asks for locked pages, since sanitizers make mlock do nothing. What counts allocations looks for itself.
+if wanted sanitizers; then
+    unlocked=(--skip memoryIsLockedAndLeftOutOfDumps --skip everythingOfARunningGatewayIsLocked)
+    sanitized address 1000 "${unlocked[@]}"
+fi
 exit 0
