@@ -30,8 +30,6 @@ struct OutboundForm: BitwiseCopyable {
 struct PendingForm: ~Copyable {
     /// Of the form in `words`; 0: none yet.
     @usableFromInline let version: Atomic<UInt64>
-    /// The owner's: the version that it has taken over.
-    @usableFromInline var taken: UInt64
     private let words: UnsafeMutablePointer<Atomic<UInt64>>
 
     /// Eight words for the template, one for the rest.
@@ -42,7 +40,6 @@ struct PendingForm: ~Copyable {
         for index in 0..<Self.wordCount { (words + index).initialize(to: Atomic(0)) }
         self.words = words
         version = Atomic(0)
-        taken = 0
     }
 
     /// From the control side, one call at a time.
@@ -60,10 +57,11 @@ struct PendingForm: ~Copyable {
         version.store(before &+ 2, ordering: .releasing)
     }
 
-    /// From the owner: reads the newest form into `form`, whose content is undefined if the answer is false.
-    mutating func take(_ form: inout OutboundForm) -> Bool {
+    /// From the owner: reads the newest form into `form`, and returns its version; nil, and a form without meaning, while the
+    /// writer is at it.
+    func read(into form: inout OutboundForm) -> UInt64? {
         let before = version.load(ordering: .acquiring)
-        guard before & 1 == 0 else { return false }
+        guard before & 1 == 0 else { return nil }
         withUnsafeMutableBytes(of: &form.template) { bytes in
             for index in 0..<Self.wordCount - 1 {
                 bytes.storeBytes(of: words[index].load(ordering: .relaxed), toByteOffset: 8 * index, as: UInt64.self)
@@ -74,9 +72,7 @@ struct PendingForm: ~Copyable {
         form.isIPv6 = rest & 0x100 != 0
         form.isEncapsulated = rest & 0x200 != 0
         atomicMemoryFence(ordering: .acquiring)
-        guard version.load(ordering: .relaxed) == before else { return false }
-        taken = before
-        return true
+        return version.load(ordering: .relaxed) == before ? before : nil
     }
 }
 
@@ -86,14 +82,15 @@ extension ESPOutbound {
     @inlinable
     @inline(__always)
     public static func follow(_ sa: UnsafeMutablePointer<OutboundSA>) {
-        if sa.pointee.pendingForm.version.load(ordering: .relaxed) != sa.pointee.pendingForm.taken { takeForm(sa) }
+        if sa.pointee.pendingForm.version.load(ordering: .relaxed) != sa.pointee.takenForm { takeForm(sa) }
     }
 
     @usableFromInline
     @inline(never)
     static func takeForm(_ sa: UnsafeMutablePointer<OutboundSA>) {
         var form = OutboundForm(template: sa.pointee.template)
-        guard sa.pointee.pendingForm.take(&form) else { return }
+        guard let version = sa.pointee.pendingForm.read(into: &form) else { return }
+        sa.pointee.takenForm = version
         sa.pointee.template = form.template
         sa.pointee.headerLength = form.headerLength
         var flags = sa.pointee.flags.subtracting(.udpOverIPv6)

@@ -58,7 +58,9 @@ public struct OutboundSA: ~Copyable {
 
     // Line 4, cold: read when a flow is looked up.
     /// The newest outer headers, which the owner may not have taken over yet.
-    @usableFromInline var pendingForm: PendingForm
+    @usableFromInline let pendingForm: PendingForm
+    /// The version of the headers that the owner has taken over.
+    @usableFromInline var takenForm: UInt64 = 0
 
     /// What a caller of `ESPOutbound.prepare` has to leave free before the inner packet.
     @inlinable
