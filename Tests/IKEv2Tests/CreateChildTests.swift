@@ -176,6 +176,19 @@ import Testing
         bench.expectJoined()
     }
 
+    /// What the dataplane could not hold is refused before the answer says that it is there.
+    @Test func withoutRoomThereIsNoChild() {
+        let bench = bench()
+        bench.east.environment.hasRoom = false
+        bench.create(bench.west, second())
+        bench.run()
+        bench.expectStory(
+            "CREATE request 2 { SA Ni TSi TSr } -->",
+            "<-- CREATE response 2 { N(NO_ADDITIONAL_SAS) }")
+        bench.expectJoined()
+        #expect(bench.east.environment.pendingSPIs.isEmpty)
+    }
+
     /// A group that the peer wants and we do not have ends it; so does one asked for again and again.
     @Test func aGroupThatWasNotOfferedEndsIt() {
         let bench = bench { $0.proposals[0].keyExchanges = [.modp2048] }

@@ -53,6 +53,13 @@ import Testing
         expectRefused(bench, "NO_ADDITIONAL_SAS")
     }
 
+    @Test func noRoom() {
+        let bench = TwoSessions()
+        bench.east.environment.hasRoom = false
+        expectRefused(bench, "NO_ADDITIONAL_SAS")
+        #expect(bench.east.environment.pendingSPIs.isEmpty)
+    }
+
     /// Transport mode is for a later dataplane.
     @Test func aChildForTransportModeIsRefused() {
         let bench = TwoSessions()

@@ -90,6 +90,8 @@ final class GatewayDataplane: ChildDataplane {
         throw InstallationError("no free SPI was found; there are \(spis.count) in use")
     }
 
+    func hasRoom(for selectors: [TrafficSelector]) -> Bool { host?.canSteer(selectors) ?? true }
+
     func releaseSPI(_ spi: UInt32) {
         guard children[spi]?.inbound == nil else { return }
         spis.remove(spi)
@@ -262,7 +264,7 @@ extension GatewayDataplane {
             throw InstallationError("\(sa.mode.rawValue) mode is not served; set `mode = tunnel`")
         }
         guard !sa.selectors.isEmpty else { throw InstallationError("CHILD_SA without traffic selectors") }
-        guard children[sa.inboundSPI] != nil || host?.canSteer(sa.selectors) ?? true else {
+        guard children[sa.inboundSPI] != nil || hasRoom(for: sa.selectors) else {
             throw InstallationError("the steering program has no room for the networks of this CHILD_SA")
         }
         try check(requestID: sa.requestID)

@@ -16,6 +16,9 @@ public protocol ChildDataplane: AnyObject {
     /// Gives back an SPI that no SA was installed for.
     func releaseSPI(_ spi: UInt32)
 
+    /// Whether one more SA with these selectors could be installed. Asked before the peer is told that there will be one.
+    func hasRoom(for selectors: [TrafficSelector]) -> Bool
+
     /// The inbound SA and its policies are live in every worker once `settle` has returned.
     func installInbound(_ sa: ChildSA) throws(InstallationError)
     /// Moves outbound traffic of the SA's request id and selectors to it.
@@ -40,6 +43,7 @@ public protocol ChildDataplane: AnyObject {
 extension ChildDataplane {
     public var reservedRequestIDs: Set<UInt32> { [] }
     public func settle() {}
+    public func hasRoom(for selectors: [TrafficSelector]) -> Bool { true }
 }
 
 /// The part of the SPD that a loaded child stands for (RFC 4301 section 4.4.1).

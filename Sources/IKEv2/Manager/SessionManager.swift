@@ -129,6 +129,8 @@ public final class SessionManager: SessionEnvironment {
 
     public func allocateSPI() throws(InstallationError) -> UInt32 { try dataplane.allocateSPI() }
 
+    public func hasRoom(for selectors: [TrafficSelector]) -> Bool { dataplane.hasRoom(for: selectors) }
+
     public func requestID(
         connection: Connection, child: Child, selectors: [TrafficSelector], peer: Identity
     ) -> UInt32 {

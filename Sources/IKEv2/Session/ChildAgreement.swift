@@ -216,6 +216,13 @@ extension Session {
                     details: ["it wants \(agreement.remote.map(\.description).joined(separator: ", "))"],
                     remedy: "give every peer networks of its own; terminate the other one's CHILD_SA if it is gone"))
         }
+        guard step.environment.hasRoom(for: selectors) else {
+            throw ChildRefusal(
+                .noAdditionalSAs,
+                Explanation(
+                    "the dataplane has no room for the networks of child \(child.name)",
+                    remedy: "put neighbouring networks together in local_ts and remote_ts"))
+        }
         return ChildSA(
             id: step.environment.uniqueID(), child: child, connectionName: connection.name,
             inboundSPI: agreement.inboundSPI, outboundSPI: agreement.selected.peerSPI, mode: .tunnel,

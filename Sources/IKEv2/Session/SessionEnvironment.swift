@@ -15,6 +15,8 @@ public protocol SessionEnvironment: AnyObject {
     /// A number for a session or a CHILD_SA that was never used before.
     func uniqueID() -> UInt32
     func allocateSPI() throws(InstallationError) -> UInt32
+    /// Whether the dataplane can hold what one more SA with these selectors needs.
+    func hasRoom(for selectors: [TrafficSelector]) -> Bool
     /// The request id for a child of a connection: the configured one, the child's own, or, where the connection is for
     /// several peers, one that is for these selectors of this peer only.
     func requestID(connection: Connection, child: Child, selectors: [TrafficSelector], peer: Identity) -> UInt32
@@ -34,6 +36,7 @@ public protocol SessionEnvironment: AnyObject {
 
 extension SessionEnvironment {
     public func fragmentedMessageRefused() {}
+    public func hasRoom(for selectors: [TrafficSelector]) -> Bool { true }
     public func holder(of selectors: [TrafficSelector], connection: Connection, besides peer: Identity) -> Identity? {
         nil
     }

@@ -15,6 +15,8 @@ final class TestEnvironment: SessionEnvironment {
     var refusesDuplicates = false
     /// No SPI is left.
     var isOutOfSPIs = false
+    /// The dataplane has room for one more SA.
+    var hasRoom = true
     /// The next nonces, in order; then they are as chance has it.
     var nonces: [[UInt8]] = []
     /// SPIs that were given out and are neither installed nor released.
@@ -50,6 +52,8 @@ final class TestEnvironment: SessionEnvironment {
         lastID += 1
         return lastID
     }
+
+    func hasRoom(for selectors: [TrafficSelector]) -> Bool { hasRoom }
 
     func allocateSPI() throws(InstallationError) -> UInt32 {
         if isOutOfSPIs { throw InstallationError("all SPIs are taken") }

@@ -31,6 +31,19 @@ import Testing
         #expect(lab.left.leftovers == "" && lab.left.site.lostFrames == 0)
     }
 
+    /// What the steering program has no room for is not installed: its packets would go past the gateway.
+    @Test func withoutRoomInTheSteeringProgram() throws {
+        let lab = try ChildLab()
+        lab.left.hasRoom = false
+        #expect(!lab.left.dataplane.hasRoom(for: lab.wholeNetworks))
+        let pair = try lab.negotiate(ChildLab.Options { _ in })
+        let failure = #expect(throws: InstallationError.self) { try lab.left.dataplane.installInbound(pair.left) }
+        #expect(failure?.description.contains("no room") == true)
+        lab.left.dataplane.releaseSPI(pair.left.inboundSPI)
+        lab.left.dataplane.settle()
+        #expect(lab.left.leftovers == "")
+    }
+
     /// What comes in one round is one publication, and nothing of it is live before that.
     @Test func comesAndGoesTogether() throws {
         let lab = try ChildLab()
