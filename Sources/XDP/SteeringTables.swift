@@ -5,8 +5,9 @@ import Synchronization
 /// What the steering programs of all ports look packets up in: the gateway's own addresses, the networks behind LAN ports,
 /// and rules for pairs of networks. Changes take effect on the next packet, on all ports.
 ///
-/// The tables are closed until ``open()`` and again whenever an entry could not be written: the programs then drop what no
-/// rule takes and would go to or come from elsewhere, as a rule that is missing may want it protected.
+/// The tables are closed until ``open()`` and again whenever a rule could not be written, or something that is gone could not
+/// be removed: the programs then drop what no rule takes and would go to or come from elsewhere, as a rule that is missing may
+/// want it protected.
 public final class SteeringTables: Sendable {
     let maps: SteeringMaps
     private let capacity: Int
@@ -14,17 +15,14 @@ public final class SteeringTables: Sendable {
 
     private struct State {
         var book = SteeringRuleBook()
-        /// In the map.
-        var addresses: Set<IPAddress> = []
-        var inside: Set<IPPrefix> = []
-        /// What ought to be in the map.
-        var wantedAddresses: Set<IPAddress> = []
-        var wantedInside: Set<IPPrefix> = []
+        var addresses = SteeredSet<IPAddress>()
+        var inside = SteeredSet<IPPrefix>()
         /// Entries that the kernel has refused.
         var unwritten: Set<SteeringRuleBook.Place> = []
         var isOpen = false
 
-        var isComplete: Bool { unwritten.isEmpty && addresses == wantedAddresses && inside == wantedInside }
+        /// Whether nothing passes that should not. An address or a network that is missing is only protected too much.
+        var isSafe: Bool { unwritten.isEmpty && !addresses.isStale && !inside.isStale }
     }
 
     /// Rules that one CHILD_SA may bring. A selector makes eight at most.
@@ -48,21 +46,23 @@ public final class SteeringTables: Sendable {
     }
 
     /// Whether the programs drop what no rule takes.
-    public var isClosed: Bool { current.withLock { !$0.isOpen || !$0.isComplete } }
+    public var isClosed: Bool { current.withLock { !$0.isOpen || !$0.isSafe } }
 
     /// Makes these the gateway's own addresses. New ones are added before old ones go.
     public func setLocalAddresses(_ addresses: Set<IPAddress>) throws(XDPError) {
         try current.withLock { (state) throws(XDPError) in
-            state.wantedAddresses = addresses
+            state.addresses.want(addresses)
             try settle(&state)
         }
     }
 
     /// Makes these the networks behind LAN ports: what goes there does not cross the IPsec boundary, unless a rule's
-    /// destination is as narrow. New ones are added last.
+    /// destination is as narrow. Of more than there is room for the longest prefixes are left out.
     public func setInsideNetworks(_ networks: Set<IPPrefix>) throws(XDPError) {
         try current.withLock { (state) throws(XDPError) in
-            state.wantedInside = networks
+            let room = Int(SLUICE_MAX_INSIDE)
+            let chosen = networks.count <= room ? networks : Set(networks.sorted { $0.length < $1.length }.prefix(room))
+            state.inside.want(chosen)
             try settle(&state)
         }
     }
@@ -137,41 +137,19 @@ public final class SteeringTables: Sendable {
                 break
             }
         }
-        do throws(XDPError) {
-            try updateAddresses(&state)
-            try updateInside(&state)
-        } catch {
-            failure = failure ?? error
-        }
+        let network =
+            state.addresses.update(add: maps.add, remove: maps.remove)
+            ?? state.inside.update(
+                add: { (network) throws(XDPError) in try maps.setInside(network, true) },
+                remove: { (network) throws(XDPError) in try maps.setInside(network, false) })
+        failure = failure ?? network
         try writeControl(state)
         if let failure { throw failure }
     }
 
     private func writeControl(_ state: State) throws(XDPError) {
         try maps.setControl(
-            closed: !state.isOpen || !state.isComplete, tuples4: state.book.tuples(.ipv4).count,
+            closed: !state.isOpen || !state.isSafe, tuples4: state.book.tuples(.ipv4).count,
             tuples6: state.book.tuples(.ipv6).count)
-    }
-
-    private func updateAddresses(_ state: inout State) throws(XDPError) {
-        for address in state.wantedAddresses.subtracting(state.addresses) {
-            try maps.add(address)
-            state.addresses.insert(address)
-        }
-        for address in state.addresses.subtracting(state.wantedAddresses) {
-            try maps.remove(address)
-            state.addresses.remove(address)
-        }
-    }
-
-    private func updateInside(_ state: inout State) throws(XDPError) {
-        for network in state.inside.subtracting(state.wantedInside) {
-            try maps.setInside(network, false)
-            state.inside.remove(network)
-        }
-        for network in state.wantedInside.subtracting(state.inside) {
-            try maps.setInside(network, true)
-            state.inside.insert(network)
-        }
     }
 }

@@ -201,6 +201,33 @@ import XDP
         #expect(try program.run(on: unprotected) == Self.pass)
     }
 
+    /// Addresses that do not fit are tried again; meanwhile nothing passes that should not, so nothing is closed.
+    @Test func tooManyAddressesAreTriedAgain() throws {
+        let fixture = try SteeringFixture()
+        let wan = try fixture.program(.wan)
+        let addresses = (0..<4200).map { IPAddress(ipv4: 0xcb00_7200 + UInt32($0)) }
+        #expect(throws: XDPError.self) { try fixture.tables.setLocalAddresses(Set(addresses)) }
+        #expect(!fixture.tables.isClosed)
+        try fixture.tables.setLocalAddresses(Set(addresses.suffix(100)))
+        let last = Frames.ipv4(to: addresses[4199].description, protocol: 50, Frames.esp)
+        #expect(try wan.run(on: Frames.ethernet(last)) == Self.redirect)
+        let first = Frames.ipv4(to: addresses[0].description, protocol: 50, Frames.esp)
+        #expect(try wan.run(on: Frames.ethernet(first)) == Self.pass)
+    }
+
+    /// Of a full routing table some networks behind LAN ports are left out, which protects more, not less.
+    @Test func networksBehindLANPortsAreBounded() throws {
+        let fixture = try SteeringFixture()
+        let many = (0..<20_000).map { IPPrefix(address: IPAddress(ipv4: 0x0a00_0000 + UInt32($0) << 8), length: 24) }
+        let wide = try #require(IPPrefix("172.30.0.0/16"))
+        try fixture.tables.setInsideNetworks(Set(many + [wide]))
+        let program = try fixture.program(.lan)
+        let packet = Frames.ipv4(to: "172.30.1.1", protocol: 6, [])
+        #expect(try program.run(on: Frames.ethernet(packet)) == Self.pass)
+        #expect(try program.verdicts()[Int(SteeringVerdict.passInside.rawValue)] == 1)
+        try fixture.tables.setInsideNetworks([])
+    }
+
     @Test func verdictsAreThoseOfTheProgram() {
         #expect(SteeringVerdict.allCases.count == Int(SLUICE_VERDICTS.rawValue))
         #expect(SteeringVerdict.socketProtected.rawValue == SLUICE_SOCKET_PROTECTED.rawValue)
