@@ -22,11 +22,10 @@ import XDP
 
     @Test func everyDecision() throws {
         let fixture = try SteeringFixture()
+        var runs = CaseRuns()
         for example in SteeringCase.all {
-            let program = try fixture.program(example.roles)
-            let action = try program.run(on: example.frame)
+            let (action, counted) = try runs.run(example) { try fixture.program($0) }
             #expect(action == Self.action(example.verdict), "\(example)")
-            let counted = try program.verdicts()
             #expect(counted == Self.only(example.verdict), "\(example): \(Self.names(counted))")
         }
     }
@@ -34,11 +33,12 @@ import XDP
     /// Without a socket on the queue the host gets what it gets with one, and nothing more.
     @Test func withoutASocketNothingElsePasses() throws {
         let fixture = try SteeringFixture()
+        var runs = CaseRuns()
         for example in SteeringCase.all {
-            let program = try fixture.program(example.roles, socket: false)
             let expected = Self.isRedirect(example.verdict) ? .dropNoSocket : example.verdict
-            #expect(try program.run(on: example.frame) == Self.action(expected), "\(example)")
-            #expect(try program.verdicts() == Self.only(expected), "\(example)")
+            let (action, counted) = try runs.run(example) { try fixture.program($0, socket: false) }
+            #expect(action == Self.action(expected), "\(example)")
+            #expect(counted == Self.only(expected), "\(example)")
         }
     }
 
@@ -49,13 +49,13 @@ import XDP
         let own = ["203.0.113.1", "10.1.0.1", "192.168.20.1", "2001:db8::1", "2001:db8:10::ffff", "fe80::1"]
         try closed.setLocalAddresses(Set(own.compactMap { IPAddress($0) }))
         #expect(closed.isClosed)
+        var runs = CaseRuns()
         let passing: Set<SteeringVerdict> = [
             .passForeign, .passNotIP, .passGroup, .passIKE, .passKeepalive, .passMalformed,
         ]
         for example in SteeringCase.all where Self.action(example.verdict) == Self.pass {
-            let program = try fixture.program(example.roles, tables: closed)
-            let action = try program.run(on: example.frame)
-            let isDropped = try program.verdicts() == Self.only(.dropClosed)
+            let (action, counted) = try runs.run(example) { try fixture.program($0, tables: closed) }
+            let isDropped = counted == Self.only(.dropClosed)
             #expect(action == (isDropped ? Self.drop : Self.pass), "\(example)")
             if passing.contains(example.verdict) { #expect(!isDropped, "\(example)") }
             if example.roles == .lan, example.verdict == .passLocal { #expect(!isDropped, "\(example)") }
@@ -244,5 +244,22 @@ import XDP
     private static func names(_ counters: [UInt64]) -> String {
         zip(SteeringVerdict.allCases, counters).filter { $0.1 > 0 }.map { "\($0.0.name) \($0.1)" }.joined(
             separator: ", ")
+    }
+}
+
+/// Runs cases, each on the one program for its roles: loading one takes the kernel a while.
+private struct CaseRuns {
+    private var programs: [UInt32: (program: SteeringProgram, counted: [UInt64])] = [:]
+
+    /// What the program returned, and what it counted for this case.
+    mutating func run(
+        _ example: SteeringCase, make: (PortRoles) throws -> SteeringProgram
+    ) throws -> (action: UInt32, counted: [UInt64]) {
+        let zero = [UInt64](repeating: 0, count: SteeringVerdict.allCases.count)
+        let (program, before) = try programs[example.roles.rawValue] ?? (make(example.roles), zero)
+        let action = try program.run(on: example.frame)
+        let after = try program.verdicts()
+        programs[example.roles.rawValue] = (program, after)
+        return (action, zip(after, before).map { $0 - $1 })
     }
 }
