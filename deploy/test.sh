@@ -1,7 +1,7 @@
 #!/bin/bash
 # Installs what the tests need, builds, and runs every test: format, unit tests, fuzzers, gateways in memory, gateways in
 # network namespaces against each other and against foreign peers, by manual keys and by IKEv2, and what runs in memory once
-# more under AddressSanitizer. For Debian 12 with a Swift 6.3 toolchain, as root.
+# more under AddressSanitizer and ThreadSanitizer. For Debian 12 with a Swift 6.3 toolchain, as root.
 #
 #   ./deploy/test.sh              everything; the last line is "N passed, N failed", exit status 0 when none failed
 #   ./deploy/test.sh interop      one part: format, unit, fuzz, scenarios, interop, ike or sanitizers (what it needs is built first)
@@ -135,15 +135,15 @@ await_log() {
 # The bundles of `sanitized`, in the background and at the lowest priority: they take no time from tests that mostly wait.
 build_sanitized() {
     local name
-    for name in address; do
+    for name in address thread; do
         chrt --idle 0 swift build --build-tests --sanitize="$name" --scratch-path ".build-$name" --disable-index-store \
             >"$logs/sanitized-$name" 2>&1 </dev/null
         echo $? >"$logs/sanitized-$name.status"
     done
 }
 
-# sanitized NAME MINIMUM ARGUMENT...: every test that runs in memory, scenarios with several workers too, under a sanitizer. Its
-# first finding ends the run.
+# sanitized NAME MINIMUM ARGUMENT...: what runs in memory, scenarios with several workers too, under a sanitizer. Its first
+# finding ends AddressSanitizer's run; ThreadSanitizer goes on, and fails at the end.
 sanitized() {
     local name=$1 minimum=$2
     shift 2
@@ -151,7 +151,7 @@ sanitized() {
     bundle=$(swift build --sanitize="$name" --scratch-path ".build-$name" --show-bin-path)/sluicePackageTests.xctest
     # Gateways that tests start are sanitized as well. No look for leaks: Swift's runtime keeps what it has made for types.
     SLUICE_BINARY=$(dirname "$bundle")/sluice
-    export SLUICE_BINARY ASAN_OPTIONS=detect_leaks=0
+    export SLUICE_BINARY ASAN_OPTIONS=detect_leaks=0 TSAN_OPTIONS="suppressions=$PWD/deploy/thread-sanitizer.txt history_size=4"
     suite "sanitized-$name" 1500 "$minimum" --skip '^Interop\.' "$@"
 }
 
@@ -203,5 +203,8 @@ if wanted ike; then suite ike 900 30 --filter '^Interop\.LiveIKE'; fi
 if wanted sanitizers; then
     unlocked=(--skip memoryIsLockedAndLeftOutOfDumps --skip everythingOfARunningGatewayIsLocked)
     sanitized address 1000 "${unlocked[@]}"
+    # What several threads share in the dataplane: SAs, snapshots, rings, workers.
+    sanitized thread 100 --filter '^IPsecTests\.' --filter '^DataplaneTests\.' --filter '^PolicyTests\.PublicationTests' \
+        --filter '^Scenarios\.(MoveTests|HandoverTests)'
 fi
 exit 0
