@@ -198,7 +198,7 @@ if wanted interop; then
     suite interop 1500 20 --filter '^Interop\.' --skip '^Interop\.LiveIKE'
 fi
 # Two halves side by side: peers in namespaces, and a peer in User Mode Linux.
-if wanted ike; then suite ike 900 30 --filter '^Interop\.LiveIKE'; fi
+if wanted ike; then suite ike 1800 30 --filter '^Interop\.LiveIKE'; fi
 # Left out: what asks for locked pages, since sanitizers make mlock do nothing. What counts allocations looks for itself.
 if wanted sanitizers; then
     unlocked=(--skip memoryIsLockedAndLeftOutOfDumps --skip everythingOfARunningGatewayIsLocked)
