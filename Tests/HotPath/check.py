@@ -84,7 +84,9 @@ def follow(code, starts, following, bodies):
             else:
                 # A table of jumps: anywhere in this function.
                 pending += bodies[symbol]
-        if operation not in ("ret", "jmp", "hlt") and address in following:
+        # What follows the end of the process is padding, or another function that has no symbol.
+        ends = operation.startswith("call") and "<__stack_chk_fail@plt>" in instruction
+        if operation not in ("ret", "jmp", "hlt") and not ends and address in following:
             pending.append(following[address])
     for symbol, addresses in traps.items():
         allowed, _ = TRAPS.get(symbol, (0, ""))

@@ -36,7 +36,7 @@ struct FlowCache: ~Copyable {
     }
 
     /// Forgets everything.
-    mutating func clear() { memset(entries, 0, Int(mask &+ 1) &* MemoryLayout<Entry>.stride) }
+    mutating func clear() { memset(entries, 0, Int(truncatingIfNeeded: mask &+ 1) &* MemoryLayout<Entry>.stride) }
 
     @inline(__always)
     func prefetch(hash: UInt64) { sluice_prefetch(entries + Int(truncatingIfNeeded: hash & mask)) }
