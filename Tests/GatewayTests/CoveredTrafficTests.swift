@@ -36,6 +36,40 @@ import Testing
         list.traffic.map { "\($0.name) \($0.selector) \($0.action.rawValue)" }
     }
 
+    /// `mode = pass` goes before what others protect, `mode = drop` behind it, as narrow as they may be.
+    @Test func shunts() throws {
+        let connections = try swanctl(
+            connection(
+                "site", "remote_addrs = 192.0.2.2",
+                """
+                net {
+                    local_ts = 10.1.0.1
+                    remote_ts = 10.2.0.1
+                    start_action = trap
+                }
+                lan {
+                    local_ts = 10.0.0.0/8
+                    remote_ts = 10.2.0.0/24
+                    mode = pass
+                    start_action = trap
+                }
+                rest {
+                    local_ts = 10.1.0.1
+                    remote_ts = 10.2.0.1
+                    mode = drop
+                }
+                """))
+        #expect(
+            lines(CoveredList(ManualConfiguration(), connections)) == [
+                "site/lan 10.0.0.0/8 -> 10.2.0.0/24 bypass", "site/net 10.1.0.1/32 -> 10.2.0.1/32 protect",
+                "site/rest 10.1.0.1/32 -> 10.2.0.1/32 discard",
+            ])
+        let site = try #require(connections.first)
+        #expect(site.negotiated.map(\.name) == ["net"])
+        // Nothing of them is negotiated, whatever their actions say.
+        #expect(site.children.map(\.startAction) == [.trap, .none, .none])
+    }
+
     @Test(arguments: ["none", "start", "trap"])
     func everyChildIsCovered(startAction: String) throws {
         let connections = try swanctl(

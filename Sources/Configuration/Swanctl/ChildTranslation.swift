@@ -38,13 +38,11 @@ enum ChildTranslation {
     static func child(_ reader: SectionReader) -> Child {
         reader.check(rules)
         var child = Child(name: reader.section.name, proposals: proposals(reader))
-        checkMode(reader)
+        child.shunt = shunt(reader)
         child.localSelectors = selectors("local_ts", reader)
         child.remoteSelectors = selectors("remote_ts", reader)
         checkFamilies(child, reader)
-        child.startAction = reader.choice("start_action", default: .none)
-        child.closeAction = reader.choice("close_action", default: .none)
-        child.deadPeerAction = deadPeerAction(reader)
+        readActions(reader, &child)
         child.time = limit("time", preset: 3600, reader) { reader.seconds($0) }
         child.bytes = limit("bytes", preset: 0, reader) { reader.bytes($0) }
         child.packets = limit("packets", preset: 0, reader) { reader.packets($0) }
@@ -71,16 +69,26 @@ enum ChildTranslation {
         return found.isEmpty ? ChildProposal.default : found
     }
 
-    private static func checkMode(_ reader: SectionReader) {
-        guard let text = reader.text("mode"), text.lowercased() != "tunnel" else { return }
+    /// What is not negotiated is in force as soon as it is loaded, whatever the actions say.
+    private static func readActions(_ reader: SectionReader, _ child: inout Child) {
+        let start: Child.Action = reader.choice("start_action", default: .none)
+        let close: Child.Action = reader.choice("close_action", default: .none)
+        let dead = deadPeerAction(reader)
+        guard child.shunt == nil else { return }
+        (child.startAction, child.closeAction, child.deadPeerAction) = (start, close, dead)
+    }
+
+    private static func shunt(_ reader: SectionReader) -> Child.Shunt? {
+        guard let text = reader.text("mode"), text.lowercased() != "tunnel" else { return nil }
+        if let shunt = Child.Shunt(rawValue: text.lowercased()) { return shunt }
         let remedy =
             switch text.lowercased() {
             case "transport", "beet", "transport_proxy":
                 "write mode = tunnel, or leave it out; the peer has to use tunnel mode too"
-            case "pass", "drop": "leave that traffic out of local_ts and remote_ts; what no policy protects passes"
-            default: "write mode = tunnel, or leave it out"
+            default: "write mode = tunnel, pass or drop, or leave it out"
             }
-        reader.fail(reader.value("mode"), text, "only tunnel mode is supported", remedy)
+        reader.fail(reader.value("mode"), text, "of the modes only tunnel, pass and drop are supported", remedy)
+        return nil
     }
 
     static func selectors(_ key: String, _ reader: SectionReader) -> [SelectorSide] {

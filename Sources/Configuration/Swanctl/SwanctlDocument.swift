@@ -172,7 +172,7 @@ extension SwanctlDocument.Authentication {
 extension SwanctlDocument.Child {
     init(_ child: IKEv2.Child) {
         name = child.name
-        mode = child.mode.rawValue
+        mode = child.modeName
         localSelectors = child.localSelectors.map(\.description)
         remoteSelectors = child.remoteSelectors.map(\.description)
         proposals = child.proposals.map(\.description)

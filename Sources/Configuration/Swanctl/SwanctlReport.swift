@@ -63,6 +63,12 @@ extension SwanctlConfiguration: CustomStringConvertible {
     }
 
     private static func describe(_ child: SwanctlDocument.Child) -> [String] {
+        if Child.Shunt(rawValue: child.mode) != nil {
+            return [
+                "\(child.name): \(child.localSelectors.joined(separator: ", ")) -> "
+                    + "\(child.remoteSelectors.joined(separator: ", ")), \(child.mode), not negotiated"
+            ]
+        }
         var actions = ["at start: \(child.startAction)", "when closed: \(child.closeAction)"]
         actions.append("when the peer is dead: \(child.dpdAction)")
         var traits = [child.replayWindow == 0 ? "no replay check" : "replay window \(child.replayWindow)"]

@@ -13,10 +13,9 @@ enum ChildPolicies {
     /// What a loaded child covers.
     static func covering(_ cover: ChildCover) -> [PolicyBook.Claim] {
         cover.selectors.flatMap { selector in
-            let priority = cover.child.priority ?? priority(selector)
-            return claims(
-                selector, .all, priority, requestID: cover.requestID, rank: cover.rank, acquires: cover.acquires,
-                name: cover.name)
+            claims(
+                selector, .all, priority(selector, of: cover.child), shunt: cover.child.shunt,
+                requestID: cover.requestID, rank: cover.rank, acquires: cover.acquires, name: cover.name)
         }
     }
 
@@ -46,12 +45,14 @@ enum ChildPolicies {
     /// - Parameter selector: as an outbound packet carries it.
     private static func claims(
         _ selector: TrafficSelector, _ directions: [SecurityPolicy.Direction], _ priority: UInt32,
-        isNarrowed: Bool = false, requestID: UInt32, rank: UInt64, acquires: Bool = false, name: String
+        isNarrowed: Bool = false, shunt: Child.Shunt? = nil, requestID: UInt32, rank: UInt64, acquires: Bool = false,
+        name: String
     ) -> [PolicyBook.Claim] {
         directions.map { direction in
             PolicyBook.Claim(
                 selector: direction == .out ? selector : selector.reversed, direction: direction, priority: priority,
-                isNarrowed: isNarrowed, requestID: requestID, rank: rank, acquires: acquires && direction == .out,
+                isNarrowed: isNarrowed, shunt: shunt, requestID: requestID, rank: rank,
+                acquires: acquires && direction == .out,
                 name: name)
         }
     }
@@ -71,6 +72,17 @@ enum ChildPolicies {
         open.remoteSelectors = sides(child.remoteSelectors)
         let pairs = open.configuredSelectors(local: nil, remote: nil).selectors
         return pairs.filter { $0.contains(selector) }.map(priority).min() ?? basePriority
+    }
+
+    /// Of a configured pair of a child. What passes goes before all that is protected, what is dropped behind it; among
+    /// themselves they are in the same order.
+    static func priority(_ selector: TrafficSelector, of child: Child) -> UInt32 {
+        if let priority = child.priority { return priority }
+        return switch child.shunt {
+        case .pass: priority(selector) - basePriority / 2
+        case .drop: priority(selector) + basePriority / 2
+        case nil: priority(selector)
+        }
     }
 
     /// The narrower the selector, the lower the number, and the earlier the policy. Prefixes count most, then the protocol,

@@ -69,9 +69,14 @@ public struct CoveredList: Hashable, Sendable {
 
 extension CoveredTraffic {
     init(name: String, selector: TrafficSelector, of child: Child) {
+        let action: Action =
+            switch child.shunt {
+            case .pass: .bypass
+            case .drop: .discard
+            case nil: .protect
+            }
         self.init(
-            name: name, selector: selector, action: .protect,
-            priority: child.priority ?? ChildPolicies.priority(selector))
+            name: name, selector: selector, action: action, priority: ChildPolicies.priority(selector, of: child))
     }
 
     /// Those of policies that were configured by hand.

@@ -17,7 +17,7 @@ struct InstalledCover {
     /// Whether all packets of a selector are this child's rather than those of one with the priority.
     func goesBefore(_ priority: UInt32, for selector: TrafficSelector) -> Bool {
         cover.selectors.contains { pair in
-            (cover.child.priority ?? ChildPolicies.priority(pair)) < priority && pair.contains(selector)
+            ChildPolicies.priority(pair, of: cover.child) < priority && pair.contains(selector)
         }
     }
 

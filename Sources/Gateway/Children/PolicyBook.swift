@@ -1,3 +1,4 @@
+import IKEv2
 import IPsec
 import Policy
 
@@ -13,6 +14,8 @@ struct PolicyBook {
         var direction: SecurityPolicy.Direction
         var priority: UInt32
         var isNarrowed = false
+        /// What becomes of the packets without an SA; nil: they are protected.
+        var shunt: Child.Shunt?
         var requestID: UInt32
         /// The place of its connection in the configuration: lower is preferred.
         var rank: UInt64
@@ -33,6 +36,7 @@ struct PolicyBook {
         var direction: SecurityPolicy.Direction
         var priority: UInt32
         var isNarrowed: Bool
+        var shunt: Child.Shunt?
     }
 
     fileprivate struct Entry {
@@ -108,7 +112,8 @@ struct PolicyBook {
 
 extension PolicyBook.Claim {
     fileprivate var place: PolicyBook.Place {
-        PolicyBook.Place(selector: selector, direction: direction, priority: priority, isNarrowed: isNarrowed)
+        PolicyBook.Place(
+            selector: selector, direction: direction, priority: priority, isNarrowed: isNarrowed, shunt: shunt)
     }
 }
 
@@ -142,8 +147,14 @@ extension PolicyBook.Entry {
         let protection = SecurityPolicy.Protection(
             requestID: first.requestID, alternatives: Array(ids.dropFirst()),
             acquires: claims.contains(where: \.claim.acquires))
+        let action: SecurityPolicy.Action =
+            switch first.shunt {
+            case .pass: .bypass
+            case .drop: .discard
+            case nil: .protect(protection)
+            }
         return SecurityPolicy(
-            selector: first.selector, direction: first.direction, action: .protect(protection),
+            selector: first.selector, direction: first.direction, action: action,
             priority: first.priority, isNarrowed: first.isNarrowed, name: names.joined(separator: ", "))
     }
 }

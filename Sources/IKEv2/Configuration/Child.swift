@@ -22,6 +22,14 @@ public struct Child: Hashable, Sendable {
         case clear, trap, restart
     }
 
+    /// `mode = pass | drop`: no CHILD_SA, but what becomes of packets that are for none (RFC 4301 section 4.4.1: BYPASS and DISCARD).
+    public enum Shunt: String, Hashable, Sendable, CaseIterable {
+        /// Goes the host's own way, before whatever another child protects.
+        case pass
+        /// Is dropped unless another child protects it.
+        case drop
+    }
+
     /// When a new key is due, in one unit: seconds, bytes or packets; 0: never.
     public struct Limit: Hashable, Sendable {
         /// `rekey_*`: soft.
@@ -40,6 +48,8 @@ public struct Child: Hashable, Sendable {
 
     public var name: String
     public var mode = SAMode.tunnel
+    /// nil: it is negotiated.
+    public var shunt: Shunt?
     /// In order of preference; never empty.
     public var proposals: [ChildProposal]
     public var localSelectors: [SelectorSide] = [.dynamic]
@@ -59,6 +69,9 @@ public struct Child: Hashable, Sendable {
     public var dontFragment = DFPolicy.copy
     /// Priority of its policies; nil: by how narrow the selectors are.
     public var priority: UInt32?
+
+    /// `mode` of swanctl.conf.
+    public var modeName: String { shunt?.rawValue ?? mode.rawValue }
 
     public init(name: String, proposals: [ChildProposal]) {
         self.name = name

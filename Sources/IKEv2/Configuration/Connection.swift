@@ -58,6 +58,8 @@ public struct Connection: Hashable, Sendable {
     public var local: LocalAuthentication
     public var remote: RemoteAuthentication
     public var children: [Child] = []
+    /// Those that CHILD_SAs are made for.
+    public var negotiated: [Child] { children.filter { $0.shunt == nil } }
     /// Pretend that there is a NAT, so that ESP is always in UDP (`encap`).
     public var forcesEncapsulation = false
     public var fragmentation = Fragmentation.yes

@@ -79,7 +79,7 @@ struct AuthenticationExchange: InitiatedExchange {
     private static func noChildless(_ connection: Connection) -> Explanation {
         Explanation(
             "the peer makes no IKE SA without a child (RFC 6023)",
-            remedy: connection.children.isEmpty
+            remedy: connection.negotiated.isEmpty
                 ? "add a child to connections.\(connection.name).children"
                 : "set connections.\(connection.name).childless = allow")
     }

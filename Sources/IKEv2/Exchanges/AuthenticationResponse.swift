@@ -142,7 +142,7 @@ extension Session {
     private func respondWithChild(_ request: Message, _ state: Authenticating, _ step: inout Step) -> [Payload] {
         do throws(ChildRefusal) {
             let agreement = try agreement(
-                on: request, among: connection?.children ?? [], withKeyExchange: false, &step)
+                on: request, among: connection?.negotiated ?? [], withKeyExchange: false, &step)
             do throws(ChildRefusal) {
                 let sa = try makeChild(
                     agreement, secret: nil, initiatorNonce: state.initiatorNonce,
@@ -154,7 +154,7 @@ extension Session {
                 throw error
             }
         } catch {
-            step.reportAfterAnswer(.childFailed(name: connection?.children.first?.name ?? "", error.explanation))
+            step.reportAfterAnswer(.childFailed(name: connection?.negotiated.first?.name ?? "", error.explanation))
             return [.notify(error.notify)]
         }
     }

@@ -23,7 +23,7 @@ extension Session {
 
     private func respondToNewChild(_ request: Message, _ step: inout Step) throws(ChildRefusal) -> [Payload] {
         try requireNoIKERekey()
-        let answered = try answer(request, among: connection?.children ?? [], replacing: nil, &step)
+        let answered = try answer(request, among: connection?.negotiated ?? [], replacing: nil, &step)
         install(answered.sa, isAnswer: true, &step)
         return answered.payloads
     }

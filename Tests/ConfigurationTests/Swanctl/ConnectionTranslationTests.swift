@@ -157,7 +157,9 @@ import Testing
             _ = try ConnectionTranslation.connection(wrong)
             Issue.record("no error")
         } catch {
-            #expect(error.description.hasPrefix("connections.site.children.net: 'beet': only tunnel mode"), "\(error)")
+            #expect(
+                error.description.hasPrefix("connections.site.children.net: 'beet': of the modes only tunnel"),
+                "\(error)")
         }
     }
 

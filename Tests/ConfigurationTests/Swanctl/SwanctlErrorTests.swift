@@ -39,7 +39,7 @@ import Testing
 
     @Test(
         arguments: [
-            ("mode = transport", "transport", "write mode = tunnel"), ("mode = pass", "pass", "leave that traffic out"),
+            ("mode = transport", "transport", "write mode = tunnel"),
             ("mode = beet", "beet", "mode = tunnel"), ("mode = tunel", "tunel", "mode = tunnel"),
             ("ah_proposals = sha256", "ah_proposals", "use esp_proposals"),
             ("updown = /bin/true", "updown", "child-updown"),
@@ -212,7 +212,7 @@ import Testing
         #expect(errors.map(\.location.line) == [2, 5, 9, 10])
         #expect(
             errors[2].description
-                == "swanctl.conf:9: 'beet': only tunnel mode is supported; write mode = tunnel, or leave it out; "
+                == "swanctl.conf:9: 'beet': of the modes only tunnel, pass and drop are supported; write mode = tunnel, or leave it out; "
                 + "the peer has to use tunnel mode too")
     }
 }

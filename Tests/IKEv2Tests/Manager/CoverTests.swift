@@ -69,6 +69,27 @@ import Testing
         pair.expectOrder()
     }
 
+    /// `mode = pass` and `drop`: in force as soon as they are loaded, and negotiated in neither role, though the selectors fit.
+    @Test(arguments: Child.Shunt.allCases)
+    func shuntsAreNotNegotiated(shunt: Child.Shunt) {
+        let pair = MoonAndSun()
+        func addHole(_ connection: inout Connection) {
+            var hole = connection.children[0]
+            hole.name = "hole"
+            hole.shunt = shunt
+            connection.children.insert(hole, at: 0)
+        }
+        pair.load(addHole, sun: addHole)
+        for (host, name) in [(pair.moon, "sun/hole"), (pair.sun, "moon/hole")] {
+            #expect(host.dataplane.covers[name]?.child.shunt == shunt)
+        }
+        #expect(!pair.initiate("hole"))
+        #expect(pair.initiate("net"))
+        pair.lab.run(seconds: 1)
+        pair.expectTunnel("net")
+        #expect(pair.moon.dataplane.active("hole") == nil && pair.sun.dataplane.active("hole") == nil)
+    }
+
     @Test func theEndUncoversNothing() {
         let pair = MoonAndSun()
         pair.bringUp { $0.children[0].startAction = .trapAndStart }

@@ -53,7 +53,7 @@ enum ConnectionListing {
 
     private static func child(_ child: Child) -> VICIMessage {
         var section: VICIMessage = [
-            "mode": child.mode.rawValue.uppercased(),
+            "mode": child.modeName.uppercased(),
             "rekey_time": "\(child.time.rekey)",
             "rekey_bytes": "\(child.bytes.rekey)",
             "rekey_packets": "\(child.packets.rekey)",
@@ -70,7 +70,7 @@ extension ChildCover {
     /// In the shape of strongSwan's `list-policy`.
     var listing: VICIMessage {
         var section: VICIMessage = [
-            "child": child.name, "ike": connectionName, "mode": child.mode.rawValue.uppercased(),
+            "child": child.name, "ike": connectionName, "mode": child.modeName.uppercased(),
         ]
         section.append("local-ts", list: SelectorText.list(child.localSelectors))
         section.append("remote-ts", list: SelectorText.list(child.remoteSelectors))

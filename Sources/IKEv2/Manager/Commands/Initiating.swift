@@ -82,18 +82,18 @@ extension SessionManager {
                         "there is no connection \(connection)", remedy: Self.choice(connectionTable.all.map(\.name))))
             }
             guard let child else { return .success((found, nil)) }
-            guard let part = found.children.first(where: { $0.name == child }) else {
+            guard let part = found.negotiated.first(where: { $0.name == child }) else {
                 return .failure(
                     Explanation(
                         "connection \(connection) has no child \(child)",
-                        remedy: Self.choice(found.children.map(\.name))))
+                        remedy: Self.choice(found.negotiated.map(\.name))))
             }
             return .success((found, part))
         }
         guard let child, let found = connectionTable.firstConnection(withChild: child) else {
             let what = child.map { "child \($0)" } ?? "connection without a name"
             let names = connectionTable.all.flatMap { connection in
-                connection.children.map { "\($0.name) (of \(connection.name))" }
+                connection.negotiated.map { "\($0.name) (of \(connection.name))" }
             }
             return .failure(Explanation("there is no \(what)", remedy: Self.choice(names)))
         }

@@ -23,7 +23,7 @@ struct ConnectionTable {
 
     /// The first connection that has a child of that name.
     func firstConnection(withChild name: String) -> Connection? {
-        all.first { $0.children.contains { $0.name == name } }
+        all.first { $0.negotiated.contains { $0.name == name } }
     }
 
     /// Replaces everything.
