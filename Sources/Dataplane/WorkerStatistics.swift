@@ -28,6 +28,8 @@ public enum WorkerCounter: Int, CaseIterable, Sendable {
     case toHost
     /// Packets that the host sent into tunnels.
     case fromHost
+    /// ESP packets that came in fragments, which the kernel has put together.
+    case reassembled
     /// ICMP errors sent.
     case icmpErrors
     /// Fragments made, before encryption or for a LAN.

@@ -51,6 +51,7 @@ extension Worker {
                 start: start, length: entry.length, port: entry.port,
                 flags: PacketSlot.Flags(rawValue: UInt16(entry.flags)))
             if entry.kind == .inbound {
+                if entry.port == PacketSlot.noPort { count(.reassembled) }
                 inbound.append(slot)
                 continue
             }

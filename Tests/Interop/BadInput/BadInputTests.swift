@@ -108,7 +108,8 @@ extension LiveGateways {
                     // from the host bring frames in, or take as many out when they are paid back.
                     try eventually("all of \(before) frames back") {
                         let after = try gateways.a.status()
-                        return abs(after.freeFrames - before) <= after.counter("fromHost")
+                        let brought = after.counter("fromHost") + after.counter("reassembled")
+                        return abs(after.freeFrames - before) <= brought
                     }
                     let drops = try gateways.a.status().allDrops.filter { $0.value > 0 }
                     #expect(drops.count > 3, "\(drops)")
