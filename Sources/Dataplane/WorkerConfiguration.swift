@@ -11,8 +11,9 @@ public struct WorkerConfiguration: Sendable {
     public var flowCacheCapacity = 65_536
     /// Packets that wait for unresolved neighbours, in all.
     public var neighbourQueueCapacity = 64
-    /// How long a packet waits for its neighbour, in nanoseconds.
-    public var neighbourWaitInNanoseconds: UInt64 = 1_000_000_000
+    /// How long a packet waits for its neighbour, in nanoseconds: as long as three questions take, after which a neighbour
+    /// counts as unreachable (RFC 4861 sections 7.2.2 and 10). An interface that has just come up asks nothing for a second or two.
+    public var neighbourWaitInNanoseconds: UInt64 = 3_000_000_000
     /// Packets that wait for an SA which is being negotiated, in all.
     public var earlyPacketCapacity = 64
     /// How long a packet waits for its SA, in nanoseconds.

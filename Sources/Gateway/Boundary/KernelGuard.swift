@@ -55,14 +55,21 @@ struct KernelGuard {
     }
 
     static let table = "sluice"
+    /// Holds the boundary as well while the table is exchanged. A packet that is on its way through the old table in that moment looks
+    /// into maps whose entries are not valid any more, and nothing is found: it would pass.
+    static let standIn = "sluice-next"
     /// After destination NAT and other filters, before source NAT.
     private static let priority: Int32 = 50
     private static let devicePrefix = "sluice"
 
     private let session: NetfilterSession
+    private let standInSession: NetfilterSession
     private(set) var boundary: Boundary?
 
-    init() throws(NetlinkError) { session = try NetfilterSession(table: Self.table) }
+    init() throws(NetlinkError) {
+        session = try NetfilterSession(table: Self.table)
+        standInSession = try NetfilterSession(table: Self.standIn)
+    }
 
     /// Puts a boundary in the place of what is there, if it differs. When this throws, what was there stays.
     mutating func close(_ boundary: Boundary) throws(NetlinkError) {
@@ -78,7 +85,17 @@ struct KernelGuard {
     }
 
     private mutating func install(_ boundary: Boundary) throws(NetlinkError) {
-        let counts = try session.contents().map(Self.counts) ?? Counts()
+        let old = try session.contents()
+        if old != nil { try Self.fill(standInSession, boundary, Counts()) }
+        try Self.fill(session, boundary, old.map(Self.counts) ?? Counts())
+        self.boundary = boundary
+        _ = try Self.remove(standInSession)
+    }
+
+    /// Puts a table in the place of the one that is there, if any.
+    private static func fill(
+        _ session: NetfilterSession, _ boundary: Boundary, _ counts: Counts
+    ) throws(NetlinkError) {
         try session.commit("close the boundary") { batch in
             // The first makes the deletion valid where there is no table yet.
             batch.addTable()
@@ -87,25 +104,35 @@ struct KernelGuard {
             batch.addCounter("outbound", .init(packets: counts.outbound))
             batch.addCounter("inbound", .init(packets: counts.inbound))
             batch.addCounter("foreign", .init(packets: counts.foreign))
-            Self.addDecisions(boundary, to: &batch)
-            Self.addHooks(boundary, to: &batch)
-            Self.addClosed(boundary, to: &batch)
+            addDecisions(boundary, to: &batch)
+            addHooks(boundary, to: &batch)
+            addClosed(boundary, to: &batch)
         }
-        self.boundary = boundary
+    }
+
+    /// What was in the table; nil when there was none.
+    private static func remove(_ session: NetfilterSession) throws(NetlinkError) -> NetfilterSession.Contents? {
+        guard let contents = try session.contents() else { return nil }
+        try session.commit("open the boundary") { $0.deleteTable() }
+        return contents
     }
 
     /// Opens the boundary: removes the table. Returns what was closed, or nil when nothing was.
     mutating func open() throws(NetlinkError) -> Report? {
-        guard let report = try report() else { return nil }
-        try session.commit("open the boundary") { $0.deleteTable() }
+        let standIn = try Self.remove(standInSession)
+        let contents = try Self.remove(session) ?? standIn
         boundary = nil
-        return report
+        return contents.map(Self.report)
     }
 
     /// What the kernel holds closed now, whoever closed it; nil: nothing.
     func report() throws(NetlinkError) -> Report? {
-        guard let contents = try session.contents() else { return nil }
-        return Report(counts: Self.counts(contents), closed: contents.comments)
+        if let contents = try session.contents() { return Self.report(contents) }
+        return try standInSession.contents().map(Self.report)
+    }
+
+    private static func report(_ contents: NetfilterSession.Contents) -> Report {
+        Report(counts: counts(contents), closed: contents.comments)
     }
 
     private static func counts(_ contents: NetfilterSession.Contents) -> Counts {

@@ -1,3 +1,4 @@
+import Glibc
 import IPsec
 import Netlink
 import Packets
@@ -75,4 +76,55 @@ import Testing
             #expect(try guardian.report()?.closed.count == 1)
         }
     }
+
+    /// Packets are sent all the time while tables take each other's place: not one passes.
+    @Test func noPacketFindsAGap() throws {
+        func boundary(_ number: Int) -> KernelGuard.Boundary {
+            let selector = TrafficSelector(
+                source: AddressRange(IPPrefix(address: IPAddress(ipv4: 0x0A01_0000), length: 16)),
+                destination: AddressRange(IPPrefix(address: IPAddress(ipv4: 0x0B00_0000), length: 8 + number % 2)))
+            return KernelGuard.Boundary(
+                CoveredList([CoveredTraffic(name: "all", selector: selector, action: .protect, priority: 0)]),
+                lan: [], wan: [])
+        }
+        let namespace = try NetworkNamespace("guard")
+        defer { namespace.remove() }
+        try namespace.ip(
+            "link add port type veth peer name far", "addr add 10.1.0.1/16 dev port", "link set far up",
+            "link set port up", "route add default dev port")
+        try namespace.perform {
+            var guardian = try KernelGuard()
+            try guardian.close(boundary(0))
+            let sender = try RunningProcess(["python3", "-u", "-c", Self.sender], in: namespace)
+            defer { sender.kill() }
+            try eventually("sender") { sender.output.contains("ready") }
+            for number in 1...300 { try guardian.close(boundary(number)) }
+            sender.signal(SIGTERM)
+            #expect(sender.wait(atMost: .seconds(20)) == .exited(0))
+            let words = sender.output.split(whereSeparator: \.isWhitespace).map(String.init)
+            #expect(words.count == 5 && words[4] == "0" && (Int(words[2]) ?? 0) > 1000, "\(sender.output)")
+        }
+    }
+
+    /// Sends to a closed network until SIGTERM, for a minute at most: the kernel says of each packet whether it was dropped.
+    private static let sender = """
+        import signal, socket, time
+        running = True
+        def stop(*_):
+            global running
+            running = False
+        signal.signal(signal.SIGTERM, stop)
+        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        s.bind(("10.1.0.1", 0))
+        held = passed = 0
+        end = time.monotonic() + 60
+        print("ready")
+        while running and time.monotonic() < end:
+            try:
+                s.sendto(b"x", ("11.0.0.1", 9))
+                passed += 1
+            except PermissionError:
+                held += 1
+        print("held", held, "passed", passed)
+        """
 }

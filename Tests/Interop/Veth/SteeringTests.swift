@@ -82,11 +82,15 @@ extension LiveGateways {
                     gateways.a.process.terminate()
                 }
                 try expectNothingInClear(network, "after the end")
+                // The programs hold it alone, too.
+                try run(["nft", "delete", "table", "inet", "sluice"], in: network.gatewayA)
+                try expectNothingInClear(network, "without the kernel's table")
                 // That the test would see it: without the programs the kernel sends it in clear.
                 let capture = try PacketCapture(TwoGateways.portA, in: network.wire)
-                for port in ["lan0", "wan0"] {
-                    #expect(try network.gatewayA.perform { try SteeringProgram.detach(from: port) })
-                }
+                let text = try run([SluiceGateway.binary, "detach", "--control", "/nowhere"], in: network.gatewayA)
+                #expect(
+                    text.contains("steering program detached from wan0, lan0") || text.contains("lan0, wan0"), "\(text)"
+                )
                 let client = try client(network)
                 _ = client.echo(payload: 56, attempts: 3, within: .milliseconds(200))
                 #expect(inClear(capture.stop()) > 0)
