@@ -136,7 +136,7 @@ await_log() {
 build_sanitized() {
     local name
     for name in address thread; do
-        chrt --idle 0 swift build --build-tests --sanitize="$name" --scratch-path ".build-$name" --disable-index-store \
+        chrt --idle 0 swift build --build-tests --sanitize="$name" --scratch-path ".build-$name" \
             >"$logs/sanitized-$name" 2>&1 </dev/null
         echo $? >"$logs/sanitized-$name.status"
     done
