@@ -87,7 +87,8 @@ public final class GatewayStress {
 
     /// What is wrong with the gateway now; empty when nothing is.
     public func findings() -> [String] {
-        network.clock.advance(milliseconds: 2_000)
+        // Longer than any packet waits for a neighbour or an SA.
+        network.clock.advance(milliseconds: 4_000)
         for _ in 0..<8 { pump() }
         _ = site.takeLAN()
         _ = site.takeWAN()
