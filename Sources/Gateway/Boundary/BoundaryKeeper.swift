@@ -36,6 +36,9 @@ struct BoundaryKeeper {
             return (closed, false)
         }
         kernelGuard = closed
+        logger.info(
+            "boundary is closed to packets in clear, and stays so when the gateway ends",
+            metadata: ["selectors": "\(covered.traffic.count)"])
         if inherits {
             secondsOfPatience = Self.patience
             logger.notice("what an earlier gateway closed stays closed until connections are loaded")
