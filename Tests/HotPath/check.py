@@ -2,8 +2,8 @@
 """check.py BINARY: looks into a release build of sluice, at everything that one round of a worker can run.
 
 From Worker.poll on it follows every branch and every direct call of the machine code. What it reaches may not call the
-allocator, reference counting, locks, lazy initialisation or exclusivity checks, and may not contain a trap (ud2): no
-packet can stop the process. Calls through pointers are not followed; there is one, to the cipher of an SA, and the
+allocator, reference counting, locks, lazy initialisation or exclusivity checks, may not copy a whole structure of the
+size of the worker, and may not contain a trap (ud2): no packet can stop the process. Calls through pointers are not followed; there is one, to the cipher of an SA, and the
 cipher has tests of its own. Prints what it found and exits with 1 if anything is wrong.
 """
 import re
@@ -21,6 +21,9 @@ LIBRARY = {"memcpy", "memmove", "memset", "memcmp", "sendto", "recvfrom", "poll"
 TRAPS = {
     ROOT: (1, "the published snapshot's pointer, which is never null"),
 }
+# Bytes that a call of memcpy may copy when their number is fixed: an ICMP error's quotation. More is the worker, which the
+# compiler copies for calls of methods that are neither inlined nor mutating.
+LARGEST_COPY = 576
 # Everything below is reached; if the compiler inlines differently, most of it must still be there.
 EXPECTED = ["Worker.protect", "processInbound", "decideOutbound", "receiveHandedOver", "payBack",
             "wakeTouched", "IPv4Fragmenter", "ICMPError", "PacketSummary", "ESPBatch", "SnapshotTables"]
@@ -49,6 +52,20 @@ def disassemble(binary):
     return code, starts, following, bodies
 
 
+def size_of_copy(code, address, instruction):
+    """The fixed number of bytes that this instruction copies by memcpy, 0 for all else."""
+    if not (instruction.startswith("call") and "<memcpy@plt>" in instruction):
+        return 0
+    before = [place for place in range(address - 40, address) if place in code]
+    for place in reversed(before):
+        size = re.match(r"mov\s+\$0x([0-9a-f]+),%[er]dx", code[place][0])
+        if size:
+            return int(size.group(1), 16)
+        if code[place][0].startswith("call") or "dx" in code[place][0].split(",")[-1]:
+            return 0
+    return 0
+
+
 def follow(code, starts, following, bodies):
     """Every instruction that can run from the root on: (symbols reached, calls through pointers, findings)."""
     reached, pointers, found = {}, [], []
@@ -72,6 +89,9 @@ def follow(code, starts, following, bodies):
             found.append(f"{symbol} is called")
             continue
         operation = instruction.split()[0]
+        copied = size_of_copy(code, address, instruction)
+        if copied > LARGEST_COPY:
+            found.append(f"{symbol} copies {copied} bytes at {address:x}")
         target = re.search(r"\s([0-9a-f]+) <", instruction)
         if operation.startswith("ud2"):
             traps.setdefault(symbol, []).append(hex(address))

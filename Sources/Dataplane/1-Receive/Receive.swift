@@ -1,4 +1,5 @@
 import Packets
+import Policy
 import XDP
 
 extension Worker {
@@ -27,7 +28,7 @@ extension Worker {
             let slot = PacketSlot(start: start, length: descriptor.length, port: number)
             if role == .lan {
                 outbound.append(slot)
-            } else if role == .wan || looksProtected(slot) {
+            } else if role == .wan || Worker.looksProtected(start, length: descriptor.length, tables: tables) {
                 inbound.append(slot)
             } else {
                 outbound.append(slot)
@@ -47,11 +48,17 @@ extension Worker {
 
     /// On a port that is LAN and WAN at once: whether the packet is ESP, AH or UDP-encapsulated ESP for the gateway
     /// itself, as the steering program judges it. What a LAN host sends to others through the tunnel may be ESP too.
-    private func looksProtected(_ slot: PacketSlot) -> Bool {
+    ///
+    /// Takes neither the slot nor the worker. A slot that a call may look at has to lie in memory as a whole, and copying it
+    /// from there waits until its fields are stored, 12 cycles a packet on every port; of the worker the compiler makes a copy.
+    @inline(never)
+    private static func looksProtected(
+        _ start: UnsafeMutableRawPointer, length: UInt32, tables: UnsafePointer<SnapshotTables>
+    ) -> Bool {
         var link = LinkLayer()
-        guard link.parse(slot.start, available: Int(slot.length)) else { return false }
-        let header = slot.start + link.headerLength
-        let available = Int(slot.length) &- link.headerLength
+        guard link.parse(start, available: Int(length)) else { return false }
+        let header = start + link.headerLength
+        let available = Int(length) &- link.headerLength
         let number: UInt8
         let upper: Int
         switch link.family {

@@ -6,8 +6,10 @@ import XDP
 extension Worker {
     /// Whether a packet that does not fit its tunnel goes all the same, the sealed one in fragments: IPv6 that no sender can
     /// make smaller (RFC 8200 section 5).
+    ///
+    /// `mutating`, like all methods here that are not inlined: for a call of another one the compiler copies the worker.
     @inline(never)
-    func mayOutgrowPath(_ slot: UnsafeMutablePointer<PacketSlot>) -> Bool {
+    mutating func mayOutgrowPath(_ slot: UnsafeMutablePointer<PacketSlot>) -> Bool {
         let packet = slot.pointee.packet
         let length = Int(slot.pointee.length)
         return packet.load(as: UInt8.self) >> 4 == 6 && length <= Worker.smallestIPv6MTU

@@ -64,7 +64,7 @@ extension Worker {
     }
 
     /// Our address towards the sender: that of the port of arrival, or of a LAN port for packets out of a tunnel.
-    private func answerSource(_ slot: PacketSlot, family: AddressFamily) -> IPAddress? {
+    private mutating func answerSource(_ slot: PacketSlot, family: AddressFamily) -> IPAddress? {
         if slot.port != PacketSlot.noPort, !slot.flags.contains(.decrypted) {
             return tables.pointee.localAddress(forPort: slot.port, family: family)
         }

@@ -6,6 +6,7 @@ import Telemetry
 /// clear is decided anew: routes, policies and link MTUs may have changed meanwhile.
 extension Worker {
     /// Whether the packet came out of a tunnel and leaves by a LAN: then no outbound policy was asked.
+    @inline(__always)
     func isForLAN(_ slot: PacketSlot, hop: UnsafePointer<NextHop>) -> Bool {
         slot.flags.contains(.decrypted) && !slot.flags.contains(.sealed) && leavesByLAN(hop)
     }
