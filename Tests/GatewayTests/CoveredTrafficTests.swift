@@ -117,7 +117,7 @@ import Testing
 
         let child = try #require(open.first?.children.first)
         let all = try #require(open.first).configuredSelectors(
-            of: child, resolved: { _ in nil }, source: { _ in IPAddress("198.51.100.7") })
+            of: child, resolved: { _ in [] }, source: { _ in IPAddress("198.51.100.7") })
         #expect(
             all.isComplete
                 && all.selectors.map(\.source.description) == ["198.51.100.7/32", "10.1.0.0/16"])

@@ -57,7 +57,7 @@ public struct CoveredList: Hashable, Sendable {
         var incomplete: [String] = []
         for connection in connections {
             for child in connection.children {
-                let known = connection.configuredSelectors(of: child, resolved: { _ in nil }, source: { _ in nil })
+                let known = connection.configuredSelectors(of: child, resolved: { _ in [] }, source: { _ in nil })
                 let name = "\(connection.name)/\(child.name)"
                 traffic += known.selectors.map { CoveredTraffic(name: name, selector: $0, of: child) }
                 if !known.isComplete { incomplete.append(name) }

@@ -27,26 +27,34 @@ extension Child {
 }
 
 extension Connection {
-    /// The same for a child of this connection, with the addresses that IKE would use.
+    /// The same for a child of this connection, with the addresses that IKE would use: each one that the peer may have, since
+    /// the next attempt may lead there.
     /// - Parameters:
-    ///   - resolved: the address of a host name; nil: not known.
+    ///   - resolved: the addresses of a host name; none: not known.
     ///   - source: our address towards a peer by the host's routes; nil: there is none, or nobody is asked.
     public func configuredSelectors(
-        of child: Child, resolved: (String) -> IPAddress?, source: (IPAddress) -> IPAddress?
+        of child: Child, resolved: (String) -> [IPAddress], source: (IPAddress) -> IPAddress?
     ) -> ConfiguredSelectors {
         guard child.hasDynamicSelectors else { return child.configuredSelectors(local: nil, remote: nil) }
-        let remote = expectedRemote(resolved: resolved)
-        let local = remote.map { localAddress(towards: $0, source: source) } ?? localAddresses.first?.single
-        return child.configuredSelectors(local: local, remote: remote)
-    }
-
-    /// Where we would begin to look for the peer.
-    func expectedRemote(resolved: (String) -> IPAddress?) -> IPAddress? {
-        switch remoteAddresses.first(where: \.isDestination) {
-        case .range(let range): range.first
-        case .name(let name): resolved(name)
-        case nil: nil
+        let remotes = remoteAddresses.filter(\.isDestination).flatMap { pattern -> [IPAddress?] in
+            switch pattern {
+            case .range(let range): return [range.first]
+            case .name(let name):
+                let addresses = resolved(name)
+                return addresses.isEmpty ? [nil] : addresses
+            }
         }
+        guard !remotes.isEmpty else {
+            return child.configuredSelectors(local: localAddresses.first?.single, remote: nil)
+        }
+        var all = ConfiguredSelectors(selectors: [], isComplete: true)
+        for remote in remotes {
+            let local = remote.map { localAddress(towards: $0, source: source) } ?? localAddresses.first?.single
+            let known = child.configuredSelectors(local: local, remote: remote)
+            for selector in known.selectors where !all.selectors.contains(selector) { all.selectors.append(selector) }
+            all.isComplete = all.isComplete && known.isComplete
+        }
+        return all
     }
 
     /// Ours towards a peer: the configured one, or by the host's routes among those that are configured.

@@ -211,6 +211,24 @@ import Testing
         pair.expectOrder()
     }
 
+    @Test func dynamicStandsForEveryAddressOfThePeer() {
+        let pair = MoonAndSun()
+        pair.lab.names["sun.example.org"] = [ip("192.0.2.3"), ip("192.0.2.4")]
+        pair.load {
+            $0.remoteAddresses.append(.name("sun.example.org"))
+            $0.children[0].remoteSelectors = [.dynamic]
+        }
+        func destinations() -> [String] {
+            pair.moon.dataplane.covers["sun/net"]?.selectors.map { "\($0.destination.first)" } ?? []
+        }
+        #expect(destinations() == ["192.0.2.2"])
+        #expect(pair.moon.dataplane.covers["sun/net"]?.isComplete == false)
+        pair.lab.run(seconds: 5)
+        #expect(destinations() == ["192.0.2.2", "192.0.2.3", "192.0.2.4"])
+        #expect(pair.moon.dataplane.covers["sun/net"]?.isComplete == true)
+        pair.expectOrder()
+    }
+
     @Test func aTrapForNobodyIsCoveredAndSaid() {
         let pair = MoonAndSun()
         pair.load {

@@ -77,7 +77,7 @@ extension SessionManager {
     private func cover(_ child: Child, of connection: Connection) {
         let owner = CoverTable.Owner(connection: connection.name, child: child.name)
         let known = connection.configuredSelectors(
-            of: child, resolved: { names.addresses[$0]?.first },
+            of: child, resolved: { names.addresses[$0] ?? [] },
             source: { covers.source(towards: $0, now: output.sourceAddress(towards: $0)) })
         let new = ChildCover(
             connectionName: connection.name, child: child,
