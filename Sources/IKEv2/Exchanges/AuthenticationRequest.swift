@@ -105,7 +105,7 @@ extension AuthenticationExchange {
                 releaseSPI(&step)
                 // The peer counts this IKE SA as up, and is told (section 2.21.2).
                 session.sendOnce(.informational, [.notify(NotifyPayload(.authenticationFailed))], &step)
-                session.fail(error.explanation, &step)
+                session.fail(error.explanation.because(.authenticationFailed), &step)
             }
         case .eapResponse, .eapFinalResponse:
             releaseSPI(&step)
@@ -115,7 +115,8 @@ extension AuthenticationExchange {
                     remedy: "let the peer use a shared key or certificates"), &step)
         default:
             releaseSPI(&step)
-            session.fail(refusal(response, connection), &step)
+            let explanation = refusal(response, connection)
+            session.fail(response.errorNotify.map { explanation.because($0.type) } ?? explanation, &step)
         }
     }
 

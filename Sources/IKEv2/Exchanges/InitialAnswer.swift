@@ -55,9 +55,9 @@ extension Session {
             }
         }
         let explanation =
-            error.type == .noProposalChosen
+            (error.type == .noProposalChosen
             ? IKENegotiation.explainRefusal(of: connection.proposals, connection: connection.name)
-            : Explanation("the peer refuses IKE_SA_INIT: \(error.type)")
+            : Explanation("the peer refuses IKE_SA_INIT: \(error.type)")).because(error.type)
         if exchange.refusal != nil, window.outstanding?.repetitions ?? 0 > 0 {
             fail(explanation, &step)
         } else {

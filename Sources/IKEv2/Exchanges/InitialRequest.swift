@@ -37,7 +37,8 @@ struct InitialExchange {
                 Explanation(
                     "the peer does not answer",
                     details: ["IKE_SA_INIT from \(session.path.local) to \(session.path.remote)"],
-                    remedy: "see that the peer runs, and that UDP ports 500 and 4500 are open on the way")))
+                    remedy: "see that the peer runs, and that UDP ports 500 and 4500 are open on the way",
+                    cause: .unanswered)))
         step.close(.peerDead)
     }
 }

@@ -38,7 +38,10 @@ extension SessionManager {
                 connection.children.contains(where: { $0.name == cover.child.name })
             else { continue }
             let owner = CoverTable.Owner(connection: cover.connectionName, child: cover.child.name)
-            if isUnderWay(owner, packet) {
+            let pair = packet.flatMap { packet in cover.selectors.first { $0.contains(packet) } }
+            if isUnderWay(owner, packet)
+                || backoffs.isPausing(owner.connection, child: owner.child, pair: pair, at: now)
+            {
                 count.acquiresSuppressed += 1
             } else {
                 undertake(connection, [Undertaking.Wish(owner.child, hint: packet)], isStanding: true)

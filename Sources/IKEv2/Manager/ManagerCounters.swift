@@ -37,7 +37,7 @@ public struct ManagerCounters: Hashable, Sendable {
     public var fragmentedMessagesRefused: UInt64 = 0
     /// Negotiations of peers given up by `halfOpenTimeoutInSeconds`.
     public var halfOpenTimeouts: UInt64 = 0
-    /// Packets' wishes for an SA that was being negotiated already.
+    /// Packets' wishes for an SA that was being negotiated already, or that has failed and has to wait.
     public var acquiresSuppressed: UInt64 = 0
 
     /// Negotiations that we began, and those of peers that got past the limits.

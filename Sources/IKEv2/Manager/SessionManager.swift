@@ -34,6 +34,8 @@ public final class SessionManager: SessionEnvironment {
     /// Commands that wait until something is up.
     var waiters: [Waiter: [(Result<Void, Explanation>) -> Void]] = [:]
     var terminations: [Termination] = []
+    /// How long what packets and peers call for has to wait after failures.
+    var backoffs = BackoffTable()
     var names = NameCache()
     var cookies = CookieJar()
     var admission: AdmissionControl

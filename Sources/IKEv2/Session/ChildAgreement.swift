@@ -29,7 +29,7 @@ struct ChildRefusal: Error {
 
     init(_ type: NotifyType, _ explanation: Explanation) {
         notify = NotifyPayload(type)
-        self.explanation = explanation
+        self.explanation = explanation.because(type)
     }
 }
 

@@ -33,14 +33,36 @@ public struct Explanation: Error, Hashable, Sendable, CustomStringConvertible {
     public var details: [String]
     /// Which configuration line to change, and to what.
     public var remedy: String
+    /// Of what kind it is, for those who decide when to try again.
+    public var cause: FailureCause
 
-    public init(_ summary: String, details: [String] = [], remedy: String = "") {
+    public init(_ summary: String, details: [String] = [], remedy: String = "", cause: FailureCause = .other) {
         self.summary = summary
         self.details = details
         self.remedy = remedy
+        self.cause = cause
+    }
+
+    /// The same with the cause that an error notify of the peer stands for.
+    func because(_ error: NotifyType) -> Explanation {
+        var explanation = self
+        explanation.cause = FailureCause(error)
+        return explanation
     }
 
     public var description: String {
         ([summary] + details + (remedy.isEmpty ? [] : [remedy])).joined(separator: "; ")
+    }
+}
+
+extension FailureCause {
+    init(_ error: NotifyType) {
+        switch error {
+        case .authenticationFailed: self = .authentication
+        case .noProposalChosen: self = .proposals
+        case .trafficSelectorsUnacceptable: self = .selectors
+        case .singlePairRequired: self = .singlePair
+        default: self = .other
+        }
     }
 }

@@ -73,7 +73,8 @@ extension Session {
         case .authenticating:
             let explanation = Explanation(
                 "the peer does not answer IKE_AUTH", details: ["from \(path.local) to \(path.remote)"],
-                remedy: "see that UDP port 4500 is open on the way, and set fragmentation = yes for long certificates")
+                remedy: "see that UDP port 4500 is open on the way, and set fragmentation = yes for long certificates",
+                cause: .unanswered)
             step.report(.failed(explanation))
             step.close(.peerDead)
         default:

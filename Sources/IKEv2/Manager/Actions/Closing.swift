@@ -80,8 +80,9 @@ extension SessionManager {
         }
     }
 
-    func note(_ level: NoteLevel, _ text: String, connection: String) {
-        output.report(ManagerEvent(ike: .none(connection: connection), event: .note(level, text)))
+    /// - Parameter path: where the peer is, as far as that is known.
+    func note(_ level: NoteLevel, _ text: String, connection: String, path: Path? = nil) {
+        output.report(ManagerEvent(ike: .none(connection: connection, path: path), event: .note(level, text)))
     }
 }
 
@@ -105,7 +106,8 @@ extension CloseReason {
         case .superseded: Explanation("another IKE SA with the same peer took its place")
         case .peerDead:
             Explanation(
-                "the peer does not answer", remedy: "check its address, that UDP 500 and 4500 reach it, and its log")
+                "the peer does not answer", remedy: "check its address, that UDP 500 and 4500 reach it, and its log",
+                cause: .unanswered)
         case .negotiationFailed(let explanation): explanation
         case .halfOpenTimeout: Explanation("the negotiation was not finished in time")
         case .expired: Explanation("the IKE SA has reached the end of its life")

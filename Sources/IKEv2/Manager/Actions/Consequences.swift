@@ -39,6 +39,7 @@ extension SessionManager {
         guard let child = children[sa.inboundSPI], child.isUp else { return false }
         count.childrenUp += 1
         record.awaitedChildren.remove(sa.child.name)
+        backoffs.cameUp(sa.connectionName, child: sa.child.name, at: now)
         afterwards { [self] in
             settle(connection: sa.connectionName, child: sa.child.name, .success(()))
             // The configuration of the child may have changed while the SA was negotiated.
@@ -49,7 +50,9 @@ extension SessionManager {
     }
 
     private func childFailed(_ name: String, _ explanation: Explanation, of record: SessionRecord) {
-        record.awaitedChildren.remove(name)
+        if record.awaitedChildren.remove(name) != nil, let connection = record.session.connection?.name {
+            backoffs.failed(connection, child: name, explanation.cause, at: now)
+        }
         afterwards { [self] in
             settle(connection: record.session.connection?.name ?? "", child: name, .failure(explanation))
             finishReplacement(record)

@@ -9,6 +9,7 @@ extension SessionManager {
         }
         table.setEstablished(record, between: identities)
         record.establishedAt = now
+        if let connection = record.session.connection { backoffs.cameUp(connection.name, at: now) }
         beginKeepalives(record)
         beginReauthentication(record)
         afterwards { [self] in

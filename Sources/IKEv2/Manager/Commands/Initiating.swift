@@ -10,6 +10,7 @@ extension SessionManager {
             case .failure(let why): outcome(.failure(why))
             case .success((let connection, let child)):
                 if isShuttingDown { return outcome(.failure(Explanation("the gateway is shutting down"))) }
+                backoffs.forget(connection.name)
                 if isUp(connection, child) { return outcome(.success(())) }
                 waiters[Waiter(connection: connection.name, child: child?.name), default: []].append(outcome)
                 undertake(connection, child.map { [Undertaking.Wish($0.name)] } ?? [], isUrgent: true)

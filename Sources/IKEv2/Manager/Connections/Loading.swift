@@ -12,13 +12,18 @@ extension SessionManager {
             let old = connectionTable
             let given = Set(connections.map(\.name))
             if replacingAll {
-                for connection in old.all where !given.contains(connection.name) { endAll(of: connection) }
+                for connection in old.all where !given.contains(connection.name) {
+                    endAll(of: connection)
+                    backoffs.forget(connection.name)
+                }
             }
             let changes = connections.map { ConnectionChange(from: old[$0.name], to: $0) }
             for (connection, change) in zip(connections, changes) {
                 endChanged(change, of: connection, loaded: old[connection.name])
             }
             install(connections, replacingAll: replacingAll)
+            // Whoever loads a configuration has mended something.
+            for name in given { backoffs.forget(name) }
             for (connection, change) in zip(connections, changes) {
                 // One that is as it was keeps what was done to it by hand.
                 for child in change.newChildren {
@@ -48,6 +53,7 @@ extension SessionManager {
         run(at: now) {
             guard let connection = connectionTable[name] else { return false }
             endAll(of: connection)
+            backoffs.forget(name)
             setConnections(connectionTable.all.filter { $0.name != name })
             return true
         }

@@ -60,6 +60,7 @@ extension SessionManager {
             isConfigured && (isToInitialPort || connection.localPort != Session.initialPort)
             ? connection.localPort : Session.encapsulationPort
         let path = Path(local: Endpoint(local, port: port), remote: remote)
+        undertaking.path = path
         let children = undertaking.wishes.compactMap { wish in connection.children.first { $0.name == wish.child } }
         let (session, actions) = Session.initiate(
             connection, children: children, hint: undertaking.wishes.first?.hint, path: path, environment: self)
@@ -97,6 +98,10 @@ extension SessionManager {
     /// The attempt came to nothing.
     func failed(_ undertaking: Undertaking, _ explanation: Explanation) {
         guard undertakings[undertaking.key] === undertaking else { return }
+        // A reauthentication leaves the IKE SA that is there.
+        if undertaking.predecessor == nil {
+            undertaking.backoffInSeconds = backoffs.failed(undertaking.key.connection, explanation.cause, at: now)
+        }
         guard let connection = connectionTable[undertaking.key.connection], !isShuttingDown,
             connection.keyingTries == 0 || undertaking.tries < connection.keyingTries,
             undertaking.predecessor == nil
@@ -106,7 +111,7 @@ extension SessionManager {
         pause(undertaking)
         note(
             .info, "attempt \(undertaking.tries) failed, the next one comes in \(undertaking.pauseInSeconds) s",
-            connection: connection.name)
+            connection: connection.name, path: undertaking.path)
     }
 
     /// Puts the next attempt off.
@@ -119,9 +124,12 @@ extension SessionManager {
     func giveUp(_ undertaking: Undertaking, _ explanation: Explanation) {
         undertakings[undertaking.key] = nil
         if let predecessor = undertaking.predecessor { leaveUnreplaced(predecessor) }
+        let isCalled = undertaking.wishes.contains { $0.hint != nil }
+        let pause = undertaking.backoffInSeconds.flatMap { isCalled ? "; packets ask again in \($0) s" : nil } ?? ""
+        let attempts = undertaking.tries == 1 ? "1 attempt" : "\(undertaking.tries) attempts"
         note(
-            .warning, "given up after \(undertaking.tries) attempts: \(explanation)",
-            connection: undertaking.key.connection)
+            .warning, "given up after \(attempts): \(explanation)\(pause)", connection: undertaking.key.connection,
+            path: undertaking.path)
         disappoint(undertaking, explanation)
     }
 

@@ -43,6 +43,10 @@ final class Undertaking {
     var state = State.waiting(until: 0)
     /// Why the last attempt failed, in the session's words.
     var explanation: Explanation?
+    /// Where the last attempt went; nil: none got as far.
+    var path: Path?
+    /// Seconds for which packets do not call for it again, once it is given up.
+    var backoffInSeconds: UInt64?
 
     init(_ key: Key, _ wishes: [Wish], predecessor: UInt32?, isStanding: Bool = false) {
         self.isStanding = isStanding
