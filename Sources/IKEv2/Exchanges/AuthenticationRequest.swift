@@ -12,13 +12,16 @@ struct AuthenticationExchange: InitiatedExchange {
     /// Those that are still to be negotiated; the first goes along.
     var children: [Child]
     let hint: TrafficSelector?
+    /// The only pair of the first child's selectors that is asked for; nil: all.
+    let pair: SelectorPair?
     /// What goes along, and our SPI for it.
     private var offered: (child: Child, spi: UInt32)?
     private var identity = Identity.any
 
-    init(children: [Child], hint: TrafficSelector?) {
+    init(children: [Child], hint: TrafficSelector?, pair: SelectorPair? = nil) {
         self.children = children
         self.hint = hint
+        self.pair = pair
     }
 
     mutating func request(in session: Session, _ step: inout Step) -> [Payload]? {
@@ -34,7 +37,8 @@ struct AuthenticationExchange: InitiatedExchange {
                 let spi = try session.allocateSPI(&step)
                 offered = (child, spi)
                 children.removeFirst()
-                payloads += session.childOffer(child, inboundSPI: spi, withKeyExchange: false, hint: hint)
+                payloads += session.childOffer(
+                    child.only(pair), inboundSPI: spi, withKeyExchange: false, hint: hint)
             }
             return payloads
         } catch let failure as AuthenticationFailure {
@@ -100,7 +104,10 @@ extension AuthenticationExchange {
                 session.takeLifetime(response, &step)
                 step.report(.established(initialContact: response.has(.initialContact)))
                 finishChild(response, form, state, session, &step)
-                for child in children { session.enqueueChild(child, hint: nil) }
+                for (index, child) in children.enumerated() {
+                    let isFirst = offered == nil && index == 0
+                    session.enqueueChild(child, hint: isFirst ? hint : nil, pair: isFirst ? pair : nil)
+                }
             } catch {
                 releaseSPI(&step)
                 // The peer counts this IKE SA as up, and is told (section 2.21.2).
@@ -142,8 +149,9 @@ extension AuthenticationExchange {
                 throw ChildRefusal(
                     .noAdditionalSAs, Explanation("the peer left child \(offered.child.name) out of its answer"))
             }
-            let agreement = try session.agreement(
-                on: response, offered: offered.child, inboundSPI: offered.spi, withKeyExchange: false)
+            var agreement = try session.agreement(
+                on: response, offered: offered.child.only(pair), inboundSPI: offered.spi, withKeyExchange: false)
+            agreement.child = offered.child
             let sa = try session.makeChild(
                 agreement, secret: nil, initiatorNonce: state.initiatorNonce, responderNonce: state.responderNonce,
                 initiator: true, &step)

@@ -12,17 +12,21 @@ struct CreateChildExchange: InitiatedExchange {
     let child: Child
     /// The packet that calls for it.
     let hint: TrafficSelector?
+    /// The only pair of selectors that is asked for; nil: all.
+    let pair: SelectorPair?
     private var retry = CreateChildRetry()
     private var offered: OfferedChild?
 
-    init(child: Child, hint: TrafficSelector?) {
+    init(child: Child, hint: TrafficSelector?, pair: SelectorPair? = nil) {
         self.child = child
         self.hint = hint
+        self.pair = pair
     }
 
     mutating func request(in session: Session, _ step: inout Step) -> [Payload]? {
-        do {
-            let (offered, payloads) = try session.offer(child, method: retry.method, hint: hint, &step)
+        do throws(ChildRefusal) {
+            try session.requireRoom(for: child, step)
+            let (offered, payloads) = try session.offer(child.only(pair), method: retry.method, hint: hint, &step)
             self.offered = offered
             return payloads
         } catch {
@@ -34,7 +38,8 @@ struct CreateChildExchange: InitiatedExchange {
     mutating func response(_ response: Message, form: MessageForm.Name, in session: Session, _ step: inout Step) {
         guard let offered else { return }
         do {
-            session.install(try session.accept(response, of: offered, &step).sa, isAnswer: false, &step)
+            let sa = try session.accept(response, of: offered, as: child, &step).sa
+            session.install(sa, isAnswer: false, &step)
         } catch {
             if let refusal = response.errorNotify {
                 step.act(.releaseSPI(offered.inboundSPI))
@@ -53,7 +58,7 @@ struct CreateChildExchange: InitiatedExchange {
     }
 
     private func again(_ retry: CreateChildRetry) -> CreateChildExchange {
-        var next = CreateChildExchange(child: child, hint: hint)
+        var next = CreateChildExchange(child: child, hint: hint, pair: pair)
         next.retry = retry
         return next
     }
@@ -65,10 +70,20 @@ struct CreateChildExchange: InitiatedExchange {
 
 extension Session {
     /// One that is under way already is not begun twice.
-    func enqueueChild(_ child: Child, hint: TrafficSelector?) {
+    func enqueueChild(_ child: Child, hint: TrafficSelector?, pair: SelectorPair? = nil) {
         let exchanges = queue.map(\.exchange) + (active.map { [$0] } ?? [])
         let isKnown = exchanges.contains { ($0 as? CreateChildExchange)?.child.name == child.name }
-        if !isKnown, isInUse { enqueue(CreateChildExchange(child: child, hint: hint)) }
+        if !isKnown, isInUse { enqueue(CreateChildExchange(child: child, hint: hint, pair: pair)) }
+    }
+
+    /// An IKE SA does not have more children than `maximumChildren`, whoever asks for them.
+    fileprivate func requireRoom(for child: Child, _ step: Step) throws(ChildRefusal) {
+        guard childRecords.count >= step.settings.maximumChildren else { return }
+        throw ChildRefusal(
+            .noAdditionalSAs,
+            Explanation(
+                "child \(child.name) would be one too many: the IKE SA has \(childRecords.count) children, which is the "
+                    + "limit", remedy: "raise --maximum-children, or put networks together in local_ts and remote_ts"))
     }
 
     /// Not on its way out: what begins now may come to an end.

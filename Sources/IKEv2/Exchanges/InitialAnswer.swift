@@ -97,7 +97,7 @@ extension Session {
                     initialResponse: received.bytes, initiatorNonce: exchange.nonce, responderNonce: nonce.data,
                     candidateSet: CandidateSet([connection]), certificateRequests: message.certificateRequests))
             floatPorts()
-            enqueue(AuthenticationExchange(children: exchange.children, hint: exchange.hint))
+            enqueue(AuthenticationExchange(children: exchange.children, hint: exchange.hint, pair: exchange.pair))
         } catch {
             fail(Explanation("the key exchange failed", details: ["\(error)"]), &step)
         }

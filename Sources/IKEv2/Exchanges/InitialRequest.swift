@@ -13,6 +13,8 @@ struct InitialExchange {
     let children: [Child]
     /// The packet that calls for the first child.
     let hint: TrafficSelector?
+    /// The only pair of the first child's selectors that is asked for; nil: all.
+    let pair: SelectorPair?
     let nonce: [UInt8]
     var keyExchange: KeyExchange
     var cookie: NotifyPayload?
@@ -47,9 +49,10 @@ struct InitialExchange {
 
 extension Session {
     /// Begins to negotiate. The first of `children` goes with IKE_AUTH, the others follow; `hint` is the packet that
-    /// calls for the first.
+    /// calls for the first, `pair` the only one of its selectors that is asked for.
     public static func initiate(
-        _ connection: Connection, children: [Child], hint: TrafficSelector? = nil, path: Path,
+        _ connection: Connection, children: [Child], hint: TrafficSelector? = nil, pair: SelectorPair? = nil,
+        path: Path,
         environment: any SessionEnvironment
     ) -> (Session, [SessionAction]) {
         let session = Session(
@@ -62,7 +65,8 @@ extension Session {
             }
             do {
                 let exchange = InitialExchange(
-                    children: children, hint: hint, nonce: environment.random(count: InitialExchange.nonceLength),
+                    children: children, hint: hint, pair: pair,
+                    nonce: environment.random(count: InitialExchange.nonceLength),
                     keyExchange: try KeyExchange(method))
                 session.sendInitialRequest(exchange, &step)
             } catch {

@@ -38,7 +38,7 @@ extension SessionManager {
                 connection.children.contains(where: { $0.name == cover.child.name })
             else { continue }
             let owner = CoverTable.Owner(connection: cover.connectionName, child: cover.child.name)
-            let pair = packet.flatMap { packet in cover.selectors.first { $0.contains(packet) } }
+            let pair = coveredPair(owner, packet)
             if isUnderWay(owner, packet)
                 || backoffs.isPausing(owner.connection, child: owner.child, pair: pair, at: now)
             {

@@ -36,6 +36,8 @@ public final class SessionManager: SessionEnvironment {
     var terminations: [Termination] = []
     /// How long what packets and peers call for has to wait after failures.
     var backoffs = BackoffTable()
+    /// Peers' ways with children that were offered in the ordinary form in vain.
+    var habits: [CoverTable.Owner: ChildCall.Habit] = [:]
     var names = NameCache()
     var cookies = CookieJar()
     var admission: AdmissionControl

@@ -5,11 +5,12 @@ import IPsec
 // answer is no action.
 
 extension Session {
-    /// Negotiates another child. `hint`: the packet that calls for it.
+    /// Negotiates another child. `hint`: the packet that calls for it, which goes first; `pair`: the only one of the
+    /// child's selectors that is asked for.
     public func create(
-        _ child: Child, hint: TrafficSelector? = nil, environment: any SessionEnvironment
+        _ child: Child, hint: TrafficSelector? = nil, pair: SelectorPair? = nil, environment: any SessionEnvironment
     ) -> [SessionAction] {
-        step(environment) { _ in enqueueChild(child, hint: hint) }
+        step(environment) { _ in enqueueChild(child, hint: hint, pair: pair) }
     }
 
     /// Replaces the child of this number by one with fresh keys.

@@ -8,7 +8,7 @@ extension SessionManager {
         case .childUp(let sa): if !childUp(sa, of: record) { return }
         case .childDown(let sa, _): childDown(sa, of: record, closing: closing)
         case .childRekeyed: count.childrenRekeyed += 1
-        case .childFailed(let name, let explanation): childFailed(name, explanation, of: record)
+        case .childFailed(let name, let explanation): if !childFailed(name, explanation, of: record) { return }
         case .failed(let explanation):
             record.undertaking?.explanation = explanation
             // Of a negotiation that a peer began: it may do so again and again.
@@ -39,9 +39,13 @@ extension SessionManager {
         guard let child = children[sa.inboundSPI], child.isUp else { return false }
         count.childrenUp += 1
         record.awaitedChildren.remove(sa.child.name)
-        backoffs.cameUp(sa.connectionName, child: sa.child.name, at: now)
+        let call = record.calls.removeValue(forKey: sa.child.name)
+        if call?.packet == nil { backoffs.cameUp(sa.connectionName, child: sa.child.name, at: now) }
         afterwards { [self] in
-            settle(connection: sa.connectionName, child: sa.child.name, .success(()))
+            if call.map({ pursue($0, sa, in: record) }) != true {
+                let outcome = call?.failure.map { Result<Void, Explanation>.failure($0) }
+                settle(connection: sa.connectionName, child: sa.child.name, outcome ?? .success(()))
+            }
             // The configuration of the child may have changed while the SA was negotiated.
             if connectionTable[sa.connectionName]?.children.contains(sa.child) == false { end(sa, of: record) }
             finishReplacement(record)
@@ -49,14 +53,25 @@ extension SessionManager {
         return true
     }
 
-    private func childFailed(_ name: String, _ explanation: Explanation, of record: SessionRecord) {
-        if record.awaitedChildren.remove(name) != nil, let connection = record.session.connection?.name {
-            backoffs.failed(connection, child: name, explanation.cause, at: now)
+    /// False: the peer is asked in another form, and there is nothing to tell yet.
+    private func childFailed(_ name: String, _ explanation: Explanation, of record: SessionRecord) -> Bool {
+        let wasAwaited = record.awaitedChildren.remove(name) != nil
+        let call = wasAwaited ? record.calls.removeValue(forKey: name) : nil
+        let sequel = call.map { pursue($0, refused: name, explanation, in: record) } ?? .none
+        if sequel != .none { return sequel == .nextPair }
+        let connection = record.session.connection?.name ?? ""
+        if wasAwaited, call?.stopgap == nil {
+            let owner = CoverTable.Owner(connection: connection, child: name)
+            let pair = call?.manner.pair == nil ? nil : coveredPair(owner, call?.packet)
+            backoffs.failed(connection, child: name, pair: pair, explanation.cause, at: now)
         }
         afterwards { [self] in
-            settle(connection: record.session.connection?.name ?? "", child: name, .failure(explanation))
+            settle(
+                connection: connection, child: name,
+                call?.stopgap == nil ? .failure(explanation) : .success(()))
             finishReplacement(record)
         }
+        return true
     }
 
     /// A CHILD_SA ended. When that was not our wish its `close_action` follows; when the whole session ends, that is

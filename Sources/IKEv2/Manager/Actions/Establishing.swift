@@ -67,6 +67,8 @@ extension SessionManager {
         new.establishedAt = record.establishedAt
         new.awaitedChildren = record.awaitedChildren
         record.awaitedChildren = []
+        new.calls = record.calls
+        record.calls = [:]
         new.unwantedChildren = record.unwantedChildren
         new.predecessor = record.predecessor
         record.predecessor = nil

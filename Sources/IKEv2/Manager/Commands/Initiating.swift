@@ -11,10 +11,43 @@ extension SessionManager {
             case .success((let connection, let child)):
                 if isShuttingDown { return outcome(.failure(Explanation("the gateway is shutting down"))) }
                 backoffs.forget(connection.name)
-                if isUp(connection, child) { return outcome(.success(())) }
+                if let child, let record = sessionWith(child, of: connection) {
+                    return complete(child, of: connection, in: record, outcome)
+                }
+                if child == nil, isUp(connection, nil) { return outcome(.success(())) }
                 waiters[Waiter(connection: connection.name, child: child?.name), default: []].append(outcome)
                 undertake(connection, child.map { [Undertaking.Wish($0.name)] } ?? [], isUrgent: true)
             }
+        }
+    }
+
+    /// A child that is up is wanted: what its SAs leave out of its selectors is negotiated.
+    private func complete(
+        _ child: Child, of connection: Connection, in record: SessionRecord,
+        _ outcome: @escaping (Result<Void, Explanation>) -> Void
+    ) {
+        let path = record.session.path
+        let up = table.sessions(of: connection.name).flatMap { live(child, in: $0) }.flatMap(\.selectors)
+        let missing = child.pairs(on: path).filter { pair in
+            pair.selector(on: path).map { pair in !up.contains { $0.contains(pair) } } ?? false
+        }
+        guard let call = ChildCall(pairs: missing) else {
+            note(.info, "child \(child.name) is up already", connection: connection.name, path: path)
+            return outcome(.success(()))
+        }
+        let shown = missing.prefix(8).map(\.description).joined(separator: ", ") + (missing.count > 8 ? ", …" : "")
+        note(
+            .info, "child \(child.name) is up, but without \(shown); that is negotiated now",
+            connection: connection.name, path: path)
+        waiters[Waiter(connection: connection.name, child: child.name), default: []].append(outcome)
+        if record.awaitedChildren.insert(child.name).inserted { ask(call, for: child, in: record) }
+    }
+
+    /// The newest IKE SA of a connection that has a CHILD_SA of a child, both to stay.
+    private func sessionWith(_ child: Child, of connection: Connection) -> SessionRecord? {
+        table.sessions(of: connection.name).last { record in
+            record.isEstablished && !record.isUnwanted && record.session.connection == connection
+                && !live(child, in: record).isEmpty
         }
     }
 

@@ -24,6 +24,9 @@ extension SessionManager {
             install(connections, replacingAll: replacingAll)
             // Whoever loads a configuration has mended something.
             for name in given { backoffs.forget(name) }
+            habits = habits.filter { owner, _ in
+                !given.contains(owner.connection) && connectionTable[owner.connection] != nil
+            }
             for (connection, change) in zip(connections, changes) {
                 // One that is as it was keeps what was done to it by hand.
                 for child in change.newChildren {

@@ -33,6 +33,8 @@ final class SessionRecord {
     var begunWith: Set<String> = []
     /// Names of children that were asked for and are neither up nor refused yet.
     var awaitedChildren: Set<String> = []
+    /// How each of them was asked for.
+    var calls: [String: ChildCall] = [:]
     /// Children that end because we want it: nothing follows from their end.
     var unwantedChildren: Set<UInt32> = []
     /// The whole session ends because we want it.

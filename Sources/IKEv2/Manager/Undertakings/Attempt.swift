@@ -61,9 +61,10 @@ extension SessionManager {
             ? connection.localPort : Session.encapsulationPort
         let path = Path(local: Endpoint(local, port: port), remote: remote)
         undertaking.path = path
-        let children = undertaking.wishes.compactMap { wish in connection.children.first { $0.name == wish.child } }
+        let (children, calls) = beginning(undertaking, connection, path)
+        let first = children.first.flatMap { calls[$0.name] }
         let (session, actions) = Session.initiate(
-            connection, children: children, hint: undertaking.wishes.first?.hint, path: path, environment: self)
+            connection, children: children, hint: first?.hint, pair: first?.manner.pair, path: path, environment: self)
         let record = SessionRecord(session)
         guard table.add(record) else { return failed(undertaking, Explanation("the random generator repeats itself")) }
         count.initiated += 1
@@ -72,7 +73,28 @@ extension SessionManager {
         record.predecessor = undertaking.predecessor
         record.begunWith = Set(children.map(\.name))
         record.awaitedChildren = record.begunWith
+        record.calls = calls
         apply(actions, of: record)
+    }
+
+    /// The children that a negotiation begins with, and how they are asked for: the first goes along with IKE_AUTH in its
+    /// own form, those behind it follow in the ordinary one. The others wait for the IKE SA.
+    private func beginning(
+        _ undertaking: Undertaking, _ connection: Connection, _ path: Path
+    ) -> (children: [Child], calls: [String: ChildCall]) {
+        var children: [Child] = []
+        var calls: [String: ChildCall] = [:]
+        for wish in undertaking.wishes {
+            guard let child = connection.children.first(where: { $0.name == wish.child }) else { continue }
+            var call = call(for: wish, child, of: connection, on: path, in: nil)
+            if !children.isEmpty {
+                if call.manner.pair != nil { continue }
+                call.manner = .plain
+            }
+            children.append(child)
+            calls[child.name] = call
+        }
+        return (children, calls)
     }
 
     /// Ours towards a peer.

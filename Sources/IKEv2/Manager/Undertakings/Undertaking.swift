@@ -116,9 +116,10 @@ extension SessionManager {
     func ask(_ wishes: [Undertaking.Wish], in record: SessionRecord) {
         for wish in wishes {
             guard let child = record.session.connection?.children.first(where: { $0.name == wish.child }),
-                record.awaitedChildren.insert(wish.child).inserted
+                let connection = record.session.connection, record.awaitedChildren.insert(wish.child).inserted
             else { continue }
-            apply(record.session.create(child, hint: wish.hint, environment: self), of: record)
+            let call = call(for: wish, child, of: connection, on: record.session.path, in: record)
+            ask(call, for: child, in: record)
         }
     }
 

@@ -1,0 +1,99 @@
+import IPsec
+
+/// How a child was asked for, from the request to its outcome: what the next question is depends on it.
+struct ChildCall {
+    /// What is offered (RFC 7296 section 2.9).
+    enum Manner: Hashable {
+        /// All selectors, and the packet that calls for the SA before them.
+        case hinted
+        /// All selectors.
+        case plain
+        case pair(SelectorPair)
+
+        var pair: SelectorPair? { if case .pair(let pair) = self { pair } else { nil } }
+    }
+
+    /// What was learned about a peer's way with a child, until its configuration is loaded again.
+    enum Habit: Hashable {
+        /// Refuses selectors that begin with a packet.
+        case plain
+        /// Makes an SA for one pair of selectors at a time.
+        case onePair
+        /// Makes SAs for single flows, and no wider ones.
+        case flows
+    }
+
+    /// The packet that calls for the SA; nil: a command or the configuration does.
+    var packet: TrafficSelector?
+    var manner: Manner
+    /// Pairs that are to be asked for after this one.
+    var rest: [SelectorPair] = []
+    /// What is learned if it comes up in this form.
+    var lesson: Habit?
+    /// The CHILD_SA for the packet alone that a wider one is to replace, by our number for it.
+    var stopgap: UInt32?
+    /// What the last of the pairs that were refused was refused for.
+    var failure: Explanation?
+    /// Refusals of pairs without one that came up between them.
+    var refusals = 0
+
+    /// A peer that refuses so many pairs in a row refuses them all.
+    static let mostRefusals = 8
+
+    init(_ packet: TrafficSelector?, _ manner: Manner) {
+        self.packet = packet
+        self.manner = manner
+    }
+
+    /// One after the other; nil: there are none.
+    init?(_ packet: TrafficSelector? = nil, pairs: [SelectorPair]) {
+        guard let first = pairs.first else { return nil }
+        self.init(packet, .pair(first))
+        rest = Array(pairs.dropFirst())
+    }
+
+    /// The packet as the first selector of the offer.
+    var hint: TrafficSelector? { manner == .hinted ? packet : nil }
+
+    /// What to ask for after a refusal that may be about how it was asked; nil: there is nothing left to try.
+    func after(_ cause: FailureCause, of child: Child, on path: Path) -> ChildCall? {
+        switch (cause, manner) {
+        case (.selectors, .hinted):
+            var next = ChildCall(packet, .plain)
+            next.lesson = .plain
+            return next
+        case (.selectors, .plain), (.singlePair, .plain), (.singlePair, .hinted):
+            let pairs = packet.map { child.pair(holding: $0, on: path).map { [$0] } ?? [] } ?? child.pairs(on: path)
+            // With one pair only there is nothing narrower than what was refused, but for the packet before it.
+            if manner == .plain, child.localSelectors.count == 1, child.remoteSelectors.count == 1 { return nil }
+            var next = ChildCall(packet, pairs: pairs)
+            next?.lesson = .onePair
+            return next
+        default: return nil
+        }
+    }
+
+    /// The same after the refusal of its pair.
+    func refused(_ explanation: Explanation) -> ChildCall {
+        var call = self
+        call.failure = explanation
+        call.refusals += 1
+        return call
+    }
+
+    /// The same after its pair came up.
+    var accepted: ChildCall {
+        var call = self
+        call.refusals = 0
+        return call
+    }
+
+    /// The next pair; nil: that was the last, or the peer refuses them all.
+    var next: ChildCall? {
+        guard refusals < Self.mostRefusals, var next = ChildCall(pairs: rest) else { return nil }
+        next.lesson = lesson
+        next.failure = failure
+        next.refusals = refusals
+        return next
+    }
+}
