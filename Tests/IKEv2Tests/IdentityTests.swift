@@ -18,6 +18,8 @@ import Testing
             ("2001:db8::1", .address(IPAddress(ipv6High: 0x2001_0db8_0000_0000, low: 1))),
             ("ipv4:192.0.2.1", .address(IPAddress(ipv4: 0xC000_0201))), ("@#c0ffee", .keyID([0xC0, 0xFF, 0xEE])),
             ("keyid:0xc0ffee", .keyID([0xC0, 0xFF, 0xEE])), ("keyid:abc", .keyID([97, 98, 99])),
+            ("keyid:0xabc", .keyID([0x0A, 0xBC])), ("0::0", .any), ("::", .any), ("a=b", .keyID([97, 61, 98])),
+            ("x:y", .keyID([120, 58, 121])), ("fqdn:0::0", .domainName("0::0")),
             ("*.example.org", .domainName("*.example.org")),
             ("C=CH, O=Example, CN=moon", try name("C=CH, O=Example, CN=moon")),
             ("asn1dn:CN=moon", try name("CN=moon")), (" moon ", .domainName("moon")),
@@ -25,7 +27,11 @@ import Testing
         for (text, identity) in cases { #expect(try Identity(parsing: text) == identity, "\(text)") }
     }
 
-    @Test(arguments: ["10.0.0.0/8", "keyid:0xabc", "ipv4:moon", "asn1dn:moon", "C=", "keyid:0x+1"])
+    @Test(arguments: [
+        "10.0.0.0/8", "10.0.0.0/33", "ipv4:moon", "asn1dn:moon", "keyid:0x+1", "^gw[0-9]+$", "fqdn:^gw.*$",
+        "email:^.*@example$", "{2}:moon", "{2}", "uri:http://moon", "asn1gn:moon", "@", "@@", "@#", "fqdn:", "email:",
+        "keyid:", "keyid:#", "keyid:0x", "asn1dn:", "ipv4:",
+    ])
     func badTextSaysWhatToWrite(_ text: String) {
         let error = #expect(throws: IdentityTextError.self) { try Identity(parsing: text) }
         #expect(error?.remedy.contains("write") == true)

@@ -16,31 +16,59 @@ public struct IdentityTextError: Error, Hashable, Sendable, CustomStringConverti
 
 extension Identity {
     /// Reads an identity as swanctl.conf has it. In this order: `%any`; a prefix that names the type (`fqdn:`, `email:`,
-    /// `keyid:`, `asn1dn:`, `ipv4:`, `ipv6:`); `@name`, `@@mail` and `@#hex`; a distinguished name, which has "=";
-    /// an e-mail address, which has "@"; an IP address; and else a domain name.
+    /// `keyid:`, `asn1dn:`, `ipv4:`, `ipv6:`); `@name`, `@@mail` and `@#hex`; a distinguished name, which has "=", and is a
+    /// key id when it is none; an e-mail address, which has "@"; an IP address; and else a domain name.
     public init(parsing text: String) throws(IdentityTextError) {
         let text = String(text[...].trimmingSpaces)
-        if ["", "*", "%any", "%any6", "0.0.0.0", "::"].contains(text.lowercased()) {
+        let colon = text.firstIndex(of: ":")
+        let type = colon.flatMap { Self.types[text[..<$0].lowercased()] }
+        let value = type == nil ? text : String(text[text.index(after: colon ?? text.startIndex)...])
+        try Self.refuseOtherForms(text, type: type, value: value)
+        if ["", "*", "%any", "%any6"].contains(text.lowercased()) {
             self = .any
-        } else if let colon = text.firstIndex(of: ":"), let type = Self.types[text[..<colon].lowercased()] {
-            self = try Self.typed(type, String(text[text.index(after: colon)...]))
+        } else if let type {
+            self = try Self.typed(type, value)
         } else if text.hasPrefix("@#") {
             self = try Self.typed(.keyID, "0x" + text.dropFirst(2))
         } else if text.hasPrefix("@@") {
-            self = .email(String(text.dropFirst(2)))
+            self = try Self.typed(.email, String(text.dropFirst(2)))
         } else if text.hasPrefix("@") {
-            self = .domainName(String(text.dropFirst()))
+            self = try Self.typed(.domainName, String(text.dropFirst()))
         } else if text.contains("=") {
-            self = try Self.typed(.distinguishedName, text)
+            self = DistinguishedName(text).map(Identity.distinguishedName) ?? .keyID(Array(text.utf8))
         } else if text.contains("@") {
             self = .email(text)
         } else if let address = IPAddress(text) {
-            self = .address(address)
-        } else if IPPrefix(text) != nil || text.contains("/") {
+            self = address.isUnspecified ? .any : .address(address)
+        } else if IPPrefix(text) != nil || IPAddress(String(text.prefix { $0 != "/" })) != nil {
             throw IdentityTextError(
                 "\"\(text)\" is a subnet, and an identity is one address", remedy: "write \"%any\" or the address")
         } else {
             self = text.contains(":") ? .keyID(Array(text.utf8)) : .domainName(text)
+        }
+    }
+
+    /// What other implementations read as something else than its letters.
+    private static func refuseOtherForms(
+        _ text: String, type: IdentificationTypeName?, value: String
+    ) throws(IdentityTextError) {
+        if type != .keyID, value.count > 1, value.hasPrefix("^"), value.hasSuffix("$") {
+            throw IdentityTextError(
+                "\"\(text)\" is a regular expression, and identities are matched by wildcards only",
+                remedy: "write a name, or * for its first part as in *.example.org")
+        }
+        if text.hasPrefix("{"), let end = text.firstIndex(of: "}") {
+            let rest = text[end...].dropFirst()
+            throw IdentityTextError(
+                "\"\(text)\" names its type by a number",
+                remedy: "write it as a word: fqdn, email, keyid, asn1dn, ipv4 or ipv6, as in "
+                    + "\"fqdn\(rest.hasPrefix(":") ? "" : ":")\(rest)\"")
+        }
+        let unknown = ["uri:", "asn1gn:", "xmppaddr:"].first { text.lowercased().hasPrefix($0) }
+        if let unknown {
+            throw IdentityTextError(
+                "\"\(text)\" is of a type that IKEv2 has no identities of (\"\(unknown)\")",
+                remedy: "write a domain name, an e-mail address, a distinguished name, or keyid: and the text")
         }
     }
 
@@ -52,6 +80,10 @@ extension Identity {
     private enum IdentificationTypeName { case domainName, email, keyID, distinguishedName, address }
 
     private static func typed(_ type: IdentificationTypeName, _ value: String) throws(IdentityTextError) -> Identity {
+        // In a file, what is behind a "#" without quotes is a comment.
+        guard !["", "0x", "#"].contains(value) else {
+            throw IdentityTextError("the identity is empty", remedy: "write it between quotes if it has a \"#\"")
+        }
         switch type {
         case .domainName: return .domainName(value)
         case .email: return .email(value)
@@ -80,12 +112,12 @@ extension Identity {
         }
     }
 
-    /// Pairs of digits, with ":" between them or not; nil for anything else.
+    /// Digits, with ":" between them or not; of an odd number, the first stands for a byte by itself. nil for anything else.
     private static func bytes(hexadecimal text: Substring) -> [UInt8]? {
         let digits = text.filter { $0 != ":" }
-        guard !digits.isEmpty, digits.utf8.count.isMultiple(of: 2) else { return nil }
+        guard !digits.isEmpty else { return nil }
         var bytes: [UInt8] = []
-        var rest = Substring(digits)
+        var rest = Substring(digits.utf8.count.isMultiple(of: 2) ? digits : "0" + digits)
         while !rest.isEmpty {
             let pair = rest.prefix(2)
             guard pair.allSatisfy(\.isHexDigit), let byte = UInt8(pair, radix: 16) else { return nil }
