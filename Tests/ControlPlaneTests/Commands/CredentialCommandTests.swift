@@ -36,7 +36,7 @@ import Testing
     }
 
     static let refused: [(command: String, request: VICIMessage, reason: String)] = [
-        ("load-shared", shared("x", "y", type: "EAP"), "not supported"),
+        ("load-shared", shared("x", "y", type: "FOO"), "not supported"),
         ("load-shared", shared("x", ""), "data is missing"),
         ("load-shared", shared("x", "y", owners: ["10.0.0.0/8"]), "subnet"),
         ("load-key", ["type": "any", "data": "no key"], "no private key in it"),
@@ -50,7 +50,7 @@ import Testing
         ("unload-conn", [:], "name is missing"),
         ("load-authority", [:], "one authority"),
         ("unload-authority", ["name": "x"], "there is no authority x"),
-        ("load-pool", [:], "not supported"),
+        ("load-pool", [:], "one pool"),
         ("get-counters", ["name": "x"], "nothing has been counted"),
         ("initiate", ["child": "net", "timeout": "soon"], "timeout = soon"),
     ]

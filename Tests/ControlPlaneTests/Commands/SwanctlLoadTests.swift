@@ -153,15 +153,21 @@ import Testing
         }
     }
 
-    @Test func poolsAreRefused() throws {
-        try CommandServer.with { server in
-            let swanctl = try Swanctl(socket: server.path)
-            try swanctl.write("", to: "swanctl.conf")
-            #expect(try swanctl.run("--load-pools").status == 0)
-            try swanctl.write("pools { p { addrs = 10.0.0.0/24 } }", to: "swanctl.conf")
-            let outcome = try swanctl.run("--load-pools")
-            #expect(outcome.status != 0)
-            #expect((outcome.output + outcome.errors).contains("not supported"), "\(outcome)")
+    /// Nothing uses them, and `--load-all` loads no connections when something before them fails.
+    @Test func poolsAndSecretsForRoamingUsersKeepNothingDown() throws {
+        try Self.with { server, swanctl in
+            let more = """
+                secrets { eap-carol { id = carol
+                                      secret = secret-of-carol } }
+                pools { p { addrs = 10.0.0.0/24 } }
+                """
+            try swanctl.write(Self.configuration + "\n" + more, to: "swanctl.conf")
+            let outcome = try swanctl.run("--load-all", "--noprompt")
+            #expect(outcome.status == 0, "\(outcome)")
+            try server.onLoop { sessions, _ in
+                #expect(sessions.connections.map(\.name) == ["moon", "sun"])
+                #expect(sessions.credentials.sharedKeys.map(\.name) == ["ike-1"])
+            }
         }
     }
 }

@@ -29,7 +29,10 @@ extension IKECommands {
             },
             list("get-keys", "keys", control) { $0.credentials.privateKeyIDs },
             IKECommand("load-shared", control) { control, request in
-                let key = try sharedKey(request)
+                guard let key = try sharedKey(request) else {
+                    control.log(0, "secrets of type \(request["type"] ?? "") are not supported, and not used")
+                    return .success
+                }
                 control.credentials.add(key)
                 control.log(1, "secret '\(key.name)' is loaded over the control socket")
                 return .success
@@ -100,8 +103,10 @@ extension IKECommands {
         }
     }
 
-    private static func sharedKey(_ request: VICIMessage) throws -> Credentials.SharedKey {
+    /// nil: nothing uses it. A client that loads a file goes on with the next thing only if this is no error.
+    private static func sharedKey(_ request: VICIMessage) throws -> Credentials.SharedKey? {
         let type = try request.required("type").uppercased()
+        if ["EAP", "XAUTH", "NTLM", "PPK"].contains(type) { return nil }
         guard type == "IKE" else {
             throw CommandError("secrets of type \(type) are not supported; pre-shared keys (IKE) are")
         }

@@ -2,12 +2,20 @@ import Cryptography
 import NIOCore
 
 extension IKECommands {
-    /// What Sluice has nothing for: commands that list it find nothing, commands that want it are refused.
+    /// What Sluice has nothing for: commands that list it find nothing, commands that want it are refused, unless nothing
+    /// can come of it.
     static func refused(_ control: NIOLoopBound<IKEControl>) -> [IKECommand] {
         [
             refusal("redirect", "a gateway that redirects its peers (RFC 5685) is not supported", control),
             refusal("load-token", "keys on tokens and in TPMs are not supported; load a private key", control),
-            refusal("load-pool", "pools of virtual addresses are not supported; remove the section `pools`", control),
+            // A client that loads a file goes on with its connections only if this is no error.
+            IKECommand("load-pool", control) { control, request in
+                guard let pool = request.sections.first?.name, request.sections.count == 1 else {
+                    throw CommandError("one pool is loaded at a time: one section that has its name")
+                }
+                control.log(0, "pool \(pool) is not used: pools of virtual addresses are not supported")
+                return .success
+            },
             refusal("unload-pool", "there are no pools", control),
             IKECommand("get-pools", control) { _, _ in VICIMessage() },
             IKECommand("get-algorithms", control) { _, _ in AlgorithmListing.message },
