@@ -51,18 +51,19 @@ struct Check: ParsableCommand {
                 try ConfigurationFile.load(path, replayWindow: replayWindow)
             }
             if let path = xfrmBatch, let warning = ConfigurationFile.permissionWarning(path) {
-                writeToStandardError("sluice: warning: \(warning)\n")
+                writeToStandardError("\(warning)\n")
             }
             writeToStandardOutput(
-                json ? try document(connections, manual) : Self.report(connections, manual))
+                json ? try document(connections, manual) : report(connections, manual))
         } catch {
             throw Failure(gateway: error)
         }
     }
 
-    private static func report(_ connections: SwanctlConfiguration?, _ manual: ManualConfiguration?) -> String {
-        let boundary = boundary(connections, manual).text("Closed to packets in clear, with or without a gateway")
-        return ([connections.map { "\($0)\n" }, manual.map { "\($0)\n" }].compactMap { $0 } + [boundary]).joined()
+    private func report(_ connections: SwanctlConfiguration?, _ manual: ManualConfiguration?) -> String {
+        let boundary = Self.boundary(connections, manual).text("Closed to packets in clear, with or without a gateway")
+        let negotiated = connections.map { $0.description(replayWindow: replayWindow) + "\n" }
+        return ([negotiated, manual.map { "\($0)\n" }].compactMap { $0 } + [boundary]).joined()
     }
 
     private static func boundary(
@@ -81,9 +82,11 @@ struct Check: ParsableCommand {
                 return try JSONDocument.text(Bounded(document: manual.map(CheckDocument.init), boundary: boundary))
             }
             guard let manual else {
-                return try JSONDocument.text(Bounded(document: SwanctlDocument(connections), boundary: boundary))
+                return try JSONDocument.text(
+                    Bounded(document: SwanctlDocument(connections, replayWindow: replayWindow), boundary: boundary))
             }
-            let both = Both(config: SwanctlDocument(connections), xfrmBatch: CheckDocument(manual))
+            let both = Both(
+                config: SwanctlDocument(connections, replayWindow: replayWindow), xfrmBatch: CheckDocument(manual))
             return try JSONDocument.text(Bounded(document: both, boundary: boundary))
         } catch {
             throw GatewayError(.failure, "\(error)", remedy: "")

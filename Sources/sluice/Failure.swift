@@ -12,15 +12,18 @@ struct Failure: Error {
 
     let code: Code
     let message: String
+    /// Every line begins with FILE:LINE, where editors look for it.
+    let namesPlaces: Bool
 
-    init(_ code: Code, _ message: String) {
+    init(_ code: Code, _ message: String, namesPlaces: Bool = false) {
         self.code = code
         self.message = message
+        self.namesPlaces = namesPlaces
     }
 
     /// Prints the message on standard error and ends the process.
     func report() -> Never {
-        writeToStandardError("sluice: \(message)\n")
+        writeToStandardError((namesPlaces ? "" : "sluice: ") + message + "\n")
         exit(code.rawValue)
     }
 }

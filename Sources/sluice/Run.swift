@@ -59,6 +59,7 @@ extension Failure {
             self.init(.failure, "\(error)")
             return
         }
-        self.init(error.kind == .configuration ? .configuration : .failure, "\(error)")
+        self.init(
+            error.kind == .configuration ? .configuration : .failure, "\(error)", namesPlaces: error.namesPlaces)
     }
 }

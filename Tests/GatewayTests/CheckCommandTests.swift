@@ -72,6 +72,9 @@ import Testing
         try CommandLineTests.withFile(text) { path in
             let outcome = try CommandLineTests.run(["check", "--config", path])
             #expect(outcome.status == 78 && outcome.output.isEmpty)
+            // Where editors look for them.
+            let lines = outcome.errors.split(separator: "\n")
+            #expect(!lines.isEmpty && lines.allSatisfy { $0.hasPrefix("\(path):") }, "\(outcome.errors)")
             for line in [5, 9, 25] { #expect(outcome.errors.contains("\(path):\(line): "), "\(outcome.errors)") }
             #expect(outcome.errors.contains("did you mean 'psk'?"))
             #expect(outcome.errors.contains("'secrt'") && outcome.errors.contains("did you mean 'secret'?"))
@@ -89,8 +92,21 @@ import Testing
         try CommandLineTests.withFile(Self.site) { path in
             let outcome = try CommandLineTests.run(
                 ["check", "--config", path], prefix: ["/usr/bin/env", "SWANCTL_DIR=\(folder)"])
-            #expect(outcome.status == 78)
-            #expect(outcome.errors.contains("\(folder)/x509/broken.pem: unreadable certificate"), "\(outcome.errors)")
+            #expect(outcome.status == 0)
+            let warning = "\n\(folder)/x509/broken.pem: warning: is not used: unreadable certificate"
+            #expect(outcome.output.contains(warning), "\(outcome)")
+        }
+    }
+
+    @Test func replayWindowOfChildrenThatNameNone() throws {
+        try CommandLineTests.withFile(Self.site) { path in
+            let outcome = try CommandLineTests.run(["check", "--config", path, "--replay-window", "64"])
+            #expect(outcome.output.contains("replay window 64"), "\(outcome)")
+            let named = Self.site.replacing("start_action", with: "replay_window = 128\nstart_action")
+            try CommandLineTests.withFile(named) { path in
+                let outcome = try CommandLineTests.run(["check", "--config", path, "--replay-window", "64", "--json"])
+                #expect(outcome.output.contains("\"replay_window\": 128"), "\(outcome)")
+            }
         }
     }
 

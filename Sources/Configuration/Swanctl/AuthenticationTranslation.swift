@@ -22,7 +22,7 @@ struct AuthenticationTranslation {
         "xauth_id": .refused("leave it out; XAuth is not supported"),
     ]
 
-    private static let localRules = common.merging([
+    static let localRules = common.merging([
         "cacerts": .refused("move it into the 'remote' section, for what the peer has to prove"),
         "revocation": .refused("move it into the 'remote' section, for what the peer has to prove"),
     ]) { first, _ in first }
@@ -39,12 +39,15 @@ struct AuthenticationTranslation {
         reader.check(Self.localRules, prefixes: ["cert"])
         var local = LocalAuthentication(method: authentication(reader, isLocal: true).kind)
         if let identity = identity(reader), identity != .any { local.identity = identity }
+        guard local.method != .preSharedKey else {
+            warnOfNoEffect(reader, ["certs", "pubkeys"])
+            return local
+        }
         let items = CredentialItems(reader: reader, folders: folders)
         let certificates = items.certificates("certs", prefix: "cert", folder: "x509")
         local.certificates = certificates.certificates
         others += certificates.others
         local.publicKeys = items.publicKeys("pubkeys")
-        checkContradictions(reader, local.method, ["certs", "pubkeys"])
         checkIdentity(local, reader)
         return local
     }
@@ -55,6 +58,12 @@ struct AuthenticationTranslation {
         let demanded = authentication(reader, isLocal: false)
         var remote = RemoteAuthentication(method: demanded.kind, identity: identity(reader) ?? .any)
         remote.chain = demanded.chain
+        remote.revocation = reader.choice("revocation", default: .relaxed)
+        guard remote.method != .preSharedKey else {
+            warnOfNoEffect(
+                reader, ["certs", "cacerts", "pubkeys"] + (remote.revocation == .relaxed ? [] : ["revocation"]))
+            return remote
+        }
         let items = CredentialItems(reader: reader, folders: folders)
         let certificates = items.certificates("certs", prefix: "cert", folder: "x509")
         let authorities = items.certificates("cacerts", prefix: "cacert", folder: "x509ca")
@@ -67,9 +76,19 @@ struct AuthenticationTranslation {
         remote.authorities = authorities.certificates
         others += certificates.others + authorities.others
         remote.publicKeys = items.publicKeys("pubkeys")
-        remote.revocation = reader.choice("revocation", default: .relaxed)
-        checkContradictions(reader, remote.method, ["certs", "cacerts", "pubkeys", "revocation"])
+        if reader.value("id") == nil, let subject = Self.subject(remote.certificates) {
+            remote.identity = .distinguishedName(subject)
+        }
         return remote
+    }
+
+    /// Who a peer is of whom only the certificate is known; nil when several certificates, or an empty subject, leave
+    /// that open.
+    private static func subject(_ certificates: [Certificate]) -> DistinguishedName? {
+        guard let subject = certificates.first?.subject, !subject.description.isEmpty,
+            certificates.allSatisfy({ $0.subject == subject })
+        else { return nil }
+        return subject
     }
 
     /// The one section whose name begins so.
@@ -97,24 +116,19 @@ struct AuthenticationTranslation {
 
     private func identity(_ reader: SectionReader) -> Identity? {
         guard let text = reader.text("id") else { return nil }
-        do throws(IdentityTextError) {
-            return try Identity(parsing: text)
-        } catch {
-            reader.fail(reader.value("id"), text, error.problem, error.remedy)
-            return nil
-        }
+        return IdentityReading.identity(text, of: reader.value("id"), reader)
     }
 
-    private func checkContradictions(_ reader: SectionReader, _ method: AuthenticationKind, _ keys: [String]) {
-        guard method == .preSharedKey else { return }
-        for key in keys where reader.value(key) != nil {
-            reader.fail(
-                reader.value(key), key, "is for certificates and public keys, and auth is psk",
+    private func warnOfNoEffect(_ reader: SectionReader, _ keys: [String]) {
+        for value in keys.compactMap(reader.value) {
+            reader.warn(
+                value, value.key, "has no effect: it is for certificates and public keys, and auth is psk",
                 "remove it, or write auth = pubkey")
         }
         for section in reader.section.sections {
-            reader.inside(section).fail(
-                section.name, "is for certificates, and auth is psk", "remove it, or write auth = pubkey")
+            reader.inside(section).warn(
+                section.name, "has no effect: it is for certificates, and auth is psk",
+                "remove it, or write auth = pubkey")
         }
     }
 

@@ -17,12 +17,17 @@ enum ChildTranslation {
         "interface": .refused("leave it out; the interfaces are --lan and --wan of 'sluice run'"),
         "label": .refused("leave it out; security labels are not negotiated"),
         "label_mode": .only(["system", "simple"], else: "leave it out"),
-        "hostaccess": .onlyNo("leave it out; it is a parameter of updown scripts"),
+        // A parameter of updown scripts.
+        "hostaccess": .only(KeyRule.no + KeyRule.yes, else: "leave it out"),
         "policies": .only(KeyRule.yes, else: "leave it out; without policies no packet would be protected"),
-        "policies_fwd_out": .onlyNo("leave it out; forwarded packets are always let through"),
+        // They are always let through.
+        "policies_fwd_out": .only(KeyRule.no + KeyRule.yes, else: "leave it out"),
+        "icmp": .onlyNo("leave it out; ICMP errors go by the selectors"),
         "ipcomp": .onlyNo("leave it out; packets are not compressed"),
         "sha256_96": .onlyNo("leave it out, and let the peer use the 128 bits of RFC 4868"),
-        "hw_offload": .only(["no", "auto", "false", "0"], else: "leave it out; packets are encrypted in software"),
+        "hw_offload": .inert(
+            KeyRule.no + ["auto"], because: "has no effect: packets are encrypted in software",
+            remedy: "leave it out"),
         "per_cpu_sas": .onlyNo("leave it out; one CHILD_SA is negotiated"),
         "tfc_padding": .onlyNothing("leave it out; packets are not padded"),
         "inactivity": .onlyNothing("leave it out; idle children stay"),
@@ -35,10 +40,20 @@ enum ChildTranslation {
         "if_id_out": .onlyNothing("leave it out; select by address"),
     ]
 
+    /// Keys that are about SAs only, and say nothing of packets that are for none.
+    private static let rulesOfShunts = rules.merging(
+        [
+            "ah_proposals", "updown", "hostaccess", "label", "label_mode", "policies_fwd_out", "icmp", "ipcomp",
+            "sha256_96", "hw_offload", "per_cpu_sas", "tfc_padding", "inactivity",
+        ].map { ($0, KeyRule.noEffect("has no effect where mode is pass or drop")) }
+    ) { _, inert in inert }
+
     static func child(_ reader: SectionReader) -> Child {
-        reader.check(rules)
-        var child = Child(name: reader.section.name, proposals: proposals(reader))
-        child.shunt = shunt(reader)
+        let shunt = shunt(reader)
+        reader.check(shunt == nil ? rules : rulesOfShunts)
+        var child = Child(
+            name: reader.section.name, proposals: shunt == nil ? proposals(reader) : ChildProposal.default)
+        child.shunt = shunt
         child.localSelectors = selectors("local_ts", reader)
         child.remoteSelectors = selectors("remote_ts", reader)
         checkFamilies(child, reader)
@@ -49,7 +64,7 @@ enum ChildTranslation {
         child.requestID = reader.number("reqid", default: 0)
         let priority: UInt32 = reader.number("priority", default: 0)
         child.priority = priority == 0 ? nil : priority
-        child.replayWindow = replayWindow(reader, preset: child.replayWindow)
+        child.replayWindow = replayWindow(reader)
         child.dontFragment = reader.flag("copy_df", default: true) ? .copy : .clear
         child.copiesECN = reader.flag("copy_ecn", default: true)
         child.copiesDSCP = copiesDSCP(reader)
@@ -71,11 +86,13 @@ enum ChildTranslation {
 
     /// What is not negotiated is in force as soon as it is loaded, whatever the actions say.
     private static func readActions(_ reader: SectionReader, _ child: inout Child) {
-        let start: Child.Action = reader.choice("start_action", default: .none)
-        let close: Child.Action = reader.choice("close_action", default: .none)
-        let dead = deadPeerAction(reader)
+        let start = ActionText.read("start_action", reader)
+        let close = ActionText.read("close_action", reader)
+        let dead = ActionText.read("dpd_action", reader)
         guard child.shunt == nil else { return }
-        (child.startAction, child.closeAction, child.deadPeerAction) = (start, close, dead)
+        child.startAction = start?.action ?? .none
+        child.closeAction = close?.action ?? .none
+        child.deadPeerAction = dead?.deadPeerAction ?? .clear
     }
 
     private static func shunt(_ reader: SectionReader) -> Child.Shunt? {
@@ -119,18 +136,17 @@ enum ChildTranslation {
             "local_ts and remote_ts are of different address families", "give both IPv4 or both IPv6 networks")
     }
 
-    private static func deadPeerAction(_ reader: SectionReader) -> Child.DeadPeerAction {
-        // "none" is what "clear" does.
-        reader.text("dpd_action")?.lowercased() == "none" ? .clear : reader.choice("dpd_action", default: .clear)
-    }
-
-    private static func replayWindow(_ reader: SectionReader, preset: Int) -> Int {
-        let window: Int = reader.number("replay_window", default: preset, in: 0...65_536)
-        guard (1..<32).contains(window) else { return window }
-        reader.fail(
-            reader.value("replay_window"), "\(window)", "a replay window is 32 to 65536 packets, or 0 for none",
-            "write replay_window = 32")
-        return preset
+    /// Our windows are of at least 32 packets. A larger one than was asked for lets no packet in twice either.
+    private static func replayWindow(_ reader: SectionReader) -> Int? {
+        guard let value = reader.value("replay_window") else { return nil }
+        let wanted: UInt32 = reader.number("replay_window", default: 32)
+        let window = wanted == 0 ? 0 : min(max(Int(wanted), 32), 65_536)
+        if window != Int(wanted) {
+            reader.warn(
+                value, "\(wanted)", "a replay window is 32 to 65536 packets, or 0 for none: it becomes \(window)",
+                "write replay_window = \(window)")
+        }
+        return window
     }
 
     private static func copiesDSCP(_ reader: SectionReader) -> Bool {
@@ -158,16 +174,16 @@ enum ChildTranslation {
         let life = givenLife ?? rekey + rekey / 10
         let random = givenRandom ?? (life > rekey ? min(life - rekey, rekey / 2) : 0)
         if life > 0, life < rekey {
-            reader.fail(
-                reader.value("life_\(unit)"), nil, "life_\(unit) (\(life)) comes before rekey_\(unit) (\(rekey))",
+            reader.warn(
+                reader.value("life_\(unit)") ?? reader.value("rekey_\(unit)"), nil,
+                "life_\(unit) (\(life)) comes before rekey_\(unit) (\(rekey)): the CHILD_SA is closed, and never rekeyed",
                 "give more for life_\(unit), or leave it out")
         }
-        if rekey > 0, random > rekey {
-            reader.fail(
-                reader.value("rand_\(unit)"), nil,
-                "rand_\(unit) (\(random)) is more than rekey_\(unit) (\(rekey)), which it is taken from",
-                "give at most \(rekey) for rand_\(unit)")
-        }
-        return Child.Limit(rekey: rekey, life: life, random: random)
+        guard rekey > 0, random > rekey else { return Child.Limit(rekey: rekey, life: life, random: random) }
+        reader.warn(
+            reader.value("rand_\(unit)"), nil,
+            "rand_\(unit) (\(random)) is more than rekey_\(unit) (\(rekey)), which it is taken from, "
+                + "so that a new key may be due at once", "give at most half of \(rekey) for rand_\(unit)")
+        return Child.Limit(rekey: rekey, life: life, random: rekey)
     }
 }

@@ -23,8 +23,10 @@ public enum ConnectionTranslation {
         "fragmentation": .served, "childless": .served, "send_certreq": .served, "send_cert": .served,
         "keyingtries": .served, "unique": .served, "reauth_time": .served, "rekey_time": .served,
         "over_time": .served, "rand_time": .served,
-        "aggressive": .onlyNo("leave it out; IKEv2 has no aggressive mode"),
-        "pull": .only(KeyRule.yes, else: "leave it out; there are no virtual addresses"),
+        "aggressive": .inert(
+            KeyRule.no, because: "has no effect: IKEv2 has no aggressive mode", remedy: "leave it out"),
+        "pull": .inert(KeyRule.yes, because: "has no effect with IKEv2", remedy: "leave it out"),
+        "ocsp": .only(["never", "reply"], else: "leave it out; revocation goes by CRLs in files"),
         "dscp": .only(["000000", "0"], else: "leave it out; IKE packets carry no DSCP"),
         "ppk_required": .onlyNo("leave it out; postquantum pre-shared keys are not supported"),
         "ppk_id": .refused("leave it out; postquantum pre-shared keys are not supported"),
@@ -41,7 +43,8 @@ public enum ConnectionTranslation {
     static func translate(
         _ reader: SectionReader, folders: CredentialFolders?
     ) -> (connection: Connection, others: [Certificate]) {
-        reader.check(rules, sections: ["children"], prefixes: ["local", "remote"])
+        let children = reader.section.children
+        reader.check(rules, sections: [children?.name ?? "children"], prefixes: ["local", "remote"])
         var authentication = AuthenticationTranslation(reader, folders: folders)
         var connection = Connection(
             name: reader.section.name, proposals: proposals(reader), local: authentication.local(),
@@ -60,12 +63,13 @@ public enum ConnectionTranslation {
         connection.dpdDelay = reader.seconds("dpd_delay") ?? 0
         readTimes(reader, &connection)
         warnOfNoEffect(reader)
-        if let children = reader.section.section("children") {
+        if let children {
             let inside = reader.inside(children)
             inside.check([:], sections: children.sections.map(\.name))
             connection.children = children.sections.map { ChildTranslation.child(inside.inside($0)) }
         }
-        checkAddresses(connection, reader)
+        checkFamilies(connection, reader)
+        forgetStartsWithoutAPeer(reader, &connection)
         return (connection, authentication.others)
     }
 
@@ -90,13 +94,18 @@ public enum ConnectionTranslation {
         return found.isEmpty ? IKEProposal.default : found
     }
 
+    /// `%any` behind others is for what begins with us or them; an initiator still takes the others.
     private static func addresses(_ key: String, _ reader: SectionReader) -> [AddressPattern] {
         var patterns: [AddressPattern] = []
         for item in reader.items(key) {
             do throws(WordProblem) {
-                // `%any` beside others includes them.
-                guard let pattern = try PeerAddressText.pattern(item) else { return [] }
-                patterns.append(pattern)
+                if let pattern = try PeerAddressText.pattern(item) {
+                    patterns.append(pattern)
+                } else if patterns.isEmpty {
+                    return []
+                } else {
+                    patterns += [.range(.any(.ipv4)), .range(.any(.ipv6))].filter { !patterns.contains($0) }
+                }
             } catch {
                 reader.fail(reader.value(key), item, error.reason, error.remedy)
             }
@@ -115,10 +124,11 @@ public enum ConnectionTranslation {
         let shortest = times.min() ?? 0
         connection.randomTime = reader.seconds("rand_time") ?? min(connection.overTime, shortest / 2)
         guard shortest > 0, connection.randomTime > shortest else { return }
-        reader.fail(
+        reader.warn(
             reader.value("rand_time"), nil,
-            "rand_time (\(connection.randomTime)) is more than the time that it is taken from (\(shortest))",
-            "give at most \(shortest) for rand_time")
+            "rand_time (\(connection.randomTime)) is more than the time that it is taken from (\(shortest)), "
+                + "so that a new key may be due at once", "give at most half of \(shortest) for rand_time")
+        connection.randomTime = shortest
     }
 
     private static func warnOfNoEffect(_ reader: SectionReader) {
@@ -137,7 +147,7 @@ public enum ConnectionTranslation {
 
     // MARK: Contradictions
 
-    private static func checkAddresses(_ connection: Connection, _ reader: SectionReader) {
+    private static func checkFamilies(_ connection: Connection, _ reader: SectionReader) {
         let local = families(connection.localAddresses)
         let remote = families(connection.remoteAddresses)
         if let local, let remote, local.isDisjoint(with: remote) {
@@ -145,14 +155,20 @@ public enum ConnectionTranslation {
                 reader.value("remote_addrs"), nil, "local_addrs and remote_addrs are of different address families",
                 "give both IPv4 or both IPv6 addresses")
         }
+    }
+
+    /// Such a connection answers peers all the same.
+    private static func forgetStartsWithoutAPeer(_ reader: SectionReader, _ connection: inout Connection) {
         guard !connection.remoteAddresses.contains(where: \.isOnePeer) else { return }
-        for child in connection.children where child.startAction != .none {
-            let children = reader.section.section("children").map(reader.inside)
+        let children = reader.section.children.map(reader.inside)
+        for index in connection.children.indices where connection.children[index].startAction != .none {
+            let child = connection.children[index]
             let inside = children.flatMap { $0.section.section(child.name).map($0.inside) } ?? reader
-            inside.fail(
+            inside.warn(
                 inside.value("start_action"), child.startAction.rawValue,
-                "start_action needs a peer to go to, and remote_addrs names none",
+                "start_action has no peer to go to, as remote_addrs names none: the child waits for peers",
                 "give the peer's address or name in remote_addrs, or leave start_action out")
+            connection.children[index].startAction = .none
         }
     }
 

@@ -32,7 +32,7 @@ struct CredentialChecks {
     func run() {
         let now = Int64(time(nil))
         for connection in configuration.connections {
-            guard let section = sections[connection.name] else { continue }
+            guard let section = sections[connection.name], connection.isNegotiated else { continue }
             let reader = SectionReader(section, path: "connections.\(connection.name)", findings: root.findings)
             if connection.local.method == .preSharedKey {
                 checkSharedKey(connection, reader)
@@ -141,6 +141,9 @@ extension AddressPattern {
 }
 
 extension Connection {
+    /// It does not only hold packets that pass or are dropped.
+    fileprivate var isNegotiated: Bool { children.isEmpty || !negotiated.isEmpty }
+
     /// Who we are, as far as shared keys may name us.
     fileprivate var ownIdentities: [Identity] {
         let named = local.identity.map { $0 == .any ? [] : [$0] } ?? []

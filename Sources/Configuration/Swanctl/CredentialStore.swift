@@ -25,7 +25,7 @@ struct CredentialStore {
         credentials.sharedKeys = secrets.sharedKeys
         loadCertificates()
         for path in files("x509crl") {
-            add(Self.revocationLists(path) { fail(path, $0, $1) })
+            add(Self.revocationLists(path) { skip(path, $0, $1) })
         }
         for path in files("pubkey") { loadPublicKey(path) }
         for folder in Self.keyFolders {
@@ -34,13 +34,13 @@ struct CredentialStore {
         for passphrase in secrets.passphrases {
             let path = folders.path(passphrase.file, in: passphrase.folder)
             guard access(path, F_OK) != 0 else { continue }
-            passphrase.reader.fail(
+            passphrase.reader.warn(
                 passphrase.reader.value("file"), passphrase.file,
                 "there is no such file in the folder '\(passphrase.folder)'",
                 "name the key file that the passphrase is for, or remove the section")
         }
-        if let container = files("pkcs12").first {
-            fail(
+        for container in files("pkcs12") {
+            skip(
                 container, "PKCS#12 containers are not supported",
                 "unpack it into x509, x509ca and private: openssl pkcs12 -in FILE -nodes -out FILE.pem")
         }
@@ -70,7 +70,7 @@ struct CredentialStore {
         for path in files("x509ca") {
             for certificate in certificates(path) {
                 guard certificate.isAuthority else {
-                    fail(
+                    skip(
                         path, "\"\(certificate)\" may not issue other certificates (basicConstraints)",
                         "move it to the folder x509")
                     continue
@@ -93,7 +93,7 @@ struct CredentialStore {
         do throws(CertificateError) {
             return try Certificate.read(Array(content.bytes))
         } catch {
-            fail(path, "\(error)", "replace it with a certificate in PEM or DER, or remove it")
+            skip(path, "\(error)", "replace it with a certificate in PEM or DER, or remove it")
             return []
         }
     }
@@ -119,7 +119,7 @@ struct CredentialStore {
         do throws(SignatureError) {
             publicKeys.append(try PublicKey(Array(content.bytes)))
         } catch {
-            fail(path, "\(error)", "replace it with a public key in PEM or DER, or remove it")
+            skip(path, "\(error)", "replace it with a public key in PEM or DER, or remove it")
         }
     }
 
@@ -130,7 +130,7 @@ struct CredentialStore {
         if content.isExposed { warnOfExposure(path) }
         let passphrase = passphrases.first { $0.folder == folder && folders.path($0.file, in: folder) == path }
         do throws(SignatureError) {
-            let key = try PrivateKey(SecretBytes(copying: content.bytes)) { passphrase?.secret }
+            let key = try Self.privateKey(SecretBytes(copying: content.bytes), passphrase?.secrets ?? [])
             if !credentials.privateKeys.contains(where: { $0.publicKey == key.publicKey }) {
                 credentials.privateKeys.append(key)
             }
@@ -138,17 +138,27 @@ struct CredentialStore {
             let name = path.split(separator: "/").last.map(String.init) ?? path
             switch error {
             case .passphraseNeeded:
-                fail(
+                skip(
                     path, "this private key is encrypted, and there is no passphrase for it",
                     "add '\(folder)-1 { file = \(name) secret = \"…\" }' to the section secrets")
             case .wrongPassphrase:
                 let location = passphrase.map { $0.reader.location($0.reader.value("secret")) }
-                fail(
+                skip(
                     path, "its passphrase does not fit",
                     "correct the secret at \(location.map(\.description) ?? folder)")
-            default: fail(path, "\(error)", "replace it with a private key in PEM or DER, or remove it")
+            default: skip(path, "\(error)", "replace it with a private key in PEM or DER, or remove it")
             }
         }
+    }
+
+    /// With the first passphrase that fits.
+    private static func privateKey(
+        _ content: SecretBytes, _ passphrases: [SecretBytes]
+    ) throws(SignatureError) -> PrivateKey {
+        for passphrase in passphrases.dropLast() {
+            if let key = try? PrivateKey(content, passphrase: { passphrase }) { return key }
+        }
+        return try PrivateKey(content) { passphrases.last }
     }
 
     func warnOfExposure(_ path: String) {
@@ -165,7 +175,7 @@ struct CredentialStore {
     private func files(_ folder: String) -> [String] {
         let path = "\(folders.directory)/\(folder)"
         guard let directory = opendir(path) else {
-            if errno != ENOENT { fail(path, "cannot be read: \(FileProblem.system.reason)", "check its permissions") }
+            if errno != ENOENT { skip(path, "cannot be read: \(FileProblem.system.reason)", "check its permissions") }
             return []
         }
         defer { closedir(directory) }
@@ -177,7 +187,7 @@ struct CredentialStore {
             if name.hasPrefix(".") { continue }
             var status = stat()
             if stat("\(path)/\(name)", &status) != 0 {
-                fail(
+                skip(
                     "\(path)/\(name)", "cannot be read: \(FileProblem.system.reason)",
                     "check where the link leads to, or remove it")
             } else if status.st_mode & S_IFMT == S_IFREG {
@@ -191,14 +201,16 @@ struct CredentialStore {
         do throws(FileProblem) {
             return try FileContent(path: path, maximum: CredentialItems.maximumLength)
         } catch {
-            fail(path, "cannot be read: \(error.reason)", "check its permissions, or remove it")
+            skip(path, "cannot be read: \(error.reason)", "check its permissions, or remove it")
             return nil
         }
     }
 
-    private func fail(_ path: String, _ reason: String, _ remedy: String) {
-        findings.errors.append(
-            ConfigurationError(location: SourceLocation(file: path, line: 0), word: nil, reason: reason, remedy: remedy)
-        )
+    /// A file that cannot be used keeps nothing else down: who needs it is warned of by name.
+    private func skip(_ path: String, _ reason: String, _ remedy: String) {
+        findings.warn(
+            ConfigurationWarning(
+                location: SourceLocation(file: path, line: 0), word: nil, reason: "is not used: \(reason)",
+                remedy: remedy))
     }
 }

@@ -15,16 +15,21 @@ enum SecretText {
         }
     }
 
-    private static func hexadecimal(_ digits: UnsafeRawBufferPointer) -> SecretBytes? {
-        guard digits.count.isMultiple(of: 2), !digits.isEmpty else { return nil }
+    /// With ":" between digits or not; of an odd number of digits, the first stands for a byte by itself.
+    private static func hexadecimal(_ text: UnsafeRawBufferPointer) -> SecretBytes? {
+        let separator = UInt8(ascii: ":")
+        let count = text.count { $0 != separator }
+        guard count > 0 else { return nil }
         var isValid = true
-        let result = SecretBytes(count: digits.count / 2) { bytes in
-            for (index, digit) in digits.enumerated() {
+        let result = SecretBytes(count: (count + 1) / 2) { bytes in
+            var index = count % 2
+            for digit in text where digit != separator {
                 guard let value = nibble(digit) else {
                     isValid = false
                     return
                 }
                 bytes[index / 2] = bytes[index / 2] << 4 | value
+                index += 1
             }
         }
         return isValid ? result : nil

@@ -3,18 +3,20 @@ import IKEv2
 
 /// From the section `secrets` to pre-shared keys, and to the passphrases of key files.
 struct SecretsTranslation {
-    /// A passphrase with the folder and file that it is for.
+    /// Passphrases with the folder and file that they are for.
     struct Passphrase {
         let folder: String
         let file: String
-        let secret: SecretBytes
+        /// Those that may fit; none: the key is not encrypted.
+        let secrets: [SecretBytes]
         let reader: SectionReader
     }
 
     private(set) var sharedKeys: [Credentials.SharedKey] = []
     private(set) var passphrases: [Passphrase] = []
 
-    private static let refused: [(prefix: String, remedy: String)] = [
+    /// Nothing uses them; a connection that would need them is an error itself.
+    private static let unused: [(prefix: String, remedy: String)] = [
         ("eap", "remove it; EAP is not supported, use auth = pubkey or auth = psk with an 'ike' secret"),
         ("xauth", "remove it; XAuth is not supported, use auth = pubkey or auth = psk with an 'ike' secret"),
         ("ntlm", "remove it; EAP is not supported, use auth = pubkey or auth = psk with an 'ike' secret"),
@@ -22,6 +24,9 @@ struct SecretsTranslation {
         ("pkcs12", "unpack it into x509, x509ca and private: openssl pkcs12 -in FILE -nodes -out FILE.pem"),
         ("token", "put the key into a file in the folder 'private'; tokens are not supported"),
     ]
+
+    /// What the name of a section may begin with.
+    static let kinds = ["ike"] + CredentialStore.keyFolders + unused.map(\.prefix)
 
     /// `reader`: the whole section.
     init(_ reader: SectionReader) {
@@ -31,12 +36,13 @@ struct SecretsTranslation {
 
     private mutating func read(_ reader: SectionReader) {
         let name = reader.section.name
-        if name.hasPrefix("ike") {
+        let kind = name.lowercased()
+        if kind.hasPrefix("ike") {
             readSharedKey(reader)
-        } else if let folder = CredentialStore.keyFolders.first(where: name.hasPrefix) {
+        } else if let folder = CredentialStore.keyFolders.first(where: kind.hasPrefix) {
             readPassphrase(reader, folder)
-        } else if let (_, remedy) = Self.refused.first(where: { name.hasPrefix($0.prefix) }) {
-            reader.fail(name, "this kind of secret is not supported", remedy)
+        } else if let (_, remedy) = Self.unused.first(where: { kind.hasPrefix($0.prefix) }) {
+            reader.warn(name, "this kind of secret is not supported, and not used", remedy)
         } else {
             let near = Spelling.nearest(to: name, among: ["ike", "private", "rsa", "ecdsa", "pkcs8"])
             reader.fail(
@@ -52,7 +58,7 @@ struct SecretsTranslation {
         var rules: [String: KeyRule] = ["secret": .served, "id": .served]
         for value in identities { rules[value.key] = .served }
         reader.check(rules, hidesWords: true)
-        guard let secret = secret(reader, "secret = \"…\", 0x and hexadecimal digits, or 0s and base64") else { return }
+        guard let secret = secret(reader) else { return }
         guard let key = SecretText.decode(secret), key.count > 0 else {
             reader.fail(
                 reader.value("secret"), "secret", "what stands behind 0x or 0s is not hexadecimal or base64",
@@ -66,30 +72,47 @@ struct SecretsTranslation {
         }
         var owners: [Identity] = []
         for value in identities {
-            guard let text = reader.text(value.key) else { continue }
-            do throws(IdentityTextError) {
-                let owner = try Identity(parsing: text)
-                if !owners.contains(owner) { owners.append(owner) }
-            } catch {
-                reader.fail(value, text, error.problem, error.remedy)
-            }
+            guard let text = reader.text(value.key),
+                let owner = IdentityReading.identity(text, of: value, reader), !owners.contains(owner)
+            else { continue }
+            owners.append(owner)
         }
         sharedKeys.append(Credentials.SharedKey(name: reader.section.name, owners: owners, secret: key))
     }
 
+    /// `secret`, `secret-2`, …: whichever fits. What else such a section has makes no difference.
     private mutating func readPassphrase(_ reader: SectionReader, _ folder: String) {
-        reader.check(["file": .served, "secret": .served], hidesWords: true)
+        let section = reader.section
+        let secrets = section.values.filter { SettingsSection.holdsSecret($0.key) }
+        for value in section.values where value.key != "file" && !SettingsSection.holdsSecret(value.key) {
+            let near = Spelling.nearest(to: value.key, among: ["file", "secret"])
+            reader.warn(
+                value, near == nil && value.key != "id" ? nil : value.key,
+                "unknown key in '\(section.name)', which is not used",
+                near.map { "did you mean '\($0)'?" } ?? "remove it; a passphrase has 'file' and 'secret' only")
+        }
+        for fault in section.values.compactMap(\.fault) { reader.fail(nil, fault.reason, fault.remedy) }
         guard let file = reader.text("file") else {
-            reader.fail(nil, "'file' is missing", "add file = NAME, of a key in the folder '\(folder)'")
+            reader.warn(
+                section.name, "has no effect: 'file' is missing",
+                "add file = NAME, of a key in the folder '\(folder)', or remove the section")
             return
         }
-        guard let secret = secret(reader, "secret = \"the passphrase\"") else { return }
-        passphrases.append(Passphrase(folder: folder, file: file, secret: secret, reader: reader))
+        let passphrases = secrets.compactMap { value -> SecretBytes? in
+            guard case .secret(let secret) = reader.value(value.key)?.content else { return nil }
+            return secret
+        }
+        self.passphrases.append(Passphrase(folder: folder, file: file, secrets: passphrases, reader: reader))
     }
 
-    private func secret(_ reader: SectionReader, _ form: String) -> SecretBytes? {
+    private func secret(_ reader: SectionReader) -> SecretBytes? {
         if case .secret(let secret) = reader.value("secret")?.content { return secret }
-        reader.fail(nil, "'secret' is missing", "add \(form)")
+        // A damaged one was reported.
+        if reader.section.value("secret")?.fault == nil {
+            reader.fail(
+                nil, "the key 'secret' is missing in '\(reader.section.name)'",
+                "add secret = \"…\", 0x and hexadecimal digits, or 0s and base64")
+        }
         return nil
     }
 }

@@ -22,6 +22,8 @@ enum KeyRule {
     case served
     /// Only values that ask for what is there anyway.
     case only([String], else: String)
+    /// Other values ask for what makes no difference here; they are warned of.
+    case inert([String], because: String, remedy: String)
     /// Never, unless it is empty. With what to do instead.
     case refused(String)
 
@@ -31,6 +33,9 @@ enum KeyRule {
     static let nothing = ["0", "0s", "0x0", "0/0", "0/0x00000000", "0x00000000/0x00000000", "0/0x0"]
 
     var isServed: Bool { if case .served = self { true } else { false } }
+
+    /// Nothing that it could hold makes a difference.
+    static func noEffect(_ because: String) -> KeyRule { .inert([], because: because, remedy: "leave it out") }
 
     static func onlyNo(_ remedy: String) -> KeyRule { .only(no, else: remedy) }
     static func onlyNothing(_ remedy: String) -> KeyRule { .only(nothing, else: remedy) }
@@ -54,9 +59,9 @@ struct SectionReader {
         SectionReader(inner, path: "\(path).\(inner.name)", findings: findings)
     }
 
-    /// The values that are not empty; an empty one stands for the default.
+    /// The values that are not empty; an empty one stands for the default, and so does one that is damaged.
     func value(_ key: String) -> SettingsSection.Value? {
-        guard let value = section.value(key) else { return nil }
+        guard let value = section.value(key), value.fault == nil else { return nil }
         switch value.content {
         case .text(let text): return text.isEmpty ? nil : value
         case .list(let items): return items.allSatisfy(\.isEmpty) ? nil : value
@@ -64,9 +69,9 @@ struct SectionReader {
         }
     }
 
-    /// Sections whose names begin with `prefix`, in order.
+    /// Sections whose names begin with `prefix`, in order; capitals make no difference.
     func sections(prefix: String) -> [SectionReader] {
-        section.sections.filter { $0.name.hasPrefix(prefix) }.map(inside)
+        section.sections.filter { $0.name.lowercased().hasPrefix(prefix) }.map(inside)
     }
 
     // MARK: Problems
@@ -92,12 +97,16 @@ struct SectionReader {
     /// A warning at the section.
     func warn(_ word: String?, _ reason: String, _ remedy: String) { warn(nil, word, reason, remedy) }
 
-    /// Reports all keys that `rules` do not allow, and all sections that are neither in `names` nor begin with one of
-    /// `prefixes`. `hidesWords`: keys may be pieces of secrets.
+    /// Reports all keys that `rules` do not allow, values that are damaged, and all sections that are neither in `names`
+    /// nor begin with one of `prefixes`. `hidesWords`: keys may be pieces of secrets.
     func check(
         _ rules: [String: KeyRule], sections names: [String] = [], prefixes: [String] = [], hidesWords: Bool = false
     ) {
         for value in section.values {
+            if let fault = value.fault {
+                fail(value, hidesWords ? nil : fault.word, fault.reason, fault.remedy)
+                continue
+            }
             guard let rule = rules[value.key] else {
                 unknown(
                     value.key, value.location, among: rules.filter(\.value.isServed).map(\.key), isKey: true, hidesWords
@@ -107,7 +116,7 @@ struct SectionReader {
             check(value, rule)
         }
         for inner in section.sections
-        where !names.contains(inner.name) && !prefixes.contains(where: inner.name.hasPrefix) {
+        where !names.contains(inner.name) && !prefixes.contains(where: inner.name.lowercased().hasPrefix) {
             unknown(inner.name, inner.location, among: names + prefixes, isKey: false, hidesWords)
         }
     }
@@ -121,6 +130,8 @@ struct SectionReader {
             let text = text(value.key) ?? ""
             guard !allowed.contains(text.lowercased()) else { return }
             fail(value, value.key, "is supported as '\(allowed[0])' only, not as '\(text)'", remedy)
+        case .inert(let silent, let because, let remedy):
+            if !silent.contains((text(value.key) ?? "").lowercased()) { warn(value, value.key, because, remedy) }
         }
     }
 
@@ -134,7 +145,7 @@ struct SectionReader {
         findings.errors.append(
             ConfigurationError(
                 location: location ?? self.location(), word: hidesWords && near == nil ? nil : name,
-                reason: "is no \(what) that is known in \(section.name.isEmpty ? "this place" : "'\(section.name)'")",
+                reason: "unknown \(what) in \(section.name.isEmpty ? "this place" : "'\(section.name)'")",
                 remedy: remedy))
     }
 

@@ -29,11 +29,10 @@ struct SelectorChecks {
     }
 
     private func warn(_ child: Child, of connection: Connection, _ owner: String) {
-        let path = ["connections", connection.name, "children", child.name]
-        var section: SettingsSection? = root.section
-        for name in path { section = section?.section(name) }
-        guard let section else { return }
-        SectionReader(section, path: path.joined(separator: "."), findings: root.findings).warn(
+        let children = root.section.section("connections")?.section(connection.name)?.children
+        guard let section = children?.section(child.name) else { return }
+        let path = "connections.\(connection.name).children.\(child.name)"
+        SectionReader(section, path: path, findings: root.findings).warn(
             child.name,
             "has the same local_ts and remote_ts as \(owner): packets take this one only while that one is not up",
             "leave it so if the two are gateways of one site; else give it networks of its own, or another 'priority'")

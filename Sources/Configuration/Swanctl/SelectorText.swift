@@ -21,17 +21,18 @@ enum SelectorText {
         let parts = inner.split(separator: "/", maxSplits: 1, omittingEmptySubsequences: false)
             .map { SectionReader.trimmed(String($0)) }
         let name = parts.first ?? ""
-        if !name.isEmpty, name != "%any" {
-            guard let number = NetworkNames.protocols[name.lowercased()] ?? SectionReader.digits(name, as: UInt8.self)
+        if !isAny(name) {
+            guard let number = SectionReader.digits(name, as: UInt8.self) ?? NetworkNames.protocolNumber(name)
             else {
                 throw WordProblem(
                     reason: "'\(name)' is no known protocol",
-                    remedy: "use tcp, udp, sctp, icmp, ipv6-icmp, gre or a number from 0 to 255")
+                    remedy:
+                        "use tcp, udp, sctp, icmp, ipv6-icmp, gre, a name of /etc/protocols or a number from 0 to 255")
             }
             side.protocolNumber = number == 0 ? nil : number
         }
-        guard parts.count > 1, !parts[1].isEmpty, parts[1] != "%any" else { return side }
-        if parts[1] == "opaque" {
+        guard parts.count > 1, !isAny(parts[1]) else { return side }
+        if parts[1].lowercased() == "opaque" {
             side.hasOpaquePorts = true
         } else {
             side.ports = try ports(parts[1], side.protocolNumber)
@@ -39,9 +40,11 @@ enum SelectorText {
         return side
     }
 
+    private static func isAny(_ text: String) -> Bool { ["", "any", "%any"].contains(text.lowercased()) }
+
     /// A prefix, an address or a range; nil for `dynamic`.
     private static func addresses(_ text: String) throws(WordProblem) -> AddressRange? {
-        if text == "dynamic" { return nil }
+        if text.lowercased() == "dynamic" { return nil }
         guard let range = PeerAddressText.range(text) else {
             throw form("neither addresses nor 'dynamic'")
         }
@@ -62,17 +65,25 @@ enum SelectorText {
                 reason: "protocol \(number) has no ports", remedy: "leave '/\(text)' out, or use tcp, udp, sctp or dccp"
             )
         }
-        if let port = NetworkNames.services[text.lowercased()] { return port...port }
-        let ends = text.split(separator: "-", omittingEmptySubsequences: false)
-            .map { SectionReader.digits(SectionReader.trimmed(String($0)), as: UInt16.self) }
-        if ends.count == 1, let port = ends[0] { return port...port }
-        if ends.count == 2, let first = ends[0], let last = ends[1], first <= last { return first...last }
+        if let ports = numbers(text) { return ports }
+        if let port = NetworkNames.port(text) { return port...port }
         throw WordProblem(
             reason: "'\(text)' is no port and no service that is known here",
             remedy: "give a number or a range from 0 to 65535, as in [tcp/443] or [udp/1024-2047]")
     }
 
-    /// `type`, `type(code)`, or both as one number, type × 256 + code, as RFC 7296 section 3.13.1 carries it.
+    /// A number, or two in order with "-" between them.
+    private static func numbers(_ text: String) -> ClosedRange<UInt16>? {
+        let ends = text.split(separator: "-", omittingEmptySubsequences: false)
+            .map { SectionReader.digits(SectionReader.trimmed(String($0)), as: UInt16.self) }
+        guard ends.count <= 2, let first = ends.first ?? nil, let last = ends.last ?? nil, first <= last else {
+            return nil
+        }
+        return first...last
+    }
+
+    /// `type(code)`; else a number or range of them: below 256 a type (with code 0), from there on type × 256 + code, as
+    /// RFC 7296 section 3.13.1 carries it.
     private static func messageTypes(_ text: String) throws(WordProblem) -> ClosedRange<UInt16> {
         let problem = WordProblem(
             reason: "'\(text)' is no ICMP type", remedy: "write type(code), as in [icmp/8(0)], or leave it out for all")
@@ -84,13 +95,11 @@ enum SelectorText {
             let value = UInt16(type) << 8 | UInt16(code)
             return value...value
         }
-        guard let value = SectionReader.digits(text, as: UInt16.self) else { throw problem }
-        guard value == 0 || value > 255 else {
-            throw WordProblem(
-                reason: "as one number \(value) means type 0 with code \(value), which is rarely meant",
-                remedy: "write [icmp/\(value)(0)] for type \(value), or [icmp/0(\(value))]")
-        }
-        return value...value
+        guard let values = numbers(text) else { throw problem }
+        func typed(_ value: UInt16) -> UInt16 { value < 256 ? value << 8 : value }
+        let (first, last) = (typed(values.lowerBound), typed(values.upperBound))
+        guard first <= last else { throw problem }
+        return first...last
     }
 }
 
@@ -138,26 +147,4 @@ enum PeerAddressText {
         }
         return isName && text.contains { $0.isLetter }
     }
-}
-
-/// Names of protocols and services that a selector is likely to have.
-enum NetworkNames {
-    /// As in /etc/protocols.
-    static let protocols: [String: UInt8] = [
-        "any": 0, "ip": 0, "icmp": IPProtocol.icmp, "igmp": 2, "ipencap": IPProtocol.ipv4, "ipip": IPProtocol.ipv4,
-        "tcp": IPProtocol.tcp, "udp": IPProtocol.udp, "dccp": IPProtocol.dccp, "ipv6": IPProtocol.ipv6,
-        "gre": IPProtocol.gre, "esp": IPProtocol.esp, "ah": IPProtocol.ah, "ipv6-icmp": IPProtocol.icmpv6,
-        "icmpv6": IPProtocol.icmpv6, "ospf": 89, "l2tp": 115, "sctp": IPProtocol.sctp,
-        "mobility-header": IPProtocol.mobility, "udplite": IPProtocol.udpLite,
-    ]
-
-    /// As in /etc/services.
-    static let services: [String: UInt16] = [
-        "ftp-data": 20, "ftp": 21, "ssh": 22, "telnet": 23, "smtp": 25, "domain": 53, "bootps": 67, "bootpc": 68,
-        "tftp": 69, "http": 80, "kerberos": 88, "pop3": 110, "sunrpc": 111, "ntp": 123, "netbios-ns": 137,
-        "netbios-dgm": 138, "netbios-ssn": 139, "imap2": 143, "imap": 143, "snmp": 161, "snmp-trap": 162, "bgp": 179,
-        "ldap": 389, "https": 443, "microsoft-ds": 445, "submission": 587, "syslog": 514, "ldaps": 636, "imaps": 993,
-        "pop3s": 995, "l2f": 1701, "l2tp": 1701, "radius": 1812, "radius-acct": 1813, "nfs": 2049, "mysql": 3306,
-        "sip": 5060, "sips": 5061, "postgresql": 5432, "vxlan": 4789, "domain-s": 853,
-    ]
 }

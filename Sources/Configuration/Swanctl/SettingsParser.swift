@@ -12,7 +12,7 @@ struct SettingsParser {
     private var scanner: SettingsScanner
     private let scratch: ScratchBytes
     /// The section that the file is read into, and those that it has opened.
-    private var open: [(node: SettingsNode, location: SourceLocation)]
+    private var open: [(node: SettingsNode, location: SourceLocation, isBehindSecret: Bool)]
     private let isRoot: Bool
     private let outerDepth: Int
     /// The statement before held a secret: what follows may be a piece of it, and is never shown.
@@ -25,7 +25,7 @@ struct SettingsParser {
         scanner = SettingsScanner(bytes)
         // No value is longer than its text.
         scratch = ScratchBytes(capacity: bytes.count)
-        open = [(node, SourceLocation(file: file, line: 1))]
+        open = [(node, SourceLocation(file: file, line: 1), false)]
         isRoot = depth == 0
         outerDepth = depth
     }
@@ -71,6 +71,11 @@ struct SettingsParser {
     private mutating func readStatement() throws(ConfigurationError) {
         let location = here
         guard let name = scanner.name() else {
+            if let length = ValueFaults.placeholder(scanner.restOfLine) {
+                throw error(
+                    location, text(scanner.restOfLine.prefix(length)),
+                    "this looks like a placeholder of a template", "write what should stand in its place")
+            }
             let byte = scanner.peek ?? 0
             throw error(
                 location, (0x21...0x7E).contains(byte) ? String(decoding: [byte], as: UTF8.self) : nil,
@@ -78,6 +83,7 @@ struct SettingsParser {
         }
         // What no letter stands for was replaced by this.
         if name.unicodeScalars.contains("\u{FFFD}") { throw notUTF8(name, location) }
+        if scanner.peek == UInt8(ascii: ".") { throw dotted(name, location) }
         scanner.skipBlanks()
         switch scanner.peek {
         case UInt8(ascii: "="): try readValue(name, location)
@@ -88,9 +94,35 @@ struct SettingsParser {
             scanner.skipLines()
             guard scanner.peek == UInt8(ascii: "{") else { throw incomplete(name, location) }
             try openSection(name, [], location)
-        default: throw incomplete(name, location)
+        default: throw twoNames(name, location)
         }
     }
+
+    private mutating func dotted(_ first: String, _ location: SourceLocation) -> ConfigurationError {
+        var name = first
+        while scanner.take(UInt8(ascii: ".")) { name += "." + (scanner.name() ?? "") }
+        return error(
+            location, name, "the name of a section or key has no dots",
+            "write \(shown(name).map { "'\($0.replacing(".", with: "-"))'" } ?? "it with '-' in their place")")
+    }
+
+    /// `connections site {`, or a file of another format.
+    private mutating func twoNames(_ first: String, _ location: SourceLocation) -> ConfigurationError {
+        guard let second = scanner.name() else { return incomplete(first, location) }
+        if isRoot, open.count == 1, ["config", "conn", "ca"].contains(first), !isBehindSecret {
+            return error(
+                location, "\(first) \(second)", "this is the format of ipsec.conf, not of swanctl.conf",
+                "write 'connections { NAME { … } }' with the keys of swanctl.conf(5)")
+        }
+        scanner.skipBlanks()
+        guard scanner.peek == UInt8(ascii: "{"),
+            let (outer, inner) = shown(first).flatMap({ outer in shown(second).map { (outer, $0) } })
+        else { return incomplete(first, location) }
+        return error(
+            location, "\(outer) \(inner)", "two names stand before '{'", "write '\(outer) { \(inner) { … } }'")
+    }
+
+    private func text(_ bytes: some Sequence<UInt8>) -> String { String(decoding: Array(bytes), as: UTF8.self) }
 
     private func incomplete(_ name: String, _ location: SourceLocation) -> ConfigurationError {
         error(
@@ -109,7 +141,7 @@ struct SettingsParser {
         try loader.count(location)
         let node = current.open(name, at: location, isRoot: isRoot && open.count == 1)
         for reference in references { node.refer(to: reference.path, at: reference.location) }
-        open.append((node, location))
+        open.append((node, location, isBehindSecret))
         isBehindSecret = false
     }
 
@@ -147,20 +179,22 @@ struct SettingsParser {
     private mutating func readValue(_ key: String, _ location: SourceLocation) throws(ConfigurationError) {
         scanner.advance()
         try loader.count(location)
-        let isSecret = SettingsSection.secretKeys.contains(key)
+        let isSecret = SettingsSection.holdsSecret(key)
         isBehindSecret = isBehindSecret || isSecret
         scratch.clear()
+        var fault: SettingsSection.Value.Fault?
+        // For what stands without quotes; secrets never become text.
+        var words: [String] = []
         scanner.skipBlanks()
         while let byte = scanner.peek, byte == UInt8(ascii: "\"") || SettingsScanner.isValue(byte) {
             if scratch.count > 0 { scratch.append(UInt8(ascii: " ")) }
+            let start = scratch.count
             if byte == UInt8(ascii: "\"") {
-                try readQuoted(key)
+                try readQuoted(key, location)
+                if !isSecret { words.append("") }
             } else {
-                while let more = scanner.peek, SettingsScanner.isValue(more) {
-                    scratch.append(more)
-                    scanner.advance()
-                }
-                if isSecret, scanner.peek == UInt8(ascii: "#") || scanner.peek == UInt8(ascii: "}") { warnOfCut(key) }
+                if let found = try readWord(key) { fault = fault ?? found }
+                if !isSecret { words.append(text(scratch.bytes[start...])) }
             }
             scanner.skipBlanks()
         }
@@ -173,8 +207,36 @@ struct SettingsParser {
         } else {
             throw notUTF8(key, location)
         }
-        set(SettingsSection.Value(key: key, content: content, location: location))
+        var value = SettingsSection.Value(key: key, content: content, location: location)
+        value.fault = fault ?? ValueFaults.secondSetting(words)
+        if shown(key) == nil { value.fault?.word = nil }
+        set(value)
         isBehindSecret = isSecret
+    }
+
+    /// Reads one word that is not between quotes. Returns what is wrong with it.
+    private mutating func readWord(_ key: String) throws(ConfigurationError) -> SettingsSection.Value.Fault? {
+        let start = here
+        let isSecret = SettingsSection.holdsSecret(key)
+        var fault: SettingsSection.Value.Fault?
+        while let byte = scanner.peek, SettingsScanner.isValue(byte) {
+            if byte == UInt8(ascii: "{") || byte == UInt8(ascii: "$"),
+                let length = ValueFaults.placeholder(scanner.restOfLine)
+            {
+                fault = ValueFaults.unfilled(shown(isSecret ? nil : text(scanner.restOfLine.prefix(length))))
+                for _ in 0..<length { scanner.advance() }
+                continue
+            }
+            if byte == UInt8(ascii: "{"), !isSecret {
+                throw error(
+                    start, key, "a '{' stands in the value",
+                    "begin a section on a line of its own, and write a value that has a '{' between quotes")
+            }
+            scratch.append(byte)
+            scanner.advance()
+        }
+        if scanner.peek == UInt8(ascii: "#") || (isSecret && scanner.peek == UInt8(ascii: "}")) { warnOfCut(key) }
+        return fault
     }
 
     private func notUTF8(_ word: String, _ location: SourceLocation) -> ConfigurationError {
@@ -189,8 +251,8 @@ struct SettingsParser {
             loader.warnings.append(
                 ConfigurationWarning(
                     location: value.location ?? here, word: shown(value.key),
-                    reason:
-                        "is set in '\(shown(current.name) ?? "secrets")' a second time, and what line \(place.line) says is lost",
+                    reason: (shown(value.key) == nil ? "a key is set" : "is set")
+                        + " in '\(sectionName)' a second time, and what line \(place.line) says is lost",
                     remedy: "keep one of the two, or give the two sections different names"))
         }
         current.set(value)
@@ -199,12 +261,13 @@ struct SettingsParser {
     private func warnOfCut(_ key: String) {
         loader.warnings.append(
             ConfigurationWarning(
-                location: here, word: key, reason: "the value ends before a '#' or '}' that touches it",
+                location: here, word: shown(key) ?? (SettingsSection.holdsSecret(key) ? "secret" : nil),
+                reason: "the value ends before a '#' or '}' that touches it",
                 remedy: "write the value between quotes if the character is part of it"))
     }
 
-    private mutating func readQuoted(_ key: String) throws(ConfigurationError) {
-        let start = here
+    /// - Parameter start: of the value: where a quote that is not closed opened is known to nobody.
+    private mutating func readQuoted(_ key: String, _ start: SourceLocation) throws(ConfigurationError) {
         scanner.advance()
         while let byte = scanner.peek {
             scanner.advance()
@@ -214,7 +277,9 @@ struct SettingsParser {
             default: scratch.append(byte)
             }
         }
-        throw error(start, key, "a quote is opened and never closed", "close it; write \\\" for a quote inside")
+        throw error(
+            start, key, "a quote in the value that begins here is never closed",
+            "close it; write \\\" for a quote inside")
     }
 
     private mutating func readEscape() {
@@ -241,7 +306,7 @@ struct SettingsParser {
         while let byte = scanner.peek, byte == UInt8(ascii: "\"") || SettingsScanner.isValue(byte) {
             scratch.clear()
             if byte == UInt8(ascii: "\"") {
-                try readQuoted("include")
+                try readQuoted("include", location)
             } else {
                 while let more = scanner.peek, SettingsScanner.isValue(more) {
                     scratch.append(more)
@@ -263,6 +328,15 @@ struct SettingsParser {
 
     /// A word for a message, unless it may be a piece of a secret.
     private func shown(_ word: String?) -> String? { isBehindSecret || current.holdsSecrets ? nil : word }
+
+    /// The section that is being read, for a message.
+    private var sectionName: String {
+        guard current.holdsSecrets else { return shown(current.name) ?? "secrets" }
+        let name = current.name
+        let isKind = SecretsTranslation.kinds.contains { name.lowercased().hasPrefix($0) }
+        return isKind && !open[open.count - 1].isBehindSecret && name.utf8.allSatisfy(SettingsScanner.isPlain)
+            ? name : "secrets"
+    }
 
     private func error(
         _ location: SourceLocation, _ word: String?, _ reason: String, _ remedy: String

@@ -42,6 +42,12 @@ struct SettingsScanner {
         while let byte = peek, byte != UInt8(ascii: "\n") { advance() }
     }
 
+    /// What is left of the line, as far as a placeholder may go.
+    var restOfLine: UnsafeRawBufferPointer {
+        let rest = UnsafeRawBufferPointer(rebasing: bytes[min(offset, bytes.count)...].prefix(256))
+        return UnsafeRawBufferPointer(rebasing: rest.prefix { $0 != UInt8(ascii: "\n") })
+    }
+
     /// Over blanks, comments and line ends.
     mutating func skipLines() {
         while true {
@@ -71,6 +77,16 @@ struct SettingsScanner {
             UInt8(ascii: "="), UInt8(ascii: "\""), UInt8(ascii: "#"):
             false
         default: true
+        }
+    }
+
+    /// Letters, digits, hyphens and underscores of ASCII.
+    static func isPlain(_ byte: UInt8) -> Bool {
+        switch byte {
+        case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+            UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "-"), UInt8(ascii: "_"):
+            true
+        default: false
         }
     }
 

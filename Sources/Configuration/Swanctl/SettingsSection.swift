@@ -11,7 +11,7 @@ public struct SettingsSection: Sendable {
             case text(String)
             /// The items of a VICI list, or one VICI value that is no text: names, certificates, keys.
             case list([[UInt8]])
-            /// The value of a key that always holds a secret (`SettingsSection.secretKeys`), as it is written.
+            /// The value of a key that always holds a secret (`SettingsSection.holdsSecret`), as it is written.
             case secret(SecretBytes)
 
             func isSame(as other: Content) -> Bool {
@@ -24,8 +24,17 @@ public struct SettingsSection: Sendable {
             }
         }
 
+        /// What is wrong with how a value is written; it then stands for nothing.
+        public struct Fault: Sendable {
+            /// nil: it may be a piece of a secret.
+            public var word: String?
+            public var reason: String
+            public var remedy: String
+        }
+
         public var key: String
         public var content: Content
+        public var fault: Fault?
         /// nil: it came without lines, over VICI.
         public var location: SourceLocation?
 
@@ -36,8 +45,8 @@ public struct SettingsSection: Sendable {
         }
     }
 
-    /// Keys whose values never become text.
-    public static let secretKeys: Set<String> = ["secret", "pin"]
+    /// Whether the value of a key never becomes text: `secret` with any suffix, and `pin`.
+    public static func holdsSecret(_ key: String) -> Bool { key.hasPrefix("secret") || key == "pin" }
 
     public var name: String
     public var location: SourceLocation?
@@ -55,4 +64,7 @@ public struct SettingsSection: Sendable {
 
     public func value(_ key: String) -> Value? { values.first { $0.key == key } }
     public func section(_ name: String) -> SettingsSection? { sections.first { $0.name == name } }
+
+    /// The section `children` of a connection; capitals make no difference.
+    var children: SettingsSection? { sections.first { $0.name.lowercased() == "children" } }
 }

@@ -79,7 +79,7 @@ public struct SwanctlConfiguration: Sendable {
             section.check([:], sections: section.section.sections.map(\.name))
             authorities = section.section.sections.compactMap { Authority(section.inside($0), folders: folders) }
         }
-        refusePools(top("pools"))
+        warnOfPools(top("pools"))
         var store = CredentialStore(
             folders: folders ?? CredentialFolders(directory: "/nonexistent"), findings: findings)
         store.load(secrets)
@@ -93,26 +93,37 @@ public struct SwanctlConfiguration: Sendable {
         return configuration
     }
 
-    /// Only sections that are known, or that others inherit from, may stand at the top.
+    /// Others make no difference, unless they are meant to be something that does.
     private static func checkTop(_ root: SectionReader, referenced: Set<String>) {
         for value in root.section.values {
-            root.fail(value, value.key, "stands outside of all sections", "move it into a section, or remove it")
+            if KeyPlaces.all.contains(value.key) {
+                root.fail(value, value.key, "stands outside of all sections", "move it into a section, or remove it")
+            } else {
+                root.warn(
+                    value, value.key, "has no effect: it stands outside of all sections",
+                    "move it into a section, or remove it")
+            }
         }
         for section in root.section.sections
         where !sections.contains(section.name) && !referenced.contains(section.name) {
-            let near = Spelling.nearest(to: section.name, among: sections)
-            root.inside(section).fail(
-                section.name, "is no section that is known, and none inherits from it",
-                near.map { "did you mean '\($0)'?" }
-                    ?? "use connections, secrets or authorities; to inherit from it write 'NAME : \(section.name) { … }'"
-            )
+            let reader = root.inside(section)
+            if let near = Spelling.nearest(to: section.name, among: sections) {
+                reader.fail(
+                    section.name, "unknown section, and none inherits from it",
+                    "did you mean '\(near)'?")
+            } else {
+                reader.warn(
+                    section.name, "has no effect: unknown section, and none inherits from it",
+                    "use connections, secrets or authorities; to inherit from it write 'NAME : \(section.name) { … }'")
+            }
         }
     }
 
-    private static func refusePools(_ reader: SectionReader?) {
+    /// A connection that names one is an error itself.
+    private static func warnOfPools(_ reader: SectionReader?) {
         for pool in reader?.section.sections ?? [] {
-            reader?.inside(pool).fail(
-                pool.name, "pools of virtual addresses are not supported",
+            reader?.inside(pool).warn(
+                pool.name, "has no effect: pools of virtual addresses are not supported",
                 "remove it, and name the networks of both sites with local_ts and remote_ts")
         }
     }

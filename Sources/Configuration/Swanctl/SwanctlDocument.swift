@@ -109,15 +109,16 @@ public struct SwanctlDocument: Codable, Hashable, Sendable {
     public var credentials: Credentials
     public var warnings: [String]
 
-    public init(_ configuration: SwanctlConfiguration) {
-        connections = configuration.connections.map(Connection.init)
+    /// - Parameter replayWindow: of children that name none.
+    public init(_ configuration: SwanctlConfiguration, replayWindow: Int = 1024) {
+        connections = configuration.connections.map { Connection($0, replayWindow: replayWindow) }
         credentials = Credentials(configuration.credentials)
         warnings = configuration.warnings.map(\.description)
     }
 }
 
 extension SwanctlDocument.Connection {
-    init(_ connection: IKEv2.Connection) {
+    init(_ connection: IKEv2.Connection, replayWindow: Int) {
         name = connection.name
         localAddresses = connection.localAddresses.map(\.description)
         remoteAddresses = connection.remoteAddresses.map(\.description)
@@ -126,7 +127,7 @@ extension SwanctlDocument.Connection {
         proposals = connection.proposals.map(\.description)
         local = .init(connection.local)
         remote = .init(connection.remote)
-        children = connection.children.map(SwanctlDocument.Child.init)
+        children = connection.children.map { SwanctlDocument.Child($0, replayWindow: replayWindow) }
         udpEncapsulation = connection.forcesEncapsulation ? "always" : "behind a NAT"
         fragmentation = connection.fragmentation.rawValue
         childless = connection.childless.rawValue
@@ -170,7 +171,7 @@ extension SwanctlDocument.Authentication {
 }
 
 extension SwanctlDocument.Child {
-    init(_ child: IKEv2.Child) {
+    init(_ child: IKEv2.Child, replayWindow: Int) {
         name = child.name
         mode = child.modeName
         localSelectors = child.localSelectors.map(\.description)
@@ -182,7 +183,7 @@ extension SwanctlDocument.Child {
         time = .init(child.time)
         bytes = .init(child.bytes)
         packets = .init(child.packets)
-        replayWindow = child.replayWindow
+        self.replayWindow = child.replayWindow ?? replayWindow
         requestIdentifier = child.requestID
         priority = child.priority
     }

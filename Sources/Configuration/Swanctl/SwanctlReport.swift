@@ -2,15 +2,19 @@ import IKEv2
 
 /// Readable lines of what would be set up, for `sluice check`. Never a secret.
 extension SwanctlConfiguration: CustomStringConvertible {
-    public var description: String {
-        let document = SwanctlDocument(self)
+    public var description: String { description(replayWindow: 1024) }
+
+    /// - Parameter replayWindow: of children that name none.
+    public func description(replayWindow: Int) -> String {
+        let document = SwanctlDocument(self, replayWindow: replayWindow)
         var lines = [Self.count(document.connections.count, "connection")]
         for connection in document.connections { lines += Self.describe(connection).map { "  " + $0 } }
         lines.append("credentials")
         lines += Self.describe(document.credentials).map { "  " + $0 }
         if !document.warnings.isEmpty {
             lines.append(Self.count(document.warnings.count, "warning"))
-            lines += document.warnings.map { "  " + $0 }
+            // Editors look for FILE:LINE at the beginning of a line.
+            lines += document.warnings
         }
         return lines.joined(separator: "\n")
     }

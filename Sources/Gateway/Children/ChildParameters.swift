@@ -8,8 +8,10 @@ enum ChildParameters {
     /// Of 2^32 sequence numbers so many may be used before a new SA is wanted: a rekey has time at any rate of packets.
     static let lastComfortableSequence: UInt64 = (1 << 32) / 8 * 7
 
-    /// - Parameter requestID: of what covers the SA, which is for all SAs of a child, whoever the peers are.
-    static func inbound(_ sa: ChildSA, requestID: UInt32, owner: Int) -> SAParameters {
+    /// - Parameters:
+    ///   - requestID: of what covers the SA, which is for all SAs of a child, whoever the peers are.
+    ///   - replayWindow: of children that name none.
+    static func inbound(_ sa: ChildSA, requestID: UInt32, replayWindow: Int, owner: Int) -> SAParameters {
         var parameters = both(sa, owner: owner)
         parameters.requestID = requestID
         parameters.spi = sa.inboundSPI
@@ -20,7 +22,7 @@ enum ChildParameters {
         // RFC 7296 section 2.23: either form, at any time.
         parameters.acceptsEitherEncapsulation = true
         parameters.selectors = sa.selectors.map(\.reversed)
-        parameters.replayWindow = sa.child.replayWindow
+        parameters.replayWindow = sa.child.replayWindow ?? replayWindow
         return parameters
     }
 

@@ -14,6 +14,8 @@ final class GatewayDataplane: ChildDataplane {
     let builder: SnapshotBuilder
     private let engine: any ESPEngine
     private let logger: Logger
+    /// Packets; of children that name none.
+    private let replayWindow: Int
     var children: [UInt32: InstalledChild] = [:]
     private var covers: [CoverKey: InstalledCover] = [:]
     /// What is covered is another list than before: to be called after workers have it.
@@ -43,10 +45,15 @@ final class GatewayDataplane: ChildDataplane {
     /// - Parameters:
     ///   - builder: holds SAs and policies of the configuration already.
     ///   - configured: those policies.
-    init(builder: SnapshotBuilder, configured: [SecurityPolicy], engine: any ESPEngine, logger: Logger) {
+    ///   - replayWindow: in packets, of children that name none.
+    init(
+        builder: SnapshotBuilder, configured: [SecurityPolicy], engine: any ESPEngine, replayWindow: Int = 1024,
+        logger: Logger
+    ) {
         self.builder = builder
         self.engine = engine
         self.logger = logger
+        self.replayWindow = replayWindow
         book = PolicyBook(configured)
         owners = ChildOwners(workers: builder.workers)
     }
@@ -108,7 +115,8 @@ final class GatewayDataplane: ChildDataplane {
         var child = entry(sa)
         do {
             let parameters = ChildParameters.inbound(
-                sa, requestID: cover(of: sa)?.cover.requestID ?? sa.requestID, owner: child.owner)
+                sa, requestID: cover(of: sa)?.cover.requestID ?? sa.requestID, replayWindow: replayWindow,
+                owner: child.owner)
             let association = try InboundAssociation(parameters, engine: engine, now: now)
             try builder.addInbound(association)
             child.inbound = association

@@ -68,7 +68,8 @@ final class ControlLoop {
         boundary = parts.boundary
         hostRoutes = HostRouteKeeper(session: parts.session, device: parts.hostTunnel, logger: logger)
         children = GatewayDataplane(
-            builder: builder, configured: configuration.policies, engine: parts.engine, logger: logger)
+            builder: builder, configured: configuration.policies, engine: parts.engine,
+            replayWindow: parts.options.replayWindow, logger: logger)
         portReturns = PortReturns(parts, logger: logger)
         inboxes = parts.events.map { EventInbox($0.consumer()) }
         view = ForwardingView(network, ports: Self.portNumbers(parts))

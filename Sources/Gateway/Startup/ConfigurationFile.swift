@@ -8,7 +8,7 @@ public enum ConfigurationFile {
         do throws(ConfigurationErrors) {
             return try XfrmBatch.load(path: path, defaultReplayWindow: replayWindow)
         } catch {
-            throw GatewayError(.configuration, "\(error)", remedy: "")
+            throw GatewayError(error)
         }
     }
 
@@ -18,16 +18,18 @@ public enum ConfigurationFile {
         do throws(ConfigurationErrors) {
             return try SwanctlConfiguration.load(path: path)
         } catch {
-            throw GatewayError(.configuration, "\(error)", remedy: "")
+            throw GatewayError(error)
         }
     }
 
     /// What to say about who may read the file; nil when only its owner may.
-    public static func permissionWarning(_ path: String) -> String? {
+    public static func permissionWarning(_ path: String) -> ConfigurationWarning? {
         var status = stat()
         guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_mode & 0o077 != 0 else {
             return nil
         }
-        return "\(path) holds keys and others may read it; `chmod 600 \(path)`"
+        return ConfigurationWarning(
+            location: SourceLocation(file: path, line: 0), word: nil, reason: "holds keys and others may read it",
+            remedy: "chmod 600 \(path)")
     }
 }

@@ -20,6 +20,7 @@ public struct Child: Hashable, Sendable {
     /// `dpd_action`: what to do with a child whose peer is gone.
     public enum DeadPeerAction: String, Hashable, Sendable, CaseIterable {
         case clear, trap, restart
+        case trapAndRestart = "trap|restart"
     }
 
     /// `mode = pass | drop`: no CHILD_SA, but what becomes of packets that are for none (RFC 4301 section 4.4.1: BYPASS and DISCARD).
@@ -60,8 +61,8 @@ public struct Child: Hashable, Sendable {
     public var time = Limit(rekey: 3600, life: 3960, random: 360)
     public var bytes = Limit()
     public var packets = Limit()
-    /// Packets; 0: no replay protection.
-    public var replayWindow = 1024
+    /// Packets; 0: no replay protection; nil: what the gateway has for SAs that name none (`--replay-window`).
+    public var replayWindow: Int?
     /// 0: chosen by us.
     public var requestID: UInt32 = 0
     public var copiesDSCP = true

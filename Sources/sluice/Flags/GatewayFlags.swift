@@ -30,7 +30,8 @@ struct TunnelFlags: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "Replay window of SAs that name none: 32 to 65536, or 0 for no replay protection.", valueName: "packets"))
+            "Replay window of SAs that name none, negotiated ones too: 32 to 65536, or 0 for no replay protection.",
+            valueName: "packets"))
     var replayWindow = 1024
 
     @Option(

@@ -13,7 +13,7 @@ import Testing
         #expect(child.startAction == .none && child.closeAction == .none && child.deadPeerAction == .clear)
         #expect(child.time == .init(rekey: 3600, life: 3960, random: 360))
         #expect(child.bytes == .init() && child.packets == .init())
-        #expect(child.replayWindow == 1024 && child.requestID == 0 && child.priority == nil)
+        #expect(child.replayWindow == nil && child.requestID == 0 && child.priority == nil)
         #expect(child.copiesDSCP && child.copiesECN && child.dontFragment == .copy)
     }
 

@@ -165,7 +165,7 @@ import Testing
 
     /// What came over the control socket has no lines: the sections tell where it is.
     @Test func aMistakeWithoutALineIsInItsSection() throws {
-        let child = SettingsSection(name: "net", values: [.init(key: "start_action", content: .text("trap"))])
+        let child = SettingsSection(name: "net", values: [.init(key: "start_action", content: .text("trip"))])
         let section = SettingsSection(name: "moon", sections: [SettingsSection(name: "children", sections: [child])])
         let errors = #expect(throws: ConfigurationErrors.self) {
             _ = try ConnectionTranslation.connection(section)

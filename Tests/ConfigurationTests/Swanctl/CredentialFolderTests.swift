@@ -135,14 +135,44 @@ import Testing
         #expect(configuration.credentials.privateKeys.map(\.type) == [.ecdsa(bits: 256)])
         #expect(configuration.warnings.isEmpty, "\(configuration.warnings)")
 
-        let missing = try folder(text(), files).errors()
-        #expect(missing.map(\.location.description) == ["private/moon.key"])
+        // One of several.
+        let several = passphrase.replacing("secret =", with: "secret-old = \"close-sesame\"\n secret-new =")
+        #expect(try folder(text(more: several), files).load().credentials.privateKeys.count == 1)
+
+        let missing = try folder(text(), files).warnings()
+        #expect(missing.map(\.location.description) == ["private/moon.key", "swanctl.conf:2"])
         #expect(missing.first?.remedy.contains("private-1 { file = moon.key") == true, "\(missing)")
 
-        let wrong = try folder(text(more: passphrase.replacing("open", with: "close")), files).errors()
-        #expect(wrong.map(\.location.description) == ["private/moon.key"])
+        let wrong = try folder(text(more: passphrase.replacing("open", with: "close")), files).warnings()
+        #expect(wrong.map(\.location.description) == ["private/moon.key", "swanctl.conf:2"])
         #expect(wrong.first?.remedy.contains("swanctl.conf:") == true, "\(wrong)")
         #expect(wrong.first?.description.contains("sesame") == false)
+    }
+
+    /// A section of a key that is not encrypted asks for nothing.
+    @Test(arguments: ["", "\n secret =", "\n secret = none-is-needed"])
+    func keyWithoutAPassphrase(_ lines: String) throws {
+        let section = "secrets {\n private-moon {\n file = moon.key\(lines)\n }\n}\n"
+        let files = ["x509/moon.crt": "moon.crt", "x509ca/root.crt": "ca.crt", "private/moon.key": "moon.key"]
+        let configuration = try folder(text(more: section), files).load()
+        #expect(configuration.credentials.privateKeys.count == 1)
+        #expect(configuration.warnings.isEmpty, "\(configuration.warnings)")
+    }
+
+    /// A peer of whom only the certificate is named is its subject, and is asked for by that name.
+    @Test func theCertificateNamesThePeer() throws {
+        let files = ["x509/moon.crt": "moon.crt", "x509ca/root.crt": "ca.crt", "private/moon.key": "moon.key"]
+        let folder = try folder(text(), files)
+        for (old, new, identity) in [
+            ("id = sun.example.org", "certs = moon.crt", "C=CH, O=Example, CN=moon"),
+            ("id = sun.example.org", "certs = moon.crt\n id = moon.example.org", "moon.example.org"),
+            ("id = sun.example.org", "certs = moon.crt\n id = %any", "%any"),
+            ("id = sun.example.org", "cacerts = root.crt", "%any"),
+        ] {
+            try folder.write("swanctl.conf", text().replacing(old, with: new))
+            let remote = try #require(folder.load().connections.first?.remote)
+            #expect(remote.identity.description == identity)
+        }
     }
 
     @Test func brokenFilesAreNamed() throws {
@@ -152,13 +182,29 @@ import Testing
             try folder.write(name, "-----BEGIN NONSENSE-----\n")
         }
         try folder.write("pkcs12/i.p12", "0")
-        let errors = try folder.errors()
+        let errors = try folder.warnings()
         #expect(
             Set(errors.map(\.location.description)) == [
                 "x509/a", "x509ca/b", "x509crl/c", "pubkey/d", "private/e", "rsa/f", "ecdsa/g", "pkcs8/h",
                 "pkcs12/i.p12",
             ])
-        #expect(errors.allSatisfy { !$0.remedy.isEmpty })
+        #expect(errors.allSatisfy { !$0.remedy.isEmpty && $0.reason.hasPrefix("is not used: ") }, "\(errors)")
+    }
+
+    /// One stray file keeps nothing else down.
+    @Test func strayFilesAreSkipped() throws {
+        let folder = try folder(
+            text(),
+            [
+                "x509/moon.crt": "moon.crt", "x509ca/root.crt": "ca.crt", "private/moon.key": "moon.key",
+                "x509ca/sub.crt": "moon.crt", "private/old.key": "encrypted.key",
+            ])
+        try folder.write("x509/README", "Certificates of the gateways.\n")
+        let configuration = try folder.load()
+        #expect(configuration.connections.count == 1 && configuration.credentials.privateKeys.count == 1)
+        #expect(configuration.credentials.authorities.count == 1)
+        #expect(
+            try folder.warnings().map(\.location.description) == ["x509/README", "x509ca/sub.crt", "private/old.key"])
     }
 
     /// What cannot be looked at is not the same as what is not there.
@@ -168,15 +214,15 @@ import Testing
         try folder.write("x509ca/README", certificates["ca.crt"])
         try FileManager.default.createSymbolicLink(
             atPath: folder.path + "/x509ca/ca.pem", withDestinationPath: "/nonexistent/ca.pem")
-        let errors = try folder.errors()
-        #expect(errors.map(\.location.description) == ["x509ca/ca.pem", "private"], "\(errors)")
-        #expect(errors.first?.reason == "cannot be read: No such file or directory")
-        #expect(errors.last?.reason == "cannot be read: Not a directory")
+        let warnings = try folder.warnings()
+        #expect(warnings.map(\.location.description) == ["x509ca/ca.pem", "private"], "\(warnings)")
+        #expect(warnings.first?.reason == "is not used: cannot be read: No such file or directory")
+        #expect(warnings.last?.reason == "is not used: cannot be read: Not a directory")
     }
 
     @Test func authorityInTheWrongFolder() throws {
-        let errors = try folder("", ["x509ca/moon.crt": "moon.crt"]).errors()
-        #expect(errors.map(\.remedy) == ["move it to the folder x509"])
+        let warnings = try folder("", ["x509ca/moon.crt": "moon.crt"]).warnings()
+        #expect(warnings.map(\.remedy) == ["move it to the folder x509"])
     }
 
     @Test func identityThatTheCertificateLacks() throws {

@@ -13,6 +13,7 @@ import Testing
 
     @Test(arguments: [
         ("plain", "plain"), ("\"two words # }\"", "two words # }"), ("one  two", "one two"), ("0x48656C6c6f", "Hello"),
+        ("0x48:65:6C:6c:6f", "Hello"), ("0xa4a", "\nJ"),
         ("0sSGVsbG8=", "Hello"), ("0sSGVsbG8", "Hello"), ("0sSGVsbG8h", "Hello!"), ("0sSGVsbA==", "Hell"),
         ("\"0sSGVsbG8=\"", "Hello"), ("0", "0"), ("0y", "0y"), ("\"\\\"\"", "\""),
     ])
@@ -20,7 +21,7 @@ import Testing
         #expect(try key(value) == Array(expected.utf8))
     }
 
-    @Test(arguments: ["0x", "0xabc", "0xgg", "0s", "0sA", "0s====", "0sSGVsbG8==", "0sSGV*", "0sSG=VsbG8"])
+    @Test(arguments: ["0x", "0x:", "0xabg", "0xgg", "0s", "0sA", "0s====", "0sSGVsbG8==", "0sSGV*", "0sSG=VsbG8"])
     func malformed(value: String) throws {
         #expect(try swanctlErrors("secrets {\n ike {\n secret = \(value)\n }\n}").map(\.word) == ["secret"])
     }

@@ -11,7 +11,10 @@ import Testing
         "S = 1", "S", "S {\n}\n", "secret = a\nS", "secret = a\n S b", "secret = a b\n\"S\" = 1", "secret = a}\nS",
         "secret = \"a\nb\" \nS = 5", "secret = x\ninclude S", "secret = x {\nS", "file = S\nsecret = S",
         "secret = S\nunknown = 1", "secret = S}", "secret = S#S", "id = 10.0.0.0/8\nsecret = S",
-        "secret = a\nS : b { }",
+        "secret = a\nS : b { }", "secret = ${S}", "secret = {{ S }}", "id = ${S}", "secret-a = S", "secret-a = S}",
+        "S.x = 1",
+        "secret = a\nS.x = 1", "S x {", "x S {", "id = a; id-b = S", "id = a secret = S", "id = a\nid = S#S",
+        "secret = \"a\nS.b {", "conn S", "{{ S }}", "secret = a\nikeS {\nid = a\nid = b",
     ])
     func errorsShowNoSecret(lines: String) throws {
         let lines = lines.replacing("S", with: Self.secret)

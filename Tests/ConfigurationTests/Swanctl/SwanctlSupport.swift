@@ -90,5 +90,14 @@ final class TestFolder {
         }
     }
 
+    /// The warnings of a file without errors, with paths from this folder.
+    func warnings(_ name: String = "swanctl.conf") throws -> [ConfigurationWarning] {
+        try load(name).warnings.map { warning in
+            var warning = warning
+            warning.location.file = warning.location.file.replacing(path + "/", with: "")
+            return warning
+        }
+    }
+
     deinit { try? FileManager.default.removeItem(atPath: path) }
 }

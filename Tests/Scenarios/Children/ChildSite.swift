@@ -100,6 +100,8 @@ final class ChildLab {
         var leftPort: UInt16 = 4500
         var lifetime = Lifetime.unlimited
         var selectors: [TrafficSelector]?
+        /// What the child names.
+        var replayWindow: Int?
 
         init(_ change: (inout Options) -> Void = { _ in }) { change(&self) }
     }
@@ -124,12 +126,14 @@ final class ChildLab {
         let there = Endpoint(right.site.plan.wanAddress(options.outer), port: options.isEncapsulated ? 4500 : 500)
         let seenByRight = Endpoint(here.address, port: options.isEncapsulated ? options.leftPort : 500)
         let selectors = options.selectors ?? wholeNetworks
+        var configured = Child(name: options.name, proposals: [])
+        configured.replayWindow = options.replayWindow
         func child(
             inbound: UInt32, outbound: UInt32, keys: (SecretBytes, SecretBytes), selectors: [TrafficSelector],
             path: Path
         ) -> ChildSA {
             ChildSA(
-                id: number, child: Child(name: options.name, proposals: []), connectionName: options.connection,
+                id: number, child: configured, connectionName: options.connection,
                 inboundSPI: inbound, outboundSPI: outbound, mode: .tunnel, transform: options.transform,
                 extendedSequenceNumbers: options.extended, keyExchange: nil, inboundKey: keys.0, outboundKey: keys.1,
                 selectors: selectors, localSelectors: [], remoteSelectors: [], requestID: options.requestID, path: path,

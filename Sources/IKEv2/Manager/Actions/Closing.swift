@@ -92,6 +92,7 @@ extension Child.DeadPeerAction {
         case .clear: .none
         case .trap: .trap
         case .restart: .start
+        case .trapAndRestart: .trapAndStart
         }
     }
 }
