@@ -23,12 +23,15 @@ enum ChildTranslation {
         // They are always let through.
         "policies_fwd_out": .only(KeyRule.no + KeyRule.yes, else: "leave it out"),
         "icmp": .onlyNo("leave it out; ICMP errors go by the selectors"),
-        "ipcomp": .onlyNo("leave it out; packets are not compressed"),
+        // Peers agree on these two, or do without.
+        "ipcomp": .inert(
+            KeyRule.no, because: "has no effect: packets are not compressed", remedy: "leave it out"),
         "sha256_96": .onlyNo("leave it out, and let the peer use the 128 bits of RFC 4868"),
         "hw_offload": .inert(
             KeyRule.no + ["auto"], because: "has no effect: packets are encrypted in software",
             remedy: "leave it out"),
-        "per_cpu_sas": .onlyNo("leave it out; one CHILD_SA is negotiated"),
+        "per_cpu_sas": .inert(
+            KeyRule.no, because: "has no effect: one CHILD_SA is negotiated", remedy: "leave it out"),
         "tfc_padding": .onlyNothing("leave it out; packets are not padded"),
         "inactivity": .onlyNothing("leave it out; idle children stay"),
         "mark_in": .onlyNothing("leave it out; select by address"),
@@ -149,14 +152,23 @@ enum ChildTranslation {
         return window
     }
 
+    /// Whether the outer header of what we send has the DSCP of the packet.
     private static func copiesDSCP(_ reader: SectionReader) -> Bool {
-        guard let value = reader.value("copy_dscp"), let text = reader.text("copy_dscp") else { return true }
-        switch text.lowercased() {
+        guard let value = reader.value("copy_dscp"), let text = reader.text("copy_dscp")?.lowercased() else {
+            return true
+        }
+        switch text {
         case "out": return true
-        case _ where KeyRule.no.contains(text.lowercased()): return false
+        case _ where KeyRule.no.contains(text): return false
+        case "in",
+            _ where KeyRule.yes.contains(text):
+            let stands = text == "in" ? "no" : "out"
+            reader.warn(
+                value, text, "the DSCP of received packets stays as it is inside the tunnel",
+                "write copy_dscp = \(stands), which this now means")
+            return text != "in"
         default:
-            reader.fail(
-                value, text, "the DSCP of a tunnel's packets is never copied inwards", "write copy_dscp = out or no")
+            reader.fail(value, text, "is no value of 'copy_dscp'", "write copy_dscp = out or no")
             return true
         }
     }

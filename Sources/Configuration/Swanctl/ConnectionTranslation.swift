@@ -27,7 +27,8 @@ public enum ConnectionTranslation {
             KeyRule.no, because: "has no effect: IKEv2 has no aggressive mode", remedy: "leave it out"),
         "pull": .inert(KeyRule.yes, because: "has no effect with IKEv2", remedy: "leave it out"),
         "ocsp": .only(["never", "reply"], else: "leave it out; revocation goes by CRLs in files"),
-        "dscp": .only(["000000", "0"], else: "leave it out; IKE packets carry no DSCP"),
+        "dscp": .inert(
+            ["000000", "0"], because: "has no effect: IKE packets carry no DSCP", remedy: "leave it out"),
         "ppk_required": .onlyNo("leave it out; postquantum pre-shared keys are not supported"),
         "ppk_id": .refused("leave it out; postquantum pre-shared keys are not supported"),
         "mediation": .onlyNo("leave it out; connections are not mediated"),

@@ -198,6 +198,7 @@ struct SettingsParser {
             }
             scanner.skipBlanks()
         }
+        if fault == nil, ValueFaults.placeholder(scratch.bytes) == scratch.count { warnOfPlaceholder(key, location) }
         let content: SettingsSection.Value.Content
         if isSecret {
             content = .secret(SecretBytes(copying: scratch.bytes))
@@ -256,6 +257,15 @@ struct SettingsParser {
                     remedy: "keep one of the two, or give the two sections different names"))
         }
         current.set(value)
+    }
+
+    /// One between quotes, which is a value like any other, and even a secret that everybody can guess.
+    private func warnOfPlaceholder(_ key: String, _ location: SourceLocation) {
+        loader.warnings.append(
+            ConfigurationWarning(
+                location: location, word: shown(key),
+                reason: "the value looks like a placeholder that nothing has filled",
+                remedy: "write the value in its place"))
     }
 
     private func warnOfCut(_ key: String) {

@@ -26,6 +26,11 @@ extension SwanctlConfiguration: CustomStringConvertible {
     }
 
     private static func describe(_ connection: SwanctlDocument.Connection) -> [String] {
+        // Nobody speaks to anybody for these.
+        guard
+            connection.children.isEmpty
+                || connection.children.contains(where: { Child.Shunt(rawValue: $0.mode) == nil })
+        else { return ["\(connection.name): not negotiated"] + connection.children.flatMap(describe).map { "  " + $0 } }
         let ports = [connection.localPort, connection.remotePort]
         let port = ports == [500, 500] ? "" : ", ports \(ports[0]) -> \(ports[1])"
         var lines = [

@@ -57,7 +57,7 @@ extension Identity {
                 "\"\(text)\" is a regular expression, and identities are matched by wildcards only",
                 remedy: "write a name, or * for its first part as in *.example.org")
         }
-        if text.hasPrefix("{"), let end = text.firstIndex(of: "}") {
+        if text.hasPrefix("{"), let end = text.firstIndex(of: "}"), UInt8(text[..<end].dropFirst()) != nil {
             let rest = text[end...].dropFirst()
             throw IdentityTextError(
                 "\"\(text)\" names its type by a number",

@@ -80,6 +80,29 @@ import Testing
                 "swanctl.conf:17: warning: 'hw_offload': has no effect: packets are encrypted in software; leave it out"
             ]),
         row(.child("hw_offload = auto")),
+        row(
+            .connection("dscp = 101110"),
+            warnings: ["swanctl.conf:5: warning: 'dscp': has no effect: IKE packets carry no DSCP; leave it out"]),
+        row(
+            .child("ipcomp = yes"),
+            warnings: ["swanctl.conf:17: warning: 'ipcomp': has no effect: packets are not compressed; leave it out"]),
+        row(
+            .child("per_cpu_sas = yes"),
+            warnings: [
+                "swanctl.conf:17: warning: 'per_cpu_sas': has no effect: one CHILD_SA is negotiated; leave it out"
+            ]),
+        row(
+            .child("copy_dscp = yes"),
+            warnings: [
+                "swanctl.conf:17: warning: 'yes': the DSCP of received packets stays as it is inside the tunnel; write "
+                    + "copy_dscp = out, which this now means"
+            ]),
+        row(
+            .child("copy_dscp = in"),
+            warnings: [
+                "swanctl.conf:17: warning: 'in': the DSCP of received packets stays as it is inside the tunnel; write "
+                    + "copy_dscp = no, which this now means"
+            ]),
         row(.remote("revocation = relaxed")),
         row(
             .remote("revocation = strict"),
@@ -191,6 +214,18 @@ import Testing
                 "swanctl.conf:26: warning: 'charon_debug': has no effect: it stands outside of all sections; move it into a "
                     + "section, or remove it"
             ]),
+        row(
+            .replacing("\"0123456789abcdef\"", "\"{{ site_to_site_key }}\""),
+            warnings: [
+                "swanctl.conf:23: warning: the value looks like a placeholder that nothing has filled; write the value in its "
+                    + "place"
+            ]),
+        row(
+            .replacing("id = r.example.org", "id = \"${PEER_ID}\""), ["the peer is '${PEER_ID}'"],
+            warnings: [
+                "swanctl.conf:11: warning: 'id': the value looks like a placeholder that nothing has filled; write the value "
+                    + "in its place"
+            ]),
         row(.replacing("\"0123456789abcdef\"", "0x00:01:02:03:04:05:06:07:08:09:0a:0b:0c:0d:0e:0f")),
         row(.replacing("\"0123456789abcdef\"", "0x102030405060708090a0b0c0d0e0f10")),
         row(
@@ -226,7 +261,7 @@ import Testing
             .top(
                 "connections {\nbypass {\nremote_addrs = 127.0.0.1\nchildren {\nlan {\nlocal_ts = 10.1.0.0/16\n"
                     + "remote_ts = 10.1.0.0/16\nmode = pass\nstart_action = trap\n}\n}\n}\n}"),
-            ["lan: 10.1.0.0/16 -> 10.1.0.0/16, pass, not negotiated"]),
+            ["bypass: not negotiated\n    lan: 10.1.0.0/16 -> 10.1.0.0/16, pass, not negotiated"]),
         row(
             .top(
                 "connections {\npass {\nchildren {\nlan {\nlocal_ts = 10.1.0.0/16,10.3.0.0/16\nremote_ts = 10.4.0.0/16\n"
