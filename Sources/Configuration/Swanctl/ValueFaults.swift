@@ -27,7 +27,7 @@ enum ValueFaults {
 
     /// - Parameter words: of the value, those between quotes left empty.
     static func secondSetting(_ words: [String]) -> SettingsSection.Value.Fault? {
-        if words.last == ";" || words.last?.hasSuffix(";") == true {
+        if words.last?.hasSuffix(";") == true {
             return SettingsSection.Value.Fault(
                 word: words.last, reason: "';' ends no setting, and is a part of the value",
                 remedy: "leave it out: a setting ends with its line")

@@ -41,6 +41,21 @@ import Testing
         #expect(pair.moon.manager.statuses().map(\.path.local.port) == [4500])
     }
 
+    /// `remote_addrs = 192.0.2.2, %any`: it goes to the one, and would answer everybody.
+    @Test func anyAddressBehindOthersIsNoDestination() {
+        let pair = MoonAndSun()
+        var remote: [AddressPattern] = []
+        pair.load { connection in
+            remote = connection.remoteAddresses
+            connection.remoteAddresses += [.range(.any(.ipv4)), .range(.any(.ipv6))]
+            connection.localAddresses += [.range(.any(.ipv4)), .range(.any(.ipv6))]
+        }
+        _ = pair.initiate("net", within: 5)
+        pair.expectTunnel()
+        let called = pair.moon.manager.statuses().map { AddressPattern.range(AddressRange($0.path.remote.address)) }
+        #expect(called == remote)
+    }
+
     @Test func trapsCanBeSetAndTakenByHand() {
         let pair = MoonAndSun()
         pair.load()
