@@ -53,6 +53,34 @@ extension LiveIKE.Namespaces {
             }
         }
 
+        /// We name no identities: ours is the subject of our certificate, and the peer's that of its own, which it hears.
+        @Test("a peer that is known by its certificate alone", arguments: Initiator.allCases)
+        func certificatesWithoutIdentities(initiator: Initiator) throws {
+            let root = try CertificateAuthority(root: "unnamed-root")
+            let (a, b) = (try root.issue(host: "unnamed.a.test"), try root.issue(host: "unnamed.b.test"))
+            var theirs = IKEConnection("unnamed", .certificates(a: a, b: b), settings: ["encap = yes"])
+            theirs.identities = [
+                .a: "C=CH, O=Sluice test, CN=unnamed.a.test", .b: "C=CH, O=Sluice test, CN=unnamed.b.test",
+            ]
+            var ours = theirs
+            ours.identities = [.a: "", .b: ""]
+            ours.remoteSettings = ["certs = \(b.certificate)"]
+            try TwoGateways.with { network in
+                try IKEPair.with(
+                    network, IKEConfiguration(ours, authorities: [root]), IKEConfiguration(theirs, authorities: [root]),
+                    extra: ["--replay-window", "64"]
+                ) { pair in
+                    try pair.roles(initiator).first.initiate(of: "unnamed")
+                    try pair.awaitChildren(1)
+                    // The flag is for negotiated SAs too.
+                    let windows = try pair.sluice.gateway.status()["security_associations"].array
+                        .compactMap { $0["replay_window"].int }
+                    #expect(windows == [64])
+                    try pair.traffic.echo(from: .a, .ipv4, sizes: [56])
+                }
+            }
+        }
+
         /// Neither end has a certificate (RFC 7670).
         @Test("raw public keys", arguments: Initiator.allCases)
         func rawPublicKeys(initiator: Initiator) throws {
