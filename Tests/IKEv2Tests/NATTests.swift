@@ -160,6 +160,55 @@ import Testing
         #expect(bench.west.session?.path == before)
     }
 
+    /// Both are behind NATs, and the peer's maps another port: that is followed, another address is not.
+    @Test(arguments: [true, false])
+    func behindTwoNATsOnlyThePortIsFollowed(address: Bool) throws {
+        let bench = TwoSessions()
+        behindNAT(bench)
+        bench.initiate()
+        bench.run()
+        let session = try #require(bench.east.session)
+        session.nat.isLocal = true
+        var elsewhere = session.path
+        elsewhere.remote.port = 6003
+        if address { elsewhere.remote.address = .test(.ipv4, 66) }
+        bench.east.perform(session) { $0.follow(elsewhere, environment: bench.east.environment) }
+        #expect(bench.east.moves.map(\.remote.port) == (address ? [] : [6003]))
+    }
+
+    /// Without any NAT: a peer whose address changes is followed, its CHILD_SAs too (section 2.23).
+    @Test func aPeerThatMovesIsFollowed() {
+        let bench = TwoSessions()
+        bench.connection.dpdDelay = 10
+        bench.initiate()
+        bench.run()
+        bench.network.mapping = [bench.west.endpoint: Endpoint(Self.outside, port: 500)]
+        bench.pass(seconds: 11)
+        #expect(bench.east.session?.path.remote == Endpoint(Self.outside, port: 500))
+        #expect(bench.east.children.map(\.path.remote.address) == [Self.outside])
+        #expect(bench.east.children.map(\.isEncapsulated) == [false])
+        bench.expectJoined()
+    }
+
+    /// Where a peer is not followed, what comes from elsewhere is answered, and is no sign of life.
+    @Test func whoIsNotFollowedIsNotAlive() throws {
+        let bench = TwoSessions()
+        bench.connection.dpdDelay = 10
+        bench.initiate()
+        bench.run()
+        let session = try #require(bench.east.session)
+        session.nat.isLocal = true
+        let heard = session.lastHeardAt
+        bench.network.mapping = [bench.west.endpoint: Endpoint(Self.outside, port: 500)]
+        bench.pass(seconds: 11)
+        #expect(bench.east.session?.path.remote == bench.west.endpoint && session.lastHeardAt == heard)
+        #expect(bench.west.session != nil)
+        // Nor is its answer to our question.
+        bench.east.perform(session) { $0.probe(environment: bench.east.environment) }
+        bench.pass(seconds: 60)
+        #expect(bench.east.session == nil)
+    }
+
     /// What the dataplane saw: the mapping of ESP in UDP.
     @Test func theDataplanesWordIsFollowed() throws {
         let bench = TwoSessions()

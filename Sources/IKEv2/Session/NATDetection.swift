@@ -14,9 +14,13 @@ struct NATSituation {
     var isForced = false
 
     var isEncapsulated: Bool { isSupported && (isLocal || isRemote || isForced) }
-    /// The peer's address is to be followed: its NAT may map it anew. Not when we are behind one ourselves, where only
-    /// an attacker has something to gain.
-    var followsPeer: Bool { isRemote && !isLocal }
+
+    /// Whether a peer that is heard from elsewhere is there from now on: its NAT has mapped it anew, or it has moved. Not when
+    /// we are behind a NAT ourselves, where an attacker has more to gain; then only another port of a peer's NAT is followed
+    /// (RFC 7296 section 2.23).
+    func follows(from old: Endpoint, to new: Endpoint) -> Bool {
+        isSupported && (!isLocal || isRemote && old.address == new.address)
+    }
 }
 
 /// NAT_DETECTION_SOURCE_IP and NAT_DETECTION_DESTINATION_IP (RFC 7296 section 2.23).
@@ -69,16 +73,17 @@ extension Session {
         if path.remote.port == Self.initialPort { path.remote.port = Self.encapsulationPort }
     }
 
-    /// An authentic, new message of the peer came along `newPath`: its NAT may have mapped it anew.
+    /// An authentic, new message of the peer came along `newPath`: it has moved, or its NAT has mapped it anew.
     func follow(_ newPath: Path, _ step: inout Step) {
-        guard newPath != path, nat.followsPeer else { return }
+        guard newPath != path, nat.follows(from: path.remote, to: newPath.remote) else { return }
         // Before IKE_AUTH nobody was told of the path; the responder learns the port that the initiator floated to.
         guard isEstablished else {
             path = newPath
             return
         }
         // Never to port 500: ESP in UDP must not be there (section 2.23). Who asks from there is answered there.
-        if newPath.local.port == Self.initialPort || newPath.remote.port == Self.initialPort { return }
+        let isInitial = newPath.local.port == Self.initialPort || newPath.remote.port == Self.initialPort
+        if nat.isEncapsulated, isInitial { return }
         let oldPath = path
         path = newPath
         for index in childRecords.indices {

@@ -93,9 +93,9 @@ extension Session {
     // MARK: - Responses
 
     private func receiveResponse(_ message: ReceivedMessage, path: Path, _ step: inout Step) {
-        guard let protection = phase.protection, isFromPeer(message.header), window.awaits(message.header) else {
-            return
-        }
+        guard let protection = phase.protection, isFromPeer(message.header), window.awaits(message.header),
+            isFromItsPlace(path)
+        else { return }
         switch open(message, protection, step) {
         case .nothing: return
         case .undecodable(let failure):
@@ -157,10 +157,17 @@ extension Session {
             && header.isFromInitiator == (role == .responder)
     }
 
-    /// An authentic, new message came along `path`.
+    /// An authentic, new message came along `path`. From a place to which nothing of ours goes it is no sign that the peer
+    /// hears us.
     func heard(on path: Path, _ step: inout Step) {
-        lastHeardAt = step.now
         follow(path, &step)
+        if isFromItsPlace(path) { lastHeardAt = step.now }
+    }
+
+    /// Whether a message came from where ours go to, or may go to from now on.
+    private func isFromItsPlace(_ from: Path) -> Bool {
+        !isEstablished || from.remote.address == path.remote.address
+            || nat.follows(from: path.remote, to: from.remote)
     }
 
     private func report(_ message: Message, _ size: OpenedSize, path: Path, _ step: inout Step) {
