@@ -17,6 +17,7 @@ struct EventLimiter: ~Copyable {
     private let seed: UInt64
     private var acquireBudget: RateLimiter
     private var mappingBudget: RateLimiter
+    private var unknownBudget: RateLimiter
 
     private static var size: Int { 256 }
 
@@ -29,6 +30,7 @@ struct EventLimiter: ~Copyable {
         // Together less than half a ring of events; the control loop empties it a hundred times a second.
         acquireBudget = RateLimiter(perSecond: 2_000, burst: 32)
         mappingBudget = RateLimiter(perSecond: 2_000, burst: 32)
+        unknownBudget = RateLimiter(perSecond: 500, burst: 32)
     }
 
     deinit { subjects.deallocate() }
@@ -38,12 +40,20 @@ struct EventLimiter: ~Copyable {
         let key = Self.key(kind, number)
         let subject = subjects[place(of: key)]
         if subject.key == key, now < subject.due { return false }
-        return kind == .acquire ? acquireBudget.hasToken(now: now) : mappingBudget.hasToken(now: now)
+        switch kind {
+        case .acquire: return acquireBudget.hasToken(now: now)
+        case .unknownSPI: return unknownBudget.hasToken(now: now)
+        case .mappingChanged, .neighbourWanted: return mappingBudget.hasToken(now: now)
+        }
     }
 
     /// It was told.
     mutating func told(_ kind: WorkerEvent.Kind, number: UInt32, now: UInt64) {
-        _ = kind == .acquire ? acquireBudget.allow(now: now) : mappingBudget.allow(now: now)
+        switch kind {
+        case .acquire: _ = acquireBudget.allow(now: now)
+        case .unknownSPI: _ = unknownBudget.allow(now: now)
+        case .mappingChanged, .neighbourWanted: _ = mappingBudget.allow(now: now)
+        }
         let key = Self.key(kind, number)
         subjects[place(of: key)] = Subject(key: key, due: now &+ interval)
     }

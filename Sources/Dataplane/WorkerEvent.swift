@@ -11,6 +11,8 @@ public struct WorkerEvent: BitwiseCopyable, Sendable {
         /// Authenticated packets for the inbound SA with the SPI `number` (host order) come from another place than
         /// before: from `address`, UDP port `sourcePort`.
         case mappingChanged
+        /// A watched peer at `address` sends ESP with the SPI `number` (host order), for which there is no SA.
+        case unknownSPI
     }
 
     public var kind: Kind

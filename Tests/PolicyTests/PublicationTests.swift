@@ -97,6 +97,34 @@ struct PublicationTests {
         check(0, false, reader)
     }
 
+    @Test("Workers see which peers are watched: all of them, and few others")
+    func watchedPeers() {
+        let publisher = SnapshotPublisher(workers: 1)
+        let reader = publisher.makeReader(worker: 0)
+        let peers = (0..<1000).flatMap { number in
+            [
+                IPAddress(ipv4: 0xC000_0200 &+ number * 7),
+                IPAddress(ipv6High: 0x2001_0db8_0000_0000, low: UInt64(number)),
+            ]
+        }
+        let strangers = (0..<1000).map { IPAddress(ipv4: 0x0A00_0000 &+ $0 * 3) }
+        func seen(_ addresses: [IPAddress], _ reader: borrowing SnapshotReader) -> Int {
+            var count = 0
+            for address in addresses {
+                let isSeen = reader.watches(address)
+                #expect(isSeen == publisher.watchedPeers.contains(address))
+                if isSeen { count += 1 }
+            }
+            return count
+        }
+        #expect(seen(peers + strangers, reader) == 0)
+        publisher.watchedPeers.set(peers)
+        #expect(seen(peers, reader) == peers.count)
+        #expect(seen(strangers, reader) < 100)
+        publisher.watchedPeers.set([])
+        #expect(seen(peers + strangers, reader) == 0)
+    }
+
     @Test("Several replaced snapshots are released together")
     func backlog() throws {
         let builder = SnapshotBuilder(workers: 1)

@@ -1,3 +1,4 @@
+import IPsec
 import Policy
 import Telemetry
 
@@ -29,13 +30,30 @@ extension Worker {
     @inline(never)
     mutating func keepEarly(_ slot: PacketSlot) {
         let spi = slot.esp.loadUnaligned(as: UInt32.self)
-        guard early.count < early.capacity, reader.expects(spi: spi) else { return drop(slot, .unknownSPI) }
+        guard reader.expects(spi: spi) else {
+            announceUnknown(slot, spi: spi)
+            return drop(slot, .unknownSPI)
+        }
+        guard early.count < early.capacity else { return drop(slot, .unknownSPI) }
         // Nothing in the frame was changed yet: it is parsed again, as one that is handed over.
         let length = UInt32(truncatingIfNeeded: slot.packet - slot.start) &+ slot.length
         let whole = PacketSlot(
             start: slot.start, length: length, port: slot.port, flags: slot.flags.intersection(.ofTheJourney))
         (early.entries + early.count).initialize(to: EarlyPackets.Entry(slot: whole, spi: spi, since: now))
         early.count &+= 1
+    }
+
+    /// Tells the control thread that a watched peer goes on with an SA that we do not have. Told again while packets come, but
+    /// not for each of them.
+    private mutating func announceUnknown(_ slot: PacketSlot, spi: UInt32) {
+        let source = ESPInbound.sourceAddress(slot.packet)
+        guard reader.watches(source) else { return }
+        let bits = source.high ^ source.low
+        let subject = UInt32(truncatingIfNeeded: bits) ^ UInt32(truncatingIfNeeded: bits &>> 32)
+        guard eventLimiter.isDue(.unknownSPI, number: subject, now: now),
+            events.push(WorkerEvent(.unknownSPI, number: UInt32(bigEndian: spi), address: source))
+        else { return }
+        eventLimiter.told(.unknownSPI, number: subject, now: now)
     }
 
     /// A new snapshot: what has its SA now goes on its way, as if it had just come.

@@ -20,6 +20,7 @@ extension MemoryGateway {
 
     /// Where workers see which inbound SPIs will have an SA soon.
     public var expectedSPIs: ExpectedSPIs { publisher.expectedSPIs }
+    public var watchedPeers: WatchedPeers { publisher.watchedPeers }
 
     /// The snapshot that was published last.
     public var current: Snapshot { publisher.current }

@@ -37,14 +37,20 @@ extension ESPInbound {
             && sa.pointee.window.top.load(ordering: .relaxed) == sequence
     }
 
+    /// The outer source address.
+    @inlinable
+    @inline(__always)
+    public static func sourceAddress(_ packet: UnsafeRawPointer) -> IPAddress {
+        let isIPv4 = packet.load(as: UInt8.self) >> 4 == 4
+        return IPAddress(loading: packet + (isIPv4 ? 12 : 8), family: isIPv4 ? .ipv4 : .ipv6)
+    }
+
     /// The outer source address and UDP source port.
     @inlinable
     @inline(__always)
     public static func source(
         _ packet: UnsafeRawPointer, esp: UnsafeRawPointer
     ) -> (address: IPAddress, port: UInt16) {
-        let isIPv4 = packet.load(as: UInt8.self) >> 4 == 4
-        let address = IPAddress(loading: packet + (isIPv4 ? 12 : 8), family: isIPv4 ? .ipv4 : .ipv6)
-        return (address, UInt16(bigEndian: (esp - 8).loadUnaligned(as: UInt16.self)))
+        (sourceAddress(packet), UInt16(bigEndian: (esp - 8).loadUnaligned(as: UInt16.self)))
     }
 }

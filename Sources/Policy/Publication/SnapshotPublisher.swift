@@ -18,6 +18,8 @@ public final class SnapshotPublisher: Sendable {
     let shared: PublicationState
     /// Of SAs that are to be in some later snapshot.
     public let expectedSPIs = ExpectedSPIs()
+    /// Who is heard although no SA is for its packets.
+    public let watchedPeers = WatchedPeers()
     private let control: ControlLock<Control>
 
     private struct Control {

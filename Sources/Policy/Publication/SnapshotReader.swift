@@ -1,3 +1,4 @@
+import Packets
 import Synchronization
 
 /// A worker's end of the publication. Belongs to one thread.
@@ -15,6 +16,7 @@ public struct SnapshotReader: ~Copyable {
     @usableFromInline let epoch: UnsafeMutablePointer<Atomic<UInt64>>
     @usableFromInline let seen: UnsafeMutablePointer<Atomic<UInt64>>
     @usableFromInline let expectedSPIs: UnsafePointer<Atomic<UInt32>>
+    @usableFromInline let watchedPeers: UnsafePointer<Atomic<UInt64>>
     /// Keeps the memory behind the pointers alive.
     private let publisher: SnapshotPublisher
     private let worker: Int
@@ -26,6 +28,7 @@ public struct SnapshotReader: ~Copyable {
         epoch = publisher.shared.epoch
         seen = publisher.shared.seen(worker)
         expectedSPIs = UnsafePointer(publisher.expectedSPIs.places)
+        watchedPeers = UnsafePointer(publisher.watchedPeers.words)
         online()
     }
 
@@ -47,6 +50,10 @@ public struct SnapshotReader: ~Copyable {
     /// and `quiescent`: what was expected, and is not any more, either has its SA in these tables or will have none.
     @inlinable
     public func expects(spi: UInt32) -> Bool { ExpectedSPIs.contains(expectedSPIs, UInt32(bigEndian: spi)) }
+
+    /// Whether a packet from there is worth telling of although no SA is for it. Some addresses are found by chance.
+    @inlinable
+    public func watches(_ address: IPAddress) -> Bool { WatchedPeers.contains(watchedPeers, address) }
 
     /// A batch boundary: the worker holds nothing of the tables that it acquired before.
     @inlinable
