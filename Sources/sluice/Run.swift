@@ -28,12 +28,14 @@ struct Run: AsyncParsableCommand {
     @OptionGroup(title: "Ports") var ports: PortFlags
     @OptionGroup(title: "Control") var control: ControlFlags
     @OptionGroup(title: "Boundary") var boundary: BoundaryFlags
+    @OptionGroup(title: "State") var state: StateFlags
     @OptionGroup(title: "Logs") var logs: LogFlags
 
     private func options() throws -> GatewayOptions {
         do throws(OptionError) {
             return try GatewayOptions(
-                tunnel: tunnel, ike: ike, workers: workers, ports: ports, control: control, boundary: boundary)
+                tunnel: tunnel, ike: ike, workers: workers, ports: ports, control: control, boundary: boundary,
+                state: state)
         } catch {
             throw ValidationError("\(error)")
         }

@@ -14,6 +14,8 @@ public final class IKEService {
         public var addresses: [IPAddress] = []
         /// `--ike-keylog`.
         public var keyLog: String?
+        /// `--state`.
+        public var stateDirectory: String?
 
         public init() {}
     }
@@ -32,6 +34,10 @@ public final class IKEService {
     private let eventLoop: any EventLoop
     private var knownVersion: UInt64 = 0
     private var knownAt: UInt64 = 0
+    private let tunnelFile: TunnelFile?
+    private var rememberedVersion: UInt64 = 0
+    /// To be called with all addresses of peers that are known, when they change.
+    public var knownChanged: (Set<IPAddress>) -> Void = { _ in }
 
     /// Opens the sockets; datagrams are read from `start` on. Throws when a port or the key log cannot be had.
     ///
@@ -58,11 +64,14 @@ public final class IKEService {
         }
         self.clock = clock
         self.eventLoop = eventLoop
+        tunnelFile = options.stateDirectory.map { TunnelFile(directory: $0, eventLoop: eventLoop, logger: logger) }
         output = IKEOutput(
             sockets: sockets, dataplane: dataplane, keyLog: keyLog, needsNeighbour: needsNeighbour,
             eventLoop: eventLoop, logger: logger)
         manager = SessionManager(
             settings: options.settings, dataplane: dataplane, output: output, now: clock(), wallClock: wallClock)
+        if let tunnelFile { manager.restore(tunnelFile.read()) }
+        rememberedVersion = manager.rememberedVersion
         control = IKEControl(manager: manager, hub: EventHub(on: eventLoop), logger: logger, clock: clock)
         _ = output.observers.add { [weak control] event in control?.report(event) }
         output.resolved = { [weak self] addresses, request in
@@ -91,7 +100,9 @@ public final class IKEService {
     private func tellKnown() {
         guard manager.knownAddressesVersion != knownVersion else { return }
         knownVersion = manager.knownAddressesVersion
-        output.sockets.setKnown(manager.knownAddresses)
+        let known = manager.knownAddresses
+        output.sockets.setKnown(known)
+        knownChanged(known)
     }
 
     /// Nanoseconds between two looks at whose addresses are known: thousands may come at once.
@@ -103,9 +114,18 @@ public final class IKEService {
         if now >= knownAt {
             knownAt = now &+ Self.knownInterval
             tellKnown()
+            keepTunnels()
         }
         guard let deadline = manager.nextDeadline, deadline <= now else { return }
         manager.advance(to: now)
+    }
+
+    /// Has the tunnels that are up written down, when they have changed.
+    private func keepTunnels() {
+        guard let tunnelFile, manager.rememberedVersion != rememberedVersion,
+            tunnelFile.write(manager.rememberedTunnels)
+        else { return }
+        rememberedVersion = manager.rememberedVersion
     }
 
     /// Replaces all connections and credentials. What has not changed keeps its SAs.

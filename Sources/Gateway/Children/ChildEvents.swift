@@ -38,6 +38,7 @@ extension GatewayDataplane {
             guard children[event.number]?.inbound != nil else { return nil }
             return .mappingChanged(
                 inboundSPI: event.number, remote: Endpoint(event.address, port: event.sourcePort))
+        case .unknownSPI: return .unknownSPI(event.number, from: event.address)
         }
     }
 

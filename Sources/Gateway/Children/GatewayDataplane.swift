@@ -24,6 +24,8 @@ final class GatewayDataplane: ChildDataplane {
     private var owners: ChildOwners
     /// What the next `settle` has to do.
     private var pending: Pending?
+    /// The host's addresses; nil: not known.
+    var ownAddresses: Set<IPAddress>?
     /// Inbound SPIs that are given out, installed or not.
     private(set) var spis: Set<UInt32> = []
 
@@ -140,7 +142,8 @@ final class GatewayDataplane: ChildDataplane {
             let parameters = ChildParameters.outbound(sa, owner: child.owner)
             let association = try OutboundAssociation(
                 parameters, engine: engine, pathMTU: pathMTU(towards: parameters.destination), now: now)
-            try builder.addOutbound(association)
+            child.isSuspended = isLost(parameters.source)
+            if !child.isSuspended { try builder.addOutbound(association) }
             child.outbound = association
         } catch {
             forgetLane(child)
@@ -193,8 +196,9 @@ final class GatewayDataplane: ChildDataplane {
                     moving: old, source: path.local.address, destination: path.remote.address,
                     encapsulation: ChildParameters.outboundEncapsulation(path, isEncapsulated),
                     pathMTU: pathMTU(towards: path.remote.address))
-                builder.replaceOutbound(old, with: moved)
+                if !child.isSuspended { builder.replaceOutbound(old, with: moved) }
                 child.outbound = moved
+                child = suspendedAsNeeded(child)
             }
         } catch {
             logger.error(
@@ -325,6 +329,9 @@ extension GatewayDataplane {
         pending = work
         if isFirst { host?.settleSoon() }
     }
+
+    /// Outbound SAs came or went without a policy that did.
+    func outboundChanged() { change(isOutbound: true) }
 
     /// Makes everything so far live. When it returns, all workers have the inbound SAs: their peers may be told.
     func settle() {

@@ -12,6 +12,10 @@ struct InstalledChild {
     /// When the manager is told of a soft limit (again), nanoseconds. A rekeying may come to nothing.
     var softLimitDue: UInt64 = 0
     var toldHard = false
+    /// The host has lost the address that the outbound SA sends from: workers do not have it.
+    var isSuspended = false
+    /// Whether what it sends is answered.
+    var silence = Silence()
 
     /// "connection/child".
     var name: String { "\(lane.connection)/\(lane.child)" }

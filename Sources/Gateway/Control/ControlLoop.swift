@@ -24,9 +24,11 @@ final class ControlLoop {
     let children: GatewayDataplane
     /// Where the dataplane's events for IKE go.
     var handleDataplaneEvent: (DataplaneEvent) -> Void = { _ in }
-    /// The host's addresses or routes have changed: called once a second at most.
-    var networkChanged: () -> Void = {}
+    /// The host's addresses, all of which are given, or its routes have changed: called once a second at most.
+    var networkChanged: (Set<IPAddress>) -> Void = { _ in }
     private var isNetworkNews = false
+    /// When it may be called again, nanoseconds.
+    private var networkNewsDue: UInt64 = 0
     /// Where IKE goes whether or not there is an SA: no route of ours may catch it.
     var peersOfIKE: () -> Set<IPAddress> = { [] }
     let builder: SnapshotBuilder
@@ -53,6 +55,8 @@ final class ControlLoop {
     private static let ticksPerSecond = Int(1000 / tickInMilliseconds)
     /// How often the limits of CHILD_SAs are looked at.
     private static let ticksPerLimitCheck = ticksPerSecond / 10
+    /// How often it is looked whether what is sent is answered.
+    private static let ticksPerSilenceCheck = ticksPerSecond / 5
 
     /// Sets up policies and SAs, and publishes the first snapshot. Throws what the configuration does not allow.
     init(
@@ -142,14 +146,23 @@ final class ControlLoop {
                 "netlink monitor failed; another one is started within a second", metadata: ["error": "\(failure)"])
             monitorHasFailed = true
         }
+        tellNetworkNews()
         let wanted = takeEvents()
         updateHostRoutesIfDue()
         ticks += 1
         if ticks % Self.ticksPerLimitCheck == 0 { children.takeLimitEvents().forEach(handleDataplaneEvent) }
+        if ticks % Self.ticksPerSilenceCheck == 0 { children.takeSilences().forEach(handleDataplaneEvent) }
         let isFullSecond = ticks % Self.ticksPerSecond == 0
         if isFullSecond { secondPassed() }
         if isFullSecond { neighbours.verify(peerNeighbours, view: view, in: network, now: now) }
         if wanted || isFullSecond { neighbours.ask(in: network, now: now) }
+    }
+
+    private func tellNetworkNews() {
+        guard isNetworkNews, now >= networkNewsDue else { return }
+        isNetworkNews = false
+        networkNewsDue = now &+ 1_000_000_000
+        networkChanged(view.localAddresses)
     }
 
     private func follow(_ state: NetworkState, change: NetworkChange) {
@@ -162,6 +175,7 @@ final class ControlLoop {
         steerByNetwork()
         guard view != before else { return }
         followOwnAddresses()
+        children.follow(ownAddresses: view.localAddresses)
         apply(view, before: before)
         PortChanges.log(parts.plan.ports, before: before, after: view, logger)
         if view.routes != before.routes || view.localAddresses != before.localAddresses { isNetworkNews = true }
@@ -201,10 +215,6 @@ final class ControlLoop {
             } catch {
                 logger.error("netlink monitor not restarted", metadata: ["error": "\(error)"])
             }
-        }
-        if isNetworkNews {
-            isNetworkNews = false
-            networkChanged()
         }
         lookAfterAssociations()
         peerNeighbours = peerHops()

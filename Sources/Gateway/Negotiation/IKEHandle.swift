@@ -41,10 +41,11 @@ struct IKEHandle: Sendable {
                     guard let service else { return }
                     service.manager.handle(event, at: service.now)
                 }
-                control.value.networkChanged = { [weak service] in
+                control.value.networkChanged = { [weak service] addresses in
                     guard let service else { return }
-                    service.manager.networkChanged(at: service.now)
+                    service.manager.networkChanged(addresses, at: service.now)
                 }
+                service.knownChanged = { [weak loop = control.value] in loop?.parts.publisher.watchedPeers.set($0) }
                 control.value.peersOfIKE = { [weak service] in Self.peers(service?.manager.connections ?? []) }
                 service.start()
                 return NIOLoopBound(service, eventLoop: eventLoop)
@@ -67,6 +68,7 @@ struct IKEHandle: Sendable {
         var result = IKEService.Options()
         result.settings = options.ike
         result.keyLog = options.keyLog
+        result.stateDirectory = options.stateDirectory
         return result
     }
 
@@ -83,6 +85,7 @@ struct IKEHandle: Sendable {
     func load(_ configuration: SwanctlConfiguration) throws {
         try eventLoop.submit { [service] in
             service.value.load(configuration.connections, configuration.credentials)
+            service.value.manager.forgetUnloadedTunnels(at: service.value.now)
         }.wait()
     }
 

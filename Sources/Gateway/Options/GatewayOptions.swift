@@ -58,6 +58,8 @@ public struct GatewayOptions: Hashable, Sendable {
     public var force = false
     /// Whether an orderly end opens the boundary: the kernel then forwards in clear what the tunnels protected.
     public var openOnExit = false
+    /// Where it is kept which tunnels are up, for the next start; nil: nowhere.
+    public var stateDirectory: String?
     /// Times and limits of IKE.
     public var ike = ProtocolSettings()
     /// Where the keys of all SAs are written to, for Wireshark; nil: nowhere.

@@ -108,4 +108,8 @@ public enum DataplaneEvent: Hashable, Sendable {
     case hardLimit(inboundSPI: UInt32)
     /// An authenticated packet came from elsewhere: the peer's NAT mapping has changed (RFC 7296 section 2.23).
     case mappingChanged(inboundSPI: UInt32, remote: Endpoint)
+    /// A peer whose address is known sends ESP by an SA that we do not have.
+    case unknownSPI(UInt32, from: IPAddress)
+    /// An SA sends, and for half a second nothing has come back.
+    case unanswered(inboundSPI: UInt32)
 }

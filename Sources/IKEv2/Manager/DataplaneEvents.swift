@@ -20,6 +20,9 @@ extension SessionManager {
                 // A peer that has kept IKE on port 500 sends ESP in UDP to 4500 all the same.
                 if path.local.port == Session.initialPort { path.local.port = Session.encapsulationPort }
                 apply(record.session.follow(path, environment: self), of: record)
+            case .unknownSPI(_, let address): answerUnknownESP(from: address)
+            case .unanswered(let spi):
+                if let (_, record) = find(spi) { doubtUnanswered(record) }
             }
         }
     }
@@ -43,6 +46,7 @@ extension SessionManager {
                 || backoffs.isPausing(owner.connection, child: owner.child, pair: pair, at: now)
             {
                 count.acquiresSuppressed += 1
+                nudge(connection)
             } else {
                 undertake(connection, [Undertaking.Wish(owner.child, hint: packet)], isStanding: true)
             }

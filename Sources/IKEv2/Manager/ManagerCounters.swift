@@ -11,6 +11,10 @@ public struct ManagerCounters: Hashable, Sendable {
     public var wrongVersion: UInt64 = 0
     /// Messages for IKE SAs that we do not have (RFC 7296 section 2.21.4).
     public var unknownSPI: UInt64 = 0
+    /// Liveness checks because of an unprotected notice, or because a peer's packets stayed away (RFC 7296 section 2.4).
+    public var peersDoubted: UInt64 = 0
+    /// Negotiations because a configured peer went on with SAs that we do not have.
+    public var peersCalled: UInt64 = 0
     /// Unprotected error responses: INVALID_IKE_SPI, INVALID_MAJOR_VERSION, NO_PROPOSAL_CHOSEN for nobody's address.
     public var unprotectedErrorsSent: UInt64 = 0
     /// Those that the limit of such answers has suppressed.

@@ -14,6 +14,10 @@ enum ManagerTimer {
     case takeOver(UInt32)
     /// Next attempt.
     case undertaking(Undertaking.Key)
+    /// A first request may be due once more.
+    case nudge(UInt32)
+    /// A peer that is doubted is looked at again.
+    case doubt(UInt32)
     /// Addresses that what children cover needs are looked for again.
     case addresses
 }
@@ -45,6 +49,8 @@ extension SessionManager {
         case .drain(let spi): drained(spi)
         case .takeOver(let spi): if let child = children[spi] { takeOverIfUsed(child) }
         case .addresses: lookForAddresses()
+        case .nudge(let id): if let record = table[id] { lookAfterFirstRequest(record) }
+        case .doubt(let id): if let record = table[id] { lookAtDoubt(record) }
         case .undertaking(let key):
             // A timer of an earlier pause means nothing.
             if let undertaking = undertakings[key], case .waiting(let time) = undertaking.state, time <= now {
@@ -69,7 +75,8 @@ extension SessionManager {
         guard timers.count > 1024, timers.count > 8 * (table.count + children.count) else { return }
         timers.keep { timer in
             switch timer {
-            case .session(let id), .keepalive(let id), .reauthenticate(let id), .supersede(let id):
+            case .session(let id), .keepalive(let id), .reauthenticate(let id), .supersede(let id), .nudge(let id),
+                .doubt(let id):
                 table[id] != nil
             case .drain(let spi), .takeOver(let spi): children[spi] != nil
             case .undertaking(let key): undertakings[key] != nil

@@ -26,6 +26,7 @@ extension SessionManager {
     func leaveUnreplaced(_ predecessor: UInt32) {
         guard let old = table[predecessor], old.isBeingReplaced else { return }
         old.isBeingReplaced = false
+        if giveUpReplacingLost(old) { return }
         if old.session.reauthenticateAt != nil { timers.add(.reauthenticate(predecessor), at: after(seconds: 30)) }
     }
 
@@ -35,6 +36,7 @@ extension SessionManager {
             table[record.id] != nil
         else { return }
         record.predecessor = nil
-        if let old = table[predecessor] { end(old, .reauthenticated) }
+        guard let old = table[predecessor] else { return }
+        if isLost(old) { drop(old) } else { end(old, .reauthenticated) }
     }
 }

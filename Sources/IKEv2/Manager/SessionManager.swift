@@ -42,6 +42,16 @@ public final class SessionManager: SessionEnvironment {
     var cookies = CookieJar()
     var admission: AdmissionControl
     var refusedSessions = RefusedSessions()
+    var peerCalls = PeerCalls()
+    var tunnelMemory = TunnelMemory()
+    /// Which of a connection's addresses is tried next, where there are several.
+    var addressTurns: [String: Int] = [:]
+    /// Checks of peers that something unproved has been said of.
+    var doubts = RateLimiter(perSecond: 50, burst: 200)
+    /// Unprotected notices that may cost a search.
+    var notices = RateLimiter(perSecond: 20, burst: 50)
+    /// First requests beyond their ordinary repetitions, and attempts before their time.
+    var nudges = RateLimiter(perSecond: 50, burst: 200)
     /// Counts up whenever connections or host names name other addresses.
     var addressChanges: UInt64 = 0
     /// First answers to strangers on our own links: each makes the kernel look for a neighbour, and remember one that is

@@ -50,6 +50,17 @@ extension Session {
         step(environment) { _ in enqueueLiveness() }
     }
 
+    /// Sends the request that waits for its answer once more, between its ordinary repetitions.
+    func repeatEarly(environment: any SessionEnvironment) -> [SessionAction] {
+        step(environment) { step in
+            guard let request = window.outstanding else { return }
+            step.act(.send(request.message.outgoing(path: path, repetition: Int(request.repetitions) + 1)))
+        }
+    }
+
+    /// Whether the answer to IKE_SA_INIT is still to come.
+    var awaitsFirstAnswer: Bool { if case .initial = phase { true } else { false } }
+
     /// The peer's ESP comes from elsewhere: its NAT has mapped it anew (RFC 7296 section 2.23).
     public func follow(_ path: Path, environment: any SessionEnvironment) -> [SessionAction] {
         step(environment) { step in follow(path, &step) }

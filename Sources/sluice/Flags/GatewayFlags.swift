@@ -1,5 +1,6 @@
 import ArgumentParser
 import Gateway
+import Glibc
 import XDP
 
 extension XDPMode: ExpressibleByArgument {}
@@ -99,6 +100,22 @@ struct BoundaryFlags: ParsableArguments {
     var openOnExit = false
 }
 
+/// What is kept from one run to the next.
+struct StateFlags: ParsableArguments {
+    @Option(
+        help: ArgumentHelp(
+            "Directory for the names of tunnels that are up, which come up again at the next start. By default what systemd names in STATE_DIRECTORY, else none.",
+            valueName: "directory"))
+    var state: String?
+
+    /// systemd may name several, separated by colons.
+    static var ofServiceManager: String? {
+        getenv("STATE_DIRECTORY").map { String(cString: $0).prefix { $0 != ":" } }.flatMap {
+            $0.isEmpty ? nil : String($0)
+        }
+    }
+}
+
 /// Where a gateway listens for `sluice status` and `swanctl`.
 struct ControlFlags: ParsableArguments {
     @Option(help: ArgumentHelp("Path of the control socket.", valueName: "socket"))
@@ -109,7 +126,7 @@ extension GatewayOptions {
     /// The flags of one command line, checked.
     init(
         tunnel: TunnelFlags, ike: IKEFlags, workers: WorkerFlags, ports: PortFlags, control: ControlFlags,
-        boundary: BoundaryFlags
+        boundary: BoundaryFlags, state: StateFlags
     ) throws(OptionError) {
         self.init(
             xfrmBatch: tunnel.xfrmBatch, configuration: tunnel.config, lan: tunnel.lan.names, wan: tunnel.wan.names)
@@ -131,6 +148,7 @@ extension GatewayOptions {
         force = ports.force
         controlSocket = control.control
         openOnExit = boundary.openOnExit
+        stateDirectory = state.state ?? StateFlags.ofServiceManager
         try validate()
     }
 }

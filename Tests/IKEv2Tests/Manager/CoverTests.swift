@@ -265,14 +265,15 @@ import Testing
     }
 
     /// Only what found a way to the peer counts as an attempt.
-    @Test func waitingForAWayCostsNoAttempts() {
+    @Test func waitingForAWayCostsNoAttempts() throws {
         let pair = MoonAndSun()
         pair.moon.hasNoRoute = true
         pair.load {
             $0.localAddresses = []
             $0.keyingTries = 2
-            $0.children[0].startAction = .start
+            $0.children[0].startAction = .trap
         }
+        try acquire(pair)
         pair.lab.run(seconds: 60)
         pair.lab.loses = { _, _ in true }
         pair.moon.hasNoRoute = false

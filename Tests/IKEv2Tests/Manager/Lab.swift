@@ -29,6 +29,9 @@ final class Lab {
         return host
     }
 
+    /// Another address of a host.
+    func addAddress(_ address: IPAddress, of host: LabHost) { hosts[address] = host }
+
     func transmit(_ datagram: [UInt8], path: Path) {
         sent += 1
         if loses(sent, path) { return }
@@ -63,7 +66,9 @@ final class Lab {
 
     private func run(until end: UInt64, _ holds: () -> Bool) {
         while !holds() {
-            let deadlines = hosts.values.compactMap(\.manager.nextDeadline) + pending.map(\.time)
+            let deadlines =
+                Set(hosts.values.map(\.address)).compactMap { hosts[$0] }.compactMap(\.manager.nextDeadline)
+                + pending.map(\.time)
             guard let next = deadlines.min(), next <= end else {
                 now = max(now, end)
                 return
@@ -96,6 +101,8 @@ final class LabHost: ManagerOutput {
     private(set) var lastReceived: (datagram: [UInt8], path: Path)?
     /// All IKE_SA_INIT requests that were received.
     private(set) var initialRequests: [(datagram: [UInt8], path: Path)] = []
+    /// Where its packets come from, when it is another one than `address`.
+    var source: IPAddress?
     /// The host has no route to anybody.
     var hasNoRoute = false
     private unowned let lab: Lab
@@ -136,7 +143,7 @@ final class LabHost: ManagerOutput {
     }
     func sendKeepalive(path: Path) { keepalives.append(path) }
     func sourceAddress(towards remote: IPAddress) -> IPAddress? {
-        remote.family == address.family && !hasNoRoute ? address : nil
+        remote.family == address.family && !hasNoRoute ? source ?? address : nil
     }
     func report(_ event: ManagerEvent) { events.append(event) }
     func logKeys(_ line: KeyLogLine) {}

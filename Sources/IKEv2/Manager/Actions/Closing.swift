@@ -27,7 +27,10 @@ extension SessionManager {
             output.report(ManagerEvent(ike: status, event: .closed(reason)))
         }
         switch reason {
-        case .peerDead: count.peersDead += 1
+        case .peerDead:
+            count.peersDead += 1
+            // It was the last that was tried: the next attempt goes to another one, if there is any.
+            if record.isEstablished, let connection = record.session.connection { takeNextTurn(of: connection) }
         case .negotiationFailed: count.failed += 1
         case .halfOpenTimeout: count.halfOpenTimeouts += 1
         default: break
@@ -40,6 +43,7 @@ extension SessionManager {
     private func closed(_ record: SessionRecord, _ reason: CloseReason) {
         if let undertaking = record.undertaking {
             record.undertaking = nil
+            undertaking.isUnanswered = reason == .peerDead
             return failed(undertaking, undertaking.explanation ?? reason.explanation)
         }
         let name = record.session.connection?.name ?? ""
@@ -76,7 +80,7 @@ extension SessionManager {
         if action.starts, !isUp(connection, child) {
             undertake(
                 connection, [Undertaking.Wish(child.name)], towards: record.session.path.remote,
-                afterAPause: afterAPause, isStanding: true)
+                afterAPause: afterAPause, isStanding: true, isEndless: true)
         }
     }
 

@@ -41,6 +41,7 @@ extension SessionManager {
         record.awaitedChildren.remove(sa.child.name)
         let call = record.calls.removeValue(forKey: sa.child.name)
         if call?.packet == nil { backoffs.cameUp(sa.connectionName, child: sa.child.name, at: now) }
+        remember(sa)
         afterwards { [self] in
             if call.map({ pursue($0, sa, in: record) }) != true {
                 let outcome = call?.failure.map { Result<Void, Explanation>.failure($0) }
@@ -79,6 +80,7 @@ extension SessionManager {
     private func childDown(_ sa: ChildSA, of record: SessionRecord, closing: CloseReason?) {
         let isUnwanted = record.unwantedChildren.remove(sa.id) != nil || record.isUnwanted
         settleTerminations(child: sa.id)
+        forgetDown(sa, isUnwanted: isUnwanted, closing: closing)
         if isUnwanted || isShuttingDown { return }
         if let closing {
             afterwards { [self] in recover(sa, of: record, closing) }

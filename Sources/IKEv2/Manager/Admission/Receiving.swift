@@ -26,7 +26,7 @@ extension SessionManager {
                     begin(datagram, header, path: path, key: key)
                 }
             } else {
-                refuseUnknown(received, path: path)
+                refuseUnknown(received, datagram, path: path)
             }
         }
     }
@@ -34,6 +34,7 @@ extension SessionManager {
     private func deliver(_ datagram: [UInt8], path: Path, to record: SessionRecord) {
         guard let slot = record.slot else {
             guard case .success(let message) = decode(datagram) else { return }
+            takeHint(message, path: path, about: record)
             return apply(record.session.receive(message, path: path, environment: self), of: record)
         }
         // Nobody has proved anything yet.

@@ -12,9 +12,10 @@ extension SessionManager {
 
     /// RFC 7296 section 2.21.4: a request for an IKE SA that we do not have, as after a restart. A peer that says so
     /// of an SA of ours gets no answer (section 1.5).
-    func refuseUnknown(_ received: ReceivedHeader, path: Path) {
+    func refuseUnknown(_ received: ReceivedHeader, _ datagram: [UInt8], path: Path) {
         count.unknownSPI += 1
-        guard received.header.exchange != .initial, !received.isNotice, !isShuttingDown else { return }
+        guard received.header.exchange != .initial, !isShuttingDown else { return }
+        if received.isNotice { return takeNotice(datagram, path: path) }
         refuse(received.header, .invalidIKESPI, path: path)
     }
 

@@ -10,6 +10,7 @@ extension SessionManager {
             case .failure(let why): outcome(.failure(why))
             case .success((let connection, let child)):
                 if isShuttingDown { return outcome(.failure(Explanation("the gateway is shutting down"))) }
+                peerCalls.allow(connection.name, child?.name)
                 backoffs.forget(connection.name)
                 if let child, let record = sessionWith(child, of: connection) {
                     return complete(child, of: connection, in: record, outcome)

@@ -31,6 +31,7 @@ extension SessionManager {
         _ filter: SAFilter, force: Bool, at now: UInt64, outcome: @escaping (Result<Int, Explanation>) -> Void
     ) {
         run(at: now) {
+            forgetTunnels(filter)
             if filter.isAboutChildren {
                 terminateChildren(filter, outcome)
             } else {

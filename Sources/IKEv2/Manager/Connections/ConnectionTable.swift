@@ -50,6 +50,17 @@ struct ConnectionTable {
     /// Whether a connection names exactly this address.
     func names(_ address: IPAddress) -> Bool { namedAddresses.contains(address) }
 
+    /// Connections that say that their peer is at this address, by itself or by a host name.
+    func naming(_ address: IPAddress, resolved: [String: [IPAddress]]) -> [Connection] {
+        let others = general.filter { index in
+            all[index].remoteAddresses.contains { pattern in
+                if case .name(let name) = pattern { return resolved[name]?.contains(address) == true }
+                return pattern.single == address
+            }
+        }
+        return ((byRemote[address] ?? []) + others).sorted().map { all[$0] }
+    }
+
     /// Connections that a peer at the other end of `path` may mean: those for exactly its address first, then by how
     /// narrow the addresses are, then in the order of the configuration.
     /// - Parameter resolved: what is known of host names. A name of which nothing is known may be anywhere: who the

@@ -34,12 +34,12 @@ extension SessionManager {
     }
 
     /// The host's addresses or routes have changed: what waited for that is tried again.
-    public func networkChanged(at now: UInt64) {
+    /// - Parameter localAddresses: all of the host's; nil: not known.
+    public func networkChanged(_ localAddresses: Set<IPAddress>? = nil, at now: UInt64) {
         run(at: now) {
             for name in covers.dynamic.sorted() { connectionTable[name].map(cover) }
-            for undertaking in Array(undertakings.values) where undertaking.looks > 0 {
-                if case .waiting = undertaking.state { attempt(undertaking) }
-            }
+            if let localAddresses { replaceLostAddresses(localAddresses) }
+            attemptStanding()
         }
     }
 

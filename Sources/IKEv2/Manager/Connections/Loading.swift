@@ -89,10 +89,12 @@ extension SessionManager {
         }
         for name in outOfOrder.sorted() { connectionTable[name].map(cover) }
         names.keep(used)
+        keepTunnels()
         for name in used.sorted() where names.addresses[name] == nil { resolve(name, for: .recognition) }
     }
 
     private func endAll(of connection: Connection) {
+        addressTurns[connection.name] = nil
         for (key, undertaking) in undertakings where key.connection == connection.name {
             undertakings[key] = nil
             giveUp(undertaking, Explanation("connection \(connection.name) was unloaded or changed"))
@@ -129,7 +131,8 @@ extension SessionManager {
         }
         let started = children.filter(\.startAction.starts)
         if !started.isEmpty {
-            undertake(connection, started.map { Undertaking.Wish($0.name) }, isStanding: true)
+            undertake(connection, started.map { Undertaking.Wish($0.name) }, isStanding: true, isEndless: true)
         }
+        restoreTunnels(children, of: connection)
     }
 }

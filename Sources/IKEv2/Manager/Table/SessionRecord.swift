@@ -43,6 +43,12 @@ final class SessionRecord {
     var predecessor: UInt32?
     /// Its successor is being negotiated.
     var isBeingReplaced = false
+    /// Whether the peer still has it is being found out.
+    var doubt: Doubt?
+    /// It was silent when it was doubted, at that time, and its successor is negotiated for that.
+    var lostAt: UInt64?
+    /// Before that time, in nanoseconds, it is not doubted again.
+    var trustedUntil: UInt64 = 0
 
     init(_ session: Session) { self.session = session }
 

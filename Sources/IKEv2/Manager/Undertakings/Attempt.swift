@@ -11,7 +11,7 @@ extension SessionManager {
         }
         undertaking.explanation = nil
         let destinations = connection.remoteAddresses.filter(\.isDestination)
-        let turn = Int(undertaking.tries) + Int(undertaking.looks)
+        undertaking.isUnanswered = false
         if undertaking.tries < .max { undertaking.tries += 1 }
         if destinations.isEmpty {
             guard let remote = undertaking.key.remote else {
@@ -19,8 +19,7 @@ extension SessionManager {
             }
             return negotiate(undertaking, connection, with: connection.destination(behind: remote))
         }
-        // Each attempt takes the next address.
-        switch destinations[turn % destinations.count] {
+        switch destinations[turn(of: connection) % destinations.count] {
         case .range(let range):
             negotiate(undertaking, connection, with: Endpoint(range.first, port: connection.remotePort))
         case .name(let name):
@@ -34,8 +33,9 @@ extension SessionManager {
         guard undertaking.state == .resolving, let connection = connectionTable[undertaking.key.connection] else {
             return
         }
-        guard let address = addresses.first(where: { output.sourceAddress(towards: $0) != nil }) ?? addresses.first
-        else {
+        let reached = addresses.filter { output.sourceAddress(towards: $0) != nil }
+        let round = turn(of: connection) / max(connection.remoteAddresses.count(where: \.isDestination), 1)
+        guard let address = reached.isEmpty ? addresses.first : reached[round % reached.count] else {
             return findsNoWay(
                 undertaking,
                 Explanation("there is no address for \(name)", remedy: "check the name and the resolver of this host"))
@@ -70,11 +70,13 @@ extension SessionManager {
         count.initiated += 1
         record.beganAt = now
         record.undertaking = undertaking
+        undertaking.sessionID = record.id
         record.predecessor = undertaking.predecessor
         record.begunWith = Set(children.map(\.name))
         record.awaitedChildren = record.begunWith
         record.calls = calls
         apply(actions, of: record)
+        scheduleNudge(record)
     }
 
     /// The children that a negotiation begins with, and how they are asked for: the first goes along with IKE_AUTH in its
@@ -103,13 +105,14 @@ extension SessionManager {
     }
 
     /// There is no way to the peer, yet: at a start routes and resolver may be late, and a link may be down. That counts as
-    /// no attempt, and is looked at again when the network changes, else in 1, 2, 4, … up to 32 seconds.
+    /// no attempt, and is looked at again when the network changes or the name is known, else in 1, 2 and then every 3 seconds.
     private func findsNoWay(_ undertaking: Undertaking, _ explanation: Explanation) {
-        guard undertakings[undertaking.key] === undertaking, undertaking.isStanding, undertaking.predecessor == nil,
-            connectionTable[undertaking.key.connection] != nil, !isShuttingDown
+        guard undertakings[undertaking.key] === undertaking, undertaking.isStanding, !isReplacing(undertaking),
+            let connection = connectionTable[undertaking.key.connection], !isShuttingDown
         else { return failed(undertaking, explanation) }
         undertaking.tries -= 1
         if undertaking.looks < .max { undertaking.looks += 1 }
+        takeNextTurn(of: connection)
         disappoint(undertaking, explanation)
         pause(undertaking)
         note(
@@ -121,15 +124,15 @@ extension SessionManager {
     func failed(_ undertaking: Undertaking, _ explanation: Explanation) {
         guard undertakings[undertaking.key] === undertaking else { return }
         // A reauthentication leaves the IKE SA that is there.
-        if undertaking.predecessor == nil {
+        if !isReplacing(undertaking) {
             undertaking.backoffInSeconds = backoffs.failed(undertaking.key.connection, explanation.cause, at: now)
         }
+        connectionTable[undertaking.key.connection].map(takeNextTurn)
         guard let connection = connectionTable[undertaking.key.connection], !isShuttingDown,
-            connection.keyingTries == 0 || undertaking.tries < connection.keyingTries,
-            undertaking.predecessor == nil
+            undertaking.isEndless || hasTries(of: connection, after: undertaking.tries), !isReplacing(undertaking)
         else { return giveUp(undertaking, explanation) }
         // Who waits is not kept waiting forever.
-        if connection.keyingTries == 0 { disappoint(undertaking, explanation) }
+        if undertaking.isEndless || connection.keyingTries == 0 { disappoint(undertaking, explanation) }
         pause(undertaking)
         note(
             .info, "attempt \(undertaking.tries) failed, the next one comes in \(undertaking.pauseInSeconds) s",
@@ -149,6 +152,7 @@ extension SessionManager {
         let isCalled = undertaking.wishes.contains { $0.hint != nil }
         let pause = undertaking.backoffInSeconds.flatMap { isCalled ? "; packets ask again in \($0) s" : nil } ?? ""
         let attempts = undertaking.tries == 1 ? "1 attempt" : "\(undertaking.tries) attempts"
+        forgetUnreached(undertaking)
         note(
             .warning, "given up after \(attempts): \(explanation)\(pause)", connection: undertaking.key.connection,
             path: undertaking.path)

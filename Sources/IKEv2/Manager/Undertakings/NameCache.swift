@@ -53,6 +53,7 @@ extension SessionManager {
                 addressChanges &+= 1
             }
             if !addresses.isEmpty { coverNamed(question.name) }
+            if !addresses.isEmpty { attemptNamed(question.name) }
             switch question.purpose {
             case .recognition: break
             case .undertaking(let key): undertakings[key].map { resolved($0, name: question.name, addresses) }

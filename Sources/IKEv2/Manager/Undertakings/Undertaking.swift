@@ -34,12 +34,18 @@ final class Undertaking {
     var wishes: [Wish]
     /// The IKE SA that the new one is to replace.
     let predecessor: UInt32?
+    /// The session that is being negotiated.
+    var sessionID: UInt32?
     /// Attempts that were begun.
     var tries: UInt32 = 0
     /// Attempts that did not get as far: the peer's address, or our own towards it, was not known.
     var looks: UInt32 = 0
     /// The configuration wants it: without a way to the peer it waits for one. Who asks by hand is told.
     var isStanding: Bool
+    /// The configuration wants it up: attempts end when it is, whatever `keyingtries` says.
+    var isEndless: Bool
+    /// Nobody answered the last attempt.
+    var isUnanswered = false
     var state = State.waiting(until: 0)
     /// Why the last attempt failed, in the session's words.
     var explanation: Explanation?
@@ -48,8 +54,11 @@ final class Undertaking {
     /// Seconds for which packets do not call for it again, once it is given up.
     var backoffInSeconds: UInt64?
 
-    init(_ key: Key, _ wishes: [Wish], predecessor: UInt32?, isStanding: Bool = false) {
+    init(
+        _ key: Key, _ wishes: [Wish], predecessor: UInt32?, isStanding: Bool = false, isEndless: Bool = false
+    ) {
         self.isStanding = isStanding
+        self.isEndless = isEndless
         self.key = key
         self.wishes = wishes
         self.predecessor = predecessor
@@ -59,8 +68,13 @@ final class Undertaking {
         for wish in more where !wishes.contains(where: { $0.child == wish.child }) { wishes.append(wish) }
     }
 
-    /// Seconds before the next attempt: 1, 2, 4, … up to 32. Also with `keyingtries = 0` nobody is flooded.
-    var pauseInSeconds: UInt64 { 1 << UInt64(min(max(looks > 0 ? looks : tries, 1) - 1, 5)) }
+    /// Seconds before the next attempt: 1, 2, 4, … up to 32. Also with `keyingtries = 0` nobody is flooded. When
+    /// nobody answers, which takes its time, it is 1, and without a way 3 at most: it may be back at any time.
+    var pauseInSeconds: UInt64 {
+        let pause: UInt64 = 1 << UInt64(min(max(looks > 0 ? looks : tries, 1) - 1, 5))
+        if !isStanding { return pause }
+        return looks > 0 ? min(pause, SessionManager.nudgeInSeconds) : isUnanswered ? 1 : pause
+    }
 }
 
 /// What a command waits for.
@@ -77,27 +91,34 @@ extension SessionManager {
     ///   - isUrgent: not to wait for the time of the next attempt.
     ///   - afterAPause: to wait before the first attempt.
     ///   - isStanding: the configuration wants it.
+    ///   - isEndless: until it is up, where the configuration says where the peer is.
     func undertake(
         _ connection: Connection, _ wishes: [Undertaking.Wish], towards remote: Endpoint? = nil,
-        isUrgent: Bool = false, afterAPause: Bool = false, isStanding: Bool = false
+        isUrgent: Bool = false, afterAPause: Bool = false, isStanding: Bool = false, isEndless: Bool = false
     ) {
         guard !isShuttingDown else { return }
+        let isEndless = isEndless && connection.hasKnownRemote
         let key = Undertaking.Key(
             connection: connection.name, remote: connection.hasKnownRemote ? nil : remote)
-        if let undertaking = undertakings[key], undertaking.predecessor == nil {
+        if let undertaking = undertakings[key], !isReplacing(undertaking) {
             undertaking.add(wishes)
             undertaking.isStanding = undertaking.isStanding || isStanding
+            undertaking.isEndless = undertaking.isEndless || isEndless
             if isUrgent, case .waiting = undertaking.state { attempt(undertaking) }
         } else if let record = usableSession(of: connection, at: key.remote) {
             ask(wishes, in: record)
         } else if afterAPause {
-            let undertaking = Undertaking(key, wishes, predecessor: nil, isStanding: isStanding)
+            let undertaking = Undertaking(
+                key, wishes, predecessor: nil, isStanding: isStanding, isEndless: isEndless)
             undertakings[key] = undertaking
             pause(undertaking)
         } else {
-            begin(Undertaking(key, wishes, predecessor: nil, isStanding: isStanding))
+            begin(Undertaking(key, wishes, predecessor: nil, isStanding: isStanding, isEndless: isEndless))
         }
     }
+
+    /// Whether it is to replace an IKE SA that is still there: one attempt, after which that one goes on.
+    func isReplacing(_ undertaking: Undertaking) -> Bool { undertaking.predecessor.flatMap { table[$0] } != nil }
 
     func begin(_ undertaking: Undertaking) {
         undertakings[undertaking.key] = undertaking
