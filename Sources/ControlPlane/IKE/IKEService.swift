@@ -114,13 +114,13 @@ public final class IKEService {
         if now >= knownAt {
             knownAt = now &+ Self.knownInterval
             tellKnown()
-            keepTunnels()
         }
+        keepTunnels()
         guard let deadline = manager.nextDeadline, deadline <= now else { return }
         manager.advance(to: now)
     }
 
-    /// Has the tunnels that are up written down, when they have changed.
+    /// Has the tunnels that are up written down at once, when they have changed: the end may come at any time.
     private func keepTunnels() {
         guard let tunnelFile, manager.rememberedVersion != rememberedVersion,
             tunnelFile.write(manager.rememberedTunnels)
