@@ -61,6 +61,15 @@ extension Session {
     /// Whether the answer to IKE_SA_INIT is still to come.
     var awaitsFirstAnswer: Bool { if case .initial = phase { true } else { false } }
 
+    /// The same, or that to IKE_AUTH.
+    var awaitsNegotiation: Bool {
+        switch phase {
+        case .initial: true
+        case .authenticating: role == .initiator
+        default: false
+        }
+    }
+
     /// The peer's ESP comes from elsewhere: its NAT has mapped it anew (RFC 7296 section 2.23).
     public func follow(_ path: Path, environment: any SessionEnvironment) -> [SessionAction] {
         step(environment) { step in follow(path, &step) }

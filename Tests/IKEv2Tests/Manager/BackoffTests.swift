@@ -68,7 +68,7 @@ import Testing
     @Test func silenceIsNotWaitedOut() {
         var table = BackoffTable()
         let pauses = (0..<6).map { _ in table.failed("sun", .unanswered, at: 0) }
-        #expect(pauses == [1, 2, 4, 8, 8, 8])
+        #expect(pauses == [1, 2, 2, 2, 2, 2])
     }
 }
 

@@ -101,6 +101,18 @@ import Testing
         pair.expectTunnel()
     }
 
+    /// A peer that refuses is not asked again and again because its packets go on.
+    @Test func whoRefusesIsCalledMoreAndMoreRarely() {
+        let pair = MoonAndSun()
+        pair.load(sun: { $0.children[0].startAction = .trap })
+        pair.moon.manager.credentials.sharedKeys[0].secret = .init(copying: [1, 2, 3])
+        for _ in 0..<3000 {
+            hear(pair)
+            pair.lab.run(seconds: 0.2)
+        }
+        #expect((8...20).contains(pair.sun.manager.counters.initiated))
+    }
+
     @Test func whileThereIsAnSANobodyIsCalled() {
         let pair = MoonAndSun()
         pair.bringUp(sun: { $0.children[0].startAction = .trap })

@@ -125,6 +125,36 @@ import Testing
         #expect(pair.moon.manager.counters.initiated == 1)
     }
 
+    /// The way goes in the middle of a negotiation, at each of its messages.
+    @Test(arguments: 1...4, [10.0, 60, 777])
+    func aWayThatGoesMeanwhile(message: Int, outage: Double) {
+        let pair = MoonAndSun()
+        pair.lab.loses = { number, _ in number >= message }
+        pair.load { $0.children[0].startAction = .start }
+        pair.lab.run(seconds: outage)
+        pair.lab.loses = { _, _ in false }
+        #expect(pair.lab.run(within: 5) { pair.moon.dataplane.active("net") != nil })
+    }
+
+    /// Packets that call for a tunnel have it soon after the way is back, however long it was away.
+    @Test(arguments: [10.0, 100, 1234])
+    func trapsAreBackSoon(outage: Double) throws {
+        let pair = MoonAndSun()
+        pair.load { $0.children[0].startAction = .trap }
+        func send(_ seconds: Double, until holds: () -> Bool) throws -> Bool {
+            for _ in 0..<Int(seconds * 4) where !holds() {
+                try acquire(pair)
+                pair.lab.run(seconds: 0.25)
+            }
+            return holds()
+        }
+        pair.lab.loses = { _, _ in true }
+        _ = try send(outage) { false }
+        pair.lab.loses = { _, _ in false }
+        #expect(try send(5) { pair.moon.dataplane.active("net") != nil })
+        #expect(Double(pair.lab.sent) < 20 + outage / 2)
+    }
+
     // MARK: Several addresses
 
     private static let twoAddresses: [AddressPattern] = [

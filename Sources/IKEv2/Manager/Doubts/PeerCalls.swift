@@ -57,7 +57,9 @@ extension SessionManager {
         guard usableSession(of: connection, at: nil) == nil else { return }
         let wishes = connection.negotiated.filter { child in
             let owner = CoverTable.Owner(connection: connection.name, child: child.name)
-            if peerCalls.isEnded(owner) { return false }
+            if peerCalls.isEnded(owner) || backoffs.isPausing(connection.name, child: child.name, at: now) {
+                return false
+            }
             return child.startAction.starts || covers.trapped.contains(owner) || tunnelMemory.has(owner)
         }
         if wishes.isEmpty { return }

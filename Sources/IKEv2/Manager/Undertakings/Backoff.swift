@@ -108,7 +108,7 @@ public enum FailureCause: Hashable, Sendable, CaseIterable {
     case closed
     case other
 
-    /// Who does not answer costs nobody anything, and may be there again at any moment. Who refuses will do so again until
-    /// somebody changes a configuration.
-    var longestPauseInSeconds: UInt64 { self == .unanswered ? 8 : 64 }
+    /// Who does not answer may be there again at any moment, and the attempt has taken its time already. Who refuses will do
+    /// so again until somebody changes a configuration.
+    var longestPauseInSeconds: UInt64 { self == .unanswered ? 2 : 64 }
 }

@@ -2,7 +2,7 @@ import Packets
 
 // A peer that does not answer: nobody knows when it, or the way to it, is back. The ordinary repetitions of a request get
 // rarer and rarer, and so do attempts; who uses a tunnel should not have to wait for the next one. So while a tunnel is
-// wanted its first request goes out every few seconds, within a limit for all of them.
+// wanted its first requests (IKE_SA_INIT and IKE_AUTH) go out every few seconds, within a limit for all of them.
 extension SessionManager {
     static let nudgeInSeconds: UInt64 = 3
     /// Seconds that one of several addresses of a peer has to answer the first request.
@@ -10,7 +10,7 @@ extension SessionManager {
 
     /// For the attempt that has just begun.
     func scheduleNudge(_ record: SessionRecord) {
-        guard let undertaking = record.undertaking, record.session.awaitsFirstAnswer else { return }
+        guard let undertaking = record.undertaking, record.session.awaitsNegotiation else { return }
         let hasOthers = connectionTable[undertaking.key.connection].map { destinations(of: $0) > 1 } ?? false
         guard undertaking.isEndless || hasOthers else { return }
         let next = record.lastSentAt.addingWithoutOverflow(.seconds(Self.nudgeInSeconds))
@@ -18,10 +18,12 @@ extension SessionManager {
     }
 
     func lookAfterFirstRequest(_ record: SessionRecord) {
-        guard let undertaking = record.undertaking, record.session.awaitsFirstAnswer,
+        guard let undertaking = record.undertaking, record.session.awaitsNegotiation,
             let connection = connectionTable[undertaking.key.connection]
         else { return }
-        if destinations(of: connection) > 1, now - min(now, record.beganAt) >= .seconds(Self.patienceWithAddress) {
+        if destinations(of: connection) > 1, record.session.awaitsFirstAnswer,
+            now - min(now, record.beganAt) >= .seconds(Self.patienceWithAddress)
+        {
             return apply(record.session.abandon(.peerDead, environment: self), of: record)
         }
         nudge(record)
@@ -40,7 +42,7 @@ extension SessionManager {
     }
 
     private func nudge(_ record: SessionRecord) {
-        guard record.session.awaitsFirstAnswer,
+        guard record.session.awaitsNegotiation,
             now - min(now, record.lastSentAt) >= .seconds(Self.nudgeInSeconds), nudges.allow(now: now)
         else { return }
         apply(record.session.repeatEarly(environment: self), of: record)
