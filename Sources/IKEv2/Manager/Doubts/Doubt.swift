@@ -4,10 +4,22 @@ struct Doubt {
     var since: UInt64
     /// Repetitions of the question so far.
     var repetitions = 0
+    /// Something said, without proof, that the question was not understood.
+    var isRefused = false
 
     /// Milliseconds to wait after the question and after each repetition: who has the SA answers within that time, unless
     /// the way is bad.
     static let waits: [UInt64] = [200, 300, 400]
+    /// The same in all when the question is refused: who has the SA answers in spite of whoever says so.
+    static let waitWhenRefused: UInt64 = 300
+
+    /// Whether the peer has had its time, nanoseconds.
+    func isOver(at now: UInt64) -> Bool {
+        repetitions + 1 >= Self.waits.count || isRefused && now >= refusalCountsAt
+    }
+
+    /// When a refusal is acted on.
+    var refusalCountsAt: UInt64 { since.addingWithoutOverflow(Self.waitWhenRefused * 1_000_000) }
 }
 
 // Whether a peer still has an IKE SA, found out within a second (RFC 7296 section 2.4). What gives reason to ask can be
@@ -38,6 +50,14 @@ extension SessionManager {
         timers.add(.doubt(record.id), at: now.addingWithoutOverflow(Doubt.waits[0] * 1_000_000))
     }
 
+    /// The question was answered without protection by INVALID_IKE_SPI: it is asked once more, and not for as long.
+    func shortenDoubt(_ record: SessionRecord) {
+        guard let doubt = record.doubt, !doubt.isRefused else { return }
+        record.doubt?.isRefused = true
+        apply(record.session.repeatEarly(environment: self), of: record)
+        timers.add(.doubt(record.id), at: max(doubt.refusalCountsAt, now))
+    }
+
     /// We send, and nothing comes back. Of peers whose silence is to be noticed that is asked after (RFC 7296 section 2.4:
     /// "it is essential to confirm liveness").
     func doubtUnanswered(_ record: SessionRecord) {
@@ -59,7 +79,7 @@ extension SessionManager {
             record.trustedUntil = after(seconds: Self.trustInSeconds)
             return
         }
-        guard doubt.repetitions + 1 < Doubt.waits.count else {
+        guard !doubt.isOver(at: now) else {
             record.doubt = nil
             record.trustedUntil = after(seconds: Self.trustInSeconds)
             return replaceSilent(record, since: doubt.since)

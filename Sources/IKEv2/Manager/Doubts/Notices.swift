@@ -10,6 +10,7 @@ extension SessionManager {
             type == .invalidIKESPI || type == .invalidSPI,
             path.remote.address == record.session.path.remote.address
         else { return }
+        if record.doubt != nil { return shortenDoubt(record) }
         doubt(record)
     }
 
