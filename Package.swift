@@ -100,7 +100,7 @@ let package = Package(
         .target(
             name: "TestSupport",
             dependencies: [
-                "CTestLinux", "Packets", "Cryptography", "IPsec", "Policy", "XDP", "Dataplane", "Telemetry",
+                "CTestLinux", "CLibBPF", "Packets", "Cryptography", "IPsec", "Policy", "XDP", "Dataplane", "Telemetry",
             ],
             path: "Tests/Support", exclude: ["CAllocationCounter"], swiftSettings: strict),
         .target(name: "CAllocationCounter", path: "Tests/Support/CAllocationCounter"),

@@ -7,7 +7,7 @@
 //        WAN: IKE, neighbour discovery, ICMP errors about our ESP and IKE                          → host
 //        WAN: all else, when the way back is protected                                             → dropped
 //        all else (also on a LAN port and within a protected network)                              → host
-//   3. LAN: source and destination are those of a rule                            → socket, or host for a bypass
+//   3. LAN: addresses, protocol and ports are those of a rule                     → socket, or host for a bypass
 //   4. WAN: the way back is protected, or the packet would be if it came from the LAN              → dropped
 //   5. all else                                                                                    → host
 //
@@ -18,9 +18,13 @@
 // - Outer fragments (WAN, for us) go to the host, as only all of them together make a packet. The host reassembles them. An
 //   IPv6 fragment header counts as a fragment even when it is the only one (RFC 6946). Later fragments of UDP pass where
 //   the first one would have to be IKE: without a first one they come to nothing.
-// - LAN fragments are steered like whole packets: only the addresses decide, and every fragment carries them.
-// - IPv6 extension headers matter on WAN only. Hop-by-hop, destination options and finished routing headers are walked, eight
-//   at most; a routing header with segments left, or a ninth header, is not taken for IPsec.
+// - Where a packet does not show its protocol or its ports (later fragments, of IPv6 even without their protocol; headers cut
+//   short; more extension headers than are walked) a policy that protects or discards holds for it whatever protocol and ports it is
+//   for, and one that lets pass only if it is for all. So it passes only if it would whatever is in it.
+// - ICMP errors from the LAN quote packets, which may have come protected: a policy that protects or discards something between
+//   the two addresses holds for them too (RFC 4301 section 6).
+// - IPv6 extension headers: hop-by-hop, destination options and routing headers are walked, eight at most. For us, a routing
+//   header with segments left, or a ninth header, is not taken for IPsec.
 // - From LAN to LAN is no way across the IPsec boundary (RFC 4301 section 4.4.1): a network behind a LAN port is protected
 //   only by a rule whose destination is as narrow.
 // - A port that is both LAN and WAN cannot tell who sends: what a rule protects is taken for the LAN's.
@@ -40,17 +44,33 @@
 #define IPV4_OFFSET 0x1fff
 #define IPV6_OFFSET 0xfff8
 #define IPV6_MAX_EXTENSIONS 8
+#define LONGEST_LINK_HEADER 18 // with one VLAN tag
 #define MARKER_LENGTH 4 // the SPI's place, RFC 3948 section 2
 #define IKE_PORT 500
 #define VLAN_IDENTIFIER 0x0fff
 // ICMP errors (RFC 792; RFC 4443 section 2.1), and what neighbour discovery sends (RFC 4861 section 4).
 #define ICMP_UNREACHABLE 3
+#define ICMP_REDIRECT 5
 #define ICMP_TIME_EXCEEDED 11
 #define ICMP_PARAMETER_PROBLEM 12
 #define ICMP6_UNREACHABLE 1
 #define ICMP6_PARAMETER_PROBLEM 4
+#define ICMP6_FIRST_REQUEST 128
 #define ICMP6_ROUTER_SOLICITATION 133
 #define ICMP6_REDIRECT 137
+
+// What the next layer of a packet shows, in one word, as selectors want it (RFC 4301 section 4.4.1.1): the destination port in the
+// lowest 16 bits, the source port (of ICMP: type and code; of a Mobility Header: its type) in the next, the protocol in the next 8;
+// then these. In the highest 8 bits the functions below are asked only for rules whose destination is as narrow.
+#define UPPER_PROTOCOL_KNOWN_BIT 40
+#define UPPER_PORTS_KNOWN_BIT 41
+#define UPPER_ICMP_ERROR_BIT 42
+#define UPPER_INSIDE_SHIFT 56
+#define UPPER_PROTOCOL_KNOWN (1ULL << UPPER_PROTOCOL_KNOWN_BIT)
+#define UPPER_PORTS_KNOWN (1ULL << UPPER_PORTS_KNOWN_BIT)
+#define UPPER_ICMP_ERROR (1ULL << UPPER_ICMP_ERROR_BIT)
+// Of the numbers of the actions, only that of SLUICE_ACTION_PASS has this bit.
+#define SLUICE_ORDER_PASS_BIT 1
 
 /// This port's constants, alone in their section: set before loading, known to the verifier.
 volatile const struct sluice_constants sluice_constants SEC(SLUICE_CONSTANTS_SECTION) = {
@@ -84,6 +104,7 @@ SLUICE_MAP(BPF_MAP_TYPE_HASH, SLUICE_MAX_RULES, struct sluice_rule4, struct slui
 sluice_rules4 SEC(".maps");
 SLUICE_MAP(BPF_MAP_TYPE_HASH, SLUICE_MAX_RULES, struct sluice_rule6, struct sluice_rule, BPF_F_NO_PREALLOC)
 sluice_rules6 SEC(".maps");
+SLUICE_MAP(BPF_MAP_TYPE_HASH, SLUICE_MAX_LISTS, __u32, struct sluice_list, BPF_F_NO_PREALLOC) sluice_lists SEC(".maps");
 
 struct vlan_tag {
     __be16 control;
@@ -117,7 +138,8 @@ struct fragment_header {
 struct packet {
     struct xdp_md *ctx;
     void *end;
-    __u32 roles; // of the link that it came by
+    __u32 roles;       // of the link that it came by
+    __u32 link_length; // of the headers in front
     union {
         struct iphdr *ip4;
         struct ipv6hdr *ip6;
@@ -170,11 +192,52 @@ static __always_inline int is_closed(void)
     return !state || state->closed;
 }
 
-/// What the rules say of a packet from `source` to `destination`; `inside`: only rules whose destination is as narrow.
-static __noinline __u32 decide4(__u32 source, __u32 destination, __u32 inside)
+/// All ones when the bit is not set.
+static __always_inline __u64 mask_without(__u64 word, __u32 bit)
+{
+    return (word >> bit & 1) - 1;
+}
+
+/// Not zero when an entry is not about a packet that shows this of itself. What is not known speaks for what is not to pass.
+static __always_inline __u64 misses(const struct sluice_entry *entry, __u64 upper)
+{
+    __u64 source = upper >> 16 & 0xffff;
+    __u64 destination = upper & 0xffff;
+    __u64 is_taken = mask_without(entry->order, SLUICE_ORDER_PASS_BIT);
+    __u64 is_error = ~mask_without(upper, UPPER_ICMP_ERROR_BIT);
+    __u64 no_protocol = mask_without(upper, UPPER_PROTOCOL_KNOWN_BIT);
+    __u64 no_ports = mask_without(upper, UPPER_PORTS_KNOWN_BIT);
+    // Below the range or above it the difference is negative.
+    __u64 outside = ((source - entry->source_first) | (entry->source_last - source) | (destination - entry->destination_first) |
+                     (entry->destination_last - destination)) >> 63;
+    __u64 other_protocol = (entry->protocol ^ (upper >> 32)) & entry->protocol_mask;
+    __u64 too_wide = (entry->destination_length - (upper >> UPPER_INSIDE_SHIFT)) >> 63;
+
+    other_protocol = (other_protocol & ~no_protocol) | (entry->protocol_mask & no_protocol);
+    outside = (outside & ~no_ports) | (entry->ports_mask & no_ports);
+    return too_wide | (other_protocol & ~(is_taken & (no_protocol | is_error))) | (outside & ~(is_taken & (no_ports | is_error)));
+}
+
+/// The order of a list's first entry that matches; ~0: none does. A list that was exchanged in this moment takes everything.
+///
+/// Global, so that the verifier looks at it once and not for every rule: its arguments are numbers for that.
+__noinline __u64 search(__u32 number, __u64 upper)
+{
+    const struct sluice_list *list = bpf_map_lookup_elem(&sluice_lists, &number);
+
+    if (!list)
+        return SLUICE_ACTION_PROTECT;
+    for (__u32 index = 0; index < SLUICE_MAX_ENTRIES && index < list->count; index++) {
+        if (!misses(&list->entries[index], upper))
+            return list->entries[index].order;
+    }
+    return ~0ULL;
+}
+
+/// What the rules say of a packet from `source` to `destination`. Global, as `search` is.
+__noinline __u32 decide4(__u32 source, __u32 destination, __u64 upper)
 {
     const struct sluice_control *state = control();
-    __u32 action = SLUICE_ACTION_NONE;
     __u64 best = ~0ULL;
 
     for (__u32 index = 0; state && index < SLUICE_MAX_TUPLES && index < state->tuples4; index++) {
@@ -182,24 +245,33 @@ static __noinline __u32 decide4(__u32 source, __u32 destination, __u32 inside)
         const struct sluice_tuple4 *tuple = bpf_map_lookup_elem(&sluice_tuples4, &number);
         struct sluice_rule4 key = {.tuple = index};
         const struct sluice_rule *rule;
+        __u64 order;
 
         if (!tuple || !tuple->used)
             continue;
         key.source = source & tuple->source;
         key.destination = destination & tuple->destination;
         rule = bpf_map_lookup_elem(&sluice_rules4, &key);
-        if (rule && rule->destination_length >= inside && rule->precedence < best) {
-            best = rule->precedence;
-            action = rule->action;
-        }
+        if (!rule || rule->order >= best)
+            continue;
+        if (rule->list)
+            order = search(rule->list, upper);
+        else
+            order = rule->destination_length >= upper >> UPPER_INSIDE_SHIFT ? rule->order : ~0ULL;
+        if (order < best)
+            best = order;
     }
-    return action;
+    return best & 3; // all ones: SLUICE_ACTION_NONE
 }
 
-static __noinline __u32 decide6(const struct in6_addr *source, const struct in6_addr *destination, __u32 inside)
+/// An IPv6 address as numbers, in network order.
+struct words6 {
+    __u64 high, low;
+};
+
+__noinline __u32 decide_words6(__u64 source_high, __u64 source_low, __u64 destination_high, __u64 destination_low, __u64 upper)
 {
     const struct sluice_control *state = control();
-    __u32 action = SLUICE_ACTION_NONE;
     __u64 best = ~0ULL;
 
     for (__u32 index = 0; state && index < SLUICE_MAX_TUPLES && index < state->tuples6; index++) {
@@ -207,20 +279,44 @@ static __noinline __u32 decide6(const struct in6_addr *source, const struct in6_
         const struct sluice_tuple6 *tuple = bpf_map_lookup_elem(&sluice_tuples6, &number);
         struct sluice_rule6 key = {.tuple = index};
         const struct sluice_rule *rule;
+        __u64 order;
 
         if (!tuple || !tuple->used)
             continue;
-        for (int word = 0; word < 4; word++) {
-            key.source[word] = source->s6_addr32[word] & tuple->source[word];
-            key.destination[word] = destination->s6_addr32[word] & tuple->destination[word];
-        }
+        key.source[0] = source_high & tuple->source[0];
+        key.source[1] = source_high >> 32 & tuple->source[1];
+        key.source[2] = source_low & tuple->source[2];
+        key.source[3] = source_low >> 32 & tuple->source[3];
+        key.destination[0] = destination_high & tuple->destination[0];
+        key.destination[1] = destination_high >> 32 & tuple->destination[1];
+        key.destination[2] = destination_low & tuple->destination[2];
+        key.destination[3] = destination_low >> 32 & tuple->destination[3];
         rule = bpf_map_lookup_elem(&sluice_rules6, &key);
-        if (rule && rule->destination_length >= inside && rule->precedence < best) {
-            best = rule->precedence;
-            action = rule->action;
-        }
+        if (!rule || rule->order >= best)
+            continue;
+        if (rule->list)
+            order = search(rule->list, upper);
+        else
+            order = rule->destination_length >= upper >> UPPER_INSIDE_SHIFT ? rule->order : ~0ULL;
+        if (order < best)
+            best = order;
     }
-    return action;
+    return best & 3; // all ones: SLUICE_ACTION_NONE
+}
+
+static __always_inline __u32 decide6(const struct in6_addr *source, const struct in6_addr *destination, __u64 upper)
+{
+    struct words6 from, to;
+
+    __builtin_memcpy(&from, source, sizeof(from));
+    __builtin_memcpy(&to, destination, sizeof(to));
+    return decide_words6(from.high, from.low, to.high, to.low, upper);
+}
+
+/// Asks only for rules whose destination is at least so narrow, in bits.
+static __always_inline __u64 as_narrow_as(__u64 upper, __u32 length)
+{
+    return upper | (__u64)length << UPPER_INSIDE_SHIFT;
 }
 
 /// How narrow the narrowest network behind a LAN port is that holds the address, in bits; 0: it is not inside.
@@ -249,6 +345,135 @@ static __always_inline int is_local(const struct sluice_address *address)
     return bpf_map_lookup_elem(&sluice_local, address) != 0;
 }
 
+// MARK: The next layer
+
+/// Protocol, and ports or what counts as such, of a packet whose next layer begins here; `length` bytes of it are the packet's own.
+static __always_inline __u64 read_upper(__u8 protocol, const __u8 *start, const void *end, __u32 length)
+{
+    __u64 upper = UPPER_PROTOCOL_KNOWN | (__u64)protocol << 32;
+    __u64 first;
+
+    switch (protocol) {
+    case IPPROTO_TCP:
+    case IPPROTO_UDP:
+    case IPPROTO_UDPLITE:
+    case IPPROTO_SCTP:
+    case IPPROTO_DCCP:
+    case IPPROTO_ICMP:
+    case IPPROTO_ICMPV6:
+    case IPPROTO_MH:
+        break;
+    default:
+        // Without ports they are all zero.
+        return upper | UPPER_PORTS_KNOWN;
+    }
+    if (length < 4 || start + 4 > (const __u8 *)end)
+        return upper;
+    upper |= UPPER_PORTS_KNOWN;
+    first = (__u64)start[0] << 8 | start[1];
+    switch (protocol) {
+    case IPPROTO_ICMP:
+        if ((start[0] >= ICMP_UNREACHABLE && start[0] <= ICMP_REDIRECT) || start[0] == ICMP_TIME_EXCEEDED ||
+            start[0] == ICMP_PARAMETER_PROBLEM)
+            upper |= UPPER_ICMP_ERROR;
+        return upper | first << 16;
+    case IPPROTO_ICMPV6:
+        if (start[0] < ICMP6_FIRST_REQUEST)
+            upper |= UPPER_ICMP_ERROR;
+        return upper | first << 16;
+    case IPPROTO_MH:
+        return upper | (__u64)start[2] << 24;
+    }
+    return upper | first << 16 | (__u64)start[2] << 8 | start[3];
+}
+
+/// What the next layer of an IPv4 packet shows whose header is `offset` bytes behind the frame's beginning. Global, as
+/// `decide4` is.
+__noinline __u64 upper4(struct xdp_md *ctx, __u32 offset)
+{
+    void *end = (void *)(long)ctx->data_end;
+    struct iphdr *ip;
+    __u32 header, total;
+
+    if (offset > LONGEST_LINK_HEADER)
+        return 0;
+    ip = (void *)(long)ctx->data + offset;
+    if ((void *)(ip + 1) > end)
+        return 0;
+    header = ip->ihl * 4;
+    total = bpf_ntohs(ip->tot_len);
+    if (ip->frag_off & bpf_htons(IPV4_OFFSET))
+        return UPPER_PROTOCOL_KNOWN | (__u64)ip->protocol << 32;
+    return read_upper(ip->protocol, (void *)ip + header, end, total < header ? 0 : total - header);
+}
+
+/// The same of an IPv6 packet. Nothing is known behind headers in an order that no sender may choose.
+__noinline __u64 upper6(struct xdp_md *ctx, __u32 offset)
+{
+    void *end = (void *)(long)ctx->data_end;
+    struct ipv6hdr *ip;
+    struct extension_header *header;
+    __u32 left, had_fragment = 0;
+    __u8 next;
+
+    if (offset > LONGEST_LINK_HEADER)
+        return 0;
+    ip = (void *)(long)ctx->data + offset;
+    if ((void *)(ip + 1) > end)
+        return 0;
+    left = bpf_ntohs(ip->payload_len);
+    next = ip->nexthdr;
+    header = (void *)(ip + 1);
+    for (int count = 0; count <= IPV6_MAX_EXTENSIONS; count++) {
+        __u32 length;
+
+        if (next != IPPROTO_HOPOPTS && next != IPPROTO_DSTOPTS && next != IPPROTO_ROUTING && next != IPPROTO_FRAGMENT)
+            return read_upper(next, (void *)header, end, left);
+        if ((void *)(header + 1) > end || left < sizeof(*header) || (next == IPPROTO_HOPOPTS && count))
+            return 0;
+        length = 8 + header->length * 8;
+        if (next == IPPROTO_FRAGMENT) {
+            if (had_fragment || (((struct fragment_header *)header)->offset & bpf_htons(IPV6_OFFSET)))
+                return 0;
+            had_fragment = 1;
+            length = 8;
+        }
+        if (left < length)
+            return 0;
+        left -= length;
+        next = header->next;
+        header = (void *)header + length;
+    }
+    return 0;
+}
+
+/// What the rules need to know of the next layer; nothing when none asks.
+static __always_inline __u64 upper_of4(const struct packet *packet)
+{
+    const struct sluice_control *state = control();
+
+    return state && state->lists ? upper4(packet->ctx, packet->link_length) : 0;
+}
+
+static __always_inline __u64 upper_of6(const struct packet *packet)
+{
+    const struct sluice_control *state = control();
+
+    return state && state->lists ? upper6(packet->ctx, packet->link_length) : 0;
+}
+
+/// The same, but of an answer to the packet: ports change places, and what has no direction stays. What errors quote is asked
+/// only where a packet leaves.
+static __always_inline __u64 reversed(__u64 upper)
+{
+    __u8 protocol = upper >> 32;
+
+    upper &= ~UPPER_ICMP_ERROR;
+    if (protocol == IPPROTO_ICMP || protocol == IPPROTO_ICMPV6 || protocol == IPPROTO_MH)
+        return upper;
+    return (upper & ~0xffffffffULL) | (upper & 0xffff) << 16 | (upper >> 16 & 0xffff);
+}
+
 // MARK: Step 2: packets for the gateway
 
 /// What is not IPsec passes, unless the rules are about its way back: then it should have come through a tunnel.
@@ -256,7 +481,7 @@ static __always_inline int pass_local4(const struct packet *packet, __u32 verdic
 {
     if (is_closed())
         return drop(SLUICE_DROP_CLOSED);
-    if (decide4(packet->ip4->daddr, packet->ip4->saddr, 0) == SLUICE_ACTION_PROTECT)
+    if (decide4(packet->ip4->daddr, packet->ip4->saddr, reversed(upper_of4(packet))) == SLUICE_ACTION_PROTECT)
         return drop(SLUICE_DROP_CLEAR_INBOUND);
     return pass(verdict);
 }
@@ -268,7 +493,7 @@ static __always_inline int pass_local6(const struct packet *packet, __u32 verdic
 
     if (is_closed())
         return drop(SLUICE_DROP_CLOSED);
-    if (decide6(&destination, &source, 0) == SLUICE_ACTION_PROTECT)
+    if (decide6(&destination, &source, reversed(upper_of6(packet))) == SLUICE_ACTION_PROTECT)
         return drop(SLUICE_DROP_CLEAR_INBOUND);
     return pass(verdict);
 }
@@ -480,48 +705,54 @@ static __always_inline int steer_through4(const struct packet *packet)
 {
     __be32 source = packet->ip4->saddr;
     __be32 destination = packet->ip4->daddr;
+    __u64 upper = upper_of4(packet);
     __u32 action;
 
     if (packet->roles & SLUICE_ROLE_LAN) {
         __u32 inside = inside4(destination);
 
-        action = decide4(source, destination, inside);
+        action = decide4(source, destination, as_narrow_as(upper, inside));
         if (is_for_socket(action))
             return to_socket(packet->ctx, SLUICE_SOCKET_PROTECTED);
         if ((packet->roles & SLUICE_ROLE_WAN) &&
-            decide4(destination, source, inside4(source)) == SLUICE_ACTION_PROTECT)
+            decide4(destination, source, as_narrow_as(reversed(upper), inside4(source))) ==
+                SLUICE_ACTION_PROTECT)
             return drop(SLUICE_DROP_CLEAR_INBOUND);
         return pass_through(action, inside);
     }
     if (is_closed())
         return drop(SLUICE_DROP_CLOSED);
-    if (decide4(destination, source, 0) == SLUICE_ACTION_PROTECT)
+    if (decide4(destination, source, reversed(upper)) == SLUICE_ACTION_PROTECT)
         return drop(SLUICE_DROP_CLEAR_INBOUND);
-    return is_for_socket(decide4(source, destination, 0)) ? drop(SLUICE_DROP_STRANGER) : pass(SLUICE_PASS_NOT_LOCAL);
+    action = decide4(source, destination, upper & ~UPPER_ICMP_ERROR);
+    return is_for_socket(action) ? drop(SLUICE_DROP_STRANGER) : pass(SLUICE_PASS_NOT_LOCAL);
 }
 
 static __always_inline int steer_through6(const struct packet *packet)
 {
     struct in6_addr source = packet->ip6->saddr;
     struct in6_addr destination = packet->ip6->daddr;
+    __u64 upper = upper_of6(packet);
     __u32 action;
 
     if (packet->roles & SLUICE_ROLE_LAN) {
         __u32 inside = inside6(&destination);
 
-        action = decide6(&source, &destination, inside);
+        action = decide6(&source, &destination, as_narrow_as(upper, inside));
         if (is_for_socket(action))
             return to_socket(packet->ctx, SLUICE_SOCKET_PROTECTED);
         if ((packet->roles & SLUICE_ROLE_WAN) &&
-            decide6(&destination, &source, inside6(&source)) == SLUICE_ACTION_PROTECT)
+            decide6(&destination, &source, as_narrow_as(reversed(upper), inside6(&source))) ==
+                SLUICE_ACTION_PROTECT)
             return drop(SLUICE_DROP_CLEAR_INBOUND);
         return pass_through(action, inside);
     }
     if (is_closed())
         return drop(SLUICE_DROP_CLOSED);
-    if (decide6(&destination, &source, 0) == SLUICE_ACTION_PROTECT)
+    if (decide6(&destination, &source, reversed(upper)) == SLUICE_ACTION_PROTECT)
         return drop(SLUICE_DROP_CLEAR_INBOUND);
-    return is_for_socket(decide6(&source, &destination, 0)) ? drop(SLUICE_DROP_STRANGER) : pass(SLUICE_PASS_NOT_LOCAL);
+    action = decide6(&source, &destination, upper & ~UPPER_ICMP_ERROR);
+    return is_for_socket(action) ? drop(SLUICE_DROP_STRANGER) : pass(SLUICE_PASS_NOT_LOCAL);
 }
 
 // MARK: By family
@@ -596,6 +827,7 @@ int sluice_steering(struct xdp_md *ctx)
     if (!roles)
         return pass(SLUICE_PASS_FOREIGN);
     packet.roles = *roles;
+    packet.link_length = payload - start;
     return protocol == bpf_htons(ETH_P_IP) ? steer_ipv4(&packet, payload) : steer_ipv6(&packet, payload);
 }
 

@@ -30,6 +30,10 @@ struct sluice_constants {
 #define SLUICE_MAX_RULES 131072
 /// Pairs of masks that the rules of a family may have.
 #define SLUICE_MAX_TUPLES 32
+/// Pairs of networks about which several policies decide by protocol and ports.
+#define SLUICE_MAX_LISTS 16384
+/// Policies that decide about one such pair.
+#define SLUICE_MAX_ENTRIES 16
 
 /// What was done with a packet, and the index of its counter.
 enum sluice_verdict {
@@ -105,19 +109,43 @@ struct sluice_rule6 {
     __u32 destination[4];
 };
 
-/// What a rule says of its packets. Of several rules the one with the lowest precedence decides.
-struct sluice_rule {
-    __u64 precedence;
-    __u8 action;             // enum sluice_action
-    __u8 destination_length; // of the policy's destination, in bits
-    __u8 unused[6];
+/// What becomes of a packet. The numbers are in the order in which policies that are equal otherwise decide.
+enum sluice_action {
+    SLUICE_ACTION_PROTECT = 0, // to the socket; the opposite direction has to come protected
+    SLUICE_ACTION_DISCARD = 1, // to the socket, which drops and counts it
+    SLUICE_ACTION_PASS = 2,    // to the host
+    SLUICE_ACTION_NONE = 3,    // no rule: never in a map
 };
 
-enum sluice_action {
-    SLUICE_ACTION_PASS = 0,    // to the host
-    SLUICE_ACTION_PROTECT = 1, // to the socket; the opposite direction has to come protected
-    SLUICE_ACTION_DISCARD = 2, // to the socket, which drops and counts it
-    SLUICE_ACTION_NONE = 3,    // no rule: never in a map
+/// What a rule says of its packets: `order` is the precedence, and in its lowest two bits the action. Of several rules the one
+/// with the lowest order decides.
+struct sluice_rule {
+    __u64 order;             // of a list: the lowest of its entries
+    __u32 list;              // not 0: protocol and ports decide as well, by the list of this number
+    __u8 destination_length; // of the policy's destination, in bits
+    __u8 unused[3];
+};
+
+/// One of the policies of a pair of networks, for some protocol or ports (RFC 4301 section 4.4.1.1). Masks are zero or all ones, so
+/// that the program compares without a branch: the verifier walks every branch of every entry.
+struct sluice_entry {
+    __u64 order;
+    __u16 source_first; // ports in host order; ICMP: type << 8 | code, Mobility Header: type << 8
+    __u16 source_last;
+    __u16 destination_first;
+    __u16 destination_last;
+    __u8 protocol;
+    __u8 protocol_mask;      // zero: any protocol
+    __u8 ports_mask;         // zero: any ports
+    __u8 destination_length; // as in a rule
+    __u32 unused;
+};
+
+/// The policies of a pair of networks whose rule has this list's number. The first entry that matches decides.
+struct sluice_list {
+    __u32 count;
+    __u32 unused;
+    struct sluice_entry entries[SLUICE_MAX_ENTRIES]; // by order
 };
 
 /// The state of all tables.
@@ -125,4 +153,5 @@ struct sluice_control {
     __u32 closed;  // not 0: the rules are not complete
     __u32 tuples4; // so many places of the tuples may be in use
     __u32 tuples6;
+    __u32 lists;   // so many pairs have lists, for which protocol and ports matter
 };

@@ -3,11 +3,13 @@ import Packets
 
 /// The maps that the steering programs of all ports share, and how keys and values lie in them.
 struct SteeringMaps: Sendable {
-    let control, local, inside4, inside6, tuples4, tuples6, rules4, rules6: BPFMap
+    let control, local, inside4, inside6, tuples4, tuples6, rules4, rules6, lists: BPFMap
 
     /// Creates empty maps.
-    /// - Parameter rules: how many rules fit, of each family.
-    init(rules: Int) throws(XDPError) {
+    /// - Parameters:
+    ///   - rules: how many rules fit, of each family.
+    ///   - lists: how many pairs of networks fit for which protocol and ports matter.
+    init(rules: Int, lists: Int) throws(XDPError) {
         func hash<Key, Value>(_ name: String, _: Key.Type, _: Value.Type, _ capacity: Int32) throws(XDPError) -> BPFMap
         {
             try BPFMap(
@@ -32,9 +34,10 @@ struct SteeringMaps: Sendable {
         tuples6 = try array("sluice_tuples6", sluice_tuple6.self, SLUICE_MAX_TUPLES)
         rules4 = try hash("sluice_rules4", sluice_rule4.self, sluice_rule.self, Int32(clamping: rules))
         rules6 = try hash("sluice_rules6", sluice_rule6.self, sluice_rule.self, Int32(clamping: rules))
+        self.lists = try hash("sluice_lists", UInt32.self, sluice_list.self, Int32(clamping: lists))
     }
 
-    var all: [BPFMap] { [control, local, inside4, inside6, tuples4, tuples6, rules4, rules6] }
+    var all: [BPFMap] { [control, local, inside4, inside6, tuples4, tuples6, rules4, rules6, lists] }
 
     // MARK: Addresses
 
@@ -79,13 +82,14 @@ struct SteeringMaps: Sendable {
         }
     }
 
-    /// Writes an entry, or removes it.
-    func set(_ place: SteeringRuleBook.Place, to content: SteeringRuleBook.Content?) throws(XDPError) {
+    /// Writes the rule of a pair of networks, or removes it.
+    /// - Parameter list: the number of the list that says more than the first entry; 0: there is none.
+    func set(_ place: SteeringRuleBook.Place, to first: SteeringEntries.Entry?, list: UInt32) throws(XDPError) {
         var value = sluice_rule()
-        if let content {
-            value.precedence = content.precedence
-            value.action = content.action.rawValue
-            value.destination_length = UInt8(clamping: content.narrowness)
+        if let first {
+            value.order = Self.order(first)
+            value.list = list
+            value.destination_length = UInt8(clamping: first.narrowness)
         }
         switch place.family {
         case .ipv4:
@@ -93,18 +97,56 @@ struct SteeringMaps: Sendable {
             key.tuple = UInt32(place.tuple)
             withUnsafeMutableBytes(of: &key.source) { Self.store(place.source.address, to: $0) }
             withUnsafeMutableBytes(of: &key.destination) { Self.store(place.destination.address, to: $0) }
-            if content != nil { try rules4.set(key, to: value) } else { try rules4.remove(key) }
+            if first != nil { try rules4.set(key, to: value) } else { try rules4.remove(key) }
         case .ipv6:
             var key = sluice_rule6()
             key.tuple = UInt32(place.tuple)
             withUnsafeMutableBytes(of: &key.source) { Self.store(place.source.address, to: $0) }
             withUnsafeMutableBytes(of: &key.destination) { Self.store(place.destination.address, to: $0) }
-            if content != nil { try rules6.set(key, to: value) } else { try rules6.remove(key) }
+            if first != nil { try rules6.set(key, to: value) } else { try rules6.remove(key) }
         }
     }
 
-    func setControl(closed: Bool, tuples4: Int, tuples6: Int) throws(XDPError) {
-        let value = sluice_control(closed: closed ? 1 : 0, tuples4: UInt32(tuples4), tuples6: UInt32(tuples6))
+    /// What fits into a list.
+    static let entriesPerList = Int(SLUICE_MAX_ENTRIES)
+
+    /// Writes a list of `entriesPerList` entries at most.
+    func setList(_ number: UInt32, to entries: [SteeringEntries.Entry]) throws(XDPError) {
+        var value = sluice_list()
+        value.count = UInt32(entries.count)
+        withUnsafeMutableBytes(of: &value.entries) { bytes in
+            for (index, entry) in entries.prefix(Self.entriesPerList).enumerated() {
+                bytes.storeBytes(
+                    of: Self.raw(entry), toByteOffset: index * MemoryLayout<sluice_entry>.stride, as: sluice_entry.self)
+            }
+        }
+        try lists.set(number, to: value)
+    }
+
+    func removeList(_ number: UInt32) throws(XDPError) { try lists.remove(number) }
+
+    private static func raw(_ entry: SteeringEntries.Entry) -> sluice_entry {
+        var raw = sluice_entry()
+        raw.order = order(entry)
+        raw.source_first = entry.upper.sourcePorts.lowerBound
+        raw.source_last = entry.upper.sourcePorts.upperBound
+        raw.destination_first = entry.upper.destinationPorts.lowerBound
+        raw.destination_last = entry.upper.destinationPorts.upperBound
+        raw.protocol = entry.upper.protocol ?? 0
+        raw.protocol_mask = entry.upper.protocol == nil ? 0 : .max
+        raw.ports_mask = entry.upper.isAnyPort ? 0 : .max
+        raw.destination_length = UInt8(clamping: entry.narrowness)
+        return raw
+    }
+
+    /// The action lies below the precedence.
+    private static func order(_ entry: SteeringEntries.Entry) -> UInt64 {
+        min(entry.precedence, UInt64.max >> 2 - 1) << 2 | UInt64(entry.action.rawValue)
+    }
+
+    func setControl(closed: Bool, tuples4: Int, tuples6: Int, lists: Int) throws(XDPError) {
+        let value = sluice_control(
+            closed: closed ? 1 : 0, tuples4: UInt32(tuples4), tuples6: UInt32(tuples6), lists: UInt32(lists))
         try control.set(UInt32(0), to: value)
     }
 

@@ -1,33 +1,37 @@
 public import Packets
 
-/// What becomes of the packets between two networks: one line of the steering program's tables.
+/// What becomes of packets between two networks, by protocol and ports: one line of the steering program's tables.
 ///
 /// A rule may be about more packets than the policy behind it: the worker decides about those that come to it.
 public struct SteeringRule: Hashable, Sendable {
+    /// Of rules with equal precedence the lower number decides; `enum sluice_action` has the same.
     public enum Action: UInt8, Hashable, Sendable {
-        /// To the host, as if there were no gateway.
-        case pass = 0
         /// To the gateway; and what comes the other way from a WAN port in clear is dropped.
-        case protect = 1
+        case protect = 0
         /// To the gateway, which drops it.
-        case discard = 2
+        case discard = 1
+        /// To the host, as if there were no gateway.
+        case pass = 2
     }
 
     /// Both of one family.
     public var source, destination: IPPrefix
+    public var upper: UpperSelector
     public var action: Action
-    /// Of several rules for a packet the one with the lowest number decides.
+    /// Of several rules for a packet the one with the lowest number decides. Below 2^62.
     public var precedence: UInt64
     /// How narrow the policy's destination is, in bits: a network behind a LAN port that is narrower is none of its
     /// business. More than the length of `destination` when that holds more than the policy names.
     public var narrowness: Int
 
     public init(
-        from source: IPPrefix, to destination: IPPrefix, _ action: Action, precedence: UInt64, narrowness: Int? = nil
+        from source: IPPrefix, to destination: IPPrefix, upper: UpperSelector = .any, _ action: Action,
+        precedence: UInt64, narrowness: Int? = nil
     ) {
         precondition(source.address.family == destination.address.family, "a rule is of one address family")
         self.source = source
         self.destination = destination
+        self.upper = upper
         self.action = action
         self.precedence = precedence
         self.narrowness = narrowness ?? destination.length

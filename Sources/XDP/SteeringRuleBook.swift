@@ -12,13 +12,6 @@ struct SteeringRuleBook {
         var family: AddressFamily { destination.address.family }
     }
 
-    /// What an entry says.
-    struct Content: Equatable {
-        var action: SteeringRule.Action
-        var precedence: UInt64
-        var narrowness: Int
-    }
-
     private struct Entry {
         var count: Int
         /// nil: a rule to pass that could only have been entered with others that should not.
@@ -76,17 +69,7 @@ struct SteeringRuleBook {
     }
 
     /// What the entry has to say; nil: there is none.
-    ///
-    /// The first rule decides. One to pass gives way to any that is narrower than it looks: the worker knows better.
-    func content(_ place: Place) -> Content? {
-        guard let rules = rules[place], let first = rules.min(by: { $0.precedence < $1.precedence }) else { return nil }
-        let taken = rules.filter { $0.action != .pass }
-        let narrowness = taken.map(\.narrowness).max() ?? first.narrowness
-        guard first.action == .pass, narrowness > first.narrowness,
-            let instead = taken.min(by: { $0.precedence < $1.precedence })
-        else { return Content(action: first.action, precedence: first.precedence, narrowness: narrowness) }
-        return Content(action: instead.action, precedence: first.precedence, narrowness: narrowness)
-    }
+    func content(_ place: Place) -> SteeringEntries? { rules[place].flatMap { SteeringEntries($0) } }
 
     private mutating func take(_ rule: SteeringRule) -> Place? {
         let wanted = SteeringTuples.Lengths(source: rule.source.length, destination: rule.destination.length)

@@ -3,7 +3,7 @@ public import Packets
 import Synchronization
 
 /// What the steering programs of all ports look packets up in: the gateway's own addresses, the networks behind LAN ports,
-/// and rules for pairs of networks. Changes take effect on the next packet, on all ports.
+/// and rules for pairs of networks, protocols and ports. Changes take effect on the next packet, on all ports.
 ///
 /// The tables are closed until ``open()`` and again whenever a rule could not be written, or something that is gone could not
 /// be removed: the programs then drop what no rule takes and would go to or come from elsewhere, as a rule that is missing may
@@ -19,22 +19,36 @@ public final class SteeringTables: Sendable {
         var inside = SteeredSet<IPPrefix>()
         /// Entries that the kernel has refused.
         var unwritten: Set<SteeringRuleBook.Place> = []
+        /// The number of the list of each pair of networks that has one.
+        var lists: [SteeringRuleBook.Place: UInt32] = [:]
+        /// Numbers are not used again, so that no packet finds the list of another pair.
+        var lastList: UInt32 = 0
+        /// Pairs about which there are more rules by protocol and ports than fit.
+        var cut: Set<SteeringRuleBook.Place> = []
         var isOpen = false
 
         /// Whether nothing passes that should not. An address or a network that is missing is only protected too much.
         var isSafe: Bool { unwritten.isEmpty && !addresses.isStale && !inside.isStale }
+
+        mutating func nextList() -> UInt32 {
+            lastList &+= 1
+            if lastList == 0 { lastList = 1 }
+            return lastList
+        }
     }
 
     /// Rules that one CHILD_SA may bring. A selector makes eight at most.
     public static let maximumRulesAtOnce = 2048
 
     /// Creates the empty tables in the kernel; they are closed.
-    /// - Parameter rules: how many rules fit, of each family.
-    public init(rules: Int = Int(SLUICE_MAX_RULES)) throws(XDPError) {
+    /// - Parameters:
+    ///   - rules: how many rules fit, of each family.
+    ///   - lists: how many pairs of networks may have rules by protocol and ports.
+    public init(rules: Int = Int(SLUICE_MAX_RULES), lists: Int = Int(SLUICE_MAX_LISTS)) throws(XDPError) {
         sluice_bpf_quiet()
         capacity = rules
-        maps = try SteeringMaps(rules: rules)
-        try maps.setControl(closed: true, tuples4: 0, tuples6: 0)
+        maps = try SteeringMaps(rules: rules, lists: lists)
+        try maps.setControl(closed: true, tuples4: 0, tuples6: 0, lists: 0)
     }
 
     /// The rules are all there: from now on packets that none is about pass.
@@ -47,6 +61,12 @@ public final class SteeringTables: Sendable {
 
     /// Whether the programs drop what no rule takes.
     public var isClosed: Bool { current.withLock { !$0.isOpen || !$0.isSafe } }
+
+    /// A pair of networks about which there are more rules by protocol and ports than fit: all its packets that the first of them do
+    /// not decide about come to the workers, as some are protected. Nil: there is none.
+    public var pairWithTooManyRules: (source: IPPrefix, destination: IPPrefix)? {
+        current.withLock { $0.cut.first.map { ($0.source, $0.destination) } }
+    }
 
     /// Makes these the gateway's own addresses. New ones are added before old ones go.
     public func setLocalAddresses(_ addresses: Set<IPAddress>) throws(XDPError) {
@@ -107,22 +127,66 @@ public final class SteeringTables: Sendable {
     /// Writes an entry; what the kernel refuses is noted.
     private func write(_ place: SteeringRuleBook.Place, _ state: inout State) {
         do throws(XDPError) {
-            try rewrite(place, state)
+            try rewrite(place, &state)
             state.unwritten.remove(place)
         } catch {
             state.unwritten.insert(place)
         }
     }
 
-    private func rewrite(_ place: SteeringRuleBook.Place, _ state: State) throws(XDPError) {
+    private func rewrite(_ place: SteeringRuleBook.Place, _ state: inout State) throws(XDPError) {
         let tuples = state.book.tuples(place.family)
         let content = state.book.content(place)
         // A tuple is in use as long as it has entries: it comes before the first one and goes after the last one.
         if let lengths = tuples.lengths(place.tuple), content != nil {
             try maps.set(place.family, tuple: place.tuple, lengths)
         }
-        try maps.set(place, to: content)
+        try writeRule(place, content, &state)
         if tuples.lengths(place.tuple) == nil { try maps.set(place.family, tuple: place.tuple, nil) }
+    }
+
+    /// Writes a pair's new list, if it needs one, then its rule, and then removes the old list.
+    private func writeRule(
+        _ place: SteeringRuleBook.Place, _ content: SteeringEntries?, _ state: inout State
+    ) throws(XDPError) {
+        var content = content?.limited(to: SteeringMaps.entriesPerList)
+        var isCut = content?.isCut == true
+        var number: UInt32 = 0
+        if let entries = content, entries.only == nil {
+            number = try writeList(place, entries, &state)
+            if number == 0 {
+                isCut = true
+                content = entries.whole
+            }
+        }
+        do throws(XDPError) {
+            try maps.set(place, to: content?.list.first, list: number)
+        } catch {
+            if number != 0 { try? maps.removeList(number) }
+            throw error
+        }
+        if isCut { state.cut.insert(place) } else { state.cut.remove(place) }
+        try replaceList(of: place, by: number, &state)
+    }
+
+    /// Writes a list; the old one is needed until the rule names the new one. Returns its number, or 0 when there is no room.
+    private func writeList(
+        _ place: SteeringRuleBook.Place, _ entries: SteeringEntries, _ state: inout State
+    ) throws(XDPError) -> UInt32 {
+        let number = state.nextList()
+        if (try? maps.setList(number, to: entries.list)) != nil { return number }
+        guard state.lists[place] != nil else { return 0 }
+        // There is room without the old list: for a moment the pair is without any.
+        try maps.set(place, to: entries.whole?.only, list: 0)
+        try replaceList(of: place, by: 0, &state)
+        return (try? maps.setList(number, to: entries.list)) == nil ? 0 : number
+    }
+
+    private func replaceList(of place: SteeringRuleBook.Place, by number: UInt32, _ state: inout State) throws(XDPError)
+    {
+        let old = state.lists[place]
+        state.lists[place] = number == 0 ? nil : number
+        if let old { try maps.removeList(old) }
     }
 
     /// Brings the maps up to date as far as that goes, and then opens or closes. Throws the first thing that failed.
@@ -130,7 +194,7 @@ public final class SteeringTables: Sendable {
         var failure: XDPError?
         for place in state.unwritten {
             do throws(XDPError) {
-                try rewrite(place, state)
+                try rewrite(place, &state)
                 state.unwritten.remove(place)
             } catch {
                 failure = failure ?? error
@@ -150,6 +214,6 @@ public final class SteeringTables: Sendable {
     private func writeControl(_ state: State) throws(XDPError) {
         try maps.setControl(
             closed: !state.isOpen || !state.isSafe, tuples4: state.book.tuples(.ipv4).count,
-            tuples6: state.book.tuples(.ipv6).count)
+            tuples6: state.book.tuples(.ipv6).count, lists: state.lists.count)
     }
 }

@@ -38,10 +38,17 @@ import XDP
         #expect(text(try policy("2001:db8:1::/48", "::/0")) == ["2001:db8:1::/48 ::/0 protect"])
     }
 
-    /// Of some ports a worker decides, so nothing passes for their sake; and they are protected with all others.
-    @Test func protocolsAreTheWorkers() throws {
-        #expect(text(try policy("10.1.0.0/16", "10.4.0.0/16", .bypass, protocol: 6)) == [])
-        #expect(text(try policy("10.1.0.0/16", "10.4.0.0/16", protocol: 6)) == ["10.1.0.0/16 10.4.0.0/16 protect"])
+    /// Protocol and ports go along, for what passes too.
+    @Test func protocolsAndPorts() throws {
+        for action in [SecurityPolicy.Action.bypass, .protect(.init(requestID: 1)), .discard] {
+            var policy = try policy("10.1.0.0/16", "10.4.0.0/16", action, protocol: 6)
+            policy.selector = TrafficSelector(
+                source: policy.selector.source, destination: policy.selector.destination, protocol: 6,
+                destinationPorts: 80...81)
+            let upper = UpperSelector(protocol: 6, destinationPorts: 80...81)
+            #expect(PolicySteering.rules(policy).map(\.upper) == [upper])
+        }
+        #expect(PolicySteering.rules(try policy("10.1.0.0/16", "10.4.0.0/16")).map(\.upper.isAny) == [true])
     }
 
     /// No range becomes many rules, and whatever it becomes holds all of it.
@@ -70,7 +77,7 @@ import XDP
         }
     }
 
-    /// As in the policy database: priority, then length; and a bypass goes behind its equals.
+    /// As in the policy database: priority, then length. Of equals the action decides.
     @Test func orderOfPolicies() throws {
         let ordered = [
             try policy("10.1.0.0/16", "10.2.0.0/16", .bypass, priority: 1),
@@ -78,6 +85,10 @@ import XDP
             try policy("10.1.0.0/16", "10.2.0.0/16", priority: 2),
             try policy("10.1.0.0/16", "10.2.0.0/16", .bypass, priority: 2),
         ].flatMap(PolicySteering.rules).map(\.precedence)
-        #expect(ordered.count == 4 && ordered == ordered.sorted() && Set(ordered).count == 4)
+        #expect(ordered.count == 4 && ordered == ordered.sorted() && Set(ordered).count == 3)
+        var narrowed = try policy("10.1.0.0/16", "10.2.0.0/16", priority: 2)
+        narrowed.isNarrowed = true
+        let words = try [narrowed, policy("10.1.1.0/24", "10.2.1.0/24", priority: 2)].flatMap(PolicySteering.rules)
+        #expect(words[0].precedence < words[1].precedence, "what a peer has narrowed goes first, as in the database")
     }
 }

@@ -1,3 +1,4 @@
+import TestSupport
 import XDP
 
 /// What crosses the boundary, and what does not.

@@ -1,3 +1,4 @@
+import TestSupport
 import XDP
 
 /// One packet on one port, and what must become of it.
@@ -241,4 +242,6 @@ struct SteeringCase: CustomStringConvertible, Sendable {
 
     static let all =
         ipsec + fragments + extensionHeaders + prefixes + links + malformed + pairs + inbound + exceptions + foreign
+        + upper
+        + upperFragments
 }

@@ -13,28 +13,32 @@ import Testing
         let place = try #require(added)
         let again = book.add(protect)
         #expect(again == nil)
-        #expect(book.content(place) == .init(action: .protect, precedence: 20, narrowness: 16))
+        #expect(book.content(place)?.only == .init(precedence: 20, action: .protect, narrowness: 16))
         let beside = book.add(pass)
         #expect(beside == place)
-        #expect(book.content(place) == .init(action: .pass, precedence: 10, narrowness: 16))
+        #expect(book.content(place)?.only == .init(precedence: 10, action: .pass, narrowness: 16))
         #expect(book.count(.ipv4) == 1 && book.count(.ipv6) == 0)
         let without = book.remove(pass)
         #expect(without == place)
-        #expect(book.content(place)?.action == .protect)
+        #expect(book.content(place)?.only?.action == .protect)
         let removals = [book.remove(protect), book.remove(protect), book.remove(protect)]
         #expect(removals == [nil, place, nil])
         #expect(book.content(place) == nil && book.count(.ipv4) == 0 && book.tuples(.ipv4).count == 0)
     }
 
-    /// A policy for a range within its prefix is narrower than it looks: the worker decides.
-    @Test func passGivesWayToWhatIsNarrowerThanItLooks() throws {
+    /// A policy for a range within its prefix is narrower than it looks: from LAN to LAN it still counts behind a wider one.
+    @Test func narrowerThanItLooks() throws {
         var book = SteeringRuleBook()
         let pass = try SteeringRule(from: "10.1.0.0/16", to: "10.2.0.0/16", .pass, precedence: 10)
         let range = try SteeringRule(from: "10.1.0.0/16", to: "10.2.0.0/16", .protect, precedence: 20, narrowness: 30)
         let added = book.add(pass)
         let place = try #require(added)
         _ = book.add(range)
-        #expect(book.content(place) == .init(action: .protect, precedence: 10, narrowness: 30))
+        #expect(
+            book.content(place)?.list == [
+                .init(precedence: 10, action: .pass, narrowness: 16),
+                .init(precedence: 20, action: .protect, narrowness: 30),
+            ])
     }
 
     /// Any number of pairs of lengths: those that are protected are all covered, and none passes that was not meant to.

@@ -1,5 +1,6 @@
 import CLibBPF
 import Packets
+import TestSupport
 import Testing
 import XDP
 
@@ -201,6 +202,72 @@ import XDP
         #expect(try program.run(on: unprotected) == Self.pass)
     }
 
+    /// More rules by port between two networks than the program holds, or more such pairs: the first rules act, and of the rest
+    /// nothing passes that is to be protected.
+    @Test(arguments: [true, false]) func tooManyPorts(hasRoom: Bool) throws {
+        let fixture = try SteeringFixture()
+        let tables = try SteeringTables(lists: hasRoom ? 2 : 1)
+        try tables.open()
+        try tables.change(adding: [.init(from: "192.168.31.0/24", to: "172.31.0.0/16", upper: .init(protocol: 47))])
+        let rules = try (0..<40).map { number in
+            let port = UInt16(1000 + number)
+            return try SteeringRule(
+                from: "192.168.30.0/24", to: "172.30.0.0/16",
+                upper: .init(protocol: 6, destinationPorts: port...port), number % 2 == 0 ? .pass : .protect,
+                precedence: UInt64(number))
+        }
+        func action(_ number: Int) throws -> UInt32 {
+            let packet = Frames.ipv4(
+                to: "172.30.1.1", from: "192.168.30.9", protocol: 6,
+                Frames.big(9) + Frames.big(UInt16(1000 + number)) + [UInt8](repeating: 0, count: 16))
+            return try program.run(on: Frames.ethernet(packet))
+        }
+        let program = try fixture.program(.lan, tables: tables)
+        try tables.change(adding: Array(rules[..<16]))
+        #expect((tables.pairWithTooManyRules == nil) == hasRoom)
+        #expect(try action(99) == (hasRoom ? Self.pass : Self.redirect), "no rule is about it")
+        try tables.change(adding: Array(rules[16...]))
+        #expect(tables.pairWithTooManyRules?.destination == IPPrefix("172.30.0.0/16"))
+        for number in rules.indices where number % 2 == 1 {
+            #expect(try action(number) == Self.redirect, "rule \(number)")
+        }
+        for number in stride(from: 0, to: 15, by: 2) {
+            #expect(try action(number) == (hasRoom ? Self.pass : Self.redirect), "rule \(number)")
+        }
+        try tables.change(adding: [], removing: Array(rules[1...]))
+        #expect(tables.pairWithTooManyRules == nil || !hasRoom)
+        // The only one left lets pass; without room for it nothing is about the pair.
+        #expect(try (action(0), action(1)) == (Self.pass, Self.pass))
+        try tables.change(adding: [], removing: [rules[0]])
+        #expect(tables.pairWithTooManyRules == nil && !tables.isClosed)
+    }
+
+    /// Lists are exchanged under load: no packet that is protected before and after finds a gap.
+    @Test func listsAreExchangedWithoutAGap() async throws {
+        let fixture = try SteeringFixture()
+        let program = try fixture.program(.lan)
+        let tables = fixture.tables
+        let other = try SteeringRule(
+            from: "192.168.30.0/24", to: "172.30.0.0/16", upper: .init(protocol: 6, destinationPorts: 443...443),
+            precedence: 1)
+        let frame = Frames.ethernet(
+            Frames.ipv4(
+                to: "172.30.1.1", from: "192.168.30.9", protocol: 6,
+                Frames.big(9) + Frames.big(80) + [UInt8](repeating: 0, count: 16)))
+        async let changes: Void = onOwnThread {
+            for _ in 0..<2000 {
+                try? tables.change(adding: [other])
+                try? tables.change(adding: [], removing: [other])
+            }
+        }
+        for _ in 0..<20_000 where try program.run(on: frame) != Self.redirect {
+            Issue.record("a protected packet was not taken")
+            break
+        }
+        await changes
+        #expect(!tables.isClosed)
+    }
+
     /// Addresses that do not fit are tried again; meanwhile nothing passes that should not, so nothing is closed.
     @Test func tooManyAddressesAreTriedAgain() throws {
         let fixture = try SteeringFixture()
@@ -233,7 +300,9 @@ import XDP
         #expect(SteeringVerdict.socketProtected.rawValue == SLUICE_SOCKET_PROTECTED.rawValue)
         #expect(SteeringVerdict.dropNoSocket.rawValue == SLUICE_DROP_NO_SOCKET.rawValue)
         #expect(SteeringVerdict.dropClosed.rawValue == SLUICE_DROP_CLOSED.rawValue)
+        #expect(SteeringRule.Action.protect.rawValue == SLUICE_ACTION_PROTECT.rawValue)
         #expect(SteeringRule.Action.discard.rawValue == SLUICE_ACTION_DISCARD.rawValue)
+        #expect(SteeringRule.Action.pass.rawValue == SLUICE_ACTION_PASS.rawValue)
         #expect(SteeringVerdict.passOuterFragment.rawValue == SLUICE_PASS_OUTER_FRAGMENT.rawValue)
         #expect(SteeringVerdict.passMalformed.rawValue == SLUICE_PASS_MALFORMED.rawValue)
         #expect(Set(SteeringVerdict.allCases.map(\.name)).count == SteeringVerdict.allCases.count)

@@ -231,7 +231,8 @@ struct KernelGuard {
         for (place, rules) in tables.chains.enumerated() {
             batch.addChain("\(name)-\(place)")
             for rule in rules {
-                for expressions in rule.expressions(closed: "closed-" + direction) {
+                for expressions in rule.expressions(closed: "closed-" + direction, holdsErrors: direction == "outbound")
+                {
                     batch.addRule("\(name)-\(place)", expressions)
                 }
             }
@@ -255,29 +256,50 @@ struct KernelGuard {
 }
 
 extension BoundaryTables.Rule {
-    /// The rules of nftables for this one. Ports are not to be had from later fragments: those of a policy that closes are held back
-    /// whatever their ports would be (RFC 4301 section 7).
-    func expressions(closed: String) -> [[NetfilterExpression]] {
+    /// The rules of nftables for this one, which decide as the steering program does.
+    ///
+    /// Ports are not to be had from later fragments, and of IPv6 not even the protocol (RFC 8200 section 4.5: only the first fragment's
+    /// counts): those of a policy that closes are held back whatever they would be, and none is let through for the sake of a policy
+    /// that opens for some (RFC 4301 section 7).
+    /// - Parameter holdsErrors: ICMP errors between the addresses are held back as well, as they quote packets (section 6).
+    func expressions(closed: String, holdsErrors: Bool) -> [[NetfilterExpression]] {
         let range = comparesSource ? selector.source : selector.destination
-        var common: [NetfilterExpression] = []
+        var addresses: [NetfilterExpression] = []
         if !range.isAny {
-            common.append(
+            addresses.append(
                 comparesSource
                     ? .source(first: range.first, last: range.last)
                     : .destination(first: range.first, last: range.last))
         }
-        if let number = selector.protocol { common.append(.upperProtocol(number)) }
-        let verdict: NetfilterExpression = action == .close ? .goto(closed) : .accept
-        if selector.isAnyPort { return [common + [verdict]] }
-        var ports = common
+        let upper = selector.protocol.map { [NetfilterExpression.upperProtocol($0)] } ?? []
+        var ports: [NetfilterExpression] = []
         if selector.sourcePorts != TrafficSelector.anyPort {
             ports.append(.upperWord(offset: 0, selector.sourcePorts))
         }
         if selector.destinationPorts != TrafficSelector.anyPort {
             ports.append(.upperWord(offset: 2, selector.destinationPorts))
         }
-        let whole = ports + [verdict]
-        return action == .close ? [whole, common + [.laterFragment(selector.family), verdict]] : [whole]
+        guard action == .close else {
+            // The word is there to be read in all but later fragments.
+            let isProtocolOnly = selector.family == .ipv6 && ports.isEmpty && !upper.isEmpty
+            return [addresses + upper + (isProtocolOnly ? [.upperWord(offset: 0, 0...UInt16.max)] : ports) + [.accept]]
+        }
+        var rules = [upper + ports]
+        switch selector.family {
+        case .ipv4: if !ports.isEmpty { rules.append(upper + [.laterFragment(.ipv4)]) }
+        case .ipv6: if !ports.isEmpty || !upper.isEmpty { rules.append([.laterFragment(.ipv6)]) }
+        }
+        if holdsErrors, !ports.isEmpty || !upper.isEmpty { rules += Self.errors(selector.family) }
+        return rules.map { addresses + $0 + [.goto(closed)] }
+    }
+
+    /// RFC 792: unreachable, source quench and redirect; time exceeded and parameter problem. RFC 4443 section 2.1: types below 128.
+    private static func errors(_ family: AddressFamily) -> [[NetfilterExpression]] {
+        let types: [ClosedRange<UInt16>] = family == .ipv4 ? [3...5, 11...12] : [0...127]
+        let number = family == .ipv4 ? IPProtocol.icmp : IPProtocol.icmpv6
+        return types.map {
+            [.upperProtocol(number), .upperWord(offset: 0, $0.lowerBound << 8...$0.upperBound << 8 | 0xff)]
+        }
     }
 }
 

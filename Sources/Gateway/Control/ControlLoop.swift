@@ -41,6 +41,7 @@ final class ControlLoop {
     var steeringView: SteeringView?
     var portReturns: PortReturns
     var steeringHasFailed = false
+    var hasSaidWhatIsCut = false
     private var queueCheck = QueueCheck()
     private var ownAddresses = OwnAddresses()
     private(set) var hasManualAssociations = false

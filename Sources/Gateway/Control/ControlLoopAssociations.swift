@@ -9,6 +9,7 @@ import Policy
 extension ControlLoop {
     /// Packets from the LAN that policies are about come to the workers.
     func steer(_ change: PolicyChange) throws {
+        defer { sayWhatIsCut() }
         do {
             try parts.tables.change(
                 adding: change.added.flatMap(PolicySteering.rules),
@@ -17,6 +18,18 @@ extension ControlLoop {
             steeringHasFailed = true
             throw error
         }
+    }
+
+    /// Once: with so many policies between two networks that the steering program cannot tell all their packets apart.
+    private func sayWhatIsCut() {
+        guard !hasSaidWhatIsCut, let pair = parts.tables.pairWithTooManyRules else { return }
+        hasSaidWhatIsCut = true
+        logger.warning(
+            "more policies by protocol and port between two networks than the steering program holds: it takes all other packets between them, and what no policy covers is dropped",
+            metadata: [
+                "source": "\(pair.source)", "destination": "\(pair.destination)",
+                "remedy": "join ports to ranges, or leave them out",
+            ])
     }
 
     /// The configuration is in force: what no rule is about passes from now on.

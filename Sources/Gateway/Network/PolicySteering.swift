@@ -6,9 +6,9 @@ import XDP
 /// What the steering program is told of a policy. Outbound policies only: what comes in protected comes as ESP, and what
 /// should have come so is told from the outbound policies.
 ///
-/// The program knows addresses only. What it cannot tell exactly comes to a worker, which decides: policies for a protocol or
-/// for ports, and ranges of many prefixes. Only a bypass must be exact, as nobody looks at those packets again; one that is
-/// not is left to the workers too, if a policy brings its packets there.
+/// The program decides as the policy database does, by addresses, protocol and ports, and a worker asks the database again. Only
+/// these are not told exactly, and always so that more comes to the workers than should: address ranges of many prefixes, pairs of
+/// networks with more policies than fit, and the order of policies that are equal but for the one that came first.
 enum PolicySteering {
     /// Prefixes that an address range becomes at most; beyond that it is the one prefix that holds it.
     static let prefixesPerRange = 8
@@ -19,7 +19,6 @@ enum PolicySteering {
         guard policy.direction == .out else { return [] }
         let action = action(policy.action)
         let selector = policy.selector
-        guard action != .pass || (selector.protocol == nil && selector.isAnyPort) else { return [] }
         var sources = prefixes(selector.source)
         let destinations = prefixes(selector.destination)
         var isExact = sources.isExact && destinations.isExact
@@ -27,12 +26,15 @@ enum PolicySteering {
             sources.list = [selector.source.commonPrefix]
             isExact = false
         }
+        // Nobody looks again at what passes.
         guard action != .pass || isExact else { return [] }
+        let upper = UpperSelector(
+            protocol: selector.protocol, sourcePorts: selector.sourcePorts, destinationPorts: selector.destinationPorts)
         let precedence = precedence(policy)
         return sources.list.flatMap { source in
             destinations.list.map { destination in
                 SteeringRule(
-                    from: source, to: destination, action, precedence: precedence,
+                    from: source, to: destination, upper: upper, action, precedence: precedence,
                     narrowness: destinations.isExact ? destination.length : destination.address.bitWidth)
             }
         }
@@ -43,7 +45,7 @@ enum PolicySteering {
     private static func precedence(_ policy: SecurityPolicy) -> UInt64 {
         let selector = policy.selector
         let length = selector.source.commonPrefix.length + selector.destination.commonPrefix.length
-        return UInt64(policy.priority) << 32 | UInt64(256 - length) << 23 | (policy.action == .bypass ? 1 : 0)
+        return UInt64(policy.priority) << 10 | (policy.isNarrowed ? 0 : 1 << 9) | UInt64(256 - length)
     }
 
     private static func action(_ action: SecurityPolicy.Action) -> SteeringRule.Action {

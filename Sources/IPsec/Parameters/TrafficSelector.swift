@@ -64,14 +64,14 @@ public struct TrafficSelector: Hashable, Sendable {
             && destinationPorts.contains(packet.destinationPort)
     }
 
-    /// The selector of the opposite direction: source and destination exchanged. ICMP type and code stay where they
-    /// are, since they have no direction.
+    /// The selector of the opposite direction: source and destination exchanged. ICMP type and code, and the type of a Mobility
+    /// Header, stay where they are, since they have no direction.
     public var reversed: TrafficSelector {
-        let isICMP = self.protocol == IPProtocol.icmp || self.protocol == IPProtocol.icmpv6
+        let hasTypes = [IPProtocol.icmp, IPProtocol.icmpv6, IPProtocol.mobility].contains(self.protocol)
         return TrafficSelector(
             source: destination, destination: source, protocol: self.protocol,
-            sourcePorts: isICMP ? sourcePorts : destinationPorts,
-            destinationPorts: isICMP ? destinationPorts : sourcePorts)
+            sourcePorts: hasTypes ? sourcePorts : destinationPorts,
+            destinationPorts: hasTypes ? destinationPorts : sourcePorts)
     }
 }
 

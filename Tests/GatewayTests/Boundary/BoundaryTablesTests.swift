@@ -1,4 +1,5 @@
 import IPsec
+import Netlink
 import Packets
 import Testing
 
@@ -100,16 +101,18 @@ import Testing
         )
         let covered = CoveredTraffic(name: "web", selector: selector, action: .protect, priority: 0)
         let rule = try #require(BoundaryTables([covered]).chains.first?.first)
-        #expect(
-            rule.expressions(closed: "closed") == [
-                [.upperProtocol(6), .upperWord(offset: 2, 443...443), .goto("closed")],
-                [.upperProtocol(6), .laterFragment(.ipv4), .goto("closed")],
-            ])
+        let whole: [NetfilterExpression] = [.upperProtocol(6), .upperWord(offset: 2, 443...443), .goto("closed")]
+        let later: [NetfilterExpression] = [.upperProtocol(6), .laterFragment(.ipv4), .goto("closed")]
+        #expect(rule.expressions(closed: "closed", holdsErrors: false) == [whole, later])
+        let errors: [[NetfilterExpression]] = [0x300...0x5ff, 0xb00...0xcff].map {
+            [.upperProtocol(1), .upperWord(offset: 0, $0), .goto("closed")]
+        }
+        #expect(rule.expressions(closed: "closed", holdsErrors: true) == [whole, later] + errors)
     }
 }
 
 /// A generator that gives the same numbers each time.
-private struct Xorshift: RandomNumberGenerator {
+struct Xorshift: RandomNumberGenerator {
     var state: UInt64
     init(seed: UInt64) { state = seed }
     mutating func next() -> UInt64 {

@@ -1,0 +1,97 @@
+/// What an entry of a rule map says: what becomes of the packets between two networks, by protocol and ports.
+struct SteeringEntries: Equatable {
+    /// What one or more rules say.
+    struct Entry: Equatable {
+        var precedence: UInt64
+        var action: SteeringRule.Action
+        var narrowness: Int
+        var upper: UpperSelector
+
+        init(_ rule: SteeringRule) {
+            precedence = rule.precedence
+            action = rule.action
+            narrowness = rule.narrowness
+            upper = rule.upper
+        }
+
+        init(precedence: UInt64, action: SteeringRule.Action, narrowness: Int, upper: UpperSelector = .any) {
+            self.precedence = precedence
+            self.action = action
+            self.narrowness = narrowness
+            self.upper = upper
+        }
+
+        /// Of two with the same precedence the one that protects goes first, then the one that discards.
+        static func goesBefore(_ one: Entry, _ other: Entry) -> Bool {
+            (one.precedence, one.action.rawValue) < (other.precedence, other.action.rawValue)
+        }
+
+        /// Whether the other, which goes behind, has no packets left. A packet that does not show its ports is not let pass for the
+        /// sake of some, so what is behind it has it.
+        fileprivate func hides(_ other: Entry) -> Bool {
+            narrowness >= other.narrowness && upper.contains(other.upper) && (upper.isAny || action != .pass)
+        }
+    }
+
+    /// In the order in which they decide. Never empty.
+    private(set) var list: [Entry]
+    /// There are more rules than the program holds here: the last entry takes what is theirs and more.
+    private(set) var isCut = false
+
+    /// The one entry that says it all, whatever protocol and ports.
+    var only: Entry? { list.count == 1 && list[0].upper.isAny ? list[0] : nil }
+
+    /// Nil when there are no rules.
+    init?(_ rules: some Collection<SteeringRule>) {
+        guard let narrowest = rules.lazy.map(\.narrowness).max() else { return nil }
+        let all = rules.map(Entry.init)
+        // Behind one that is for everything nothing else is of interest: that keeps the rest short.
+        let last = all.lazy.filter { $0.upper.isAny && $0.narrowness == narrowest }.min(by: Entry.goesBefore)
+        let candidates = last.map { last in all.filter { !Entry.goesBefore(last, $0) } } ?? all
+        list = []
+        for entry in candidates.sorted(by: Self.order) where !list.contains(where: { $0.hides(entry) }) {
+            list.append(entry)
+        }
+    }
+
+    /// As far as so many entries, two at least, say it. What is left out is protected if one of them protects, so that nothing passes
+    /// that should not, and a worker decides. Those that only let pass are missing then, which protects too much.
+    func limited(to count: Int) -> SteeringEntries {
+        guard list.count > count else { return self }
+        var result = self
+        result.list = Array(list.prefix(count - 1))
+        if let rest = Self.together(list[(count - 1)...]) { result.list.append(rest) }
+        result.isCut = true
+        return result
+    }
+
+    /// The same with one entry for any protocol and ports; nil when it would only let pass.
+    var whole: SteeringEntries? {
+        guard let rest = Self.together(list[...]) else { return nil }
+        var result = self
+        result.list = [rest]
+        result.isCut = true
+        return result
+    }
+
+    private static func together(_ entries: ArraySlice<Entry>) -> Entry? {
+        let taken = entries.filter { $0.action != .pass }
+        guard let first = taken.first, let narrowness = taken.map(\.narrowness).max() else { return nil }
+        return Entry(
+            precedence: first.precedence, action: taken.contains { $0.action == .protect } ? .protect : .discard,
+            narrowness: narrowness)
+    }
+
+    /// Total, so that equal sets of rules become equal lists.
+    private static func order(_ one: Entry, _ other: Entry) -> Bool {
+        if one.precedence != other.precedence || one.action != other.action { return Entry.goesBefore(one, other) }
+        let (left, right) = (one.upper, other.upper)
+        return (
+            one.narrowness, left.protocol.map(Int.init) ?? -1, left.sourcePorts.lowerBound,
+            left.sourcePorts.upperBound, left.destinationPorts.lowerBound, left.destinationPorts.upperBound
+        ) < (
+            other.narrowness, right.protocol.map(Int.init) ?? -1, right.sourcePorts.lowerBound,
+            right.sourcePorts.upperBound, right.destinationPorts.lowerBound, right.destinationPorts.upperBound
+        )
+    }
+}
