@@ -146,66 +146,6 @@ private let otherMAC = MACAddress(0x0200_0000_0002)
     }
 }
 
-@Suite struct HostRoutesTests {
-    private func policy(_ source: String, _ destination: String) throws -> SecurityPolicy {
-        SecurityPolicy(
-            selector: .init(source: try prefix(source), destination: try prefix(destination)), direction: .out,
-            action: .protect(.init(requestID: 1)))
-    }
-
-    @Test func leadsThereFromAnAddressOfTheProtectedNetwork() throws {
-        let local = [try address("192.0.2.1"), try address("10.1.0.1")]
-        let routes = HostRoutes.plan(
-            [try policy("10.1.0.0/16", "10.2.0.0/16"), try policy("10.9.0.0/16", "10.3.0.0/16")],
-            localAddresses: local, peers: [try address("192.0.2.2")], device: 12, mtu: 1400)
-        #expect(routes.map(\.destination.description) == ["10.2.0.0/16"])
-        #expect(routes.first?.preferredSource == local[1])
-        #expect(routes.first?.origin == .sluice)
-        #expect(routes.first?.hops == [.init(interfaceIndex: 12)])
-        #expect(routes.first?.mtu == 1400)
-    }
-
-    /// The SA's own limit goes before the device's, where it is lower.
-    @Test(arguments: [(1, 1390), (1, 1438), (2, 1200)])
-    func followsTheSA(requestID: UInt32, innerMTU: UInt32) throws {
-        let routes = HostRoutes.plan(
-            [try policy("10.1.0.0/16", "10.2.0.0/16")], localAddresses: [try address("10.1.0.1")], peers: [],
-            device: 12, mtu: 1400, innerMTUs: [requestID: innerMTU])
-        #expect(routes.map(\.mtu) == [innerMTU == 1390 ? 1390 : 1400])
-    }
-
-    /// The whole network, the outer addresses in it: all of it but the peer and what the host has routes for.
-    @Test func leadsToTheRestOfWhatHoldsThePeer() throws {
-        let peer = try address("10.99.0.2")
-        let others = [try prefix("10.99.0.0/24"), try prefix("10.1.0.0/24"), try prefix("0.0.0.0/0")]
-        let routes = HostRoutes.plan(
-            [try policy("10.0.0.0/8", "10.0.0.0/8")], localAddresses: [try address("10.1.0.1")], peers: [peer],
-            others: others, device: 12, mtu: 1400
-        ).map(\.destination)
-        for text in ["10.2.0.1", "10.0.0.1", "10.99.1.1", "10.98.255.255", "10.255.255.255", "10.1.1.0"] {
-            let there = try address(text)
-            #expect(routes.count { $0.contains(there) } == 1, "\(text)")
-        }
-        for text in ["10.99.0.2", "10.99.0.77", "10.1.0.9", "9.255.255.255", "11.0.0.0"] {
-            let there = try address(text)
-            #expect(!routes.contains { $0.contains(there) }, "\(text)")
-        }
-        #expect(routes.count <= 32)
-        let far = HostRoutes.plan(
-            [try policy("2001:db8::/32", "2001:db8::/32")], localAddresses: [try address("2001:db8:1::1")],
-            peers: [try address("2001:db8:ffff::2")], device: 12, mtu: 1400)
-        #expect(far.count == 96)
-    }
-
-    /// A route for everything would catch what the host sends to the peer itself.
-    @Test func neverCatchesThePeer() throws {
-        let routes = HostRoutes.plan(
-            [try policy("10.1.0.0/16", "0.0.0.0/0")], localAddresses: [try address("10.1.0.1")],
-            peers: [try address("192.0.2.2")], device: 12, mtu: 1400)
-        #expect(routes.isEmpty)
-    }
-}
-
 @Suite struct PortChangesTests {
     private let port = PortInterface(interfaceIndex: 7, port: 0, linkAddress: mac)
 

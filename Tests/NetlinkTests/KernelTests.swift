@@ -38,6 +38,36 @@ import Testing
         #expect(state.route(to: try #require(IPAddress("2001:db8:9::1")))?.kind == .local)
     }
 
+    /// Rules for the host's own packets, as `ip rule` reads them; twice is no error, and what a dead process left is removed.
+    @Test func rules() async throws {
+        let source = try address("10.9.0.1")
+        let texts = try await TestNamespace.run { namespace in
+            let session = try NetlinkSession()
+            let everything = RoutingRule(
+                family: .ipv4, priority: 17_300, table: .main, ignoredLength: 0, source: source)
+            let web = RoutingRule(
+                family: .ipv6, priority: 17_301, table: Route.Table(rawValue: 17_300), protocol: 6,
+                sourcePorts: 1...1023, destinationPorts: 80...80)
+            for rule in [everything, web, web] { try session.add(rule) }
+            let before = try namespace.output("ip rule show") + namespace.output("ip -6 rule show")
+            try session.remove(web)
+            try session.add(
+                RoutingRule(family: .ipv6, priority: 17_309, table: Route.Table(rawValue: 17_300), protocol: 17))
+            try session.replace(
+                Route(destination: IPPrefix(host: source), kind: .throw, table: Route.Table(rawValue: 17_300)))
+            try session.removeRules(priorities: 17_300..<17_310, tables: 17_300..<17_310)
+            let after = try namespace.output("ip rule show") + namespace.output("ip -6 rule show")
+            return (before, after, try session.routes().filter { $0.origin == .sluice }.count)
+        }
+        #expect(
+            texts.0.contains("17300:\tfrom 10.9.0.1 iif lo lookup main suppress_prefixlength 0 proto 173"), "\(texts.0)"
+        )
+        #expect(
+            texts.0.contains("17301:\tfrom all iif lo ipproto tcp sport 1-1023 dport 80 lookup 17300 proto 173"),
+            "\(texts.0)")
+        #expect(!texts.1.contains("173") && texts.2 == 0, "\(texts.1)")
+    }
+
     @Test func linkDownAndUp() async throws {
         try await Self.following { namespace, recorder, port in
             try namespace.run("ip route add 10.50.0.0/16 via 10.9.0.2")

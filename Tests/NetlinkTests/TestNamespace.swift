@@ -61,6 +61,18 @@ final class TestNamespace {
 
     func run(_ command: String) throws { try Self.run(command) }
 
+    /// What a command prints.
+    func output(_ command: String) throws -> String {
+        guard let stream = popen(command, "r") else { throw CheckFailure(description: "'\(command)' not started") }
+        defer { pclose(stream) }
+        var text = ""
+        var line = [CChar](repeating: 0, count: 1024)
+        while fgets(&line, Int32(line.count), stream) != nil {
+            text += String(decoding: line.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        }
+        return text
+    }
+
     func inFar(_ body: () throws -> Void) throws {
         try enter(far)
         defer { try? enter(near) }

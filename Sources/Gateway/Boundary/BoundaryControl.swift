@@ -49,6 +49,8 @@ public enum BoundaryControl {
         try Privileges.check([.netAdmin])
         let names = try Assembly.environment { () throws(XDPError) in try SteeringProgram.detachAll() }
         let report = try environment { () throws(NetlinkError) in
+            // Rules of a gateway that was killed lead nowhere any more.
+            HostRouteKeeper.removeAll(try NetlinkSession())
             var guardian = try KernelGuard()
             return try guardian.open()
         }

@@ -3,21 +3,33 @@ import Netlink
 import Packets
 import Policy
 
-/// Keeps the routes that lead the host's own packets into tunnels in step with its addresses.
+/// Keeps the routes and rules that lead the host's own packets into tunnels in step with its addresses.
 struct HostRouteKeeper {
     private let session: NetlinkSession
     private let device: HostTunnel?
     private let logger: Logger
-    private var installed: [IPPrefix: Route] = [:]
-    /// Of the prefixes that are installed.
-    private var lengths: Set<Int> = []
-    /// Destinations for which there is a route of somebody else; told once.
-    private var refused: Set<IPPrefix> = []
+    private var planned: HostRoutes?
+    private var routes: [Key: Route] = [:]
+    private var rules: Set<RoutingRule> = []
+    private var hasFailed = false
+
+    /// There is one route for each.
+    private struct Key: Hashable {
+        var table: Route.Table
+        var destination: IPPrefix
+
+        init(_ route: Route) {
+            table = route.table
+            destination = route.destination
+        }
+    }
 
     init(session: NetlinkSession, device: HostTunnel?, logger: Logger) {
         self.session = session
         self.device = device
         self.logger = logger
+        // A process that was killed has left its rules.
+        Self.removeAll(session)
     }
 
     mutating func update(
@@ -25,58 +37,79 @@ struct HostRouteKeeper {
     ) {
         guard let device else { return }
         let addresses = state.localAddresses().filter { $0.interfaceIndex != device.interfaceIndex }.map(\.address)
-        let planned = HostRoutes.plan(
-            policies, localAddresses: addresses, peers: peers,
-            others: state.allRoutes.filter { $0.table == .main && $0.origin != .sluice }.map(\.destination),
-            device: device.interfaceIndex, mtu: device.mtu, innerMTUs: innerMTUs)
-        let taken = Set(
-            state.allRoutes.filter { $0.table == .main && $0.origin != .sluice && $0.metric == 0 }.map(\.destination))
-        let wanted = Dictionary(uniqueKeysWithValues: planned.map { ($0.destination, $0) })
-        for (prefix, route) in installed where wanted[prefix] == nil { remove(route) }
-        let before = installed.count
-        for route in planned where installed[route.destination] != route {
-            if taken.contains(route.destination) { refuse(route.destination) } else { add(route) }
+        let next = HostRoutes(
+            policies, localAddresses: addresses, peers: peers, device: device.interfaceIndex, mtu: device.mtu,
+            innerMTUs: innerMTUs)
+        let wanted = Dictionary(uniqueKeysWithValues: next.routes.map { (Key($0), $0) })
+        // What was refused is tried again: an address may have come back.
+        guard wanted != routes || next.rules != rules else { return }
+        let before = routes.count
+        if next.isCut, planned?.isCut != true {
+            logger.warning(
+                "more policies by protocol and port than tables for this host's own packets: some of them are dropped",
+                metadata: ["tables": "\(HostRoutes.tables.count)"])
         }
-        lengths = Set(installed.keys.map(\.length))
-        if installed.count != before {
+        planned = next
+        for rule in rules.subtracting(next.rules) { remove(rule) }
+        for (key, route) in routes where wanted[key] == nil { remove(route) }
+        for (key, route) in wanted where routes[key] != route { add(route) }
+        for rule in next.rules.subtracting(rules) { add(rule) }
+        if routes.count != before {
             logger.info(
-                "host routes lead into tunnels", metadata: ["routes": "\(installed.count)", "device": "\(device.name)"])
+                "host routes lead into tunnels", metadata: ["routes": "\(routes.count)", "device": "\(device.name)"])
         }
     }
 
     /// Whether the host's own packets to an address go into a tunnel.
-    func leads(to address: IPAddress) -> Bool {
-        lengths.contains { length in
-            length <= address.bitWidth && installed[IPPrefix(address: address, length: length)] != nil
-        }
+    func leads(to address: IPAddress) -> Bool { planned?.leads(to: address) == true }
+
+    /// Removes all of them again.
+    mutating func removeAll() {
+        for rule in rules { remove(rule) }
+        for route in routes.values { remove(route) }
     }
 
-    /// Removes all routes again.
-    mutating func removeAll() {
-        for route in installed.values { remove(route) }
+    /// Removes what any process of ours has left.
+    static func removeAll(_ session: NetlinkSession) {
+        try? session.removeRules(priorities: HostRoutes.priorities, tables: HostRoutes.tables)
     }
 
     private mutating func add(_ route: Route) {
         do throws(NetlinkError) {
             try session.replace(route)
-            installed[route.destination] = route
+            routes[Key(route)] = route
+            hasFailed = false
         } catch {
-            logger.warning(
-                "host route not added: packets of this host itself to that network are not protected",
-                metadata: ["destination": "\(route.destination)", "error": "\(error)"])
+            complain("\(route.destination)", error)
+        }
+    }
+
+    private mutating func add(_ rule: RoutingRule) {
+        do throws(NetlinkError) {
+            try session.add(rule)
+            rules.insert(rule)
+        } catch {
+            complain("rule \(rule.priority)", error)
         }
     }
 
     private mutating func remove(_ route: Route) {
-        installed[route.destination] = nil
+        routes[Key(route)] = nil
         // It may have gone with its device or its source address.
         try? session.remove(route)
     }
 
-    private mutating func refuse(_ destination: IPPrefix) {
-        guard refused.insert(destination).inserted else { return }
+    private mutating func remove(_ rule: RoutingRule) {
+        rules.remove(rule)
+        try? session.remove(rule)
+    }
+
+    /// Once for each series of failures.
+    private mutating func complain(_ destination: String, _ error: NetlinkError) {
+        defer { hasFailed = true }
+        guard !hasFailed else { return }
         logger.warning(
-            "a route of somebody else keeps packets of this host itself out of the tunnel; remove it if they belong there",
-            metadata: ["destination": "\(destination)"])
+            "host route not added: packets of this host itself to that network are dropped",
+            metadata: ["destination": "\(destination)", "error": "\(error)"])
     }
 }

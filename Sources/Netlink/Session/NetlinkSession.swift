@@ -56,6 +56,33 @@ public final class NetlinkSession: Sendable {
         try execute("remove route \(route.destination)") { Request.remove(route, sequence: $0) }
     }
 
+    /// Adds a rule. One that is there already is no error.
+    public func add(_ rule: RoutingRule) throws(NetlinkError) {
+        do throws(NetlinkError) {
+            try execute("add rule \(rule.priority)") { Request.add(rule, sequence: $0) }
+        } catch {
+            guard error.errno == .fileExists else { throw error }
+        }
+    }
+
+    public func remove(_ rule: RoutingRule) throws(NetlinkError) {
+        try execute("remove rule \(rule.priority)") { Request.remove(rule, sequence: $0) }
+    }
+
+    /// Removes all rules of these priorities, and all routes of ours from these tables: what an ended process may have left.
+    public func removeRules(priorities: Range<UInt32>, tables: Range<UInt32>) throws(NetlinkError) {
+        for family in [AddressFamily.ipv4, .ipv6] {
+            for priority in priorities {
+                while (try? execute("remove rule", { Request.removeRule(family, priority: priority, sequence: $0) }))
+                    != nil
+                {}
+            }
+        }
+        for route in try routes() where route.origin == .sluice && tables.contains(route.table.rawValue) {
+            try? remove(route)
+        }
+    }
+
     public func add(_ address: InterfaceAddress) throws(NetlinkError) {
         try execute("add address \(address.address)") { Request.change(address, isRemoval: false, sequence: $0) }
     }

@@ -198,6 +198,43 @@ extension LiveIKE.Namespaces {
             }
         }
 
+        @Test("what no child covers by its protocol goes the kernel's way, whoever sends it")
+        func otherProtocols() throws {
+            try TwoGateways.with { network in
+                try makeRouter(network.gatewayA)
+                var child = IKEChild(inner: [])
+                func both(_ side: Side) -> String {
+                    IPVersion.allCases.map { "\(side.prefix($0))[tcp]" }.joined(separator: ", ")
+                }
+                child.settings = ["local_ts = \(both(.a))", "remote_ts = \(both(.b))", "start_action = trap"]
+                let gateway = try SluiceDaemon(
+                    SwanctlFolder("a", IKEConfiguration(IKEConnection(children: [child])), .a), in: network.gatewayA)
+                defer { gateway.stop() }
+                try explaining([gateway]) {
+                    let clear = try ClearText(copy network)
+                    defer { clear.stop() }
+                    func expectOthersAlone(_ state: String) {
+                        let seen = clear.leaks(during: .seconds(2))
+                        #expect(seen.filter { $0.contains(" tcp ") } == [], "\(state)")
+                        for version in IPVersion.allCases {
+                            for kind in ["udp", "icmp", "gre", "unknown"] {
+                                for mark in [
+                                    "lan \(kind) \(Side.a.host(version)) \(Side.b.host(version))",
+                                    "host \(kind) \(Side.a.router(version)) \(Side.b.host(version))",
+                                    "spoofed \(kind) \(Side.b.host(version)) \(Side.a.host(version))",
+                                ] { #expect(seen.contains(mark), "\(state): \(mark)") }
+                            }
+                        }
+                    }
+                    expectOthersAlone("running")
+                    gateway.kill()
+                    expectOthersAlone("killed")
+                    try gateway.start()
+                    expectOthersAlone("started again")
+                }
+            }
+        }
+
         @Test("ports that are removed and made again, and get more queues than the gateway has sockets")
         func newPorts() throws {
             try TwoGateways.with(queues: 4) { network in

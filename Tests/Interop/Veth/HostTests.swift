@@ -54,6 +54,38 @@ extension LiveGateways {
             }
         }
 
+        /// Site A's whole Internet goes through B, its gateway's own protected address too; IKE and ESP do not.
+        @Test("are answered when a policy is for everything", arguments: IPVersion.allCases)
+        func everything(inner: IPVersion) throws {
+            let tunnel = ManualTunnel(outer: .ipv4)
+            let all = inner == .ipv4 ? "0.0.0.0/0" : "::/0"
+            func batch(_ side: Side) -> String {
+                tunnel.states
+                    + ["out", "in", "fwd"].map { direction in
+                        let isFromA = (direction == "out") == (side == .a)
+                        let (from, to) = direction == "out" ? (side, side.other) : (side.other, side)
+                        let selectors = isFromA ? (Side.a.prefix(inner), all) : (all, Side.a.prefix(inner))
+                        return "xfrm policy add src \(selectors.0) dst \(selectors.1) dir \(direction) "
+                            + "tmpl src \(from.outer(.ipv4)) dst \(to.outer(.ipv4)) proto esp reqid 1 mode tunnel\n"
+                    }.joined()
+            }
+            try TwoGateways.with { network in
+                let a = try SluiceGateway(batch(.a), in: network.gatewayA)
+                defer { a.process.terminate() }
+                let b = try SluiceGateway(batch(.b), in: network.gatewayB)
+                defer { b.process.terminate() }
+                try SluiceGateway.explaining([a, b]) {
+                    for target in [Side.a.host(inner), Side.a.router(inner)] {
+                        let client = try EchoClient(from: network.lanB, to: target, inner, dontFragment: false)
+                        #expect(client.echo(payload: 100) == .reply, "\(target)")
+                    }
+                    // Its neighbours on the LAN are none of the tunnel's business.
+                    let near = try EchoClient(from: network.lanA, to: Side.a.router(inner), inner, dontFragment: false)
+                    #expect(near.echo(payload: 100) == .reply)
+                }
+            }
+        }
+
         /// RFC 3948 section 2.3: a NAT keepalive is ignored by who receives it, whether or not IKE is there.
         @Test("are swallowed when they are NAT keepalives", arguments: IPVersion.allCases)
         func keepalive(version: IPVersion) throws {
