@@ -32,6 +32,15 @@ struct WorkerPort: ~Copyable {
         self.role = role
     }
 
+    /// Goes on with other rings; nothing may be staged.
+    mutating func replace(_ rings: consuming SocketRings) {
+        self.rings = rings
+        stagedIndex = 0
+        staged = 0
+        room = 0
+        needsKick = false
+    }
+
     /// Writes one packet into the transmit ring without showing it to the kernel; false when the ring is full.
     @inline(__always)
     mutating func stage(_ descriptor: XDPDescriptor) -> Bool {

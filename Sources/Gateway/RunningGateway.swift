@@ -39,10 +39,12 @@ final class RunningGateway {
         let session = try Assembly.environment { () throws(NetlinkError) in try NetlinkSession() }
         let (umem, tables, ports) = try Assembly.ports(options, plan, logger: logger)
         parts = ControlParts(
-            options: options, plan: plan, engine: options.engine.maker, umem: umem, ports: ports, tables: tables,
+            options: options, plan: plan, engine: options.engine.maker, umem: umem, served: ServedPorts(ports),
+            tables: tables,
             publisher: SnapshotPublisher(workers: plan.workers), statistics: (0..<plan.workers).map { _ in .init() },
             events: Assembly.eventRings(plan), session: session,
-            mailbox: mailbox, mesh: Assembly.mesh(plan), monitor: monitor,
+            mailbox: mailbox, mesh: Assembly.mesh(plan),
+            mailboxes: (0..<plan.workers).map { _ in .init() }, monitor: monitor,
             hostTunnel: Assembly.hostTunnel(
                 configuration.manual, session: session, pathMTU: options.mtu ?? 1500, logger: logger),
             boundary: boundary)

@@ -23,11 +23,15 @@ public struct WorkerLoopConfiguration: Sendable {
 extension Worker {
     /// Runs rounds until `stop` is set: pinned, awake while there is work, asleep in `poll` otherwise.
     /// Returns 0, or the errno value of pinning, which is no reason to stop.
-    public mutating func run(_ loop: WorkerLoopConfiguration, stop: borrowing Atomic<Bool>) -> Int32 {
+    /// - Parameter mailbox: where queues come from that take the place of others.
+    public mutating func run(
+        _ loop: WorkerLoopConfiguration, stop: borrowing Atomic<Bool>, mailbox: PortMailbox = PortMailbox()
+    ) -> Int32 {
         var failure: Int32 = 0
         if let core = loop.core { failure = sluice_pin_thread(UInt32(core)) }
         var idle = 0
         while !stop.load(ordering: .relaxed) {
+            if mailbox.hasMail { exchangeQueues(mailbox, now: Worker.clock()) }
             if poll(now: Worker.clock()) > 0 {
                 idle = 0
                 continue

@@ -75,9 +75,10 @@ final class ControlLoop {
         children = GatewayDataplane(
             builder: builder, configured: configuration.policies, engine: parts.engine,
             replayWindow: parts.options.replayWindow, logger: logger)
-        portReturns = PortReturns(parts, logger: logger)
+        let returns = PortReturns(parts, logger: logger)
+        portReturns = returns
         inboxes = parts.events.map { EventInbox($0.consumer()) }
-        view = ForwardingView(network, ports: Self.portNumbers(parts))
+        view = ForwardingView(network, ports: returns.served)
         children.host = self
         children.coveredChanged = { [weak self] in self?.closeCovered() }
         steerByNetwork()
@@ -99,11 +100,6 @@ final class ControlLoop {
 
     /// The kernel's half of the boundary follows what is covered, once workers have it.
     private func closeCovered() { boundary.update(covered) }
-
-    private static func portNumbers(_ parts: ControlParts) -> [UInt32: UInt16] {
-        Dictionary(
-            uniqueKeysWithValues: parts.plan.ports.enumerated().map { ($1.interface.index, UInt16($0)) })
-    }
 
     // MARK: The configuration
 
@@ -170,9 +166,14 @@ final class ControlLoop {
         network = state
         // Neighbours that came to nothing change nothing, however many they are.
         guard change != .neighbourStates else { return }
+        portReturns.follow(state)
+        lookAgain()
+    }
+
+    /// Workers follow the network, and ports that are served anew.
+    private func lookAgain() {
         let before = view
-        view = ForwardingView(
-            state, ports: Self.portNumbers(parts), before: before, peers: Set(peerNeighbours))
+        view = ForwardingView(network, ports: portReturns.served, before: before, peers: Set(peerNeighbours))
         steerByNetwork()
         guard view != before else { return }
         followOwnAddresses()
@@ -205,6 +206,7 @@ final class ControlLoop {
     private func secondPassed() {
         parts.publisher.reclaim()
         builder.catchUp()
+        if portReturns.secondPassed(network) { lookAgain() }
         steerAgain()
         boundary.secondPassed()
         queueCheck.look(parts.ports, logger)

@@ -42,7 +42,7 @@ extension ControlLoop {
     /// within a second; until then packets that may be concerned are dropped.
     func steerByNetwork() {
         do {
-            portReturns.follow(network)
+            if portReturns.takeNews() { steeringView = nil }
             let next = SteeringView(network, ports: portReturns.ports)
             if next != steeringView {
                 for (number, port) in parts.ports.enumerated() {

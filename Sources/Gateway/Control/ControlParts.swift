@@ -4,14 +4,13 @@ import Netlink
 import Policy
 import XDP
 
-/// What the control loop works with, made at the start and never exchanged. All of it may be used from any thread.
+/// What the control loop works with, made at the start; only ports that come back are exchanged. All of it may be used from any thread.
 struct ControlParts: Sendable {
     let options: GatewayOptions
     let plan: PortPlan
     let engine: any ESPEngine
     let umem: UMEM
-    /// In the order of `plan.ports`.
-    let ports: [XDPPort]
+    let served: ServedPorts
     let tables: SteeringTables
     let publisher: SnapshotPublisher
     let statistics: [WorkerStatistics]
@@ -20,9 +19,14 @@ struct ControlParts: Sendable {
     let session: NetlinkSession
     let mailbox: NetworkMailbox
     let mesh: HandoverMesh
+    /// Where each worker gets queues that take the place of others.
+    let mailboxes: [PortMailbox]
     let monitor: MonitorHolder
     /// The TUN device that the host's own packets go through, if there is one.
     let hostTunnel: HostTunnel?
     /// The boundary as it was closed at the start.
     let boundary: BoundaryKeeper
+
+    /// In the order of `plan.ports`.
+    var ports: [XDPPort] { served.current }
 }

@@ -15,7 +15,7 @@ struct QueueCheck {
             told[number] = now.queueCount
             guard now.queueCount > port.queueCount else { continue }
             logger.error(
-                "port has more queues than at the start: protected packets of the new ones are dropped; restart the gateway",
+                "port has more queues than at the start: protected packets of the new ones are dropped; take them back with ethtool -L, or restart the gateway",
                 metadata: [
                     "port": "\(port.interface.name)", "queues": "\(now.queueCount)", "served": "\(port.queueCount)",
                 ])

@@ -47,15 +47,9 @@ enum Assembly {
             let tables = try SteeringTables()
             var ports: [XDPPort] = []
             for port in plan.ports {
-                var settings = PortOptions()
-                settings.queueCount = port.interface.queueCount
-                settings.ringSize = options.ringSize
-                settings.xdpMode = options.xdpMode
-                settings.copyMode = options.copyMode
-                settings.busyPoll = options.busyPoll ? PortOptions.BusyPoll() : nil
-                settings.force = options.force
                 let opened = try XDPPort(
-                    interface: port.interface.name, roles: port.roles, umem: umem, tables: tables, options: settings)
+                    interface: port.interface.name, roles: port.roles, umem: umem, tables: tables,
+                    options: options.portOptions(queues: port.interface.queueCount))
                 logger.info(
                     "port opened",
                     metadata: [
@@ -102,7 +96,8 @@ enum Assembly {
             workers.append(
                 WorkerThread(
                     worker, index: index, core: parts.plan.cores[index], busyPoll: parts.options.busyPoll,
-                    statistics: parts.statistics[index], wakeUp: parts.mesh.wakeUp(of: index)))
+                    statistics: parts.statistics[index], wakeUp: parts.mesh.wakeUp(of: index),
+                    mailbox: parts.mailboxes[index]))
         }
         return workers
     }
@@ -130,6 +125,19 @@ enum Assembly {
                 metadata: ["error": "\(error)"])
             return nil
         }
+    }
+}
+
+extension GatewayOptions {
+    func portOptions(queues: Int) -> PortOptions {
+        var settings = PortOptions()
+        settings.queueCount = queues
+        settings.ringSize = ringSize
+        settings.xdpMode = xdpMode
+        settings.copyMode = copyMode
+        settings.busyPoll = busyPoll ? PortOptions.BusyPoll() : nil
+        settings.force = force
+        return settings
     }
 }
 

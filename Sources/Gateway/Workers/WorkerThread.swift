@@ -9,6 +9,7 @@ final class WorkerThread: @unchecked Sendable {
     let core: Int
     let statistics: WorkerStatistics
     private let wakeUp: WakeUp
+    private let mailbox: PortMailbox
     private let stopping = Atomic<Bool>(false)
     /// Handed to the thread, which takes it out.
     private var worker: Worker?
@@ -16,13 +17,15 @@ final class WorkerThread: @unchecked Sendable {
     private var handle: pthread_t?
 
     init(
-        _ worker: consuming Worker, index: Int, core: Int, busyPoll: Bool, statistics: WorkerStatistics, wakeUp: WakeUp
+        _ worker: consuming Worker, index: Int, core: Int, busyPoll: Bool, statistics: WorkerStatistics, wakeUp: WakeUp,
+        mailbox: PortMailbox
     ) {
         self.worker = consume worker
         self.index = index
         self.core = core
         self.statistics = statistics
         self.wakeUp = wakeUp
+        self.mailbox = mailbox
         configuration = WorkerLoopConfiguration(core: core, busyPoll: busyPoll)
     }
 
@@ -55,7 +58,7 @@ final class WorkerThread: @unchecked Sendable {
         pthread_setname_np(pthread_self(), "sluice-w\(index)")
         guard var worker = worker.take() else { return }
         // A core that cannot be had is slower and no reason to stop; PortPlan has checked that the process may use it.
-        _ = worker.run(configuration, stop: stopping)
+        _ = worker.run(configuration, stop: stopping, mailbox: mailbox)
     }
 
     private static func enter(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {

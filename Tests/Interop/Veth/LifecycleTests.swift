@@ -48,6 +48,49 @@ extension LiveGateways {
             }
         }
 
+        /// Deleted and made again while packets flow, time after time: traffic is back within seconds, and so is every frame.
+        @Test("ports that are removed and made again are served again", arguments: ["native", "generic"])
+        func portsComeBack(mode: String) throws {
+            try TwoGateways.with { network in
+                try TunnelBetween.with(network, ManualTunnel(), GatewayOptions(mode: mode)) { gateways in
+                    let traffic = Traffic(network)
+                    try traffic.echoEveryWay(sizes: [56, 1400])
+                    let before = try gateways.a.status().freeFrames
+                    #expect(before > 0)
+                    for _ in 0..<3 {
+                        let flood = try RunningProcess(
+                            ["ping", "-f", "-w", "60", Side.b.host(.ipv4)], in: network.lanA)
+                        let inbound = try RunningProcess(
+                            ["ping", "-f", "-w", "60", Side.a.router(.ipv4)], in: network.lanB)
+                        defer { [flood, inbound].forEach { $0.terminate() } }
+                        Thread.sleep(forTimeInterval: 0.3)
+                        try remakePorts(network)
+                        try eventually("traffic through the new ports", within: .seconds(20)) {
+                            let client = try EchoClient(
+                                from: network.lanA, to: Side.b.host(.ipv4), .ipv4, dontFragment: false)
+                            return client.echo(payload: 56, attempts: 1, within: .milliseconds(300)) == .reply
+                        }
+                    }
+                    try traffic.echoEveryWay(sizes: [56, 1400])
+                    try eventually("all frames are back", within: .seconds(20)) {
+                        try traffic.echo(from: .a, .ipv4, sizes: [56])
+                        return try gateways.a.status().freeFrames >= before - 8
+                    }
+                    #expect(gateways.a.process.errors.contains("port is back and served again"))
+                }
+            }
+        }
+
+        private func remakePorts(_ network: borrowing TwoGateways) throws {
+            let gatewayA = network.gatewayA
+            try gatewayA.ip("link del lan0", "link del wan0")
+            try gatewayA.connect("wan0", to: network.wire, TwoGateways.portA)
+            try gatewayA.connect("lan0", to: network.lanA, "eth0")
+            try network.wire.ip("link set portA master br0")
+            try gatewayA.addGatewayAddresses(.a)
+            try network.lanA.addHostAddresses(.a)
+        }
+
         @Test("a killed gateway is replaced and traffic resumes", arguments: ["native", "generic"], [0, 64])
         func killed(mode: String, replayWindow: Int) throws {
             let tunnel = ManualTunnel(replayWindow: replayWindow)
