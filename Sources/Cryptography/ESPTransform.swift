@@ -26,6 +26,8 @@ public struct ESPTransform: Hashable, Sendable {
         case hmacSHA384_192
         /// RFC 4868.
         case hmacSHA512_256
+        /// SHA-256 cut as an early draft of RFC 4868 had it: Linux's default for `auth`, and `sha256_96 = yes` of swanctl.conf.
+        case hmacSHA256_96
     }
 
     public let encryption: Encryption
@@ -135,7 +137,7 @@ extension ESPTransform.Integrity {
     /// Length in bytes of the truncated HMAC.
     public var icvLength: Int {
         switch self {
-        case .hmacSHA1_96: 12
+        case .hmacSHA1_96, .hmacSHA256_96: 12
         case .hmacSHA256_128: 16
         case .hmacSHA384_192: 24
         case .hmacSHA512_256: 32
@@ -146,7 +148,7 @@ extension ESPTransform.Integrity {
     public var keyLength: Int {
         switch self {
         case .hmacSHA1_96: 20
-        case .hmacSHA256_128: 32
+        case .hmacSHA256_128, .hmacSHA256_96: 32
         case .hmacSHA384_192: 48
         case .hmacSHA512_256: 64
         }

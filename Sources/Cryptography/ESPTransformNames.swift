@@ -9,7 +9,7 @@ extension ESPTransform: LosslessStringConvertible {
         }
         all.append(.chaCha20Poly1305)
         all += keyBits.map { ESPTransform(unchecked: .aesGMAC(keyBits: $0)) }
-        for integrity in [Integrity.hmacSHA256_128, .hmacSHA384_192, .hmacSHA512_256, .hmacSHA1_96] {
+        for integrity in [Integrity.hmacSHA256_128, .hmacSHA384_192, .hmacSHA512_256, .hmacSHA1_96, .hmacSHA256_96] {
             all += keyBits.map { ESPTransform(unchecked: .aesCBC(keyBits: $0), integrity) }
             all += keyBits.map { ESPTransform(unchecked: .aesCTR(keyBits: $0), integrity) }
             all.append(ESPTransform(unchecked: .null, integrity))
@@ -76,6 +76,7 @@ extension ESPTransform.Integrity: CustomStringConvertible {
         case .hmacSHA256_128: "sha256"
         case .hmacSHA384_192: "sha384"
         case .hmacSHA512_256: "sha512"
+        case .hmacSHA256_96: "sha256_96"
         }
     }
 }

@@ -106,12 +106,14 @@ import Testing
 
     @Test func namesAndNumbers() {
         let numbers: [(String, UInt16)] = [
-            ("modp2048", 14), ("modp3072", 15), ("modp4096", 16), ("ecp256", 19), ("ecp384", 20), ("ecp521", 21),
+            ("modp1024", 2), ("modp1536", 5), ("modp2048", 14), ("modp3072", 15), ("modp4096", 16), ("ecp256", 19),
+            ("ecp384", 20), ("ecp521", 21),
             ("x25519", 31), ("x448", 32), ("curve25519", 31), ("curve448", 32),
         ]
         for (name, number) in numbers { #expect(KeyExchangeMethod(name: name)?.rawValue == number) }
         for method in KeyExchangeMethod.allCases { #expect(KeyExchangeMethod(name: method.name) == method) }
-        #expect(KeyExchangeMethod(name: "modp1024") == nil)
+        #expect(KeyExchangeMethod(name: "modp768") == nil)
+        #expect(KeyExchangeMethod.allCases.filter(\.isWeak) == [.modp1024, .modp1536])
     }
 
     private func isInvalidPublicValue(_ error: any Error) -> Bool {

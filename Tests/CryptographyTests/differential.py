@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM, ChaCha20Poly1305
 
 HASHES = {
     "sha1": (hashes.SHA1, 20, 12),
+    "sha256_96": (hashes.SHA256, 32, 12),
     "sha256": (hashes.SHA256, 32, 16),
     "sha384": (hashes.SHA384, 48, 24),
     "sha512": (hashes.SHA512, 64, 32),

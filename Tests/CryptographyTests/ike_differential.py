@@ -25,7 +25,7 @@ MONTGOMERY = {
     "x25519": (x25519.X25519PrivateKey, x25519.X25519PublicKey),
     "x448": (x448.X448PrivateKey, x448.X448PublicKey),
 }
-HASHES = {"sha256": hashes.SHA256, "sha384": hashes.SHA384, "sha512": hashes.SHA512}
+HASHES = {"sha1": hashes.SHA1, "sha256": hashes.SHA256, "sha384": hashes.SHA384, "sha512": hashes.SHA512}
 
 
 def unhex(word):
@@ -97,7 +97,7 @@ def seal(encryption, digest, key, mac_key, iv, aad, text):
     sealed = iv + encryptor.update(text) + encryptor.finalize()
     mac = hmac.HMAC(mac_key, HASHES[digest]())
     mac.update(aad + sealed)
-    return ((sealed + mac.finalize()[: len(mac_key) // 2]).hex(),)
+    return ((sealed + mac.finalize()[: 12 if digest == "sha1" else len(mac_key) // 2]).hex(),)
 
 
 for line in sys.stdin:

@@ -60,7 +60,8 @@ import Testing
         }
     }
 
-    @Test(arguments: ESPTransform.all)
+    /// SHA-256 cut to 96 bits has no number of its own.
+    @Test(arguments: ESPTransform.all.filter { $0.integrity != .hmacSHA256_96 })
     func everyESPSuiteCanBeNegotiated(_ transform: ESPTransform) throws {
         let proposal = ChildProposal(
             encryption: [transform.encryption], integrity: transform.integrity.map { [$0] } ?? [],
@@ -90,6 +91,37 @@ import Testing
         #expect(
             ChildNegotiation.choose(later, configured: without, withKeyExchange: false)?.keyExchange == nil,
             "a group in IKE_AUTH has no meaning")
+    }
+
+    /// RFC 7296 section 3.3.6: `NONE` beside groups means that there need not be one; without it there has to be.
+    @Test(
+        arguments: [
+            ("ecp256-none", "ecp256", "ecp256"), ("ecp256-none", "", nil), ("ecp256", "ecp256-none", "ecp256"),
+            ("", "ecp256-none", nil), ("ecp256-none", "ecp256-none", "ecp256"), ("none-ecp256", "none-ecp256", nil),
+            ("none-ecp256", "ecp256", "ecp256"), ("ecp256", "none-ecp256", "ecp256"),
+            ("ecp256-none", "x25519-none", nil),
+        ] as [(String, String, String?)])
+    func anOptionalKeyExchangeServesBothKindsOfPeers(_ ours: String, _ theirs: String, _ method: String?) throws {
+        func proposals(_ suffix: String) throws -> [ChildProposal] {
+            try children("aes128gcm16" + (suffix.isEmpty ? "" : "-" + suffix))
+        }
+        let (initiator, responder) = (try proposals(ours), try proposals(theirs))
+        let offer = ChildNegotiation.offer(initiator, spi: 300, withKeyExchange: true)
+        let chosen = try #require(
+            ChildNegotiation.choose(
+                offer, configured: responder, withKeyExchange: true,
+                hasKeyExchange: !ours.isEmpty && !ours.hasPrefix("none")))
+        #expect(chosen.keyExchange?.name == method)
+        let answer = ChildNegotiation.answer(chosen, spi: 301)
+        let checked = try #require(ChildNegotiation.check(answer, offered: initiator, withKeyExchange: true))
+        #expect(checked.keyExchange?.name == method)
+    }
+
+    @Test(arguments: [("ecp256-none", "x25519"), ("x25519", "ecp256-none")])
+    func anOptionalKeyExchangeDoesNotReplaceOneThatIsDemanded(_ ours: String, _ theirs: String) throws {
+        let offer = ChildNegotiation.offer(try children("aes128gcm16-\(ours)"), spi: 300, withKeyExchange: true)
+        let configured = try children("aes128gcm16-\(theirs)")
+        #expect(ChildNegotiation.choose(offer, configured: configured, withKeyExchange: true) == nil)
     }
 
     @Test func noneIsTheSameAsNothing() throws {

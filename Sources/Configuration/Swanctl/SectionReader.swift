@@ -1,10 +1,15 @@
 import Cryptography
+import IKEv2
 
 /// Errors and warnings as they are found.
 final class Findings {
+    /// What proposals may name.
+    let proposalRules: ProposalRules
     var errors: [ConfigurationError] = []
     private(set) var warnings: [ConfigurationWarning] = []
     private var known: Set<ConfigurationWarning> = []
+
+    init(_ proposalRules: ProposalRules = ProposalRules()) { self.proposalRules = proposalRules }
 
     /// Each warning once, although several sections may inherit what it is about.
     func warn(_ warning: ConfigurationWarning) {

@@ -1,3 +1,5 @@
+import IKEv2
+
 /// Turns nodes into sections in which everything inherited is in place.
 ///
 /// A section's layers are itself and, behind it, those it refers to with theirs; the first layer that has a key gives

@@ -111,7 +111,7 @@ public final class IKECipher: Sendable {
     private func mac(_ parts: [UInt8]...) throws(IKECipherError) -> [UInt8] {
         guard let integrity = suite.integrity, let integrityKey else { return [] }
         do {
-            let stream = try HMACStream(digest: "SHA\(integrity.keyLength * 8)", key: integrityKey)
+            let stream = try HMACStream(digest: integrity.digest, key: integrityKey)
             for part in parts {
                 try PRFInput.bytes(part).withUnsafeBytes { bytes throws(CryptographyError) in
                     try stream.update(bytes)

@@ -53,6 +53,8 @@ public struct IKECipherSuite: Hashable, Sendable {
 
     /// RFC 4868; raw values are IANA's transform type 3.
     public enum Integrity: UInt16, Hashable, Sendable, CaseIterable {
+        /// RFC 2404. Legacy: RFC 8247 section 2.3 still says MUST-; never part of `default`.
+        case hmacSHA1_96 = 2
         case hmacSHA256_128 = 12
         case hmacSHA384_192 = 13
         case hmacSHA512_256 = 14
@@ -60,6 +62,7 @@ public struct IKECipherSuite: Hashable, Sendable {
         /// Length in bytes of key and untruncated MAC.
         public var keyLength: Int {
             switch self {
+            case .hmacSHA1_96: 20
             case .hmacSHA256_128: 32
             case .hmacSHA384_192: 48
             case .hmacSHA512_256: 64
@@ -67,10 +70,13 @@ public struct IKECipherSuite: Hashable, Sendable {
         }
 
         /// Length in bytes of the truncated MAC.
-        public var icvLength: Int { keyLength / 2 }
+        public var icvLength: Int { self == .hmacSHA1_96 ? 12 : keyLength / 2 }
+
+        /// libcrypto's name of the hash.
+        var digest: String { self == .hmacSHA1_96 ? "SHA1" : "SHA\(keyLength * 8)" }
 
         /// strongSwan's notation, "sha256".
-        public var name: String { "sha\(keyLength * 8)" }
+        public var name: String { self == .hmacSHA1_96 ? "sha1" : "sha\(keyLength * 8)" }
     }
 
     public let encryption: Encryption

@@ -35,7 +35,13 @@ public final class KeyExchange: Sendable {
 
     private static func generate(_ method: KeyExchangeMethod) throws(CryptographyError) -> LibraryKey {
         let (algorithm, group) = method.libraryNames
-        let context = try LibraryKeyContext(owning: EVP_PKEY_CTX_new_from_name(nil, algorithm, nil))
+        let context: LibraryKeyContext
+        if method == .modp1024 {
+            let parameters = try GroupParameters.of(method)
+            context = try LibraryKeyContext(owning: EVP_PKEY_CTX_new_from_pkey(nil, parameters.handle, nil))
+        } else {
+            context = try LibraryKeyContext(owning: EVP_PKEY_CTX_new_from_name(nil, algorithm, nil))
+        }
         try check(EVP_PKEY_keygen_init(context.handle), "EVP_PKEY_keygen_init")
         if let group { try check(EVP_PKEY_CTX_set_group_name(context.handle, group), "EVP_PKEY_CTX_set_group_name") }
         var key: OpaquePointer?

@@ -1,5 +1,9 @@
 /// A key exchange method of IKEv2, numbered as IANA's transform type 4 (once "Diffie-Hellman group").
 public enum KeyExchangeMethod: UInt16, Hashable, Sendable, CaseIterable {
+    /// RFC 2409 section 6.2. Weak: RFC 8247 section 2.4 says SHOULD NOT.
+    case modp1024 = 2
+    /// RFC 3526. Weak: RFC 8247 section 2.4 says SHOULD NOT.
+    case modp1536 = 5
     /// RFC 3526.
     case modp2048 = 14
     /// RFC 3526.
@@ -24,6 +28,8 @@ extension KeyExchangeMethod: CustomStringConvertible {
 
     public var description: String {
         switch self {
+        case .modp1024: "modp1024"
+        case .modp1536: "modp1536"
         case .modp2048: "modp2048"
         case .modp3072: "modp3072"
         case .modp4096: "modp4096"
@@ -47,6 +53,11 @@ extension KeyExchangeMethod: CustomStringConvertible {
     }
 }
 
+extension KeyExchangeMethod {
+    /// It may be broken by whoever can afford it, so that nobody gets it who did not ask for it (RFC 8247 section 2.4).
+    public var isWeak: Bool { self == .modp1024 || self == .modp1536 }
+}
+
 // MARK: - Sizes, all in bytes
 
 extension KeyExchangeMethod {
@@ -54,7 +65,7 @@ extension KeyExchangeMethod {
 
     var family: Family {
         switch self {
-        case .modp2048, .modp3072, .modp4096: .modp
+        case .modp1024, .modp1536, .modp2048, .modp3072, .modp4096: .modp
         case .ecp256, .ecp384, .ecp521: .ecp
         case .x25519, .x448: .montgomery
         }
@@ -63,6 +74,8 @@ extension KeyExchangeMethod {
     /// Length of the field or modulus.
     private var elementLength: Int {
         switch self {
+        case .modp1024: 128
+        case .modp1536: 192
         case .modp2048: 256
         case .modp3072: 384
         case .modp4096: 512
@@ -80,9 +93,11 @@ extension KeyExchangeMethod {
     /// Length of the shared secret: x for the ECP groups, the element with leading zeros for MODP.
     public var sharedSecretLength: Int { elementLength }
 
-    /// libcrypto's names: of the algorithm, and of the group within it.
+    /// libcrypto's names: of the algorithm, and of the group within it; nil where it has no name.
     var libraryNames: (algorithm: String, group: String?) {
         switch self {
+        case .modp1024: ("DH", nil)
+        case .modp1536: ("DH", "modp_1536")
         case .modp2048: ("DH", "modp_2048")
         case .modp3072: ("DH", "modp_3072")
         case .modp4096: ("DH", "modp_4096")

@@ -7,7 +7,8 @@ import CLibCrypto
 extension KeyExchange {
     /// An exchange with a given private value, big endian (RFC 7748's own order for x25519 and x448).
     ///
-    /// For published test vectors only; a gateway never chooses its private values.
+    /// For published test vectors only; a gateway never chooses its private values. Not for modp1024, which has no name in
+    /// libcrypto.
     package convenience init(_ method: KeyExchangeMethod, privateValue: SecretBytes) throws(CryptographyError) {
         if method.family == .montgomery {
             let raw = privateValue.withUnsafeBytes { bytes in
@@ -92,6 +93,7 @@ extension KeyExchange {
     ) throws(CryptographyError) -> OpaquePointer? {
         let prime =
             switch method {
+            case .modp1536: BN_get_rfc3526_prime_1536(nil)
             case .modp2048: BN_get_rfc3526_prime_2048(nil)
             case .modp3072: BN_get_rfc3526_prime_3072(nil)
             default: BN_get_rfc3526_prime_4096(nil)

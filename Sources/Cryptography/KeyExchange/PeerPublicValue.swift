@@ -67,30 +67,3 @@ public struct PeerPublicValue: Sendable {
         return BN_cmp(value, BN_value_one()) > 0 && BN_cmp(value, prime) < 0
     }
 }
-
-/// The groups' parameters as keys without a key, made once for each.
-private enum GroupParameters {
-    private static let all: [KeyExchangeMethod: Result<LibraryKey, CryptographyError>] = {
-        let methods = KeyExchangeMethod.allCases.filter { $0.family != .montgomery }
-        return Dictionary(
-            uniqueKeysWithValues: methods.map { method in
-                (method, Result { () throws(CryptographyError) in try make(method) })
-            })
-    }()
-
-    static func of(_ method: KeyExchangeMethod) throws(CryptographyError) -> LibraryKey {
-        guard let parameters = all[method] else { return try make(method) }
-        return try parameters.get()
-    }
-
-    private static func make(_ method: KeyExchangeMethod) throws(CryptographyError) -> LibraryKey {
-        let (algorithm, group) = method.libraryNames
-        let context = try LibraryKeyContext(owning: EVP_PKEY_CTX_new_from_name(nil, algorithm, nil))
-        try check(EVP_PKEY_paramgen_init(context.handle), "EVP_PKEY_paramgen_init")
-        if let group { try check(EVP_PKEY_CTX_set_group_name(context.handle, group), "EVP_PKEY_CTX_set_group_name") }
-        var key: OpaquePointer?
-        try check(EVP_PKEY_paramgen(context.handle, &key), "EVP_PKEY_paramgen(\(method))")
-        guard let key else { throw libraryError("EVP_PKEY_paramgen") }
-        return LibraryKey(owning: key)
-    }
-}

@@ -67,7 +67,7 @@ struct HMACState: BitwiseCopyable, @unchecked Sendable {
     private func begin(_ state: UnsafeMutableRawPointer) {
         switch algorithm {
         case .hmacSHA1_96: SHA1_Init(state.assumingMemoryBound(to: SHA_CTX.self))
-        case .hmacSHA256_128: SHA256_Init(state.assumingMemoryBound(to: SHA256_CTX.self))
+        case .hmacSHA256_128, .hmacSHA256_96: SHA256_Init(state.assumingMemoryBound(to: SHA256_CTX.self))
         case .hmacSHA384_192: SHA384_Init(state.assumingMemoryBound(to: SHA512_CTX.self))
         case .hmacSHA512_256: SHA512_Init(state.assumingMemoryBound(to: SHA512_CTX.self))
         }
@@ -77,7 +77,8 @@ struct HMACState: BitwiseCopyable, @unchecked Sendable {
     private func update(_ state: UnsafeMutableRawPointer, _ bytes: UnsafeRawPointer, count: Int) {
         switch algorithm {
         case .hmacSHA1_96: SHA1_Update(state.assumingMemoryBound(to: SHA_CTX.self), bytes, count)
-        case .hmacSHA256_128: SHA256_Update(state.assumingMemoryBound(to: SHA256_CTX.self), bytes, count)
+        case .hmacSHA256_128, .hmacSHA256_96:
+            SHA256_Update(state.assumingMemoryBound(to: SHA256_CTX.self), bytes, count)
         case .hmacSHA384_192: SHA384_Update(state.assumingMemoryBound(to: SHA512_CTX.self), bytes, count)
         case .hmacSHA512_256: SHA512_Update(state.assumingMemoryBound(to: SHA512_CTX.self), bytes, count)
         }
@@ -88,7 +89,7 @@ struct HMACState: BitwiseCopyable, @unchecked Sendable {
         let digest = digest.assumingMemoryBound(to: UInt8.self)
         switch algorithm {
         case .hmacSHA1_96: SHA1_Final(digest, state.assumingMemoryBound(to: SHA_CTX.self))
-        case .hmacSHA256_128: SHA256_Final(digest, state.assumingMemoryBound(to: SHA256_CTX.self))
+        case .hmacSHA256_128, .hmacSHA256_96: SHA256_Final(digest, state.assumingMemoryBound(to: SHA256_CTX.self))
         case .hmacSHA384_192: SHA384_Final(digest, state.assumingMemoryBound(to: SHA512_CTX.self))
         case .hmacSHA512_256: SHA512_Final(digest, state.assumingMemoryBound(to: SHA512_CTX.self))
         }
@@ -99,7 +100,7 @@ extension ESPTransform.Integrity {
     /// The hash's block length in bytes.
     fileprivate var blockLength: Int {
         switch self {
-        case .hmacSHA1_96, .hmacSHA256_128: 64
+        case .hmacSHA1_96, .hmacSHA256_128, .hmacSHA256_96: 64
         case .hmacSHA384_192, .hmacSHA512_256: 128
         }
     }
@@ -111,7 +112,7 @@ extension ESPTransform.Integrity {
     fileprivate var stateLength: Int {
         switch self {
         case .hmacSHA1_96: MemoryLayout<SHA_CTX>.size
-        case .hmacSHA256_128: MemoryLayout<SHA256_CTX>.size
+        case .hmacSHA256_128, .hmacSHA256_96: MemoryLayout<SHA256_CTX>.size
         case .hmacSHA384_192, .hmacSHA512_256: MemoryLayout<SHA512_CTX>.size
         }
     }

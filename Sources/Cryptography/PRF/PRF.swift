@@ -1,5 +1,7 @@
 /// A pseudorandom function of IKEv2 (RFC 7296 section 2.13, RFC 4868), numbered as IANA's transform type 2.
 public enum PRF: UInt16, Hashable, Sendable, CaseIterable {
+    /// RFC 2104. Legacy: RFC 8247 section 2.2 still says MUST-; never part of `default`.
+    case hmacSHA1 = 2
     case hmacSHA256 = 5
     case hmacSHA384 = 6
     case hmacSHA512 = 7
@@ -7,6 +9,7 @@ public enum PRF: UInt16, Hashable, Sendable, CaseIterable {
     /// Length in bytes of the output, which is also the preferred key length.
     public var outputLength: Int {
         switch self {
+        case .hmacSHA1: 20
         case .hmacSHA256: 32
         case .hmacSHA384: 48
         case .hmacSHA512: 64
@@ -14,7 +17,7 @@ public enum PRF: UInt16, Hashable, Sendable, CaseIterable {
     }
 
     /// strongSwan's notation, "prfsha256".
-    public var name: String { "prfsha\(outputLength * 8)" }
+    public var name: String { self == .hmacSHA1 ? "prfsha1" : "prfsha\(outputLength * 8)" }
 
     /// Reads strongSwan's notation; nil for anything else.
     public init?(name: String) {
@@ -22,7 +25,7 @@ public enum PRF: UInt16, Hashable, Sendable, CaseIterable {
         self = found
     }
 
-    var digest: String { "SHA\(outputLength * 8)" }
+    var digest: String { self == .hmacSHA1 ? "SHA1" : "SHA\(outputLength * 8)" }
 }
 
 extension PRF: CustomStringConvertible {

@@ -1,3 +1,4 @@
+import Cryptography
 import IPsec
 import Packets
 
@@ -51,6 +52,8 @@ public struct Child: Hashable, Sendable {
     public var mode = SAMode.tunnel
     /// nil: it is negotiated.
     public var shunt: Shunt?
+    /// Not served, for a fault in its configuration. What it covers stays closed all the same.
+    public var isRefused = false
     /// In order of preference; never empty.
     public var proposals: [ChildProposal]
     public var localSelectors: [SelectorSide] = [.dynamic]
@@ -61,6 +64,8 @@ public struct Child: Hashable, Sendable {
     public var time = Limit(rekey: 3600, life: 3960, random: 360)
     public var bytes = Limit()
     public var packets = Limit()
+    /// `sha256_96`: HMAC-SHA-256 is cut to 96 bits, as an early draft of RFC 4868 had it; negotiated like the 128 bits.
+    public var cutsSHA256To96Bits = false
     /// Packets; 0: no replay protection; nil: what the gateway has for SAs that name none (`--replay-window`).
     public var replayWindow: Int?
     /// 0: chosen by us.
@@ -70,6 +75,12 @@ public struct Child: Hashable, Sendable {
     public var dontFragment = DFPolicy.copy
     /// Priority of its policies; nil: by how narrow the selectors are.
     public var priority: UInt32?
+
+    /// What an SA has whose negotiation came to `negotiated`.
+    func transform(_ negotiated: ESPTransform) -> ESPTransform {
+        guard cutsSHA256To96Bits, negotiated.integrity == .hmacSHA256_128 else { return negotiated }
+        return (try? ESPTransform(encryption: negotiated.encryption, integrity: .hmacSHA256_96)) ?? negotiated
+    }
 
     /// `mode` of swanctl.conf.
     public var modeName: String { shunt?.rawValue ?? mode.rawValue }

@@ -4,29 +4,33 @@ import Cryptography
 
 extension IKEProposal {
     private static let standardFunctions: [PRF] = [.hmacSHA256, .hmacSHA384, .hmacSHA512]
-    private static let standardKeyExchanges: [Cryptography.KeyExchangeMethod] = [
-        .x25519, .ecp256, .ecp384, .ecp521, .x448, .modp3072, .modp4096, .modp2048,
-    ]
 
     public static let `default`: [IKEProposal] = [
         IKEProposal(
             encryption: [.aesGCM16(keyBits: 128), .aesGCM16(keyBits: 256), .chaCha20Poly1305],
-            functions: standardFunctions, keyExchanges: standardKeyExchanges),
+            functions: standardFunctions, keyExchanges: .standard),
         IKEProposal(
             encryption: [.aesCBC(keyBits: 128), .aesCBC(keyBits: 256)],
             integrity: [.hmacSHA256_128, .hmacSHA384_192, .hmacSHA512_256], functions: standardFunctions,
-            keyExchanges: standardKeyExchanges),
+            keyExchanges: .standard),
     ]
 }
 
 extension ChildProposal {
-    /// Without a key exchange of its own, as a peer may not want one; extended sequence numbers where the peer has them.
+    /// With a key exchange of its own where the peer has one; extended sequence numbers where the peer has them.
     public static let `default`: [ChildProposal] = [
         ChildProposal(
             encryption: [.aesGCM(keyBits: 128, icvBytes: 16), .aesGCM(keyBits: 256, icvBytes: 16), .chaCha20Poly1305],
-            extendedSequenceNumbers: [true, false]),
+            keyExchanges: .standard, keyExchangeNeed: .preferred, extendedSequenceNumbers: [true, false]),
         ChildProposal(
             encryption: [.aesCBC(keyBits: 128), .aesCBC(keyBits: 256)],
-            integrity: [.hmacSHA256_128, .hmacSHA384_192, .hmacSHA512_256], extendedSequenceNumbers: [true, false]),
+            integrity: [.hmacSHA256_128, .hmacSHA384_192, .hmacSHA512_256], keyExchanges: .standard,
+            keyExchangeNeed: .preferred, extendedSequenceNumbers: [true, false]),
+    ]
+}
+
+extension [Cryptography.KeyExchangeMethod] {
+    fileprivate static let standard: [Cryptography.KeyExchangeMethod] = [
+        .x25519, .ecp256, .ecp384, .ecp521, .x448, .modp3072, .modp4096, .modp2048,
     ]
 }

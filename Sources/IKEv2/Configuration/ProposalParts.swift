@@ -2,53 +2,80 @@ import Cryptography
 
 /// The keywords of one proposal, sorted by kind and in the order of the text.
 struct ProposalParts {
-    /// One integrity algorithm, for whoever can use it.
-    struct Integrity {
-        let name: String
-        let esp: ESPIntegrity
-        let ike: IKECipherSuite.Integrity?
-        let function: PRF?
-    }
-
     let text: String
-    private(set) var ikeEncryption: [IKECipherSuite.Encryption] = []
-    private(set) var espEncryption: [ESPEncryption] = []
-    private(set) var integrity: [Integrity] = []
+    private(set) var encryption: [ESPEncryption] = []
+    private(set) var integrity: [ProposalKeyword.Integrity] = []
     private(set) var functions: [PRF] = []
     private(set) var keyExchanges: [Cryptography.KeyExchangeMethod] = []
+    /// How many key exchanges stand before `none`; nil: it is not there.
+    private(set) var noKeyExchangeIndex: Int?
     private(set) var extended: [Bool] = []
-    /// Keywords that an IKE SA cannot use.
-    private(set) var espOnly: [String] = []
+    /// Known to strongSwan, and not served.
+    private(set) var unserved: [ProposalKeyword.Unserved] = []
+    /// What is left out of the text without harm.
+    private(set) var notes: [ProposalTextError] = []
 
-    init(_ text: String) throws(ProposalTextError) {
+    /// Throws all words at once that nobody knows, with those that are not served.
+    init(_ text: String, _ rules: ProposalRules) throws(ProposalTextError) {
         self.text = text
+        var unknown: [String] = []
         for word in text.split(separator: "-", omittingEmptySubsequences: false) {
             let keyword = String(word.trimmingSpaces).lowercased()
-            if !take(keyword) { throw Self.unknown(keyword, in: text) }
+            switch ProposalKeyword(keyword, rules) {
+            case .encryption(let found): encryption.append(found)
+            case .integrity(let found): integrity.append(found)
+            case .function(let found): functions.append(found)
+            case .keyExchange(let found): keyExchanges.append(found)
+            case .noKeyExchange: noKeyExchangeIndex = keyExchanges.count
+            case .extendedSequenceNumbers(let found): extended.append(found)
+            case .unserved(let found): unserved.append(found)
+            case nil: unknown.append(keyword)
+            }
         }
-        if espEncryption.isEmpty {
-            throw ProposalTextError("\"\(text)\" names no encryption", remedy: "begin with \"aes256gcm16\"")
+        // A key exchange that may be left out is no loss.
+        unserved.removeAll { $0.kind == .additionalKeyExchange && $0.word.hasSuffix("_none") }
+        if !unknown.isEmpty { throw Self.error(unknown: unknown, unserved) }
+        for method in keyExchanges where method.isWeak {
+            notes.append(
+                ProposalTextError(
+                    "\(method) is weak (RFC 8247 section 2.4)",
+                    remedy: "use modp2048, ecp256 or x25519 as soon as the peer can"))
         }
     }
 
-    private mutating func take(_ keyword: String) -> Bool {
-        if let encryption = Self.encryption[keyword] {
-            espEncryption.append(encryption)
-            if let ike = Self.ike(encryption) { ikeEncryption.append(ike) } else { espOnly.append(keyword) }
-        } else if let found = Self.integrity[keyword] {
-            integrity.append(found)
-            if found.ike == nil { espOnly.append(keyword) }
-        } else if let function = PRF(name: keyword) {
-            functions.append(function)
-        } else if let method = Cryptography.KeyExchangeMethod(name: keyword) {
-            keyExchanges.append(method)
-        } else if keyword == "esn" || keyword == "noesn" {
-            extended.append(keyword == "esn")
-            espOnly.append(keyword)
-        } else {
-            return false
+    /// Takes words out that an IKE SA cannot use.
+    mutating func restrictToIKE() -> [IKECipherSuite.Encryption] {
+        var fitting: [IKECipherSuite.Encryption] = []
+        for found in encryption {
+            if let ike = Self.ike(found) {
+                fitting.append(ike)
+            } else {
+                unserved.append(
+                    .init(word: "\(found)", kind: .encryption, reason: "is for ESP only", better: Self.near(found)))
+            }
         }
-        return true
+        for isExtended in extended {
+            leaveOut(isExtended ? "esn" : "noesn", "an IKE SA has no extended sequence numbers")
+        }
+        if noKeyExchangeIndex != nil { leaveOut("none", "an IKE SA always has a key exchange") }
+        return fitting
+    }
+
+    /// A word of the text that changes nothing.
+    mutating func leaveOut(_ word: String, _ reason: String) {
+        notes.append(ProposalTextError("\"\(word)\" has no effect here: \(reason)", remedy: "leave \"-\(word)\" out"))
+    }
+
+    /// Leaves words out that are not served, where others of their kind are there; throws all of those that are missed.
+    /// - Parameter present: kinds of which something else is named.
+    mutating func resolveUnserved(present: Set<ProposalKeyword.Kind>) throws(ProposalTextError) {
+        let missed = unserved.filter { !present.contains($0.kind) }
+        if !missed.isEmpty { throw Self.error(unknown: [], unserved) }
+        for word in unserved {
+            notes.append(
+                ProposalTextError(
+                    "\"\(word.word)\" \(word.reason), and is left out", remedy: Self.remedy(for: [word])))
+        }
     }
 
     /// Whether all encryptions are combined modes. RFC 7296 section 3.3 wants two proposals for the two kinds.
@@ -60,6 +87,9 @@ struct ProposalParts {
                 "\"\(text)\" mixes \(first), which authenticates by itself, with \(second), which does not",
                 remedy: "write two proposals, separated by a comma")
         }
+        if encryption.isEmpty {
+            throw ProposalTextError("\"\(text)\" names no encryption", remedy: "begin with \"aes256gcm16\"")
+        }
         if let first = plain.first, integrity.isEmpty {
             throw ProposalTextError(
                 "\(first) in \"\(text)\" needs an integrity algorithm", remedy: "append \"-sha256\"")
@@ -67,22 +97,43 @@ struct ProposalParts {
         return plain.isEmpty
     }
 
-    func refuseIntegrity() throws(ProposalTextError) {
-        guard let name = integrity.first?.name, let mode = espEncryption.first else { return }
-        throw ProposalTextError(
-            "\(mode) in \"\(text)\" authenticates by itself", remedy: "leave \"-\(name)\" out")
+    /// A combined mode needs no integrity algorithm: strongSwan drops it, and so do we.
+    mutating func leaveOutIntegrity() {
+        guard let mode = encryption.first else { return }
+        for found in integrity { leaveOut(found.name, "\(mode) authenticates by itself") }
+        integrity = []
     }
 
-    private static func unknown(_ keyword: String, in text: String) -> ProposalTextError {
-        let weak = ["des", "3des", "md5", "modp768", "modp1024", "modp1536", "prfmd5", "prfsha1", "cast128"]
-        let problem =
-            weak.contains(keyword) || keyword.hasPrefix("blowfish")
-            ? "\"\(keyword)\" in \"\(text)\" is too weak (RFC 8247)" : "\"\(keyword)\" in \"\(text)\" is not known"
-        let known =
-            "aes128gcm16, aes256gcm16, chacha20poly1305, aes128, aes256, sha256, sha384, sha512, prfsha256, "
-            + "prfsha384, prfsha512, x25519, x448, ecp256, ecp384, ecp521, modp2048, modp3072, modp4096, esn, noesn"
-        return ProposalTextError(problem, remedy: "use some of \(known)")
+    // MARK: Errors
+
+    private static func error(
+        unknown: [String], _ unserved: [ProposalKeyword.Unserved]
+    ) -> ProposalTextError {
+        let problems = unknown.map { "\"\($0)\" is not known" } + unserved.map { "\"\($0.word)\" \($0.reason)" }
+        let near = unknown.compactMap { word in ProposalKeyword.nearest(to: word).map { (word, $0) } }
+        var remedies = near.map { "did you mean \"\($0.1)\" for \"\($0.0)\"?" }
+        if !unserved.isEmpty { remedies.append(remedy(for: unserved)) }
+        if remedies.isEmpty {
+            remedies.append("write it like aes256gcm16-prfsha384-ecp384, or aes256-sha256-modp2048")
+        }
+        var error = ProposalTextError(problems.joined(separator: ", "), remedy: remedies.joined(separator: "; "))
+        error.isUnserved = unknown.isEmpty
+        return error
     }
+
+    /// The nearest good word for each.
+    private static func remedy(for words: [ProposalKeyword.Unserved]) -> String {
+        let better = words.compactMap { word in word.better.map { "\"\($0)\" for \"\(word.word)\"" } }
+        let rest = words.filter { $0.better == nil }.map { "leave \"-\($0.word)\" out" }
+        let write = better.isEmpty ? [] : ["write " + better.joined(separator: ", ")]
+        var text = (write + rest).joined(separator: ", ") + ", here and at the peer"
+        if words.contains(where: { KeyExchangeMethod(name: $0.word)?.isWeak == true }) {
+            text += ", or start with --allow-weak if the peer has nothing better than modp1024 or modp1536"
+        }
+        return text
+    }
+
+    // MARK: What IKE can use
 
     private static func ike(_ encryption: ESPEncryption) -> IKECipherSuite.Encryption? {
         switch encryption {
@@ -93,32 +144,11 @@ struct ProposalParts {
         }
     }
 
-    /// Lengths of the ICV may be in bytes or in bits; "aes" alone has 128 bits.
-    private static let encryption: [String: ESPEncryption] = {
-        var names: [String: ESPEncryption] = [
-            "chacha20poly1305": .chaCha20Poly1305, "null": .null,
-        ]
-        for (prefix, bits) in [("aes", 128), ("aes128", 128), ("aes192", 192), ("aes256", 256)] {
-            names[prefix] = .aesCBC(keyBits: bits)
-            names[prefix + "ctr"] = .aesCTR(keyBits: bits)
-            names[prefix + "gmac"] = .aesGMAC(keyBits: bits)
-            names[prefix + "gcm"] = .aesGCM(keyBits: bits, icvBytes: 16)
-            for bytes in [8, 12, 16] {
-                names[prefix + "gcm\(bytes)"] = .aesGCM(keyBits: bits, icvBytes: bytes)
-                names[prefix + "gcm\(8 * bytes)"] = .aesGCM(keyBits: bits, icvBytes: bytes)
-            }
+    private static func near(_ encryption: ESPEncryption) -> String {
+        switch encryption {
+        case .aesCTR(let keyBits), .aesCBC(let keyBits): "aes\(keyBits)"
+        case .aesGCM(let keyBits, _), .aesGMAC(let keyBits): "aes\(keyBits)gcm16"
+        case .chaCha20Poly1305, .null: "aes256gcm16"
         }
-        return names
-    }()
-
-    private static let integrity: [String: Integrity] = {
-        let sha1 = Integrity(name: "sha1", esp: .hmacSHA1_96, ike: nil, function: nil)
-        let sha256 = Integrity(name: "sha256", esp: .hmacSHA256_128, ike: .hmacSHA256_128, function: .hmacSHA256)
-        let sha384 = Integrity(name: "sha384", esp: .hmacSHA384_192, ike: .hmacSHA384_192, function: .hmacSHA384)
-        let sha512 = Integrity(name: "sha512", esp: .hmacSHA512_256, ike: .hmacSHA512_256, function: .hmacSHA512)
-        return [
-            "sha1": sha1, "sha": sha1, "sha256": sha256, "sha2_256": sha256, "sha384": sha384, "sha2_384": sha384,
-            "sha512": sha512, "sha2_512": sha512,
-        ]
-    }()
+    }
 }

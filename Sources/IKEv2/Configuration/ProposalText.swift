@@ -1,9 +1,11 @@
 import Cryptography
 
-/// Why a text is no proposal: what is wrong, and what to write instead.
+/// Why a text is no proposal, or what of it is left out: what is wrong, and what to write instead.
 public struct ProposalTextError: Error, Hashable, Sendable, CustomStringConvertible {
     public var problem: String
     public var remedy: String
+    /// Nothing is misspelt: strongSwan would read it, but nobody here can do it.
+    var isUnserved = false
 
     public init(_ problem: String, remedy: String) {
         self.problem = problem
@@ -16,69 +18,110 @@ public struct ProposalTextError: Error, Hashable, Sendable, CustomStringConverti
 extension IKEProposal {
     /// Reads strongSwan's notation, "aes256gcm16-prfsha384-ecp384". Several algorithms of one kind are alternatives.
     /// Without a PRF the one of the integrity algorithm is meant, with "aes256gcm16-sha384-ecp384" too.
-    public init(parsing text: String) throws(ProposalTextError) {
-        let parts = try ProposalParts(text)
-        let isAEAD = try parts.isAEAD(encryption: parts.ikeEncryption.map { ($0.name, $0.isAEAD) })
-        if let unfit = parts.espOnly.first {
-            throw ProposalTextError(
-                "\"\(unfit)\" in \"\(text)\" is for ESP only", remedy: "write \"\(Self.example)\" for an IKE SA")
-        }
+    public init(parsing text: String, rules: ProposalRules = ProposalRules()) throws(ProposalTextError) {
+        self = try Self.read(text, rules).proposal
+    }
+
+    /// Reads a list as swanctl.conf has it, "aes128gcm16-prfsha256-x25519, default"; throws the first error.
+    public static func list(parsing text: String) throws(ProposalTextError) -> [IKEProposal] {
+        try proposals(text, reading(text.proposalItems))
+    }
+
+    /// Reads the items of a list.
+    public static func reading(
+        _ items: [String], rules: ProposalRules = ProposalRules()
+    ) -> ProposalReading<IKEProposal> {
+        ProposalReading(items, default: Self.default) { text throws(ProposalTextError) in try read(text, rules) }
+    }
+
+    private static func read(
+        _ text: String, _ rules: ProposalRules
+    ) throws(ProposalTextError) -> (proposal: IKEProposal, notes: [ProposalTextError]) {
+        var parts = try ProposalParts(text, rules)
+        let encryption = parts.restrictToIKE()
+        var present: Set<ProposalKeyword.Kind> = []
+        if !encryption.isEmpty { present.insert(.encryption) }
+        if !parts.integrity.isEmpty || encryption.allSatisfy(\.isAEAD) { present.insert(.integrity) }
+        if !parts.integrity.isEmpty || !parts.functions.isEmpty { present.insert(.function) }
+        if !parts.keyExchanges.isEmpty { present.insert(.keyExchange) }
+        try parts.resolveUnserved(present: present)
+        let isAEAD = try parts.isAEAD(encryption: encryption.map { ($0.name, $0.isAEAD) })
         let derived = parts.integrity.compactMap(\.function)
         let functions = parts.functions.isEmpty ? derived : parts.functions
         if functions.isEmpty {
             throw ProposalTextError("\"\(text)\" names no PRF", remedy: "append \"-prfsha256\"")
         }
-        if isAEAD, !parts.functions.isEmpty { try parts.refuseIntegrity() }
+        if isAEAD, !parts.functions.isEmpty { parts.leaveOutIntegrity() }
         if parts.keyExchanges.isEmpty {
             throw ProposalTextError("\"\(text)\" names no key exchange", remedy: "append \"-x25519\" or \"-ecp256\"")
         }
-        self.init(
-            encryption: parts.ikeEncryption, integrity: isAEAD ? [] : parts.integrity.compactMap(\.ike),
-            functions: functions, keyExchanges: parts.keyExchanges)
+        let proposal = IKEProposal(
+            encryption: encryption, integrity: isAEAD ? [] : parts.integrity.compactMap(\.ike), functions: functions,
+            keyExchanges: parts.keyExchanges)
+        let usesSHA1 = proposal.integrity.contains(.hmacSHA1_96) || functions.contains(.hmacSHA1)
+        let notes = parts.notes + (usesSHA1 ? [legacySHA1] : [])
+        return (proposal, notes)
     }
 
-    /// Reads a list as swanctl.conf has it, "aes128gcm16-prfsha256-x25519, default".
-    public static func list(parsing text: String) throws(ProposalTextError) -> [IKEProposal] {
-        try proposals(text, default: Self.default) { text throws(ProposalTextError) in try IKEProposal(parsing: text) }
-    }
-
-    private static let example = "aes256gcm16-prfsha384-ecp384"
+    private static let legacySHA1 = ProposalTextError(
+        "SHA-1 for IKE is on its way out (RFC 8247: MUST-)", remedy: "use sha256 as soon as the peer can")
 }
 
 extension ChildProposal {
-    /// Reads strongSwan's notation, "aes128gcm16-x25519-esn-noesn". Without "esn" sequence numbers are not extended.
-    public init(parsing text: String) throws(ProposalTextError) {
-        let parts = try ProposalParts(text)
-        let isAEAD = try parts.isAEAD(encryption: parts.espEncryption.map { ("\($0)", $0.isAEAD) })
-        if isAEAD { try parts.refuseIntegrity() }
-        if let function = parts.functions.first {
-            throw ProposalTextError(
-                "\"\(function)\" in \"\(text)\": ESP has no PRF", remedy: "leave \"-\(function)\" out")
-        }
-        self.init(
-            encryption: parts.espEncryption, integrity: parts.integrity.map(\.esp), keyExchanges: parts.keyExchanges,
-            extendedSequenceNumbers: parts.extended.isEmpty ? [false] : parts.extended)
+    /// Reads strongSwan's notation, "aes128gcm16-x25519-esn-noesn". Without "esn" sequence numbers are not extended; with
+    /// "none" the key exchange is optional.
+    public init(parsing text: String, rules: ProposalRules = ProposalRules()) throws(ProposalTextError) {
+        self = try Self.read(text, rules).proposal
     }
 
-    /// Reads a list as swanctl.conf has it, "aes128gcm16, default".
+    /// Reads a list as swanctl.conf has it, "aes128gcm16, default"; throws the first error.
     public static func list(parsing text: String) throws(ProposalTextError) -> [ChildProposal] {
-        try proposals(text, default: Self.default) { text throws(ProposalTextError) in
-            try ChildProposal(parsing: text)
-        }
+        try proposals(text, reading(text.proposalItems))
+    }
+
+    /// Reads the items of a list.
+    public static func reading(
+        _ items: [String], rules: ProposalRules = ProposalRules()
+    ) -> ProposalReading<ChildProposal> {
+        ProposalReading(items, default: Self.default) { text throws(ProposalTextError) in try read(text, rules) }
+    }
+
+    private static func read(
+        _ text: String, _ rules: ProposalRules
+    ) throws(ProposalTextError) -> (proposal: ChildProposal, notes: [ProposalTextError]) {
+        var parts = try ProposalParts(text, rules)
+        for function in parts.functions { parts.leaveOut(function.name, "ESP has no PRF") }
+        // A PRF is not used whatever it is.
+        var present: Set<ProposalKeyword.Kind> = [.function]
+        if !parts.encryption.isEmpty { present.insert(.encryption) }
+        if !parts.integrity.isEmpty || parts.encryption.allSatisfy(\.isAEAD) { present.insert(.integrity) }
+        if !parts.keyExchanges.isEmpty || parts.noKeyExchangeIndex != nil { present.insert(.keyExchange) }
+        try parts.resolveUnserved(present: present)
+        let isAEAD = try parts.isAEAD(encryption: parts.encryption.map { ("\($0)", $0.isAEAD) })
+        if isAEAD { parts.leaveOutIntegrity() }
+        let proposal = ChildProposal(
+            encryption: parts.encryption, integrity: parts.integrity.map(\.esp), keyExchanges: parts.keyExchanges,
+            keyExchangeNeed: parts.noKeyExchangeIndex.map { $0 == 0 ? .accepted : .preferred } ?? .required,
+            extendedSequenceNumbers: parts.extended.isEmpty ? [false] : parts.extended)
+        return (proposal, parts.notes)
     }
 }
 
-private func proposals<Proposal: Hashable>(
-    _ text: String, default standard: [Proposal], _ parse: (String) throws(ProposalTextError) -> Proposal
+private func proposals<Proposal>(
+    _ text: String, _ reading: ProposalReading<Proposal>
 ) throws(ProposalTextError) -> [Proposal] {
-    var found: [Proposal] = []
-    for part in text.split(separator: ",") {
-        let trimmed = String(part.trimmingSpaces)
-        let next = trimmed.lowercased() == "default" ? standard : [try parse(trimmed)]
-        found += next.filter { !found.contains($0) }
+    if let error = reading.errors.first { throw error.text }
+    if reading.proposals.isEmpty {
+        throw ProposalTextError("\"\(text)\" names no proposal", remedy: "write \"default\"")
     }
-    if found.isEmpty { throw ProposalTextError("\"\(text)\" names no proposal", remedy: "write \"default\"") }
-    return found
+    return reading.proposals
+}
+
+extension String {
+    /// The items of a list, without blanks around them.
+    fileprivate var proposalItems: [String] {
+        split(separator: ",").map { String($0.trimmingSpaces) }.filter { !$0.isEmpty }
+    }
 }
 
 extension Substring {
@@ -107,8 +150,9 @@ extension ChildProposal: CustomStringConvertible {
     /// As `init(parsing:)` reads it. "noesn" alone is not written.
     public var description: String {
         let esn = extendedSequenceNumbers == [false] ? [] : extendedSequenceNumbers.map { $0 ? "esn" : "noesn" }
-        let names =
-            encryption.map(\.description) + integrity.map(\.description) + keyExchanges.map(\.name) + esn
+        let none = keyExchanges.isEmpty || keyExchangeNeed == .required ? [] : ["none"]
+        let methods = keyExchangeNeed == .accepted ? none + keyExchanges.map(\.name) : keyExchanges.map(\.name) + none
+        let names = encryption.map(\.description) + integrity.map(\.description) + methods + esn
         return names.joined(separator: "-")
     }
 }

@@ -27,21 +27,53 @@ public struct IKEProposal: Hashable, Sendable {
 
 /// One proposal for a CHILD_SA, `aes128gcm16-x25519-esn-noesn`.
 public struct ChildProposal: Hashable, Sendable {
+    /// Whether a CHILD_SA has to have a key exchange of its own (perfect forward secrecy).
+    public enum KeyExchangeNeed: Hashable, Sendable {
+        /// One of `keyExchanges`, if there are any.
+        case required
+        /// One of them, or none where the peer wants none (`x25519-none`; RFC 7296 section 3.3.6).
+        case preferred
+        /// None, or one of them where the peer wants it (`none-x25519`).
+        case accepted
+    }
+
     public var encryption: [ESPEncryption]
     /// Empty exactly when all encryptions are combined modes.
     public var integrity: [ESPIntegrity]
     /// None: keys come from the IKE SA alone. In IKE_AUTH always left out (RFC 7296 section 1.2).
     public var keyExchanges: [Cryptography.KeyExchangeMethod]
+    public var keyExchangeNeed: KeyExchangeNeed
     /// Whether extended sequence numbers are used; both, in order of preference, when either will do.
     public var extendedSequenceNumbers: [Bool]
 
     public init(
         encryption: [ESPEncryption], integrity: [ESPIntegrity] = [],
-        keyExchanges: [Cryptography.KeyExchangeMethod] = [], extendedSequenceNumbers: [Bool] = [false]
+        keyExchanges: [Cryptography.KeyExchangeMethod] = [], keyExchangeNeed: KeyExchangeNeed = .required,
+        extendedSequenceNumbers: [Bool] = [false]
     ) {
         self.encryption = encryption
         self.integrity = integrity
         self.keyExchanges = keyExchanges
+        // Nothing is optional where there is nothing.
+        self.keyExchangeNeed = keyExchanges.isEmpty ? .required : keyExchangeNeed
         self.extendedSequenceNumbers = extendedSequenceNumbers
+    }
+}
+
+extension ChildProposal {
+    /// A CHILD_SA may do without a key exchange of its own.
+    var allowsNoKeyExchange: Bool { keyExchanges.isEmpty || keyExchangeNeed != .required }
+
+    /// What begins a negotiation: nil for none.
+    var firstKeyExchange: Cryptography.KeyExchangeMethod? { keyExchangeNeed == .accepted ? nil : keyExchanges.first }
+
+    /// The same for a peer that sent no value for a key exchange: one that is optional is left out.
+    var withoutOptionalKeyExchange: ChildProposal {
+        var proposal = self
+        if allowsNoKeyExchange {
+            proposal.keyExchanges = []
+            proposal.keyExchangeNeed = .required
+        }
+        return proposal
     }
 }

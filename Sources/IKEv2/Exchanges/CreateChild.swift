@@ -26,7 +26,8 @@ struct CreateChildExchange: InitiatedExchange {
     mutating func request(in session: Session, _ step: inout Step) -> [Payload]? {
         do throws(ChildRefusal) {
             try session.requireRoom(for: child, step)
-            let (offered, payloads) = try session.offer(child.only(pair), method: retry.method, hint: hint, &step)
+            let (offered, payloads) = try session.offer(
+                retry.offered(child.only(pair)), method: retry.method, hint: hint, &step)
             self.offered = offered
             return payloads
         } catch {
@@ -45,7 +46,7 @@ struct CreateChildExchange: InitiatedExchange {
                 step.act(.releaseSPI(offered.inboundSPI))
                 if session.tryAgain(
                     refusal, retry, offered: child.proposals.flatMap(\.keyExchanges),
-                    refused: offered.keyExchange?.method, &step, { again($0) })
+                    refused: offered.keyExchange?.method, proposals: child.proposals, &step, { again($0) })
                 {
                     return
                 }

@@ -15,7 +15,7 @@ extension Session {
     func offer(
         _ child: Child, method: Cryptography.KeyExchangeMethod?, hint: TrafficSelector?, _ step: inout Step
     ) throws(ChildRefusal) -> (OfferedChild, [Payload]) {
-        let keyExchange = try (method ?? child.proposals.first?.keyExchanges.first).map(Self.keyExchange)
+        let keyExchange = try (method ?? child.proposals.first?.firstKeyExchange).map(Self.keyExchange)
         let offered = OfferedChild(
             child: child, inboundSPI: try allocateSPI(&step), nonce: Self.nonce(step), keyExchange: keyExchange)
         var payloads = childOffer(child, inboundSPI: offered.inboundSPI, withKeyExchange: true, hint: hint)

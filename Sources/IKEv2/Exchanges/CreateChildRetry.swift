@@ -5,6 +5,8 @@ import IKEv2Messages
 struct CreateChildRetry {
     /// The method that the peer asked for; nil: our first.
     var method: Cryptography.KeyExchangeMethod?
+    /// The peer accepted none of the proposals with an optional key exchange: it is left out.
+    private(set) var leavesOutKeyExchange = false
     private var changes = 0
     /// When the peer was busy for the first time, nanoseconds.
     private var busySince: UInt64?
@@ -30,6 +32,25 @@ struct CreateChildRetry {
         return next
     }
 
+    /// NO_PROPOSAL_CHOSEN: once more without optional key exchanges. RFC 7296 section 3.3.6 has `NONE` beside the groups mean
+    /// that, but not every peer that wants no key exchange knows it. nil: there are none.
+    func withoutKeyExchange(_ proposals: [ChildProposal]) -> CreateChildRetry? {
+        guard !leavesOutKeyExchange, proposals.contains(where: { !$0.keyExchanges.isEmpty && $0.allowsNoKeyExchange })
+        else { return nil }
+        var next = self
+        next.method = nil
+        next.leavesOutKeyExchange = true
+        return next
+    }
+
+    /// A child as it is offered on this try.
+    func offered(_ child: Child) -> Child {
+        guard leavesOutKeyExchange else { return child }
+        var child = child
+        child.proposals = child.proposals.map(\.withoutOptionalKeyExchange)
+        return child
+    }
+
     /// TEMPORARY_FAILURE: the same again, but not at once. nil: the peer has been busy for too long.
     func postponed(_ step: Step) -> (retry: CreateChildRetry, notBefore: UInt64)? {
         let since = busySince ?? step.now
@@ -44,9 +65,10 @@ struct CreateChildRetry {
 extension Session {
     /// Puts an exchange that was refused into the queue once more, where the refusal says that this may help. False: it
     /// does not. A peer that is busy for minutes is out of step with us, which only a new IKE SA mends (section 2.25).
+    /// - Parameter proposals: of the child that is negotiated, if one is.
     func tryAgain(
         _ notify: NotifyPayload, _ retry: CreateChildRetry, offered: [Cryptography.KeyExchangeMethod],
-        refused: Cryptography.KeyExchangeMethod?, _ step: inout Step,
+        refused: Cryptography.KeyExchangeMethod?, proposals: [ChildProposal] = [], _ step: inout Step,
         _ exchange: (CreateChildRetry) -> any InitiatedExchange
     ) -> Bool {
         switch notify.type {
@@ -61,6 +83,9 @@ extension Session {
                 return true
             }
             enqueue(exchange(next), notBefore: notBefore)
+        case .noProposalChosen:
+            guard let next = retry.withoutKeyExchange(proposals) else { return false }
+            enqueue(exchange(next), first: true)
         default: return false
         }
         return true

@@ -38,8 +38,10 @@ struct RekeyChildExchange: InitiatedExchange {
         child.localSelectors = sa.localSelectors
         child.remoteSelectors = sa.remoteSelectors
         do {
-            let preferred = child.proposals.first?.keyExchanges.isEmpty == true ? nil : sa.keyExchange
-            let (offered, payloads) = try session.offer(child, method: retry.method ?? preferred, hint: nil, &step)
+            let hasMethods = child.proposals.first?.keyExchanges.isEmpty == false
+            let preferred = hasMethods && !retry.leavesOutKeyExchange ? sa.keyExchange : nil
+            let (offered, payloads) = try session.offer(
+                retry.offered(child), method: retry.method ?? preferred, hint: nil, &step)
             self.offered = offered
             old = sa
             session.childRecords[index].state = .rekeying
@@ -80,7 +82,9 @@ struct RekeyChildExchange: InitiatedExchange {
         session.childRecords[index].state = .installed
         let methods = old.child.proposals.flatMap(\.keyExchanges)
         if session.tryAgain(
-            refusal, retry, offered: methods, refused: offered?.keyExchange?.method, &step, { again($0) })
+            refusal, retry, offered: methods, refused: offered?.keyExchange?.method, proposals: old.child.proposals,
+            &step,
+            { again($0) })
         {
             return
         }

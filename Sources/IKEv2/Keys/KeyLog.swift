@@ -19,6 +19,7 @@ extension IKEKeys {
         let integrity =
             switch suite.integrity {
             case nil: "NONE [RFC4306]"
+            case .hmacSHA1_96: "HMAC_SHA1_96 [RFC2404]"
             case .hmacSHA256_128: "HMAC_SHA2_256_128 [RFC4868]"
             case .hmacSHA384_192: "HMAC_SHA2_384_192 [RFC4868]"
             case .hmacSHA512_256: "HMAC_SHA2_512_256 [RFC4868]"
@@ -72,6 +73,7 @@ extension ChildSA {
             case nil: "NULL"
             case .hmacSHA1_96: "HMAC-SHA-1-96 [RFC2404]"
             case .hmacSHA256_128: "HMAC-SHA-256-128 [RFC4868]"
+            case .hmacSHA256_96: "HMAC-SHA-256-96 [draft-ietf-ipsec-ciph-sha-256-00]"
             case .hmacSHA384_192: "HMAC-SHA-384-192 [RFC4868]"
             case .hmacSHA512_256: "HMAC-SHA-512-256 [RFC4868]"
             }

@@ -52,9 +52,16 @@ public enum ChildNegotiation {
 
     /// The responder's choice: our first proposal that one of the peer's has something in common with in every type.
     /// nil: NO_PROPOSAL_CHOSEN.
+    /// - Parameter hasKeyExchange: the peer sent a value with its offer. Where it did not, and both can do without, none is
+    ///   chosen: INVALID_KE_PAYLOAD would cost a round trip.
     public static func choose(
-        _ offered: SecurityAssociationPayload, configured: [ChildProposal], withKeyExchange: Bool
+        _ offered: SecurityAssociationPayload, configured: [ChildProposal], withKeyExchange: Bool,
+        hasKeyExchange: Bool = true
     ) -> SelectedChild? {
+        if withKeyExchange, !hasKeyExchange {
+            let plain = configured.filter(\.allowsNoKeyExchange).map(\.withoutOptionalKeyExchange)
+            if let chosen = choose(offered, configured: plain, withKeyExchange: true) { return chosen }
+        }
         for template in configured.map({ $0.template(withKeyExchange: withKeyExchange) }) {
             for proposal in offered.proposals {
                 guard case .chosen(let transforms) = ProposalMatch(proposal, template) else { continue }
@@ -96,13 +103,24 @@ public enum ChildNegotiation {
 }
 
 extension ChildProposal {
+    /// `NONE` is one of them where the key exchange is optional (RFC 7296 section 3.3.6).
+    private var keyExchangeTransforms: [Transform] {
+        let methods = keyExchanges.map(Transform.method)
+        let none = Transform(type: .keyExchange, id: ProposalTemplate.none)
+        return switch keyExchangeNeed {
+        case .required: methods
+        case .preferred: methods + [none]
+        case .accepted: [none] + methods
+        }
+    }
+
     func template(withKeyExchange: Bool) -> ProposalTemplate {
         ProposalTemplate(
             protocolID: .esp,
             alternatives: [
                 (.encryption, encryption.map(Transform.esp)),
                 (.integrity, integrity.map { .integrity(.init(rawValue: $0.transformID)) }),
-                (.keyExchange, withKeyExchange ? keyExchanges.map(Transform.method) : []),
+                (.keyExchange, withKeyExchange ? keyExchangeTransforms : []),
                 (.sequenceNumbers, extendedSequenceNumbers.map { .sequenceNumbers($0 ? .extended : .short) }),
             ], ignored: withKeyExchange ? [] : [.keyExchange])
     }

@@ -44,7 +44,8 @@ extension ESPIntegrity {
     var transformID: UInt16 {
         switch self {
         case .hmacSHA1_96: IntegrityAlgorithm.hmacSHA1_96.rawValue
-        case .hmacSHA256_128: IntegrityAlgorithm.hmacSHA256_128.rawValue
+        // Who cuts it shorter negotiates the same number (`sha256_96`): the first of both in the registry is meant.
+        case .hmacSHA256_128, .hmacSHA256_96: IntegrityAlgorithm.hmacSHA256_128.rawValue
         case .hmacSHA384_192: IntegrityAlgorithm.hmacSHA384_192.rawValue
         case .hmacSHA512_256: IntegrityAlgorithm.hmacSHA512_256.rawValue
         }

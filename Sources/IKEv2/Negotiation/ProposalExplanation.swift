@@ -159,14 +159,15 @@ extension ChildProposal {
     fileprivate init?(_ proposal: Proposal) {
         let encryption = proposal.transforms(of: .encryption).compactMap(ESPEncryption.init)
         let isAEAD = encryption.first?.isAEAD ?? false
+        let methods = proposal.transforms(of: .keyExchange).map(\.id)
         let numbers = proposal.transforms(of: .sequenceNumbers).map { $0.id == SequenceNumbers.extended.rawValue }
         self.init(
             encryption: encryption.filter { $0.isAEAD == isAEAD },
             integrity: isAEAD
                 ? [] : proposal.transforms(of: .integrity).compactMap { ESPIntegrity(transformID: $0.id) },
-            keyExchanges: proposal.transforms(of: .keyExchange).compactMap {
-                Cryptography.KeyExchangeMethod(rawValue: $0.id)
-            }, extendedSequenceNumbers: numbers.isEmpty ? [false] : numbers)
+            keyExchanges: methods.compactMap(Cryptography.KeyExchangeMethod.init(rawValue:)),
+            keyExchangeNeed: methods.contains(ProposalTemplate.none) ? .preferred : .required,
+            extendedSequenceNumbers: numbers.isEmpty ? [false] : numbers)
         guard proposal.protocolID == .esp, !self.encryption.isEmpty, isAEAD || !integrity.isEmpty else { return nil }
     }
 }

@@ -68,7 +68,8 @@ enum ProposalMatch {
         let eligible = theirs.filter(\.hasOnlyKnownAttributes)
         if let common = ours.first(where: eligible.contains) { return .some(common) }
         let none = Transform(type: type, id: ProposalTemplate.none)
-        let weTakeNone = ours.isEmpty || (type == .sequenceNumbers && ours.contains(none))
+        let isOptional = type == .sequenceNumbers || type == .keyExchange
+        let weTakeNone = ours.isEmpty || (isOptional && ours.contains(none))
         guard weTakeNone, type != .encryption, type != .pseudorandomFunction else { return nil }
         if theirs.isEmpty { return .some(nil) }
         return eligible.contains(none) ? .some(none) : nil

@@ -134,7 +134,8 @@ extension Session {
             // What the dataplane does not serve, nobody gets (the request may still be served in tunnel mode).
             if candidate.child.mode == .transport { continue }
             let selected = ChildNegotiation.choose(
-                offer, configured: candidate.child.proposals, withKeyExchange: withKeyExchange)
+                offer, configured: candidate.child.proposals, withKeyExchange: withKeyExchange,
+                hasKeyExchange: request.keyExchange != nil)
             guard let selected else { continue }
             return ChildAgreement(
                 child: candidate.child, selected: selected, local: candidate.local, remote: candidate.remote,
@@ -226,7 +227,7 @@ extension Session {
         return ChildSA(
             id: step.environment.uniqueID(), child: child, connectionName: connection.name,
             inboundSPI: agreement.inboundSPI, outboundSPI: agreement.selected.peerSPI, mode: .tunnel,
-            transform: agreement.selected.transform,
+            transform: child.transform(agreement.selected.transform),
             extendedSequenceNumbers: agreement.selected.extendedSequenceNumbers,
             keyExchange: agreement.selected.keyExchange, inboundKey: initiator ? keys.responder : keys.initiator,
             outboundKey: initiator ? keys.initiator : keys.responder, selectors: selectors,

@@ -24,6 +24,7 @@ extension IKECipherSuite.Encryption {
 extension IKECipherSuite.Integrity {
     var listed: AlgorithmName {
         switch self {
+        case .hmacSHA1_96: AlgorithmName("HMAC_SHA1_96")
         case .hmacSHA256_128: AlgorithmName("HMAC_SHA2_256_128")
         case .hmacSHA384_192: AlgorithmName("HMAC_SHA2_384_192")
         case .hmacSHA512_256: AlgorithmName("HMAC_SHA2_512_256")
@@ -51,17 +52,22 @@ extension ESPTransform.Integrity {
         case .hmacSHA256_128: AlgorithmName("HMAC_SHA2_256_128")
         case .hmacSHA384_192: AlgorithmName("HMAC_SHA2_384_192")
         case .hmacSHA512_256: AlgorithmName("HMAC_SHA2_512_256")
+        case .hmacSHA256_96: AlgorithmName("HMAC_SHA2_256_96")
         }
     }
 }
 
 extension PRF {
-    var listed: AlgorithmName { AlgorithmName("PRF_HMAC_SHA2_\(outputLength * 8)") }
+    var listed: AlgorithmName {
+        AlgorithmName(self == .hmacSHA1 ? "PRF_HMAC_SHA1" : "PRF_HMAC_SHA2_\(outputLength * 8)")
+    }
 }
 
 extension KeyExchangeMethod {
     var listed: AlgorithmName {
         switch self {
+        case .modp1024: AlgorithmName("MODP_1024")
+        case .modp1536: AlgorithmName("MODP_1536")
         case .modp2048: AlgorithmName("MODP_2048")
         case .modp3072: AlgorithmName("MODP_3072")
         case .modp4096: AlgorithmName("MODP_4096")

@@ -1,7 +1,7 @@
 /// Finds what somebody meant to write.
-enum Spelling {
+package enum Spelling {
     /// The candidate with the fewest differences, when they are few; nil when none is near.
-    static func nearest(to word: String, among candidates: some Sequence<String>) -> String? {
+    package static func nearest(to word: String, among candidates: some Sequence<String>) -> String? {
         let word = word.lowercased()
         guard word.utf8.count <= 64 else { return nil }
         var best: (name: String, distance: Int)?
