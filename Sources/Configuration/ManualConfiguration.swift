@@ -8,6 +8,14 @@ public struct ManualConfiguration: Sendable {
     /// In the order of the file.
     public var policies: [SecurityPolicy]
     public var warnings: [ConfigurationWarning]
+    /// Lines that are not served. What a policy among them covers is dropped.
+    public var errors: [ConfigurationError] = []
+
+    /// This configuration if all of it can be served; throws every error otherwise.
+    public func checked() throws(ConfigurationErrors) -> ManualConfiguration {
+        guard errors.isEmpty else { throw ConfigurationErrors(errors) }
+        return self
+    }
 
     public init(
         states: [SAParameters] = [], policies: [SecurityPolicy] = [], warnings: [ConfigurationWarning] = []
@@ -29,6 +37,10 @@ extension ManualConfiguration: CustomStringConvertible {
         if !warnings.isEmpty {
             lines.append("\(warnings.count) \(warnings.count == 1 ? "warning" : "warnings")")
             for warning in warnings { lines.append("  \(warning)") }
+        }
+        if !errors.isEmpty {
+            lines.append("\(errors.count) \(errors.count == 1 ? "error" : "errors")")
+            for error in errors { lines.append("  \(error)") }
         }
         return lines.joined(separator: "\n")
     }

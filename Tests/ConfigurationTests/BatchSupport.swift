@@ -18,7 +18,7 @@ private func byte(_ value: UInt8) -> String {
 }
 
 func parse(_ text: String) throws -> ManualConfiguration {
-    try XfrmBatch.parse(text, file: "lab.xfrm")
+    try XfrmBatch.parse(text, file: "lab.xfrm").checked()
 }
 
 /// The only state of a line.
@@ -31,7 +31,7 @@ func state(_ text: String) throws -> SAParameters {
 /// The errors of a text that must have some.
 func errors(_ text: String) throws -> [ConfigurationError] {
     do throws(ConfigurationErrors) {
-        _ = try XfrmBatch.parse(text, file: "lab.xfrm")
+        _ = try XfrmBatch.parse(text, file: "lab.xfrm").checked()
         Issue.record("no errors in: \(text)")
         return []
     } catch {

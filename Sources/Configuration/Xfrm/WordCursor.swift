@@ -20,6 +20,9 @@ struct WordCursor {
 
     mutating func skip() { index += 1 }
 
+    /// Whether a word is to come.
+    func isAhead(_ text: StaticString) -> Bool { words[min(index, words.count)...].contains { $0 == text } }
+
     /// Steps over the next word if it is `text`.
     mutating func take(_ text: StaticString) -> Word? {
         guard let word = peek, word == text else { return nil }
@@ -99,6 +102,14 @@ struct WordCursor {
         warnings.append(
             ConfigurationWarning(
                 location: SourceLocation(file: file, line: word.line, column: word.column), word: shown(word),
+                reason: reason, remedy: remedy))
+    }
+
+    /// A warning at a keyword, which is shown also behind a key.
+    mutating func warnAtKeyword(_ word: Word, _ reason: String, _ remedy: String) {
+        warnings.append(
+            ConfigurationWarning(
+                location: SourceLocation(file: file, line: word.line, column: word.column), word: word.text,
                 reason: reason, remedy: remedy))
     }
 

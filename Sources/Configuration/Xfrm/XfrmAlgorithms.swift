@@ -66,9 +66,11 @@ struct XfrmAlgorithms {
             // Where the name was forgotten, this is the key: it is shown only if it has the form of a name.
             let isName = text.utf8.allSatisfy(Self.isNameByte) && text.hasSuffix(")") && text.contains("(")
             let place = isName ? word : keyword
-            let what = isName ? "this algorithm is not supported" : "not the name of a supported algorithm behind it"
-            throw Self.error(
-                cursor, place, "\(what) for '\(keyword.text)'", "use one of \(known.joined(separator: ", "))")
+            let what =
+                isName
+                ? "this algorithm is not supported for '\(keyword.text)'"
+                : "behind it stands no name of an algorithm that is supported"
+            throw Self.error(cursor, place, what, "use one of \(known.joined(separator: ", "))")
         }
         return name
     }

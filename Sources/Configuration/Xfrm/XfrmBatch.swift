@@ -5,8 +5,9 @@ import Policy
 /// Reads manual keying as `ip -batch` does: lines of `xfrm state add …` and `xfrm policy add …`.
 ///
 /// `update` adds or replaces, and `flush` forgets what the file has said so far. Everything that cannot be served is an
-/// error with its line, the word and a remedy; all errors of a file are collected. Keys go straight into secret memory, and
-/// no error or warning ever shows one.
+/// error with its line, the word and a remedy; all errors of a file are collected, and the other lines are served. What a
+/// policy with an error covers is dropped, as far as it can be read. Keys go straight into secret memory, and no error or
+/// warning ever shows one.
 public enum XfrmBatch {
     /// Parses the text of a batch file.
     ///
@@ -50,7 +51,7 @@ public enum XfrmBatch {
                     remedy: hasComment ? "write the key as 0x and hexadecimal digits" : "close it on the same line"))
         }
         for line in text.lines { batch.read(line) }
-        return try batch.finish()
+        return batch.finish()
     }
 
     /// Reads and parses a file. What was read is zeroed.
@@ -81,6 +82,10 @@ struct Batch {
     let defaultReplayWindow: Int
     private(set) var states: [ParsedState] = []
     private(set) var policies: [ParsedPolicy] = []
+    /// What takes the place of policies with errors.
+    private var standIns: [ParsedPolicy] = []
+    /// The network namespace that the first line is for; nil: that of whoever runs it.
+    private var namespace: (name: String?, line: Int)?
     var errors: [ConfigurationError] = []
     var warnings: [ConfigurationWarning] = []
     /// Positions in `states` and `policies`.
@@ -103,11 +108,12 @@ struct Batch {
         self.defaultReplayWindow = defaultReplayWindow
     }
 
-    /// Reads one command: `[ip] xfrm {state|policy} {add|update|flush} …`.
+    /// Reads one command: `[ip …] xfrm {state|policy} {add|update|flush} …`.
     mutating func read(_ line: BatchLine) {
         var cursor = WordCursor(file: file, words: line.words)
         do throws(ConfigurationError) {
-            _ = cursor.take("ip")
+            let prefix = CommandPrefix(&cursor)
+            try check(prefix, line)
             guard cursor.take("xfrm") != nil else {
                 throw unknown(cursor, line, "'xfrm'", "begin with 'xfrm state' or 'xfrm policy'")
             }
@@ -131,6 +137,20 @@ struct Batch {
         }
     }
 
+    /// All lines are for one gateway.
+    private mutating func check(_ prefix: CommandPrefix, _ line: BatchLine) throws(ConfigurationError) {
+        guard let namespace else {
+            namespace = (prefix.namespace, line.line)
+            return
+        }
+        guard namespace.name != prefix.namespace else { return }
+        func text(_ name: String?) -> String { name.map { "namespace \($0)" } ?? "no namespace" }
+        throw XfrmBatch.problem(
+            file, line.line,
+            "this line is for \(text(prefix.namespace)), line \(namespace.line) for \(text(namespace.name))",
+            "give each gateway a file of its own")
+    }
+
     private func unknown(
         _ cursor: WordCursor, _ line: BatchLine, _ expected: String, _ remedy: String
     ) -> ConfigurationError {
@@ -147,7 +167,7 @@ struct Batch {
         if isState {
             (states, stateIndex) = ([], [:])
         } else {
-            (policies, policyIndex) = ([], [:])
+            (policies, policyIndex, standIns) = ([], [:], [])
         }
     }
 
@@ -181,7 +201,10 @@ struct Batch {
         let (policy, cursor) = parser.parse()
         errors += cursor.errors
         warnings += cursor.warnings
-        guard let policy else { return }
+        guard let policy else {
+            if let standIn = parser.standIn() { standIns.append(standIn) }
+            return
+        }
         let key = PolicyKey(selector: policy.policy.selector, direction: policy.policy.direction)
         guard let known = policyIndex[key] else {
             policyIndex[key] = policies.count
@@ -198,16 +221,23 @@ struct Batch {
         }
     }
 
-    /// The configuration, if there are no errors.
-    func finish() throws(ConfigurationErrors) -> ManualConfiguration {
+    /// The configuration without what has errors.
+    func finish() -> ManualConfiguration {
         var (errors, warnings) = (errors, warnings)
+        let before = errors.count
         XfrmChecks.check(file: file, states: states, policies: policies, errors: &errors, warnings: &warnings)
-        guard errors.isEmpty else {
-            throw ConfigurationErrors(errors.sorted(by: { $0.location.isBefore($1.location) }))
+        let faulty = Set(errors[before...].map(\.location.line))
+        var served = policies
+        for index in served.indices where faulty.contains(served[index].location.line) {
+            served[index].policy.action = .discard
         }
-        return ManualConfiguration(
-            states: states.map(\.parameters), policies: policies.map(\.policy),
-            warnings: warnings.sorted(by: { $0.location.isBefore($1.location) }))
+        served += standIns
+        served.sort { $0.location.line < $1.location.line }
+        var configuration = ManualConfiguration(
+            states: states.filter { !faulty.contains($0.location.line) }.map(\.parameters),
+            policies: served.map(\.policy), warnings: warnings.sorted(by: { $0.location.isBefore($1.location) }))
+        configuration.errors = errors.sorted(by: { $0.location.isBefore($1.location) })
+        return configuration
     }
 }
 

@@ -13,6 +13,7 @@ enum XfrmChecks {
         XfrmKeyChecks.check(states, &errors)
         warnAboutOverlaps(policies, &warnings)
         warnAboutUnusedStates(states, policies, &warnings)
+        warnAboutForwarding(policies, &warnings)
         if states.isEmpty, policies.isEmpty, errors.isEmpty {
             warnings.append(
                 ConfigurationWarning(
@@ -66,6 +67,25 @@ enum XfrmChecks {
                     reason:
                         "packets of this policy are also those of line \(earlier.location.line), with equal priority",
                     remedy: "give them different priorities; else the longer prefixes win, then the first line"))
+        }
+    }
+
+    /// `dir in` is for the gateway's own packets: what it is to hand on to others needs `dir fwd`, as in Linux.
+    private static func warnAboutForwarding(_ policies: [ParsedPolicy], _ warnings: inout [ConfigurationWarning]) {
+        let forwarded = policies.filter { $0.policy.direction == .forward }
+        let mostCompared = 1000
+        guard policies.count <= mostCompared else { return }
+        for parsed in policies where parsed.policy.direction == .in {
+            let selector = parsed.policy.selector
+            guard case .protect = parsed.policy.action, selector.destination.first != selector.destination.last,
+                !forwarded.contains(where: { $0.policy.selector.overlaps(selector) })
+            else { continue }
+            warnings.append(
+                ConfigurationWarning(
+                    location: parsed.location, word: "in",
+                    reason:
+                        "without a policy with 'dir fwd' packets from \(selector.source) are dropped unless they are for this gateway itself, not for hosts of \(selector.destination) behind it; so it is in Linux",
+                    remedy: "add the same line with 'dir fwd'"))
         }
     }
 

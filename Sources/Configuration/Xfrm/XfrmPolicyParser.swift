@@ -22,6 +22,12 @@ struct XfrmPolicyParser {
     private var priority: UInt32 = 0
     private var index: UInt32 = 0
     private var template: Template?
+    /// The line has a `tmpl`, whether or not it can be read.
+    private var hasTemplate = false
+    /// A mark or an interface says which packets are meant.
+    private var isChosenByRoute = false
+    /// A side cannot be read.
+    private var hasFailedSelector = false
 
     /// `TMPL`: the SAs that serve the policy.
     private struct Template {
@@ -43,7 +49,11 @@ struct XfrmPolicyParser {
     mutating func parse() -> (policy: ParsedPolicy?, cursor: WordCursor) {
         do throws(ConfigurationError) {
             while let word = cursor.peek {
-                if try selector.read(&cursor) { continue }
+                if word == "src" || word == "dst" { hasFailedSelector = true }
+                if try selector.read(&cursor) {
+                    hasFailedSelector = false
+                    continue
+                }
                 cursor.skip()
                 if try read(word) { continue }
                 if try readUnsupported(word) { continue }
@@ -54,6 +64,48 @@ struct XfrmPolicyParser {
         } catch {
             cursor.errors.append(error)
             return (nil, cursor)
+        }
+    }
+
+    /// What takes the place of a policy with errors, to be asked for after `parse`: packets that it would have protected, as far
+    /// as its selector can be read, are dropped. A side that cannot be read stands for every address, unless nothing would be
+    /// left open. nil: the policy protects nothing, or leaves it to a mark or an interface which packets it is for.
+    mutating func standIn() -> ParsedPolicy? {
+        readOn()
+        guard hasTemplate || isBlocking else { return nil }
+        let isForAll = selector.isForAll
+        if isForAll, isChosenByRoute || hasFailedSelector { return nil }
+        var ignored = cursor
+        guard let selector = selector.selector(command, &ignored) else { return nil }
+        return ParsedPolicy(
+            policy: SecurityPolicy(
+                selector: selector, direction: direction ?? .out, action: .discard, priority: priority, index: index),
+            location: SourceLocation(file: cursor.file, line: command.line, column: command.column), templateSPI: 0)
+    }
+
+    /// Looks for the selector and the direction behind the word that ended the reading.
+    private mutating func readOn() {
+        if template != nil { hasTemplate = true }
+        let errors = cursor.errors
+        defer { cursor.errors = errors }
+        while let word = cursor.peek {
+            if word == "tmpl" {
+                hasTemplate = true
+                return
+            }
+            if word == "mark" || word == "if_id" { isChosenByRoute = true }
+            let isSide = word == "src" || word == "dst"
+            do throws(ConfigurationError) {
+                if try selector.read(&cursor) { continue }
+            } catch {
+                if isSide { hasFailedSelector = true }
+                continue
+            }
+            cursor.skip()
+            if word == "dir", let value = cursor.peek {
+                direction = direction ?? SecurityPolicy.Direction(rawValue: value.text)
+                cursor.skip()
+            }
         }
     }
 
@@ -141,6 +193,7 @@ struct XfrmPolicyParser {
         let value = try cursor.value(of: word, "a value")
         let isNumber = word == "mark" || word == "if_id"
         let isNeutral = isNumber && WordCursor.number(value.text, as: UInt32.self) == 0
+        if isNumber, !isNeutral { isChosenByRoute = true }
         if word == "limit" { _ = try cursor.value(of: word, "a number") }
         if cursor.take("mask") != nil { _ = try cursor.value(of: word, "a mask") }
         if !isNeutral { cursor.report(word, "not supported", remedy) }

@@ -20,6 +20,9 @@ struct XfrmSelector {
         "udplite": IPProtocol.udpLite,
     ]
 
+    /// Neither side is limited.
+    var isForAll: Bool { (source?.length ?? 0) == 0 && (destination?.length ?? 0) == 0 }
+
     /// Reads the next word and its value if it is part of a selector; false if not.
     mutating func read(_ cursor: inout WordCursor) throws(ConfigurationError) -> Bool {
         if let key = cursor.take("src") {
@@ -80,7 +83,8 @@ struct XfrmSelector {
 
     private func ports(_ cursor: inout WordCursor) -> Ports? {
         let hasPorts = [IPProtocol.tcp, IPProtocol.udp, IPProtocol.sctp, IPProtocol.dccp].contains(number)
-        if let port = sourcePort ?? destinationPort, !hasPorts {
+        // Without a protocol it is any that has ports, as `ip` takes it.
+        if let port = sourcePort ?? destinationPort, !hasPorts, number != 0 {
             cursor.report(port.word, "ports need a protocol that has them", "add 'proto tcp', udp, sctp or dccp")
             return nil
         }

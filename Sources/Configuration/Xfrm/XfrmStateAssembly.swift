@@ -19,7 +19,7 @@ extension XfrmStateParser {
         }
         let window = checkedReplayWindow(defaultReplayWindow)
         checkSequence()
-        let (transform, key) = try algorithms.transform(command, cursor)
+        let (transform, key) = try algorithms.transform(command, &cursor)
         warnAboutManualKeys(transform, isWindowAskedFor: (replayWindow?.value ?? 0) > 0)
         return SAParameters(
             spi: spi, source: source, destination: destination, transform: transform, key: key,

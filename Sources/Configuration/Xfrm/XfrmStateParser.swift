@@ -101,8 +101,13 @@ struct XfrmStateParser {
                 cursor.report(name, "this protocol is not supported", "use 'proto esp'")
             }
         } else if word == "spi" {
-            // 0 is never sent and 1...255 are reserved (RFC 4303 section 2.1).
-            spi = try cursor.number(of: word, "SPI", in: 256...UInt32.max)
+            // 0 is never sent; 1...255 are reserved (RFC 4303 section 2.1), but Linux takes them.
+            let number: UInt32 = try cursor.number(of: word, "SPI", in: 1...UInt32.max)
+            if number < 256 {
+                cursor.warn(
+                    word, "SPI \(number) is a reserved one (RFC 4303 section 2.1)", "take one from 256 (0x100) on")
+            }
+            spi = number
         } else if word == "mode" {
             hasTunnelMode = true
             try Self.readMode(word, &cursor)

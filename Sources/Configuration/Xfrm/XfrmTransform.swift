@@ -6,7 +6,7 @@ extension XfrmAlgorithms {
     ///
     /// - Parameter line: any word of the line, for what is missing.
     func transform(
-        _ line: Word, _ cursor: borrowing WordCursor
+        _ line: Word, _ cursor: inout WordCursor
     ) throws(ConfigurationError) -> (transform: ESPTransform, key: SecretBytes) {
         if let aead {
             if let other = encryption ?? authentication {
@@ -25,12 +25,12 @@ extension XfrmAlgorithms {
                 cursor, authentication.keyword, "an encryption algorithm is missing",
                 "add enc 'cbc(aes)' KEY, or enc 'ecb(cipher_null)' \"\" for no encryption")
         }
-        let integrity = try integrity(authentication, cursor)
+        let (integrity, integrityKey) = try integrity(authentication, &cursor)
         let cipher = try encryptionTransform(encryption, cursor)
         guard let transform = try? ESPTransform(encryption: cipher, integrity: integrity) else {
             throw Self.error(cursor, encryption.keyword, "this combination is not supported", "use 'aead'")
         }
-        return (transform, encryption.key.joined(with: authentication.key))
+        return (transform, encryption.key.joined(with: integrityKey))
     }
 
     private func aeadTransform(
@@ -84,27 +84,51 @@ extension XfrmAlgorithms {
         }
     }
 
+    /// The integrity algorithm, and its key with the length that it has there.
     private func integrity(
-        _ clause: Clause, _ cursor: borrowing WordCursor
-    ) throws(ConfigurationError) -> ESPTransform.Integrity {
+        _ clause: Clause, _ cursor: inout WordCursor
+    ) throws(ConfigurationError) -> (ESPTransform.Integrity, SecretBytes) {
         // `auth` leaves the truncation to the kernel, which for SHA-256 cuts to the 96 bits of an early draft.
-        let (integrity, bits, kernelDefault): (ESPTransform.Integrity, Int, Int) =
+        let (choices, kernelDefault): ([Int: ESPTransform.Integrity], Int) =
             switch clause.name {
-            case "hmac(sha256)": (.hmacSHA256_128, 128, 96)
-            case "hmac(sha384)": (.hmacSHA384_192, 192, 192)
-            case "hmac(sha512)": (.hmacSHA512_256, 256, 256)
-            default: (.hmacSHA1_96, 96, 96)
+            case "hmac(sha256)": ([128: .hmacSHA256_128, 96: .hmacSHA256_96], 96)
+            case "hmac(sha384)": ([192: .hmacSHA384_192], 192)
+            case "hmac(sha512)": ([256: .hmacSHA512_256], 256)
+            default: ([96: .hmacSHA1_96], 96)
             }
         let given = clause.bits ?? kernelDefault
-        guard given == bits else {
-            let why = clause.bits == nil ? "Linux cuts \(clause.name) to \(given) bits by default, and" : ""
+        guard let integrity = choices[given] else {
+            let bits = choices.keys.sorted(by: >)
             throw Self.error(
                 cursor, clause.keyword,
-                "\(why.isEmpty ? "" : why + " ")only \(bits) bits are supported for \(clause.name), not \(given)",
-                "write auth-trunc '\(clause.name)' KEY \(bits) on both sides")
+                "only \(bits.map(String.init).joined(separator: " or ")) bits are supported for \(clause.name), not \(given)",
+                "write auth-trunc '\(clause.name)' KEY \(bits[0]) on both sides")
         }
-        try check(clause, takes: [integrity.keyLength], plus: 0, "", cursor)
-        return integrity
+        if integrity == .hmacSHA256_96 {
+            cursor.warnAtKeyword(
+                clause.keyword, "\(clause.name) is cut to 96 bits, an early draft's length that Linux has by default",
+                "write auth-trunc '\(clause.name)' KEY 128 on both sides (RFC 4868)")
+        }
+        return (integrity, try key(clause, of: integrity, &cursor))
+    }
+
+    /// HMAC takes keys of any length: a shorter one is the same as one with zeros behind it (RFC 2104 section 2).
+    private func key(
+        _ clause: Clause, of integrity: ESPTransform.Integrity, _ cursor: inout WordCursor
+    ) throws(ConfigurationError) -> SecretBytes {
+        let missing = integrity.keyLength - clause.key.count
+        if missing == 0 { return clause.key }
+        guard missing > 0, clause.key.count > 0 else {
+            throw Self.error(
+                cursor, clause.keyword,
+                "\(clause.name) takes a key of at most \(integrity.keyLength) bytes, got \(clause.key.count)",
+                "give 0x and two hexadecimal digits for each byte, as many as RFC 4868 section 2.1.1 says, on both sides"
+            )
+        }
+        cursor.warnAtKeyword(
+            clause.keyword, "the key of \(clause.name) has \(clause.key.count) bytes, \(missing) fewer than it should",
+            "take \(integrity.keyLength) random bytes (RFC 4868 section 2.1.1)")
+        return clause.key.joined(with: SecretBytes(count: missing) { _ in })
     }
 
     /// Checks the length of a key in bytes, which may have a salt behind it.

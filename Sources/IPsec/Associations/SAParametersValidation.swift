@@ -2,7 +2,7 @@ extension SAParameters {
     /// Throws what keeps an SA from being made of these parameters, apart from the key.
     func validate() throws(SAError) {
         guard mode == .tunnel else { throw .unsupportedMode(mode) }
-        guard spi > 255 else { throw .reservedSPI(spi) }
+        guard spi > 255 || (isManual && spi > 0) else { throw .reservedSPI(spi) }
         guard source.family == destination.family else { throw .mixedAddressFamilies }
         guard replayWindow == 0 || (32...65_536).contains(replayWindow) else { throw .replayWindow(replayWindow) }
         guard initialSequence <= maximumSequence else { throw .initialSequence(initialSequence) }
