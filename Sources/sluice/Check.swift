@@ -1,6 +1,7 @@
 import ArgumentParser
 import Configuration
 import Gateway
+import IKEv2
 
 struct Check: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -8,8 +9,8 @@ struct Check: ParsableCommand {
         abstract: "Validate a configuration, and say what it would do.",
         discussion: """
             Reads the files as `sluice run` does, without root and without touching the network. A line that cannot be \
-            served is an error with its file, its number, the word and what to do; the exit code is then 78. Secrets are \
-            never shown.
+            served is an error with its file, its number, the word and what to do; the exit code is then 78, and the \
+            rest is what a gateway would serve all the same. Secrets are never shown.
 
               sluice check --config /etc/sluice/swanctl.conf
               sluice check --xfrm-batch tunnel.xfrm
@@ -29,6 +30,9 @@ struct Check: ParsableCommand {
     @Option(help: ArgumentHelp("Replay window of SAs that name none.", valueName: "packets"))
     var replayWindow = 1024
 
+    @Flag(help: "Let proposals name modp1024 and modp1536, as `sluice run --allow-weak` does.")
+    var allowWeak = false
+
     @Flag(help: "Print one JSON document.")
     var json = false
 
@@ -44,9 +48,11 @@ struct Check: ParsableCommand {
     }
 
     func run() throws {
-        do throws(GatewayError) {
+        do {
             // Both are read before anything is printed.
-            let connections = try config.map(ConfigurationFile.loadConnections)
+            let connections = try config.map { path throws(GatewayError) in
+                try ConfigurationFile.loadConnections(path, rules: ProposalRules(allowsWeakGroups: allowWeak))
+            }
             let manual = try xfrmBatch.map { path throws(GatewayError) in
                 try ConfigurationFile.load(path, replayWindow: replayWindow)
             }
@@ -55,9 +61,18 @@ struct Check: ParsableCommand {
             }
             writeToStandardOutput(
                 json ? try document(connections, manual) : report(connections, manual))
-        } catch {
+            let errors = (connections?.errors ?? []) + (manual?.errors ?? [])
+            guard errors.isEmpty else { return try Self.fail(errors, refused: connections?.refused ?? []) }
+        } catch let error as GatewayError {
             throw Failure(gateway: error)
         }
+    }
+
+    /// Lists all errors, and ends with what they cost.
+    private static func fail(_ errors: [ConfigurationError], refused: [String]) throws {
+        for error in errors { writeToStandardError("\(error)\n") }
+        let cost = refused.isEmpty ? "" : "; not served, and closed: \(refused.joined(separator: ", "))"
+        throw Failure(.configuration, "\(errors.count) \(errors.count == 1 ? "error" : "errors")\(cost)")
     }
 
     private func report(_ connections: SwanctlConfiguration?, _ manual: ManualConfiguration?) -> String {

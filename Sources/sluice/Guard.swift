@@ -44,9 +44,10 @@ struct Guard: ParsableCommand {
 
     func run() throws {
         do throws(GatewayError) {
-            let report = try BoundaryControl.close(
+            let (report, errors) = try BoundaryControl.close(
                 .init(
                     configuration: config, xfrmBatch: xfrmBatch, lan: lan?.names ?? [], wan: wan?.names ?? []))
+            for error in errors { writeToStandardError("\(error)\n") }
             try report.print(json: json, title: "Closed to packets in clear")
         } catch {
             throw Failure(gateway: error)

@@ -71,10 +71,14 @@ import Testing
         let text = Self.site.replacing("auth = psk", with: "auth = pks").replacing("secret =", with: "secrt =")
         try CommandLineTests.withFile(text) { path in
             let outcome = try CommandLineTests.run(["check", "--config", path])
-            #expect(outcome.status == 78 && outcome.output.isEmpty)
-            // Where editors look for them.
+            #expect(outcome.status == 78)
+            // Where editors look for them; what they cost stands behind them.
             let lines = outcome.errors.split(separator: "\n")
-            #expect(!lines.isEmpty && lines.allSatisfy { $0.hasPrefix("\(path):") }, "\(outcome.errors)")
+            #expect(lines.count > 3 && lines.dropLast().allSatisfy { $0.hasPrefix("\(path):") }, "\(outcome.errors)")
+            #expect(outcome.errors.hasSuffix("sluice: 3 errors; not served, and closed: right\n"), "\(outcome.errors)")
+            // What is closed all the same.
+            #expect(outcome.output.contains("right/lan: 10.1.0.0/16 -> 10.2.0.0/16"), "\(outcome.output)")
+            #expect(!outcome.output.contains(Self.secret))
             for line in [5, 9, 25] { #expect(outcome.errors.contains("\(path):\(line): "), "\(outcome.errors)") }
             #expect(outcome.errors.contains("did you mean 'psk'?"))
             #expect(outcome.errors.contains("'secrt'") && outcome.errors.contains("did you mean 'secret'?"))
@@ -82,6 +86,44 @@ import Testing
         }
         let missing = try CommandLineTests.run(["check", "--config", "/nonexistent/swanctl.conf"])
         #expect(missing.status == 78 && missing.errors.contains("/nonexistent/swanctl.conf: cannot be read"))
+    }
+
+    /// A fault of one child: the plan of the rest, and the exit code all the same.
+    @Test func theRestIsPlannedAllTheSame() throws {
+        let text = Self.site.replacing("start_action = trap", with: "updown = /bin/true")
+        try CommandLineTests.withFile(text) { path in
+            let outcome = try CommandLineTests.run(["check", "--config", path, "--json"])
+            #expect(outcome.status == 78)
+            #expect(outcome.errors.contains("not served, and closed: right/lan"), "\(outcome.errors)")
+            let document = try JSONSerialization.jsonObject(with: Data(outcome.output.utf8)) as? [String: Any]
+            #expect((document?["errors"] as? [String])?.count == 1)
+            let connection = (document?["connections"] as? [[String: Any]])?.first
+            let child = (connection?["children"] as? [[String: Any]])?.first
+            #expect(connection?["served"] as? Bool == true && child?["served"] as? Bool == false)
+            let boundary = document?["boundary"] as? [String: Any]
+            #expect((boundary?["closed"] as? [String])?.count == 1)
+        }
+    }
+
+    @Test func weakGroupsNeedAFlag() throws {
+        let text = Self.site.replacing(
+            "remote_addrs = 192.0.2.2", with: "remote_addrs = 192.0.2.2\n    proposals = aes128-sha1-modp1024")
+        try CommandLineTests.withFile(text) { path in
+            let refused = try CommandLineTests.run(["check", "--config", path])
+            #expect(refused.status == 78 && refused.errors.contains("start with --allow-weak"), "\(refused.errors)")
+            let allowed = try CommandLineTests.run(["check", "--config", path, "--allow-weak"])
+            #expect(allowed.status == 0, "\(allowed.errors)")
+            #expect(allowed.output.contains("aes128-sha1-modp1024") && allowed.output.contains("modp1024 is weak"))
+        }
+    }
+
+    /// A bad line of an xfrm file costs the line.
+    @Test func theOtherLinesArePlanned() throws {
+        try CommandLineTests.withFile(CommandLineTests.tunnel + "\nxfrm nonsense\n") { path in
+            let outcome = try CommandLineTests.run(["check", "--xfrm-batch", path])
+            #expect(outcome.status == 78 && outcome.output.contains("1 state") && outcome.output.contains("1 error"))
+            #expect(outcome.errors.hasSuffix("sluice: 1 error\n"), "\(outcome.errors)")
+        }
     }
 
     @Test func foldersOfTheEnvironment() throws {

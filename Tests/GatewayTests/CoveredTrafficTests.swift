@@ -36,6 +36,20 @@ import Testing
         list.traffic.map { "\($0.name) \($0.selector) \($0.action.rawValue)" }
     }
 
+    /// A child or a connection with a fault is closed as one that is served.
+    @Test func whatIsRefusedIsCovered() throws {
+        let net = "net { local_ts = 10.1.0.0/16\n remote_ts = 10.2.0.0/16\n updown = /bin/true }"
+        let lan = "lan { local_ts = 10.1.0.0/16\n remote_ts = 10.3.0.0/16 }"
+        for address in ["remote_addrs = 192.0.2.2", "version = 1"] {
+            let connections = try swanctl(connection("site", address, "\(net)\n \(lan)"))
+            #expect(connections.refusedParts == [address == "version = 1" ? "site" : "site/net"])
+            #expect(
+                lines(CoveredList(ManualConfiguration(), connections)) == [
+                    "site/net 10.1.0.0/16 -> 10.2.0.0/16 protect", "site/lan 10.1.0.0/16 -> 10.3.0.0/16 protect",
+                ])
+        }
+    }
+
     /// `mode = pass` goes before what others protect, `mode = drop` behind it, as narrow as they may be.
     @Test func shunts() throws {
         let connections = try swanctl(

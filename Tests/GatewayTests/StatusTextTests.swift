@@ -1,3 +1,4 @@
+import Configuration
 import Foundation
 import Testing
 
@@ -48,6 +49,22 @@ import Testing
             NeighbourStatus(address: "10.99.0.2", interface: "wan0", macAddress: nil, state: "unresolved")
         ],
         drops: [DropStatus(reason: "unknown-spi", packets: 10, explanation: "No SA has the packet's SPI.")])
+
+    @Test func tellsWhatIsNotServed() throws {
+        var report = Self.report
+        #expect(!report.text().contains("Errors of the configuration"))
+        #expect(ConfigurationStatus(errors: []) == nil)
+        let error = ConfigurationError(
+            location: SourceLocation(file: "swanctl.conf", line: 7), word: "updown", reason: "is not supported",
+            remedy: "leave it out")
+        report.configuration = ConfigurationStatus(errors: [error], refused: ["site/net"])
+        let text = report.text()
+        #expect(
+            text.contains("Errors of the configuration\n  swanctl.conf:7: 'updown': is not supported; leave it out\n"))
+        #expect(text.contains("not served, and closed: site/net"))
+        let json = try JSONDocument.text(report)
+        #expect(json.contains("\"configuration\"") && json.contains("\"refused\""), "\(json)")
+    }
 
     @Test func showsEveryPart() {
         let lines = Self.report.text().split(separator: "\n").map(String.init)

@@ -11,7 +11,7 @@ enum ChildTranslation {
         "rekey_bytes": .served, "life_bytes": .served, "rand_bytes": .served,
         "rekey_packets": .served, "life_packets": .served, "rand_packets": .served,
         "reqid": .served, "priority": .served, "replay_window": .served,
-        "copy_df": .served, "copy_ecn": .served, "copy_dscp": .served,
+        "copy_df": .served, "copy_ecn": .served, "copy_dscp": .served, "sha256_96": .served,
         "ah_proposals": .refused("use esp_proposals; ESP with an integrity algorithm protects the payload as AH does"),
         "updown": .refused("leave it out, and follow the child-updown events of 'swanctl --monitor-sa'"),
         "interface": .refused("leave it out; the interfaces are --lan and --wan of 'sluice run'"),
@@ -26,7 +26,6 @@ enum ChildTranslation {
         // Peers agree on these two, or do without.
         "ipcomp": .inert(
             KeyRule.no, because: "has no effect: packets are not compressed", remedy: "leave it out"),
-        "sha256_96": .onlyNo("leave it out, and let the peer use the 128 bits of RFC 4868"),
         "hw_offload": .inert(
             KeyRule.no + ["auto"], because: "has no effect: packets are encrypted in software",
             remedy: "leave it out"),
@@ -51,11 +50,23 @@ enum ChildTranslation {
         ].map { ($0, KeyRule.noEffect("has no effect where mode is pass or drop")) }
     ) { _, inert in inert }
 
-    static func child(_ reader: SectionReader) -> Child {
+    /// The child, refused if it has faults, and the number of these.
+    static func child(_ reader: SectionReader, _ reach: SelectorReach) -> (child: Child, errors: Int) {
+        let before = reader.findings.errors.count
+        let child = translate(reader)
+        let errors = reader.findings.errors.count - before
+        return (errors == 0 ? child : child.refused(reach.of(child: reader)), errors)
+    }
+
+    private static func translate(_ reader: SectionReader) -> Child {
         let shunt = shunt(reader)
         reader.check(shunt == nil ? rules : rulesOfShunts)
         var child = Child(
-            name: reader.section.name, proposals: shunt == nil ? proposals(reader) : ChildProposal.default)
+            name: reader.section.name,
+            proposals: shunt == nil
+                ? reader.proposals("esp_proposals", default: ChildProposal.default) {
+                    ChildProposal.reading($0, rules: $1)
+                } : ChildProposal.default)
         child.shunt = shunt
         child.localSelectors = selectors("local_ts", reader)
         child.remoteSelectors = selectors("remote_ts", reader)
@@ -68,23 +79,11 @@ enum ChildTranslation {
         let priority: UInt32 = reader.number("priority", default: 0)
         child.priority = priority == 0 ? nil : priority
         child.replayWindow = replayWindow(reader)
+        child.cutsSHA256To96Bits = shunt == nil && reader.flag("sha256_96", default: false)
         child.dontFragment = reader.flag("copy_df", default: true) ? .copy : .clear
         child.copiesECN = reader.flag("copy_ecn", default: true)
         child.copiesDSCP = copiesDSCP(reader)
         return child
-    }
-
-    private static func proposals(_ reader: SectionReader) -> [ChildProposal] {
-        var found: [ChildProposal] = []
-        for item in reader.items("esp_proposals") {
-            do throws(ProposalTextError) {
-                let next = item.lowercased() == "default" ? ChildProposal.default : [try ChildProposal(parsing: item)]
-                found += next.filter { !found.contains($0) }
-            } catch {
-                reader.fail(reader.value("esp_proposals"), item, error.problem, error.remedy)
-            }
-        }
-        return found.isEmpty ? ChildProposal.default : found
     }
 
     /// What is not negotiated is in force as soon as it is loaded, whatever the actions say.

@@ -3,17 +3,36 @@ import IKEv2
 
 /// From a section of `connections` (swanctl.conf or VICI's `load-conn`) to a connection.
 public enum ConnectionTranslation {
+    /// What a section comes to, with its faults.
+    public struct Outcome: Sendable {
+        /// The connection. With a fault of its own it is refused, with one of a child that child is: `isRefused` says so, and
+        /// their packets stay closed.
+        public var connection: Connection
+        public var warnings: [ConfigurationWarning]
+        public var errors: [ConfigurationError]
+    }
+
     /// - Parameter folders: where the file names of `certs`, `cacerts` and `pubkeys` lead; nil: items are the
     ///   certificates and keys themselves (PEM or DER), as over VICI, and only absolute file names are read.
-    /// Throws every problem of the section. Errors of sections without lines name the section instead of a file.
+    /// Errors of sections without lines name the section instead of a file.
+    public static func outcome(
+        _ section: SettingsSection, folders: CredentialFolders? = nil, rules: ProposalRules = ProposalRules()
+    ) -> Outcome {
+        let findings = Findings(rules)
+        let reader = SectionReader(section, path: "connections.\(section.name)", findings: findings)
+        let result = translate(reader, folders: folders)
+        return Outcome(
+            connection: result.connection, warnings: findings.warnings,
+            errors: ConfigurationErrors.inOrder(findings.errors))
+    }
+
+    /// The same for a connection that is to be served as it is; throws every problem of the section.
     public static func connection(
         _ section: SettingsSection, folders: CredentialFolders? = nil
     ) throws(ConfigurationErrors) -> (connection: Connection, warnings: [ConfigurationWarning]) {
-        let findings = Findings()
-        let reader = SectionReader(section, path: "connections.\(section.name)", findings: findings)
-        let result = translate(reader, folders: folders)
-        try findings.check()
-        return (result.connection, findings.warnings)
+        let outcome = outcome(section, folders: folders)
+        guard outcome.errors.isEmpty else { throw ConfigurationErrors(outcome.errors) }
+        return (outcome.connection, outcome.warnings)
     }
 
     static let rules: [String: KeyRule] = [
@@ -40,15 +59,23 @@ public enum ConnectionTranslation {
         "pools": .refused("leave it out; no addresses are assigned to peers yet"),
     ]
 
-    /// The connection as far as it can be made out, and what else lay in the files of its certificates.
+    /// The connection as far as it can be made out, and what else lay in the files of its certificates. A fault of the
+    /// connection itself refuses it; one of a child only that child.
     static func translate(
         _ reader: SectionReader, folders: CredentialFolders?
     ) -> (connection: Connection, others: [Certificate]) {
+        let before = reader.findings.errors.count
+        let reach = SelectorReach(connection: reader)
+        var ofChildren = 0
         let children = reader.section.children
         reader.check(rules, sections: [children?.name ?? "children"], prefixes: ["local", "remote"])
         var authentication = AuthenticationTranslation(reader, folders: folders)
         var connection = Connection(
-            name: reader.section.name, proposals: proposals(reader), local: authentication.local(),
+            name: reader.section.name,
+            proposals: reader.proposals("proposals", default: IKEProposal.default) {
+                IKEProposal.reading($0, rules: $1)
+            },
+            local: authentication.local(),
             remote: authentication.remote())
         connection.localAddresses = addresses("local_addrs", reader)
         connection.remoteAddresses = addresses("remote_addrs", reader)
@@ -67,11 +94,16 @@ public enum ConnectionTranslation {
         if let children {
             let inside = reader.inside(children)
             inside.check([:], sections: children.sections.map(\.name))
-            connection.children = children.sections.map { ChildTranslation.child(inside.inside($0)) }
+            connection.children = children.sections.map { section in
+                let (child, errors) = ChildTranslation.child(inside.inside(section), reach)
+                ofChildren += errors
+                return child
+            }
         }
         checkFamilies(connection, reader)
         forgetStartsWithoutAPeer(reader, &connection)
-        return (connection, authentication.others)
+        let isAtFault = reader.findings.errors.count - before > ofChildren
+        return (isAtFault ? connection.refused(reach) : connection, authentication.others)
     }
 
     /// Only those that the daemon listens on.
@@ -80,19 +112,6 @@ public enum ConnectionTranslation {
         guard port != 500, port != 4500, let value = reader.value("local_port") else { return port }
         reader.fail(value, "\(port)", "is no port that IKE is served on", "write 500, or 4500 to begin behind a NAT")
         return 500
-    }
-
-    private static func proposals(_ reader: SectionReader) -> [IKEProposal] {
-        var found: [IKEProposal] = []
-        for item in reader.items("proposals") {
-            do throws(ProposalTextError) {
-                let next = item.lowercased() == "default" ? IKEProposal.default : [try IKEProposal(parsing: item)]
-                found += next.filter { !found.contains($0) }
-            } catch {
-                reader.fail(reader.value("proposals"), item, error.problem, error.remedy)
-            }
-        }
-        return found.isEmpty ? IKEProposal.default : found
     }
 
     /// `%any` behind others is for what begins with us or them; an initiator still takes the others.

@@ -31,7 +31,7 @@ struct CredentialChecks {
 
     func run() {
         let now = Int64(time(nil))
-        for connection in configuration.connections {
+        for connection in configuration.connections where !connection.isRefused {
             guard let section = sections[connection.name], connection.isNegotiated else { continue }
             let reader = SectionReader(section, path: "connections.\(connection.name)", findings: root.findings)
             if connection.local.method == .preSharedKey {

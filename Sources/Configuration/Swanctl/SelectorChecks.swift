@@ -17,7 +17,7 @@ struct SelectorChecks {
         var owners: [Claim: String] = [:]
         for connection in connections {
             // What somebody starts by hand, or the peer, is meant to stand in for another.
-            for child in connection.children where child.startAction != .none {
+            for child in connection.children where child.startAction != .none && !child.isRefused {
                 let sides = child.localSelectors + child.remoteSelectors
                 guard !sides.contains(where: { $0.addresses == nil }) else { continue }
                 let claim = Claim(

@@ -6,11 +6,27 @@ import IKEv2
 #endif
 
 /// What a swanctl.conf and the folders beside it come to.
+///
+/// A fault costs what it stands in, not more: a connection or a child with one is refused (`isRefused`; its packets stay
+/// closed), a secret, certificate or key with one is left out. Only a text that cannot be parsed is nothing at all.
 public struct SwanctlConfiguration: Sendable {
     /// In the order of the file.
     public var connections: [Connection]
     public var credentials: Credentials
     public var warnings: [ConfigurationWarning]
+    /// In the order of files and lines.
+    public var errors: [ConfigurationError] = []
+    /// Some secret, key, certificate, authority or CRL could not be read.
+    public internal(set) var lacksCredentials = false
+
+    /// Connections (`site`) and children (`site/net`) that are not served, for their errors.
+    public var refused: [String] { connections.refusedParts }
+
+    /// This configuration if all of it can be served; throws every error otherwise.
+    public func checked() throws(ConfigurationErrors) -> SwanctlConfiguration {
+        guard errors.isEmpty else { throw ConfigurationErrors(errors) }
+        return self
+    }
 
     public init(
         connections: [Connection] = [], credentials: Credentials = Credentials(),
@@ -24,22 +40,27 @@ public struct SwanctlConfiguration: Sendable {
     /// Reads the file, what it includes, and the folders of certificates and keys.
     ///
     /// - Parameter directory: where the folders are; nil: the environment's SWANCTL_DIR, else where the file is.
-    /// Throws every problem of the files, sorted by file and line.
-    public static func load(path: String, directory: String? = nil) throws(ConfigurationErrors) -> SwanctlConfiguration
-    {
+    /// Throws when the text cannot be parsed; all other errors are in the result.
+    public static func load(
+        path: String, directory: String? = nil, rules: ProposalRules = ProposalRules()
+    ) throws(ConfigurationErrors) -> SwanctlConfiguration {
         let file = try SettingsFile.load(path: path)
         let environment = getenv("SWANCTL_DIR").map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
         let folders = CredentialFolders(directory: directory ?? environment ?? FilePath.directory(of: path))
-        return try translate(file, path: path, folders: folders)
+        return translate(file, path: path, folders: folders, rules: rules)
     }
 
     /// Parses text that has no file: it can neither include files nor name certificates and keys by relative paths.
-    public static func parse(_ text: String, file: String) throws(ConfigurationErrors) -> SwanctlConfiguration {
-        try parse(bytes: Array(text.utf8), file: file)
+    public static func parse(
+        _ text: String, file: String, rules: ProposalRules = ProposalRules()
+    ) throws(ConfigurationErrors) -> SwanctlConfiguration {
+        try parse(bytes: Array(text.utf8), file: file, rules: rules)
     }
 
     /// As `parse(_:file:)`. The bytes stay as they are.
-    public static func parse(bytes: [UInt8], file: String) throws(ConfigurationErrors) -> SwanctlConfiguration {
+    public static func parse(
+        bytes: [UInt8], file: String, rules: ProposalRules = ProposalRules()
+    ) throws(ConfigurationErrors) -> SwanctlConfiguration {
         let result: Result<SettingsFile, ConfigurationErrors> = bytes.withUnsafeBytes { buffer in
             do throws(ConfigurationErrors) {
                 return .success(try SettingsFile.parse(bytes: buffer, file: file, mayInclude: false))
@@ -47,15 +68,15 @@ public struct SwanctlConfiguration: Sendable {
                 return .failure(error)
             }
         }
-        return try translate(try result.get(), path: file, folders: nil)
+        return translate(try result.get(), path: file, folders: nil, rules: rules)
     }
 
     private static let sections = ["connections", "secrets", "authorities", "pools"]
 
     private static func translate(
-        _ file: SettingsFile, path: String, folders: CredentialFolders?
-    ) throws(ConfigurationErrors) -> SwanctlConfiguration {
-        let findings = Findings()
+        _ file: SettingsFile, path: String, folders: CredentialFolders?, rules: ProposalRules
+    ) -> SwanctlConfiguration {
+        let findings = Findings(rules)
         for warning in file.warnings { findings.warn(warning) }
         let root = SectionReader(file.root, path: "", findings: findings)
         checkTop(root, referenced: file.referenced)
@@ -72,6 +93,7 @@ public struct SwanctlConfiguration: Sendable {
                 others += result.others
             }
         }
+        let before = findings.errors.count
         let secrets = SecretsTranslation(
             top("secrets") ?? SectionReader(SettingsSection(name: "secrets"), path: "secrets", findings: findings))
         var authorities: [Authority] = []
@@ -86,7 +108,8 @@ public struct SwanctlConfiguration: Sendable {
         store.add(certificates: others, authorities: authorities)
         for exposed in file.exposedFiles { store.warnOfExposure(exposed) }
         configuration.credentials = store.credentials
-        try findings.check()
+        configuration.lacksCredentials = findings.errors.count > before
+        configuration.errors = ConfigurationErrors.inOrder(findings.errors)
         CredentialChecks(configuration: configuration, root: root).run()
         SelectorChecks(connections: configuration.connections, root: root).run()
         configuration.warnings = findings.warnings

@@ -6,6 +6,8 @@ import Packets
 public struct SwanctlDocument: Codable, Hashable, Sendable {
     public struct Connection: Codable, Hashable, Sendable {
         public var name: String
+        /// False: it has an error, and its children's packets are closed.
+        public var served: Bool
         /// Addresses, subnets, ranges and names; none: any.
         public var localAddresses: [String]
         public var remoteAddresses: [String]
@@ -47,6 +49,8 @@ public struct SwanctlDocument: Codable, Hashable, Sendable {
 
     public struct Child: Codable, Hashable, Sendable {
         public var name: String
+        /// False: it has an error, and its packets are closed.
+        public var served: Bool
         public var mode: String
         public var localSelectors: [String]
         public var remoteSelectors: [String]
@@ -108,18 +112,21 @@ public struct SwanctlDocument: Codable, Hashable, Sendable {
     public var connections: [Connection]
     public var credentials: Credentials
     public var warnings: [String]
+    public var errors: [String]
 
     /// - Parameter replayWindow: of children that name none.
     public init(_ configuration: SwanctlConfiguration, replayWindow: Int = 1024) {
         connections = configuration.connections.map { Connection($0, replayWindow: replayWindow) }
         credentials = Credentials(configuration.credentials)
         warnings = configuration.warnings.map(\.description)
+        errors = configuration.errors.map(\.description)
     }
 }
 
 extension SwanctlDocument.Connection {
     init(_ connection: IKEv2.Connection, replayWindow: Int) {
         name = connection.name
+        served = !connection.isRefused
         localAddresses = connection.localAddresses.map(\.description)
         remoteAddresses = connection.remoteAddresses.map(\.description)
         localPort = connection.localPort
@@ -173,6 +180,7 @@ extension SwanctlDocument.Authentication {
 extension SwanctlDocument.Child {
     init(_ child: IKEv2.Child, replayWindow: Int) {
         name = child.name
+        served = !child.isRefused
         mode = child.modeName
         localSelectors = child.localSelectors.map(\.description)
         remoteSelectors = child.remoteSelectors.map(\.description)

@@ -16,6 +16,10 @@ extension SwanctlConfiguration: CustomStringConvertible {
             // Editors look for FILE:LINE at the beginning of a line.
             lines += document.warnings
         }
+        if !document.errors.isEmpty {
+            lines.append(Self.count(document.errors.count, "error"))
+            lines += document.errors.map { "  " + $0 }
+        }
         return lines.joined(separator: "\n")
     }
 
@@ -26,6 +30,10 @@ extension SwanctlConfiguration: CustomStringConvertible {
     }
 
     private static func describe(_ connection: SwanctlDocument.Connection) -> [String] {
+        guard connection.served else {
+            return ["\(connection.name): not served, for its errors"]
+                + connection.children.flatMap(describe).map { "  " + $0 }
+        }
         // Nobody speaks to anybody for these.
         guard
             connection.children.isEmpty
@@ -72,6 +80,11 @@ extension SwanctlConfiguration: CustomStringConvertible {
     }
 
     private static func describe(_ child: SwanctlDocument.Child) -> [String] {
+        guard child.served else {
+            let covered =
+                "\(list(child.localSelectors, none: "nothing")) -> \(list(child.remoteSelectors, none: "nothing"))"
+            return ["\(child.name): not served, for its errors; closed is \(covered)"]
+        }
         if Child.Shunt(rawValue: child.mode) != nil {
             return [
                 "\(child.name): \(child.localSelectors.joined(separator: ", ")) -> "

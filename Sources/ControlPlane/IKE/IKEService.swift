@@ -1,3 +1,4 @@
+import Configuration
 import IKEv2
 import Logging
 import NIOCore
@@ -16,6 +17,8 @@ public final class IKEService {
         public var keyLog: String?
         /// `--state`.
         public var stateDirectory: String?
+        /// What proposals may name that come over the control socket.
+        public var proposalRules = ProposalRules()
 
         public init() {}
     }
@@ -72,7 +75,9 @@ public final class IKEService {
             settings: options.settings, dataplane: dataplane, output: output, now: clock(), wallClock: wallClock)
         if let tunnelFile { manager.restore(tunnelFile.read()) }
         rememberedVersion = manager.rememberedVersion
-        control = IKEControl(manager: manager, hub: EventHub(on: eventLoop), logger: logger, clock: clock)
+        control = IKEControl(
+            manager: manager, hub: EventHub(on: eventLoop), logger: logger, proposalRules: options.proposalRules,
+            clock: clock)
         _ = output.observers.add { [weak control] event in control?.report(event) }
         output.resolved = { [weak self] addresses, request in
             guard let self else { return }
@@ -128,9 +133,10 @@ public final class IKEService {
         rememberedVersion = manager.rememberedVersion
     }
 
-    /// Replaces all connections and credentials. What has not changed keeps its SAs.
-    public func load(_ connections: [Connection], _ credentials: Credentials) {
-        control.load(connections, credentials)
+    /// Replaces all connections and credentials. What has not changed keeps its SAs; what is refused and has been served goes
+    /// on as it was.
+    public func load(_ configuration: SwanctlConfiguration) {
+        control.load(configuration)
     }
 
     // MARK: Observers

@@ -24,23 +24,32 @@ public enum BoundaryControl {
     }
 
     /// Closes the boundary for what the files configure, in the place of what was closed before; keys are read and forgotten.
-    public static func close(_ request: Request) throws(GatewayError) -> BoundaryReport {
-        let covered = try covered(request)
+    /// Parts with errors are closed too, as far as they can be read.
+    public static func close(
+        _ request: Request
+    ) throws(GatewayError) -> (report: BoundaryReport, errors: [ConfigurationError]) {
+        let (covered, errors) = try covered(request)
         try Privileges.check([.netAdmin])
         try environment { () throws(NetlinkError) in
             var guardian = try KernelGuard()
             try guardian.close(.init(covered, lan: request.lan, wan: request.wan))
         }
-        return BoundaryReport(covered)
+        return (BoundaryReport(covered), errors)
     }
 
-    /// What the files configure.
-    public static func covered(_ request: Request) throws(GatewayError) -> CoveredList {
-        let connections = try request.configuration.map(ConfigurationFile.loadConnections)
+    /// What the files configure, and what of them no gateway would serve.
+    private static func covered(
+        _ request: Request
+    ) throws(GatewayError) -> (covered: CoveredList, errors: [ConfigurationError]) {
+        // A guard negotiates nothing, so that no proposal is too weak for it.
+        let connections = try request.configuration.map { path throws(GatewayError) in
+            try ConfigurationFile.loadConnections(path, rules: ProposalRules(allowsWeakGroups: true))
+        }
         let manual = try request.xfrmBatch.map { path throws(GatewayError) in
             try ConfigurationFile.load(path, replayWindow: 0)
         }
-        return CoveredList(manual ?? ManualConfiguration(), connections?.connections ?? [])
+        let errors = (connections?.errors ?? []) + (manual?.errors ?? [])
+        return (CoveredList(manual ?? ManualConfiguration(), connections?.connections ?? []), errors)
     }
 
     /// Opens the boundary on purpose: steering programs that ended gateways have left, and the kernel's table. Returns what was

@@ -1,5 +1,6 @@
 import Configuration
 import ControlPlane
+import IKEv2
 import Logging
 import NIOCore
 
@@ -62,7 +63,11 @@ struct ControlHandle: Sendable {
             },
             StatusCommand { [bound, ike] in
                 var report = bound.value.report()
-                report.negotiation = ike.map { NegotiationStatus($0.service.value) }
+                if let service = ike?.service.value {
+                    report.negotiation = NegotiationStatus(service)
+                    report.configuration = ConfigurationStatus(
+                        errors: service.control.faults.errors, refused: service.manager.connections.refusedParts)
+                }
                 let document = report
                 return { format in
                     switch format {

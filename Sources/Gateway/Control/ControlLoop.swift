@@ -45,6 +45,8 @@ final class ControlLoop {
     private var queueCheck = QueueCheck()
     private var ownAddresses = OwnAddresses()
     private(set) var hasManualAssociations = false
+    /// Lines of the `ip xfrm` file that are not served.
+    let manualErrors: [ConfigurationError]
     private var neighbours: NeighbourKeeper
     /// The neighbours that lead to the peers, as of the last full second.
     private var peerNeighbours: [Neighbour.Key] = []
@@ -68,6 +70,7 @@ final class ControlLoop {
         self.eventLoop = eventLoop
         self.network = network
         self.logger = logger
+        manualErrors = configuration.errors
         builder = SnapshotBuilder(workers: parts.plan.workers)
         neighbours = NeighbourKeeper(session: parts.session, logger: logger)
         boundary = parts.boundary

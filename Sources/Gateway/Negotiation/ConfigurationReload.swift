@@ -1,7 +1,8 @@
 import Logging
 import UnixSignals
 
-/// SIGHUP reads the configuration again. A file that cannot be used changes nothing.
+/// SIGHUP reads the configuration again. A file that cannot be parsed changes nothing; what a fault costs in one that can, says
+/// `SwanctlConfiguration`.
 struct ConfigurationReload: Sendable {
     let options: GatewayOptions
     /// nil: nothing is negotiated.
@@ -19,12 +20,15 @@ struct ConfigurationReload: Sendable {
             return
         }
         do {
-            let configuration = try LoadedConfiguration.connections(path, logger: logger)
+            let configuration = try LoadedConfiguration.connections(
+                path, rules: options.proposalRules, logger: logger)
             try ike.load(configuration)
             logger.notice(
-                "configuration reloaded",
+                configuration.errors.isEmpty
+                    ? "configuration reloaded" : "configuration reloaded as far as it can be served",
                 metadata: ["file": "\(path)", "connections": "\(configuration.connections.count)"])
         } catch {
+            ike.keep(for: error, file: path)
             let problems = "\(error)".split(separator: "\n").map { Logger.MetadataValue.string(String($0)) }
             logger.error(
                 "configuration not reloaded; the old one stays in force", metadata: ["errors": .array(problems)])

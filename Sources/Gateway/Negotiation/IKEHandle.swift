@@ -33,8 +33,12 @@ struct IKEHandle: Sendable {
                     let bound = NIOLoopBound(WeakService(service), eventLoop: eventLoop)
                     service.control.reload = {
                         NIOThreadPool.singleton.runIfActive(eventLoop: eventLoop) {
-                            try LoadedConfiguration.connections(path, logger: logger)
-                        }.map { bound.value.service?.load($0.connections, $0.credentials) }
+                            try LoadedConfiguration.connections(path, rules: options.proposalRules, logger: logger)
+                        }.map { bound.value.service?.load($0) }
+                            .flatMapErrorThrowing { error in
+                                bound.value.service?.control.keep(for: Self.errors(error, file: path))
+                                throw error
+                            }
                     }
                 }
                 control.value.handleDataplaneEvent = { [weak service] event in
@@ -69,6 +73,7 @@ struct IKEHandle: Sendable {
         result.settings = options.ike
         result.keyLog = options.keyLog
         result.stateDirectory = options.stateDirectory
+        result.proposalRules = options.proposalRules
         return result
     }
 
@@ -84,9 +89,24 @@ struct IKEHandle: Sendable {
     /// Replaces all connections and credentials; then start actions run.
     func load(_ configuration: SwanctlConfiguration) throws {
         try eventLoop.submit { [service] in
-            service.value.load(configuration.connections, configuration.credentials)
+            service.value.load(configuration)
             service.value.manager.forgetUnloadedTunnels(at: service.value.now)
         }.wait()
+    }
+
+    /// The configuration could not be read again, and stays as it is: `sluice status` says why.
+    func keep(for error: any Error, file: String) {
+        let errors = Self.errors(error, file: file)
+        try? eventLoop.submit { [service] in service.value.control.keep(for: errors) }.wait()
+    }
+
+    private static func errors(_ error: any Error, file: String) -> ConfigurationErrors {
+        ConfigurationErrors([
+            ConfigurationError(
+                location: SourceLocation(file: file, line: 0), word: nil,
+                reason: "the configuration was not reloaded, and the old one stays in force: \(error)",
+                remedy: "mend the file, and load it again")
+        ])
     }
 
     /// Deletes all SAs at their peers, and waits for them, but not for long.

@@ -62,6 +62,8 @@ public struct GatewayOptions: Hashable, Sendable {
     public var stateDirectory: String?
     /// Times and limits of IKE.
     public var ike = ProtocolSettings()
+    /// `--allow-weak`.
+    public var proposalRules = ProposalRules()
     /// Where the keys of all SAs are written to, for Wireshark; nil: nowhere.
     public var keyLog: String?
 

@@ -1,9 +1,10 @@
 import Configuration
 import Glibc
+import IKEv2
 
 /// Reads the files of `ip xfrm` lines and swanctl.conf as `run` and `check` both do.
 public enum ConfigurationFile {
-    /// The SAs and policies of the file; every problem in it is in the error, a line each.
+    /// The SAs and policies of the file, and what of it is not served. Throws when it cannot be read.
     public static func load(_ path: String, replayWindow: Int) throws(GatewayError) -> ManualConfiguration {
         do throws(ConfigurationErrors) {
             return try XfrmBatch.load(path: path, defaultReplayWindow: replayWindow)
@@ -12,11 +13,13 @@ public enum ConfigurationFile {
         }
     }
 
-    /// The connections, keys and certificates of a swanctl.conf and the folders beside it; every problem is in the error,
-    /// a line each.
-    public static func loadConnections(_ path: String) throws(GatewayError) -> SwanctlConfiguration {
+    /// The connections, keys and certificates of a swanctl.conf and the folders beside it, and what of them is not served.
+    /// Throws when the text cannot be parsed.
+    public static func loadConnections(
+        _ path: String, rules: ProposalRules = ProposalRules()
+    ) throws(GatewayError) -> SwanctlConfiguration {
         do throws(ConfigurationErrors) {
-            return try SwanctlConfiguration.load(path: path)
+            return try SwanctlConfiguration.load(path: path, rules: rules)
         } catch {
             throw GatewayError(error)
         }

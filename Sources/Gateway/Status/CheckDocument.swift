@@ -29,6 +29,8 @@ public struct CheckDocument: Codable, Hashable, Sendable {
     public var associations: [Association]
     public var policies: [Policy]
     public var warnings: [String]
+    /// Lines that are not served.
+    public var errors: [String]
 
     public init(_ configuration: ManualConfiguration) {
         associations = configuration.states.map { state in
@@ -45,5 +47,6 @@ public struct CheckDocument: Codable, Hashable, Sendable {
                 action: policy.action.description, priority: policy.priority)
         }
         warnings = configuration.warnings.map(\.description)
+        errors = configuration.errors.map(\.description)
     }
 }

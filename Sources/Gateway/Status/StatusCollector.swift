@@ -19,7 +19,7 @@ extension ControlLoop {
             frames: FrameStatus(
                 count: parts.umem.frameCount, sizeInBytes: parts.umem.frameSize,
                 hugePages: parts.umem.usedHugePages),
-            boundary: boundary.report(),
+            configuration: ConfigurationStatus(errors: manualErrors), boundary: boundary.report(),
             securityAssociations: current.outboundAssociations.map { AssociationStatus($0.status(now: now)) }
                 + current.inboundAssociations.map { AssociationStatus($0.status(now: now)) },
             policies: current.policies.enumerated().map { PolicyStatus(index: $0, $1) },

@@ -1,3 +1,5 @@
+import Configuration
+
 /// What a running gateway says of itself: the document behind `sluice status` and `sluice status --json`.
 ///
 /// In JSON the names are snake_case. Counters run from the start of the gateway and are exact; they are read while the
@@ -7,6 +9,8 @@ public struct StatusReport: Codable, Hashable, Sendable {
     public var ports: [PortStatus]
     public var workers: [WorkerStatus]
     public var frames: FrameStatus
+    /// What of the configuration is not served; absent when all of it is.
+    public var configuration: ConfigurationStatus?
     /// What the kernel holds closed; absent when it does not tell.
     public var boundary: BoundaryReport?
     /// Absent when nothing is negotiated.
@@ -17,6 +21,21 @@ public struct StatusReport: Codable, Hashable, Sendable {
     public var neighbours: [NeighbourStatus]
     /// Over all workers; only reasons that occurred.
     public var drops: [DropStatus]
+}
+
+/// Faults of the configuration.
+public struct ConfigurationStatus: Codable, Hashable, Sendable {
+    /// As `sluice check` prints them.
+    public var errors: [String]
+    /// Connections (`site`) and children (`site/net`) that are not served for them; their packets stay closed.
+    public var refused: [String]
+
+    /// nil when there are no errors.
+    init?(errors: [ConfigurationError], refused: [String] = []) {
+        guard !errors.isEmpty else { return nil }
+        self.errors = errors.map(\.description)
+        self.refused = refused
+    }
 }
 
 /// The process.

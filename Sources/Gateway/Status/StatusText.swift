@@ -2,6 +2,7 @@
 extension StatusReport {
     public func text() -> String {
         var sections = [header]
+        if let configuration { sections.append(configuration.text) }
         sections += ports.map(Self.port)
         sections.append(Self.section("Workers", workersTable))
         sections.append(boundary?.text("Closed to packets in clear") ?? "Closed to packets in clear: not known\n")
@@ -149,5 +150,13 @@ extension StatusReport {
         var table = TextTable([.left("reason"), .right("packets"), .left("what it means")])
         for drop in drops { table.append([drop.reason, HumanText.count(drop.packets), drop.explanation ?? ""]) }
         return Self.section("Dropped packets", table)
+    }
+}
+
+extension ConfigurationStatus {
+    fileprivate var text: String {
+        let lines = errors.flatMap { $0.split(separator: "\n") }.map { "  \($0)" }
+        let refused = refused.isEmpty ? [] : ["  not served, and closed: \(refused.joined(separator: ", "))"]
+        return (["Errors of the configuration"] + lines + refused).joined(separator: "\n") + "\n"
     }
 }

@@ -24,4 +24,15 @@ public struct Credentials: Sendable {
     public var revocationLists: RevocationListSet = []
 
     public init() {}
+
+    /// These, with what of `old` is not among them: some of what is new could not be read, and nothing is to be lost for that.
+    public func keeping(_ old: Credentials) -> Credentials {
+        var all = self
+        all.sharedKeys += old.sharedKeys.filter { key in !sharedKeys.contains { $0.name == key.name } }
+        all.privateKeys += old.privateKeys.filter { key in !privateKeys.contains { $0.publicKey == key.publicKey } }
+        all.certificates += old.certificates.filter { !certificates.contains($0) }
+        all.authorities += old.authorities.filter { !authorities.contains($0) }
+        all.revocationLists.insert(old.revocationLists, signedByOneOf: all.authorities + all.certificates)
+        return all
+    }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Gateway
 import Glibc
+import IKEv2
 import XDP
 
 extension XDPMode: ExpressibleByArgument {}
@@ -132,6 +133,7 @@ extension GatewayOptions {
             xfrmBatch: tunnel.xfrmBatch, configuration: tunnel.config, lan: tunnel.lan.names, wan: tunnel.wan.names)
         self.ike = ike.settings
         keyLog = ike.ikeKeylog
+        proposalRules = ProposalRules(allowsWeakGroups: ike.allowWeak)
         replayWindow = tunnel.replayWindow
         mtu = tunnel.mtu
         self.workers = workers.workers

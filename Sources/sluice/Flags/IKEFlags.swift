@@ -73,6 +73,12 @@ struct IKEFlags: ParsableArguments {
             """, valueName: "file"))
     var ikeKeylog: String?
 
+    @Flag(
+        help:
+            "Let proposals name modp1024 and modp1536 (DH groups 2 and 5), for peers that have nothing better. RFC 8247 advises against it."
+    )
+    var allowWeak = false
+
     /// Out of range is left to who checks; but what no number can hold is refused here.
     func validate() throws {
         guard retransmitTimeout.isFinite, (0...1_000_000).contains(retransmitTimeout), retransmitBase.isFinite else {

@@ -23,7 +23,7 @@ func sites(connection: String = "", child: String = "", local: String = "auth = 
 }
 
 func swanctl(_ text: String) throws -> SwanctlConfiguration {
-    try SwanctlConfiguration.parse(text, file: "swanctl.conf")
+    try SwanctlConfiguration.parse(text, file: "swanctl.conf").checked()
 }
 
 /// The only connection of a text.
@@ -43,7 +43,7 @@ func child(_ lines: String) throws -> Child {
 /// The errors of a text that must have some.
 func swanctlErrors(_ text: String) throws -> [ConfigurationError] {
     do throws(ConfigurationErrors) {
-        _ = try SwanctlConfiguration.parse(text, file: "swanctl.conf")
+        _ = try SwanctlConfiguration.parse(text, file: "swanctl.conf").checked()
         Issue.record("no errors in: \(text)")
         return []
     } catch {
@@ -72,13 +72,13 @@ final class TestFolder {
     }
 
     func load(_ name: String = "swanctl.conf") throws -> SwanctlConfiguration {
-        try SwanctlConfiguration.load(path: path + "/" + name, directory: path)
+        try SwanctlConfiguration.load(path: path + "/" + name, directory: path).checked()
     }
 
     /// The errors of a file that must have some, with paths from this folder.
     func errors(_ name: String = "swanctl.conf") throws -> [ConfigurationError] {
         do throws(ConfigurationErrors) {
-            _ = try SwanctlConfiguration.load(path: path + "/" + name, directory: path)
+            _ = try SwanctlConfiguration.load(path: path + "/" + name, directory: path).checked()
             Issue.record("no errors in \(name)")
             return []
         } catch {

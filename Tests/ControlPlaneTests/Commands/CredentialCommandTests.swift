@@ -141,7 +141,8 @@ import Testing
             try server.onLoop { sessions, control in
                 var credentials = Credentials()
                 credentials.sharedKeys = [.init(name: "ike-9", owners: [], secret: SecretBytes(copying: [1]))]
-                control.load([try Samples.connection()], credentials)
+                control.load(
+                    SwanctlConfiguration(connections: [try Samples.connection()], credentials: credentials))
                 #expect(sessions.credentials.sharedKeys.map(\.name) == ["ike-9"])
                 #expect(sessions.calls == ["load moon replacing all"])
             }

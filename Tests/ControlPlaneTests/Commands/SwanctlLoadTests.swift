@@ -134,7 +134,42 @@ import Testing
             let outcome = try swanctl.run("--load-conns")
             #expect(outcome.status != 0)
             #expect((outcome.output + outcome.errors).contains("rot13"), "\(outcome)")
-            #expect(try server.onLoop { sessions, _ in sessions.connections.isEmpty })
+            // The connection runs without the child, whose packets stay closed; `sluice status` says so.
+            try server.onLoop { sessions, control in
+                #expect(sessions.connections.refusedParts == ["moon/net"])
+                #expect(control.faults.errors.count == 1)
+            }
+            try swanctl.write(wrong.replacing("rot13", with: "aes128gcm16"), to: "swanctl.conf")
+            #expect(try swanctl.run("--load-conns").status == 0)
+            try server.onLoop { sessions, control in
+                #expect(sessions.connections.refusedParts.isEmpty && control.faults.errors.isEmpty)
+            }
+        }
+    }
+
+    /// One connection with a fault does not keep the others from being loaded; `list-conns` has none of it.
+    @Test func aFaultOfOneConnectionCostsTheOne() throws {
+        try CommandServer.with { server in
+            let swanctl = try Swanctl(socket: server.path)
+            let text = """
+                connections { moon { version = 1
+                  local { auth = psk }
+                  remote { auth = psk } }
+                mars { local { auth = psk }
+                  remote { auth = psk } } }
+                """
+            try swanctl.write(text, to: "swanctl.conf")
+            let outcome = try swanctl.run("--load-conns")
+            #expect(outcome.status != 0 && outcome.output.contains("loaded connection 'mars'"), "\(outcome)")
+            #expect(try server.onLoop { sessions, _ in sessions.connections.refusedParts } == ["moon"])
+            let list = try swanctl.run("--list-conns")
+            #expect(list.output.contains("mars:") && !list.output.contains("moon:"), "\(list)")
+            // What the file has no more is taken away, refused or not.
+            try swanctl.write("connections { }", to: "swanctl.conf")
+            #expect(try swanctl.run("--load-conns").status == 0)
+            try server.onLoop { sessions, control in
+                #expect(sessions.connections.isEmpty && control.faults.errors.isEmpty)
+            }
         }
     }
 

@@ -1,3 +1,4 @@
+import Configuration
 import Cryptography
 import Foundation
 import IKEv2
@@ -73,7 +74,7 @@ final class ServiceEnd {
         credentials.sharedKeys = [
             Credentials.SharedKey(name: "ike", owners: [], secret: SecretBytes(copying: Array(secret.utf8)))
         ]
-        service.load([connection], credentials)
+        service.load(SwanctlConfiguration(connections: [connection], credentials: credentials))
     }
 
     func stop() {

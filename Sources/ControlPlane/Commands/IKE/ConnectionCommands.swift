@@ -5,6 +5,9 @@ import NIOCore
 extension IKECommands {
     /// `load-conn`, `unload-conn`, `get-conns`, `reload-settings`.
     ///
+    /// A connection with a fault is answered as an error. It is refused, or only its children with faults are; their packets
+    /// stay closed, and what has been served before goes on, as when it comes from a file.
+    ///
     /// A connection is a connection, whether it came from the file or over the socket: `get-conns` names all of them, so
     /// that `swanctl --load-all` takes those away that its file has no more.
     static func connections(_ control: NIOLoopBound<IKEControl>) -> [IKECommand] {
@@ -14,15 +17,15 @@ extension IKECommands {
                 guard let section = sections.first, sections.count == 1, !section.name.isEmpty else {
                     throw CommandError("one connection is loaded at a time: one section that has its name")
                 }
-                let (connection, warnings) = try ConnectionTranslation.connection(
-                    SettingsSection(name: section.name, section.message))
-                for warning in warnings { control.log(0, "\(warning)") }
-                control.log(1, "connection \(connection.name) is loaded over the control socket")
-                control.manager.load([connection], replacingAll: false, at: control.now)
+                let outcome = ConnectionTranslation.outcome(
+                    SettingsSection(name: section.name, section.message), rules: control.proposalRules)
+                for warning in outcome.warnings { control.log(0, "\(warning)") }
+                try control.load(outcome)
                 return .success
             },
             IKECommand("unload-conn", control) { control, request in
                 let name = try request.required("name")
+                control.faults.remove(connection: name)
                 guard control.manager.unload(name, at: control.now) else {
                     throw CommandError("there is no connection \(name) to unload")
                 }

@@ -18,6 +18,12 @@ struct CredentialStore: Sendable {
         base = credentials
     }
 
+    /// Nothing has been loaded.
+    var isEmpty: Bool {
+        base.sharedKeys.isEmpty && base.privateKeys.isEmpty && base.certificates.isEmpty && base.authorities.isEmpty
+            && base.revocationLists.isEmpty && authorities.isEmpty
+    }
+
     /// What IKE works with.
     var merged: Credentials {
         var all = base

@@ -1,3 +1,4 @@
+import Configuration
 import IKEv2
 import Logging
 import NIOCore
@@ -16,6 +17,10 @@ public final class IKEControl {
     /// Reads the configuration file again, as SIGHUP does, and on another thread: files may be large or far away. nil:
     /// there is none.
     public var reload: (() -> EventLoopFuture<Void>)?
+    /// What proposals that come over the control socket may name.
+    let proposalRules: ProposalRules
+    /// What of the configuration is not served.
+    public internal(set) var faults = ConfigurationFaults()
     var counters = ExchangeCounters()
     private var watchers: [UInt64: Watcher] = [:]
     private var lastWatcher: UInt64 = 0
@@ -24,10 +29,13 @@ public final class IKEControl {
 
     /// - Parameters:
     ///   - logger: gets what commands do; what the manager reports is logged by others.
+    ///   - proposalRules: what proposals may name that come over the control socket.
     ///   - clock: the manager's, monotonic nanoseconds.
     public init(
-        manager: any SessionControl, hub: EventHub, logger: Logger? = nil, clock: @escaping () -> UInt64
+        manager: any SessionControl, hub: EventHub, logger: Logger? = nil,
+        proposalRules: ProposalRules = ProposalRules(), clock: @escaping () -> UInt64
     ) {
+        self.proposalRules = proposalRules
         self.manager = manager
         self.hub = hub
         self.logger = logger
@@ -36,10 +44,34 @@ public final class IKEControl {
 
     var now: UInt64 { clock() }
 
-    /// Replaces all connections and credentials by those of a configuration file. What has not changed keeps its SAs.
-    public func load(_ connections: [Connection], _ credentials: Credentials) {
-        self.credentials.replaceAll(with: credentials)
-        manager.load(connections, replacingAll: true, at: now)
+    /// Replaces all connections and credentials by those of a configuration file. What has not changed keeps its SAs; where some
+    /// of the file's credentials cannot be read, those of before are kept beside the others.
+    public func load(_ configuration: SwanctlConfiguration) {
+        faults = ConfigurationFaults(file: configuration.errors)
+        let new = configuration.credentials
+        let keeps = configuration.lacksCredentials && !credentials.isEmpty
+        credentials.replaceAll(with: keeps ? new.keeping(credentials.merged) : new)
+        if keeps { log(0, "secrets, keys and certificates of before are kept too, as some of the file cannot be read") }
+        manager.load(configuration.connections, replacingAll: true, at: now)
+    }
+
+    /// The file could not be read again: all stays as it was.
+    public func keep(for errors: ConfigurationErrors) { faults.file = errors.errors }
+
+    /// Loads a connection as it came over the control socket; throws its errors, which are kept.
+    func load(_ outcome: ConnectionTranslation.Outcome) throws(CommandError) {
+        let connection = outcome.connection
+        faults.set(outcome.errors, connection: connection.name)
+        manager.load([connection], replacingAll: false, at: now)
+        guard !outcome.errors.isEmpty else {
+            log(1, "connection \(connection.name) is loaded over the control socket")
+            return
+        }
+        let refused = [connection].refusedParts.joined(separator: ", ")
+        for error in outcome.errors { log(0, "\(error)") }
+        log(0, "not served for these errors: \(refused)")
+        throw CommandError(
+            "\(ConfigurationErrors(outcome.errors))\nnot served for these errors, and closed or as before: \(refused)")
     }
 
     /// To be called with everything that the manager reports.

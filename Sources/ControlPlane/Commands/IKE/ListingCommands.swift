@@ -23,7 +23,7 @@ extension IKECommands {
                     .map { trap in { trap.listing } }
             },
             stream("list-conns", "list-conn", control) { control, request in
-                control.manager.connections.filter { (request["ike"] ?? $0.name) == $0.name }
+                control.manager.connections.filter { !$0.isRefused && (request["ike"] ?? $0.name) == $0.name }
                     .map { connection in { ConnectionListing.message(connection) } }
             },
             stream("list-certs", "list-cert", control) { control, request in

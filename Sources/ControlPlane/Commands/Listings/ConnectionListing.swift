@@ -15,7 +15,9 @@ enum ConnectionListing {
         section.append("local-1", section: local(connection.local))
         section.append("remote-1", section: remote(connection.remote))
         var children = VICIMessage()
-        for child in connection.children { children.append(child.name, section: self.child(child)) }
+        for child in connection.children where !child.isRefused {
+            children.append(child.name, section: self.child(child))
+        }
         section.append("children", section: children)
         var message = VICIMessage()
         message.append(connection.name, section: section)

@@ -116,6 +116,12 @@ extension SessionManager {
                     Explanation(
                         "there is no connection \(connection)", remedy: Self.choice(connectionTable.all.map(\.name))))
             }
+            if found.isRefused {
+                return .failure(
+                    Explanation(
+                        "connection \(connection) is not served, for errors in its configuration",
+                        remedy: "mend what `sluice status` says of it, and load it again"))
+            }
             guard let child else { return .success((found, nil)) }
             guard let part = found.negotiated.first(where: { $0.name == child }) else {
                 return .failure(

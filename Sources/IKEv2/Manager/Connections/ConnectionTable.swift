@@ -26,7 +26,7 @@ struct ConnectionTable {
         all.first { $0.negotiated.contains { $0.name == name } }
     }
 
-    /// Replaces everything.
+    /// Replaces everything. Nobody is one that is refused.
     mutating func set(_ connections: [Connection]) {
         all = connections
         byName = [:]
@@ -36,6 +36,7 @@ struct ConnectionTable {
         generalRanges = []
         for (index, connection) in connections.enumerated() {
             byName[connection.name] = index
+            if connection.isRefused { continue }
             let exact = connection.remoteAddresses.map(\.single)
             namedAddresses.formUnion(exact.compactMap { $0 })
             if exact.isEmpty || exact.contains(nil) {

@@ -4,12 +4,14 @@ extension SessionManager {
 
     /// Loads connections; one of the same name is replaced. What has not changed keeps its SAs; a child that has changed
     /// or gone loses its SAs, a connection that has its IKE SAs. What children cover stays covered meanwhile, unless they
-    /// are gone. Then start actions run.
+    /// are gone. What is refused and has been served goes on as it was. Then start actions run.
     /// - Parameter replacingAll: connections that are not among these are unloaded.
     public func load(_ connections: [Connection], replacingAll: Bool, at now: UInt64) {
         run(at: now) {
             guard !isShuttingDown else { return }
             let old = connectionTable
+            for connection in connections { noteKept(connection, loaded: old[connection.name]) }
+            let connections = connections.map { $0.keeping(old[$0.name]) }
             let given = Set(connections.map(\.name))
             if replacingAll {
                 for connection in old.all where !given.contains(connection.name) {
@@ -91,6 +93,20 @@ extension SessionManager {
         names.keep(used)
         keepTunnels()
         for name in used.sorted() where names.addresses[name] == nil { resolve(name, for: .recognition) }
+    }
+
+    /// Says what goes on although its new configuration is not served.
+    private func noteKept(_ connection: Connection, loaded: Connection?) {
+        guard let loaded, !loaded.isRefused else { return }
+        let what = "goes on as it was before: its new configuration has errors"
+        if connection.isRefused {
+            note(.warning, "connection \(connection.name) \(what)", connection: connection.name)
+            return
+        }
+        for child in connection.children where child.isRefused {
+            guard loaded.children.contains(where: { $0.name == child.name && !$0.isRefused }) else { continue }
+            note(.warning, "child \(child.name) \(what)", connection: connection.name)
+        }
     }
 
     private func endAll(of connection: Connection) {
