@@ -75,7 +75,7 @@ import Testing
             // Where editors look for them; what they cost stands behind them.
             let lines = outcome.errors.split(separator: "\n")
             #expect(lines.count > 3 && lines.dropLast().allSatisfy { $0.hasPrefix("\(path):") }, "\(outcome.errors)")
-            #expect(outcome.errors.hasSuffix("sluice: 3 errors; not served, and closed: right\n"), "\(outcome.errors)")
+            #expect(outcome.errors.hasSuffix("sluice: 4 errors; not served, and closed: right\n"), "\(outcome.errors)")
             // What is closed all the same.
             #expect(outcome.output.contains("right/lan: 10.1.0.0/16 -> 10.2.0.0/16"), "\(outcome.output)")
             #expect(!outcome.output.contains(Self.secret))

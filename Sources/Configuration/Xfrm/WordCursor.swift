@@ -20,9 +20,6 @@ struct WordCursor {
 
     mutating func skip() { index += 1 }
 
-    /// Whether a word is to come.
-    func isAhead(_ text: StaticString) -> Bool { words[min(index, words.count)...].contains { $0 == text } }
-
     /// Steps over the next word if it is `text`.
     mutating func take(_ text: StaticString) -> Word? {
         guard let word = peek, word == text else { return nil }

@@ -153,6 +153,58 @@ extension LiveIKE.Namespaces {
             expectNone("and started again", .seconds(1))
         }
 
+        /// A fault of the configuration costs what it stands in: that stays closed, the rest runs, and what ran goes on.
+        @Test("a configuration with faults, at the start and at a reload")
+        func faults() throws {
+            try TwoGateways.with { network in
+                try makeRouter(network.gatewayA)
+                var broken = IKEConnection(
+                    children: [IKEChild("four", inner: [.ipv4]), IKEChild("six", inner: [.ipv6])],
+                    settings: ["dpd_delay = 10s"])
+                let whole = IKEConfiguration(broken)
+                broken.children[1].settings = ["updown = /bin/true"]
+                let folder = try SwanctlFolder("a", IKEConfiguration(broken), .a)
+                let gateway = try SluiceDaemon(folder, in: network.gatewayA)
+                defer { gateway.stop() }
+                try explaining([gateway]) {
+                    let clear = try ClearText(copy network)
+                    defer { clear.stop() }
+                    func expectNone(_ state: String) {
+                        let leaks = clear.leaks(during: .seconds(1))
+                        #expect(leaks.isEmpty, "\(state): \(leaks.sorted().prefix(12))")
+                    }
+                    func refused() throws -> [String] {
+                        try gateway.gateway.status()["configuration"]["refused"].array.compactMap(\.string)
+                    }
+                    expectNone("started with a child that is refused")
+                    #expect(try refused() == ["site/six"])
+                    let peer = try SluiceDaemon(SwanctlFolder("b", whole, .b), in: network.gatewayB)
+                    defer { peer.stop() }
+                    try gateway.control("--initiate", "--child", "four")
+                    try IKEPair(sluice: gateway, peer: peer, traffic: Traffic(copy network)).awaitTraffic()
+                    let before = try gateway.associations().inboundSPIs
+
+                    broken.settings = ["version = 1"]
+                    try folder.write(IKEConfiguration(broken), .a)
+                    gateway.gateway.process.signal(SIGHUP)
+                    try gateway.awaitLog("as far as it can be served", "goes on as it was before")
+                    expectNone("loaded with a connection that is refused")
+                    #expect(try gateway.associations().inboundSPIs == before)
+                    #expect(try gateway.gateway.status()["configuration"]["errors"].array.count == 2)
+                    try gateway.control("--rekey", "--child", "four")
+                    try IKEPair(sluice: gateway, peer: peer, traffic: Traffic(copy network)).awaitTraffic()
+
+                    try folder.write(whole, .a)
+                    gateway.gateway.process.signal(SIGHUP)
+                    try eventually("no faults", within: .seconds(10)) {
+                        try gateway.gateway.status()["configuration"].value == nil
+                    }
+                    try gateway.control("--initiate", "--child", "six")
+                    expectNone("mended")
+                }
+            }
+        }
+
         /// The peer's name does not resolve and there is no route to anywhere: protection is no matter of DNS and routes.
         @Test("a trap for everything whose peer is not known yet", arguments: ["none", "start", "trap"])
         func everythingAndNoPeer(action: String) throws {
