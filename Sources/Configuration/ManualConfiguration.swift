@@ -38,10 +38,6 @@ extension ManualConfiguration: CustomStringConvertible {
             lines.append("\(warnings.count) \(warnings.count == 1 ? "warning" : "warnings")")
             for warning in warnings { lines.append("  \(warning)") }
         }
-        if !errors.isEmpty {
-            lines.append("\(errors.count) \(errors.count == 1 ? "error" : "errors")")
-            for error in errors { lines.append("  \(error)") }
-        }
         return lines.joined(separator: "\n")
     }
 

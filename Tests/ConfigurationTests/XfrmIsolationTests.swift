@@ -24,7 +24,6 @@ import Testing
         #expect(configuration.states.count == 1 && configuration.policies.count == 1)
         #expect(configuration.errors.map(\.location.line) == [2, 4])
         #expect(throws: ConfigurationErrors.self) { try configuration.checked() }
-        #expect(configuration.description.contains("2 errors\n  lab.xfrm:2: "))
     }
 
     @Test(arguments: [

@@ -121,7 +121,7 @@ import Testing
     @Test func theOtherLinesArePlanned() throws {
         try CommandLineTests.withFile(CommandLineTests.tunnel + "\nxfrm nonsense\n") { path in
             let outcome = try CommandLineTests.run(["check", "--xfrm-batch", path])
-            #expect(outcome.status == 78 && outcome.output.contains("1 state") && outcome.output.contains("1 error"))
+            #expect(outcome.status == 78 && outcome.output.contains("1 state"))
             #expect(outcome.errors.hasSuffix("sluice: 1 error\n"), "\(outcome.errors)")
         }
     }

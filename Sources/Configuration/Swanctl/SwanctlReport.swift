@@ -16,10 +16,6 @@ extension SwanctlConfiguration: CustomStringConvertible {
             // Editors look for FILE:LINE at the beginning of a line.
             lines += document.warnings
         }
-        if !document.errors.isEmpty {
-            lines.append(Self.count(document.errors.count, "error"))
-            lines += document.errors.map { "  " + $0 }
-        }
         return lines.joined(separator: "\n")
     }
 

@@ -23,7 +23,7 @@ enum FuzzSwanctl {
     private static func messages(_ text: String) -> String {
         do throws(ConfigurationErrors) {
             let configuration = try SwanctlConfiguration.parse(text, file: "f")
-            return configuration.description
+            return ([configuration.description] + configuration.errors.map(\.description)).joined(separator: "\n")
         } catch {
             require(!error.errors.isEmpty, "no errors and no result")
             return error.description

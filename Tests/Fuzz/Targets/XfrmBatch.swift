@@ -21,7 +21,8 @@ enum FuzzXfrmBatch {
 
     private static func messages(_ bytes: UnsafeRawBufferPointer) -> String {
         do throws(ConfigurationErrors) {
-            return try XfrmBatch.parse(bytes: bytes, file: "f").description
+            let configuration = try XfrmBatch.parse(bytes: bytes, file: "f")
+            return ([configuration.description] + configuration.errors.map(\.description)).joined(separator: "\n")
         } catch {
             require(!error.errors.isEmpty, "no errors and no result")
             return error.description
