@@ -129,7 +129,7 @@ let package = Package(
         .testTarget(
             name: "ConfigurationTests",
             dependencies: ["Configuration", "IKEv2", "Policy", "IPsec", "Cryptography", "Packets"],
-            swiftSettings: strict),
+            exclude: ["Guides"], swiftSettings: strict),
         .testTarget(
             name: "IKEv2Tests", dependencies: ["IKEv2", "IKEv2Messages", "Cryptography", "IPsec", "Packets"],
             swiftSettings: strict),
