@@ -49,7 +49,7 @@ import Testing
     @Test(arguments: [
         "updown = /usr/lib/ipsec/_updown iptables", "if_id_in = 5", "mark_out = 0x2a", "mode = transport",
         "mode = beet",
-        "ipcomp = yes", "esp_proposals = aes256ccm16", "label = system_u:object_r:x", "rekey_time = never",
+        "inactivity = 60", "esp_proposals = aes256ccm16", "label = system_u:object_r:x", "rekey_time = never",
         "priority = high", "nonsense = 1", "policies = no", "tfc_padding = 1400",
     ])
     func aFaultOfAChildCostsTheChild(_ line: String) throws {
