@@ -61,6 +61,8 @@ public struct SwanctlDocument: Codable, Hashable, Sendable {
         public var time: Limit
         public var bytes: Limit
         public var packets: Limit
+        /// HMAC-SHA-256 is cut to 96 bits (`sha256_96`).
+        public var cutsSha256: Bool
         /// Packets; 0: no replay protection.
         public var replayWindow: Int
         /// 0: chosen by the gateway.
@@ -191,6 +193,7 @@ extension SwanctlDocument.Child {
         time = .init(child.time)
         bytes = .init(child.bytes)
         packets = .init(child.packets)
+        cutsSha256 = child.cutsSHA256To96Bits
         self.replayWindow = child.replayWindow ?? replayWindow
         requestIdentifier = child.requestID
         priority = child.priority

@@ -90,6 +90,7 @@ extension SwanctlConfiguration: CustomStringConvertible {
         var actions = ["at start: \(child.startAction)", "when closed: \(child.closeAction)"]
         actions.append("when the peer is dead: \(child.dpdAction)")
         var traits = [child.replayWindow == 0 ? "no replay check" : "replay window \(child.replayWindow)"]
+        if child.cutsSha256 { traits.append("HMAC-SHA-256 cut to 96 bits") }
         if child.requestIdentifier > 0 { traits.append("reqid \(child.requestIdentifier)") }
         if let priority = child.priority { traits.append("priority \(priority)") }
         var lines = [

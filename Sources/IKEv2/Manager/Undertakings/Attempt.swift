@@ -87,7 +87,7 @@ extension SessionManager {
         var children: [Child] = []
         var calls: [String: ChildCall] = [:]
         for wish in undertaking.wishes {
-            guard let child = connection.children.first(where: { $0.name == wish.child }) else { continue }
+            guard let child = connection.negotiated.first(where: { $0.name == wish.child }) else { continue }
             var call = call(for: wish, child, of: connection, on: path, in: nil)
             if !children.isEmpty {
                 if call.manner.pair != nil { continue }
