@@ -1,3 +1,4 @@
+import Cryptography
 import IPsec
 import Packets
 import Telemetry
@@ -83,6 +84,40 @@ struct OutboundSelectionTests {
         let (decision, index, _) = try decide(associations, Fixture.protect(1), worker: worker)
         #expect(index == [2, 3, 3, 3][worker])
         #expect(Int(decision.owner) == [0, 2, 2, 2][worker])
+    }
+
+    @Test("An SA that is spent is the last choice, whoever owns it and whatever its rank", arguments: 0..<2)
+    func spent(worker: Int) throws {
+        func spend(_ association: OutboundAssociation) {
+            var frame = [UInt8](repeating: 0, count: 512)
+            frame.withUnsafeMutableBytes { bytes in
+                guard let base = bytes.baseAddress else { return }
+                var operation = ESPOperation(context: base, header: base, payloadLength: 0)
+                var outer = OuterPacket(start: base, length: 0)
+                for _ in 0..<2 {
+                    _ = ESPOutbound.prepare(
+                        association.runtime, inner: base + 256, innerLength: 60, trafficClass: 0,
+                        nextHeader: IPProtocol.ipv4, dontFragment: true, now: 1, operation: &operation, outer: &outer)
+                }
+            }
+            #expect(!association.events.isDisjoint(with: .hard))
+        }
+        func made(_ number: UInt32, requestID: UInt32 = 1, owner: Int) throws -> OutboundAssociation {
+            var parameters = try Fixture.parameters(spi: 300 + number, requestID: requestID, owner: owner)
+            parameters.lifetime = Lifetime(hardPackets: 1)
+            return try OutboundAssociation(parameters, engine: OpenSSLEngine(), now: 0)
+        }
+        let action = SecurityPolicy.Action.protect(.init(requestID: 1, alternatives: [2]))
+        let associations = [
+            try made(0, owner: 1), try made(1, owner: worker), try made(2, requestID: 2, owner: 0),
+        ]
+        #expect(try decide(associations, action, worker: worker).index == 1)
+        spend(associations[1])
+        #expect(try decide(associations, action, worker: worker).index == 0)
+        spend(associations[0])
+        #expect(try decide(associations, action, worker: worker).index == 2)
+        spend(associations[2])
+        #expect(try decide(associations, action, worker: worker).index == 1, "one that says why it refuses")
     }
 
     @Test("An SA with selectors takes only what they describe")

@@ -79,6 +79,14 @@ public struct OutboundSA: ~Copyable {
     @inlinable
     public var pathMTU: UInt16 { pathMTUStorage.load(ordering: .relaxed) }
 
+    /// Whether the SA has refused a packet because of a hard limit or of its last sequence number: it sends nothing any more.
+    @inlinable
+    public var isSpent: Bool { events.load(ordering: .relaxed) & OutboundSA.endingEvents != 0 }
+
+    /// The raw value of `SAEvents.hard`, without the global variable that an array literal is.
+    @inlinable
+    static var endingEvents: UInt32 { 1 << 2 | 1 << 4 | 1 << 6 | 1 << 7 }
+
     /// The last sequence number that may be used (RFC 4303 section 3.3.3).
     var maximumSequence: UInt64 { flags.contains(.extendedSequence) ? UInt64.max : UInt64(UInt32.max) }
 

@@ -41,10 +41,14 @@ struct OutboundLinks: BitwiseCopyable, @unchecked Sendable {
 
     /// Among the SAs of the first rank that has one for the packet: the newest that takes it and belongs to the worker;
     /// else the newest that takes it, which is the same one for all workers without their own.
+    ///
+    /// An SA that is spent comes last, whatever its rank and whoever owns it: it is chosen only if no other takes the packet,
+    /// which it will refuse.
     @inlinable
     func select(flow: PacketSummary, worker: Int) -> UnsafePointer<OutboundLink>? {
         guard let links else { return nil }
         var chosen: UnsafePointer<OutboundLink>?
+        var spent: UnsafePointer<OutboundLink>?
         var position = 0
         while position < count {
             let link = links + position
@@ -54,10 +58,14 @@ struct OutboundLinks: BitwiseCopyable, @unchecked Sendable {
                 if Int(link.pointee.owner) != worker { continue }
             }
             if !link.pointee.takes(flow) { continue }
+            if link.pointee.sa.pointee.isSpent {
+                if spent == nil { spent = link }
+                continue
+            }
             if Int(link.pointee.owner) == worker { return link }
             chosen = link
         }
-        return chosen
+        return chosen ?? spent
     }
 }
 
