@@ -6,9 +6,13 @@ extension MemoryGateway {
     @discardableResult
     public func pollOnce(now: UInt64) -> Int {
         var work = 0
-        for index in boxes.indices { work += boxes[index].worker.poll(now: now) }
+        for index in boxes.indices { work += poll(worker: index, now: now) }
         return work
     }
+
+    /// One round of one worker: a test in which some are slower than others. Returns how many packets moved.
+    @discardableResult
+    public func poll(worker index: Int, now: UInt64) -> Int { boxes[index].worker.poll(now: now) }
 
     /// Rounds until nothing moves any more; bounded, so that a loop in the dataplane ends in a test.
     public func settle(now: UInt64, rounds: Int = 64) {
@@ -16,7 +20,12 @@ extension MemoryGateway {
     }
 
     /// Replaces what the workers know. Packets that wait for a neighbour notice it in their next round.
-    public func publish(_ snapshot: Snapshot) { publisher.publish(snapshot) }
+    /// Returns the number of the publication.
+    @discardableResult
+    public func publish(_ snapshot: Snapshot) -> UInt64 { publisher.publish(snapshot) }
+
+    /// Whether every worker has had a round since this publication.
+    public func isSeenByAll(_ publication: UInt64) -> Bool { publisher.isSeenByAll(publication) }
 
     /// Where workers see which inbound SPIs will have an SA soon.
     public var expectedSPIs: ExpectedSPIs { publisher.expectedSPIs }
@@ -70,10 +79,14 @@ extension MemoryGateway {
             HandoverEntry(address: address, length: UInt32(14 + packet.count), port: .max, kind: kind))
     }
 
-    /// Frames with the workers' pools, the fill and completion rings, and the host: all of them when nothing is under way.
+    /// Frames with the workers' pools, the fill and completion rings, the host, and on their way to it: all of them when
+    /// nothing else is under way.
     public var accountedFrames: Int {
         var count = hostFrames.count
-        for index in boxes.indices { count += boxes[index].worker.heldFrames }
+        for index in boxes.indices {
+            count += boxes[index].worker.heldFrames
+            count += fromWorkers[index].ring.peek(upTo: fromWorkers[index].ring.capacity).count
+        }
         return count
     }
 

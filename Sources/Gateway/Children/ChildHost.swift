@@ -13,9 +13,12 @@ protocol ChildHost: AnyObject {
     /// `GatewayDataplane.settle` has something to do: it is to be called before the control thread waits for anything.
     func settleSoon()
 
-    /// Hands a snapshot of what was built to the workers. With `waiting` it returns once every worker has it, or has been
-    /// silent for too long to be waited for.
-    func publish(_ builder: SnapshotBuilder, waiting: Bool)
+    /// Hands a snapshot of what was built to the workers, and returns the number of the publication. With `waiting` it returns
+    /// once every worker has it, unless one does not get to it in a moment.
+    func publish(_ builder: SnapshotBuilder, waiting: Bool) -> UInt64
+
+    /// Whether every worker has what was published with this number.
+    func isSeenByAll(_ publication: UInt64) -> Bool
 
     /// The policies, or the outbound SAs that serve them, have changed, and workers have them: what is steered to them and
     /// what the host routes into tunnels has to follow. `change` may be empty.

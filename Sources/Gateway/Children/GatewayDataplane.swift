@@ -29,6 +29,17 @@ final class GatewayDataplane: ChildDataplane {
     /// Inbound SPIs that are given out, installed or not.
     private(set) var spis: Set<UInt32> = []
 
+    /// Inbound SAs that a worker may not have yet, the oldest first.
+    private var unseen: [Unseen] = []
+
+    private struct Unseen {
+        var publication: UInt64
+        var spis: [UInt32]
+        /// Nanoseconds.
+        var since: UInt64
+        var isReported = false
+    }
+
     private struct Pending {
         /// Of new inbound SAs, which the peer may use as soon as it hears of them.
         var installed: [UInt32] = []
@@ -333,15 +344,37 @@ extension GatewayDataplane {
     /// Outbound SAs came or went without a policy that did.
     func outboundChanged() { change(isOutbound: true) }
 
-    /// Makes everything so far live. When it returns, all workers have the inbound SAs: their peers may be told.
+    /// Makes everything so far live. When it returns, all workers have the inbound SAs, or keep packets of them until they do:
+    /// their peers may be told.
     func settle() {
         guard let work = pending else { return }
         pending = nil
-        host?.publish(builder, waiting: !work.installed.isEmpty)
-        for spi in work.installed { host?.expectedSPIs.remove(spi) }
+        for spi in work.installed { host?.expectedSPIs.insert(spi) }
+        if let publication = host?.publish(builder, waiting: !work.installed.isEmpty), !work.installed.isEmpty {
+            unseen.append(Unseen(publication: publication, spis: work.installed, since: now))
+        }
+        followWorkers()
         if !work.policies.isEmpty || work.isOutboundChanged { host?.policiesChanged(work.policies) }
         if work.isCoverChanged { coveredChanged() }
     }
+
+    /// Inbound SAs that all workers have are expected no longer. To be called every now and then.
+    func followWorkers() {
+        while let oldest = unseen.first, host?.isSeenByAll(oldest.publication) ?? true {
+            for spi in oldest.spis { host?.expectedSPIs.remove(spi) }
+            unseen.removeFirst()
+        }
+        guard let oldest = unseen.first, !oldest.isReported, now > oldest.since + Self.patienceWithWorkers else {
+            return
+        }
+        unseen[0].isReported = true
+        logger.warning(
+            "a worker does not get to new SAs, its core may be taken by something else; packets may be lost",
+            metadata: ["since-milliseconds": "\((now - oldest.since) / 1_000_000)"])
+    }
+
+    /// Nanoseconds.
+    private static var patienceWithWorkers: UInt64 { 250_000_000 }
 
     private func hexadecimal(_ spi: UInt32) -> String { "0x" + String(spi, radix: 16) }
 }

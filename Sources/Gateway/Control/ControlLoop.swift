@@ -148,6 +148,7 @@ final class ControlLoop {
         }
         tellNetworkNews()
         let wanted = takeEvents()
+        children.followWorkers()
         updateHostRoutesIfDue()
         ticks += 1
         if ticks % Self.ticksPerLimitCheck == 0 { children.takeLimitEvents().forEach(handleDataplaneEvent) }

@@ -145,27 +145,26 @@ extension ControlLoop: ChildHost {
     var now: UInt64 { Worker.clock() }
     var expectedSPIs: ExpectedSPIs { parts.publisher.expectedSPIs }
 
-    /// A worker gets to the end of its batch within microseconds, unless its core is taken from it.
-    private static var patienceInMilliseconds: Int { 250 }
-    private static var patienceForTablesInMilliseconds: Int { 5 }
+    /// A worker gets to the end of its batch within microseconds, unless its core is taken from it: then nobody waits, as
+    /// handshakes and liveness checks of all peers would have to.
+    private static var patienceInMilliseconds: Int { 1 }
 
     func settleSoon() {
         let bound = NIOLoopBound(children, eventLoop: eventLoop)
         eventLoop.execute { bound.value.settle() }
     }
 
-    func publish(_ builder: SnapshotBuilder, waiting: Bool) {
+    func publish(_ builder: SnapshotBuilder, waiting: Bool) -> UInt64 {
         // Tables that workers still read cost a copy; those that they have left are used again.
-        if !parts.publisher.waitForReaders(milliseconds: Self.patienceForTablesInMilliseconds) {
+        if !parts.publisher.waitForReaders(milliseconds: Self.patienceInMilliseconds) {
             logger.debug("a worker still reads the tables before the last ones")
         }
-        parts.publisher.publish(builder.build())
-        if waiting, !parts.publisher.waitForReaders(milliseconds: Self.patienceInMilliseconds) {
-            logger.warning(
-                "a worker has not taken the new SAs in time; packets of the peer may be lost",
-                metadata: ["waited-milliseconds": "\(Self.patienceInMilliseconds)"])
-        }
+        let publication = parts.publisher.publish(builder.build())
+        if waiting { _ = parts.publisher.waitForReaders(milliseconds: Self.patienceInMilliseconds) }
+        return publication
     }
+
+    func isSeenByAll(_ publication: UInt64) -> Bool { parts.publisher.isSeenByAll(publication) }
 
     func policiesChanged(_ change: PolicyChange) {
         if !change.isEmpty { steerChanged(change) }

@@ -38,16 +38,21 @@ public final class SnapshotPublisher: Sendable {
     /// The newest snapshot.
     public var current: Snapshot { control.withLock { $0.current } }
 
-    /// Makes `snapshot` the current one. Workers use it from their next `acquire` on.
-    public func publish(_ snapshot: Snapshot) {
+    /// Makes `snapshot` the current one. Workers use it from their next `acquire` on. Returns the number of the publication.
+    @discardableResult
+    public func publish(_ snapshot: Snapshot) -> UInt64 {
         control.withLock { control in
             shared.current.pointee.store(snapshot.tables, ordering: .sequentiallyConsistent)
             let epoch = shared.epoch.pointee.wrappingAdd(1, ordering: .sequentiallyConsistent).newValue
             control.retired.append((control.current, epoch))
             control.current = snapshot
             release(&control)
+            return epoch
         }
     }
+
+    /// Whether every worker has passed a batch boundary since this publication, or is asleep: none uses what was before.
+    public func isSeenByAll(_ publication: UInt64) -> Bool { shared.lowestSeen() >= publication }
 
     /// Releases what no worker uses any more. Returns how many replaced snapshots are still waiting.
     @discardableResult

@@ -35,11 +35,16 @@ final class ChildSite: ChildHost {
     func settleSoon() { if !isDeferred { dataplane.settle() } }
 
     /// Workers take a snapshot at the start of a round.
-    func publish(_ builder: SnapshotBuilder, waiting: Bool) {
+    func publish(_ builder: SnapshotBuilder, waiting: Bool) -> UInt64 {
         published += 1
-        site.gateway.publish(builder.build())
-        if waiting { site.round() }
+        let publication = site.gateway.publish(builder.build())
+        if waiting, !areWorkersStalled { site.round() }
+        return publication
     }
+
+    /// The cores of the workers are taken by something else.
+    var areWorkersStalled = false
+    func isSeenByAll(_ publication: UInt64) -> Bool { site.gateway.isSeenByAll(publication) }
 
     func policiesChanged(_ change: PolicyChange) {
         steered += change.added

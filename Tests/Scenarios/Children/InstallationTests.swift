@@ -81,6 +81,29 @@ import Testing
         #expect(lab.left.dataplane.spis == [pair.left.inboundSPI], "an installed SA keeps its SPI")
     }
 
+    /// The workers' cores are taken: nobody waits for them, and what the peer sends by its new SA meanwhile waits, not longer
+    /// than until they are back.
+    @Test(arguments: [1, 3])
+    func stalledWorkers(workers: Int) throws {
+        let lab = try ChildLab(workers: workers)
+        let pair = try lab.negotiate()
+        lab.right.areWorkersStalled = true
+        let before = lab.right.published
+        try lab.install(pair)
+        #expect(lab.right.published > before)
+        let spi = pair.right.inboundSPI
+        #expect(lab.right.expectedSPIs.contains(spi), "not seen by all yet")
+        lab.right.dataplane.followWorkers()
+        #expect(lab.right.expectedSPIs.contains(spi))
+        lab.right.site.round()
+        lab.right.dataplane.followWorkers()
+        #expect(!lab.right.expectedSPIs.contains(spi))
+        lab.right.areWorkersStalled = false
+        #expect(lab.carries() && lab.carriesBack())
+        lab.remove(pair)
+        #expect(lab.left.leftovers == "" && lab.right.leftovers == "")
+    }
+
     /// The responder has the SA, and the answer that lets the initiator make it too is overtaken by packets.
     @Test(arguments: [1, 2])
     func packetsBeforeTheAnswerAreKept(workers: Int) throws {

@@ -125,10 +125,11 @@ private final class BenchmarkHost: ChildHost {
     let now: UInt64 = 1
     var expectedSPIs: ExpectedSPIs { publisher.expectedSPIs }
     func settleSoon() {}
-    func publish(_ builder: SnapshotBuilder, waiting: Bool) {
+    func publish(_ builder: SnapshotBuilder, waiting: Bool) -> UInt64 {
         _ = publisher.waitForReaders(milliseconds: 1)
-        publisher.publish(builder.build())
+        return publisher.publish(builder.build())
     }
+    func isSeenByAll(_ publication: UInt64) -> Bool { publisher.isSeenByAll(publication) }
     func policiesChanged(_ change: PolicyChange) {
         steered += change.added.flatMap(PolicySteering.rules).count - change.removed.flatMap(PolicySteering.rules).count
     }
