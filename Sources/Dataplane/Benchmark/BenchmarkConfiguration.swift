@@ -27,6 +27,8 @@ public struct BenchmarkConfiguration: Sendable {
 
     public var transform: ESPTransform
     public var loads: [Load] = [.fixed(64), .fixed(256), .fixed(512), .fixed(1024), .fixed(1420), .imix]
+    /// More need more memory than a test of speed should take, and networks of their own for more tunnels.
+    public static let maximumAssociations = 200_000
     /// SAs that exist in each direction.
     public var associations = 1
     /// SAs that the packets are spread over, in turn; at most `associations`.

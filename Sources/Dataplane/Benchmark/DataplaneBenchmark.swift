@@ -10,7 +10,9 @@ public struct DataplaneBenchmark {
 
     public init(_ configuration: BenchmarkConfiguration, engine: any ESPEngine) throws(BenchmarkError) {
         guard (1...256).contains(configuration.batchSize) else { throw .invalid("a batch holds 1 to 256 packets") }
-        guard (1...65_536).contains(configuration.associations) else { throw .invalid("1 to 65536 SAs") }
+        guard (1...BenchmarkConfiguration.maximumAssociations).contains(configuration.associations) else {
+            throw .invalid("\(configuration.associations) SAs: 1 to \(BenchmarkConfiguration.maximumAssociations)")
+        }
         guard (1...configuration.associations).contains(configuration.activeAssociations) else {
             throw .invalid("the active SAs are 1 to all SAs")
         }
