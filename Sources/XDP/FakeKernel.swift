@@ -29,10 +29,18 @@ public final class FakeKernel {
     }
 
     /// The worker's side of the rings. Take it once.
-    public func makeRings() -> SocketRings {
+    ///
+    /// - Parameter fileDescriptor: what the worker calls the kernel with; -1 for calls that do nothing.
+    public func makeRings(fileDescriptor: Int32 = -1) -> SocketRings {
         SocketRings(
             receive: receiveRing.consumer(), transmit: transmitRing.producer(), fill: fillRing.producer(),
-            completion: completionRing.consumer(), fileDescriptor: -1)
+            completion: completionRing.consumer(), fileDescriptor: fileDescriptor)
+    }
+
+    /// Says whether the worker has to call before packets are sent, and before frames of the fill ring are used.
+    public func wantsCalls(toSend: Bool, toReceive: Bool) {
+        transmitRing.setNeedsWakeup(toSend)
+        fillRing.setNeedsWakeup(toReceive)
     }
 
     // MARK: Packets by bytes
@@ -80,6 +88,17 @@ public final class FakeKernel {
     /// Takes up to `count` sent packets; ``complete(_:count:)`` gives their frames back. Returns how many.
     public func takeTransmitted(into descriptors: UnsafeMutablePointer<XDPDescriptor>, upTo count: Int) -> Int {
         transmit.pop(into: descriptors, upTo: count)
+    }
+
+    /// All sent packets leave, or up to `limit` of them: their frames are completed. A full completion ring holds them up, as in
+    /// the kernel. Returns how many left.
+    @discardableResult public func transmit(upTo limit: Int = .max) -> Int {
+        var sent = 0
+        while sent < limit, completion.reserve(upTo: 1).count == 1, let descriptor = transmit.pop() {
+            _ = completion.push(descriptor.address)
+            sent += 1
+        }
+        return sent
     }
 
     /// Completes sent packets; returns how many fit the completion ring.

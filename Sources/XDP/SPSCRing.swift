@@ -31,6 +31,9 @@ public final class SPSCRing<Element: BitwiseCopyable>: @unchecked Sendable {
     /// The reading end, for one thread.
     public func consumer() -> ConsumerRing<Element> { ConsumerRing(layout) }
 
+    /// Says whether the reader wants to be woken (`ProducerRing.needsWakeup`), as the kernel does for its rings.
+    func setNeedsWakeup(_ needsWakeup: Bool) { word(2).pointee.store(needsWakeup ? 1 : 0, ordering: .releasing) }
+
     private var layout: RingMemory<Element> {
         RingMemory(
             producer: word(0), consumer: word(1), flags: word(2), slots: slots, capacity: UInt32(capacity), owner: self)
