@@ -16,7 +16,8 @@ import XDP
 ///
 /// Beside it: a packet whose SA another worker owns goes to that worker (`Handover`); one whose neighbour is not resolved
 /// waits (`NeighbourQueue`), and so does one that came before its SA (`EarlyPackets`); one that is too big is answered
-/// with an ICMP error or fragmented before encryption.
+/// with an ICMP error or fragmented before encryption; one out of a tunnel that may go into another one is looked at again
+/// after its batch (`DerivedPackets`); one that the port has no room for is dropped before it is encrypted (`TransmitRoom`).
 ///
 /// `poll` does one round. It neither allocates nor locks, and makes a system call per batch and port at most.
 public struct Worker: ~Copyable {
@@ -41,6 +42,8 @@ public struct Worker: ~Copyable {
     let descriptors: UnsafeMutablePointer<pollfd>
     var pool: FramePool
     var handover: HandoverEnds
+    /// With fewer free frames than this, they are lent with care.
+    let lendingReserve: Int
     var events: ProducerRing<WorkerEvent>
 
     // What the control side published.
@@ -65,10 +68,13 @@ public struct Worker: ~Copyable {
     var eventLimiter: EventLimiter
     var neighbourLimiter: NeighbourLimiter
 
-    // Room for one batch in each direction, and for packets that a batch begets (fragments, ICMP errors).
+    // Room for one batch in each direction, for the packets that a batch leads to and a batch of those, and for the fragments
+    // of one packet.
     var outbound: SlotBatch
     var inbound: SlotBatch
-    var begotten: SlotBatch
+    var derived: SlotBatch
+    let derivedBatch: SlotBatch
+    var pieces: SlotBatch
     var scratch: BatchScratch
 
     deinit {
@@ -98,11 +104,12 @@ public struct Worker: ~Copyable {
         work &+= receiveHandedOver()
         processOutbound()
         processInbound()
+        if derived.count != 0 { processDerived() }
         retryWaiting()
-        processBegotten()
+        if derived.count != 0 { processDerived() }
         expireEarly()
         transmitStaged()
-        handover.payBack(from: &pool)
+        handover.payBack(from: &pool, isIdle: work == 0)
         handover.wakeTouched()
         reader.quiescent()
         account(work: work, started: started)

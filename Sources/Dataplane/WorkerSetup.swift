@@ -41,6 +41,7 @@ extension Worker {
             if portOfIndex[Int(portIndex)] < 0 { portOfIndex[Int(portIndex)] = Int32(number) }
         }
         self.pool = pool
+        lendingReserve = self.pool.count / 8
         handover = HandoverEnds(mesh: mesh, index: configuration.index)
         self.events = events
         descriptors = .allocate(capacity: portCount + 1)
@@ -62,10 +63,14 @@ extension Worker {
         neighbourLimiter = NeighbourLimiter(interval: configuration.repetitionInNanoseconds)
         outbound = SlotBatch(capacity: configuration.batchSize)
         inbound = SlotBatch(capacity: configuration.batchSize)
-        begotten = SlotBatch(capacity: Worker.begottenCapacity)
-        scratch = BatchScratch(capacity: max(configuration.batchSize, Worker.begottenCapacity))
+        derived = SlotBatch(capacity: Worker.derivedCapacity(configuration))
+        derivedBatch = SlotBatch(capacity: configuration.batchSize)
+        pieces = SlotBatch(capacity: configuration.batchSize)
+        scratch = BatchScratch(capacity: configuration.batchSize)
     }
 
-    /// Packets that one round may beget at most.
-    static var begottenCapacity: Int { 256 }
+    /// Packets that may lead to others at a time: those of a batch, or all that wait.
+    private static func derivedCapacity(_ configuration: WorkerConfiguration) -> Int {
+        max(256, configuration.batchSize, configuration.neighbourQueueCapacity)
+    }
 }

@@ -40,6 +40,8 @@ public enum WorkerCounter: Int, CaseIterable, Sendable {
     case sleeps
     /// System calls that asked the kernel to send.
     case kicks
+    /// System calls that asked a driver to look at its fill ring.
+    case receiveWakeUps
     /// Flow cache misses.
     case flowMisses
     /// Free frames in the pool at the end of the last round.

@@ -33,6 +33,19 @@ public struct IPv4Fragmenter {
         if header.moreFragments, dataLength % 8 != 0 { return nil }
     }
 
+    /// How many fragments there are in all.
+    public var fragmentCount: Int {
+        if dataLength <= mtu &- headerLength { return 1 }
+        var remaining = dataLength &- (mtu &- headerLength) & ~7
+        var count = 2
+        let room = mtu &- laterHeaderLength
+        while remaining > room {
+            remaining &-= room & ~7
+            count &+= 1
+        }
+        return count
+    }
+
     /// Lets a packet of this host be fragmented: takes its DF away and gives it an identification (RFC 6864 section 4.1).
     ///
     /// - Parameter packet: a complete header, without options.

@@ -56,10 +56,10 @@ import XDP
         var other = HandoverEnds(mesh: mesh, index: 1)
         var pool = FramePool(umem: umem, frames: 0..<40)
         ends.owed[1] = HandoverEnds.lump - 1
-        ends.payBack(from: &pool)
+        ends.payBack(from: &pool, isIdle: false)
         check(pool.count == 40 && !other.hasWork())
         ends.owed[1] = 20
-        ends.payBack(from: &pool)
+        ends.payBack(from: &pool, isIdle: false)
         check(pool.count == 20 && ends.owed[1] == 0)
         var addresses = Set<UInt64>()
         while let paid = other.inboxes[0].pop() {
@@ -69,11 +69,64 @@ import XDP
         #expect(addresses.count == 20)
         // As many as there are: then the packets to come would find none.
         ends.owed[1] = 20
-        ends.payBack(from: &pool)
-        check(pool.count == 20 && ends.owed[1] == 20 && !other.hasWork())
+        ends.payBack(from: &pool, isIdle: false)
+        check(pool.count == 10 && ends.owed[1] == 10)
         for address in addresses { pool.push(address) }
-        ends.payBack(from: &pool)
+        // Less than a lump is paid when there is nothing else to do.
+        ends.payBack(from: &pool, isIdle: false)
+        check(pool.count == 30 && ends.owed[1] == 10)
+        ends.payBack(from: &pool, isIdle: true)
         check(pool.count == 20 && ends.owed[1] == 0)
+    }
+
+    /// Nothing but the payment would wake a worker whose queues have run out of frames.
+    @Test func paymentsWake() throws {
+        let umem = try UMEM(frames: 64, hugePages: .never)
+        let mesh = HandoverMesh(workers: 3, capacity: 64)
+        var ends = HandoverEnds(mesh: mesh, index: 0)
+        var pool = FramePool(umem: umem, frames: 0..<64)
+        func isWoken(_ worker: Int) -> Bool {
+            var entry = pollfd(fd: mesh.wakeUp(of: worker).fileDescriptor, events: Int16(POLLIN), revents: 0)
+            return poll(&entry, 1, 0) == 1
+        }
+        for worker in 1...2 { mesh.wakeUp(of: worker).announce() }
+        ends.owed[1] = 1
+        ends.owed[2] = HandoverEnds.lump
+        ends.payBack(from: &pool, isIdle: false)
+        ends.wakeTouched()
+        check(!isWoken(1) && isWoken(2))
+        ends.payBack(from: &pool, isIdle: true)
+        ends.wakeTouched()
+        check(isWoken(1))
+    }
+
+    /// A pool that is too small for all debts serves the creditors in turn.
+    @Test func smallPoolsServeAll() throws {
+        let umem = try UMEM(frames: 64, hugePages: .never)
+        let mesh = HandoverMesh(workers: 8, capacity: 64)
+        var ends = HandoverEnds(mesh: mesh, index: 0)
+        var pool = FramePool(umem: umem, frames: 0..<0)
+        for other in 1..<8 { ends.owed[other] = 40 }
+        var paid = [Int](repeating: 0, count: 8)
+        for round in 0..<36 {
+            for frame in 0..<4 { pool.push(UInt64((round % 16 * 4 + frame) * umem.frameSize)) }
+            ends.payBack(from: &pool, isIdle: false)
+            while pool.pop() != FramePool.empty {}
+            for other in 1..<8 { paid[other] = 40 - ends.owed[other] }
+        }
+        check(paid.dropFirst().allSatisfy { $0 >= 6 }, "\(paid)")
+    }
+
+    /// Nobody gets more frames than it may have and not have paid back.
+    @Test func lendingIsBounded() {
+        let mesh = HandoverMesh(workers: 2, capacity: 64)
+        var ends = HandoverEnds(mesh: mesh, index: 0)
+        for number in 0..<8 { check(ends.send(entry(UInt64(number)), to: 1, most: 8)) }
+        check(!ends.send(entry(8), to: 1, most: 8))
+        check(ends.send(entry(8), to: 2, most: 8), "the others may have theirs")
+        ends.wasPaidBack(by: 1)
+        check(ends.send(entry(9), to: 1, most: 8))
+        check(!ends.send(entry(10), to: 1, most: 8))
     }
 
     /// A full ring delays the payment and loses nothing.
@@ -86,7 +139,7 @@ import XDP
         ends.owed[1] = 30
         var paid = 0
         for _ in 0..<4 {
-            ends.payBack(from: &pool)
+            ends.payBack(from: &pool, isIdle: false)
             while host.pop() != nil { paid += 1 }
             check(pool.count == 64 - paid && ends.owed[1] == 30 - paid)
         }

@@ -15,18 +15,21 @@ import XDP
         /// The other frames are the test's, to be handed over.
         static let pooled = 192
         let statistics = WorkerStatistics()
+        let wan: FakeKernel
         let mesh = HandoverMesh(workers: 1)
         let publisher: SnapshotPublisher
         let stop = StopFlag()
         let thread: RunningThread
 
-        init(_ loop: WorkerLoopConfiguration) throws {
+        /// `unsent`: packets in the WAN's transmit ring from the start.
+        init(_ loop: WorkerLoopConfiguration, unsent: Int = 0) throws {
             let umem = try UMEM(frames: 256, hugePages: .never)
             publisher = SnapshotPublisher(workers: 1)
             let events = SPSCRing<WorkerEvent>(capacity: 8)
+            let kernels = (0..<2).map { _ in FakeKernel(umem: umem, ringSize: 64) }
+            wan = kernels[1]
             let queues = [PortRole.lan, .wan].enumerated().map { number, role in
-                WorkerQueue(
-                    rings: FakeKernel(umem: umem, ringSize: 64).makeRings(), portIndex: UInt16(number), role: role)
+                WorkerQueue(rings: kernels[number].makeRings(), portIndex: UInt16(number), role: role)
             }
             let box = WorkerBox(
                 Worker(
@@ -34,6 +37,10 @@ import XDP
                     pool: FramePool(umem: umem, frames: 0..<Self.pooled), reader: publisher.makeReader(worker: 0),
                     mesh: mesh,
                     events: events.producer(), statistics: statistics))
+            for _ in 0..<unsent {
+                let frame = umem.pointer(at: box.worker.pool.pop())
+                check(box.worker.stage(frame, length: 60, port: 1).isPass)
+            }
             thread = RunningThread { [stop] in stop.result.store(box.run(loop, stop), ordering: .relaxed) }
         }
 
@@ -95,6 +102,23 @@ import XDP
         let builder = SnapshotBuilder(workers: 1)
         for _ in 0..<20 { running.publisher.publish(builder.build()) }
         #expect(running.publisher.waitForReaders(milliseconds: 60_000))
+        #expect(running.end() == 0)
+    }
+
+    /// With packets that the kernel has not taken it sleeps for moments only: nothing would wake it when the kernel can.
+    @Test(.timeLimit(.minutes(15)))
+    func unsentPackets() throws {
+        var loop = WorkerLoopConfiguration()
+        loop.longestSleepInMilliseconds = 30_000
+        let running = try Running(loop, unsent: 5)
+        #expect(eventually { running.statistics[.sleeps] >= 20 })
+        #expect(running.wan.transmit() == 5)
+        #expect(
+            eventually {
+                let before = running.statistics[.sleeps]
+                usleep(100_000)
+                return running.statistics[.sleeps] == before
+            }, "sent: now it sleeps")
         #expect(running.end() == 0)
     }
 

@@ -6,12 +6,14 @@ private func fragments(of packet: [UInt8], mtu: Int) -> [[UInt8]]? {
     withMemory(packet) { base, count -> [[UInt8]]? in
         guard var fragmenter = IPv4Fragmenter(base, available: count, mtu: mtu) else { return nil }
         var all: [[UInt8]] = []
+        let announced = fragmenter.fragmentCount
         let room = Array(repeating: UInt8(0xEE), count: min(mtu, packet.count))
         for _ in 0..<8192 {
             let (length, buffer) = withMemory(room) { buffer, _ in fragmenter.next(into: buffer) }
             if length == 0 { break }
             all.append(Array(buffer[..<length]))
         }
+        #expect(all.count == announced)
         return all
     }.result
 }

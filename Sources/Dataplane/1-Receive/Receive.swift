@@ -5,13 +5,30 @@ import XDP
 extension Worker {
     /// Takes back the frames of sent packets, and gives the port free ones for packets to come.
     @inline(__always)
-    mutating func reclaimAndRefill(_ port: Int) {
-        let batch = configuration.batchSize
-        // Twice a batch: frames must come back faster than they go out, or a burst would leave a debt.
+    mutating func reclaimAndRefill(_ number: Int) {
+        reclaim(number)
         // By a pointer of its own: under ThreadSanitizer the compiler takes `ports[port]` for a use of the whole worker.
+        let port = ports + number
+        // Twice a batch: frames must go in faster than packets come out, or a burst would leave a debt.
+        _ = pool.refill(&port.pointee.rings.fill, upTo: 2 &* configuration.batchSize)
+        if port.pointee.rings.fill.needsWakeup { wakeReceiver(number) }
+    }
+
+    /// Takes back the frames of all sent packets. One round sends what several queues and workers brought, so any smaller
+    /// number would sooner or later leave the kernel no place for more, and it would stop sending.
+    @inline(__always)
+    mutating func reclaim(_ port: Int) {
         let port = ports + port
-        _ = pool.reclaim(&port.pointee.rings.completion, upTo: 2 &* batch)
-        _ = pool.refill(&port.pointee.rings.fill, upTo: 2 &* batch)
+        _ = pool.reclaim(&port.pointee.rings.completion, upTo: port.pointee.rings.completion.capacity)
+    }
+
+    /// A driver that had run out of frames looks at the fill ring again only when asked, however busy other ports are.
+    @inline(never)
+    private mutating func wakeReceiver(_ number: Int) {
+        let port = ports + number
+        guard port.pointee.rings.fileDescriptor >= 0, port.pointee.rings.fill.pending > 0 else { return }
+        count(.receiveWakeUps)
+        port.pointee.rings.wakeReceive()
     }
 
     /// Takes up to a batch from a port and sorts it by direction. Returns how many.

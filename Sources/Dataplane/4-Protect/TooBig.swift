@@ -18,56 +18,80 @@ extension Worker {
     }
 
     /// A packet that does not fit its tunnel: its sender is told the size that does (RFC 4301 section 8.2), or, where
-    /// routers may fragment, it is fragmented before encryption. IPv6 is never told of less than 1280.
+    /// routers may fragment, it is marked to be fragmented before encryption. IPv6 is never told of less than 1280.
     @inline(never)
-    mutating func handleTooBig(_ slot: PacketSlot, sa: UnsafeMutablePointer<OutboundSA>) {
-        let frameLimit = min(
-            frameSize &- UMEM.headroom &- Worker.largestLinkHeader &- OutboundSA.maximumTailroom,
-            Int(sa.pointee.mtu))
-        if slot.flags.contains(.dontFragment) {
-            let isIPv6 = slot.packet.load(as: UInt8.self) >> 4 == 6
-            let mtu = isIPv6 ? max(frameLimit, Worker.smallestIPv6MTU) : frameLimit
-            answer(slot, with: .packetTooBig(mtu: UInt32(truncatingIfNeeded: mtu)), reason: .tooBigSentICMP)
-        } else {
-            fragment(slot, mtu: frameLimit)
+    mutating func handleTooBig(_ slot: UnsafeMutablePointer<PacketSlot>, sa: UnsafeMutablePointer<OutboundSA>) {
+        let flags = slot.pointee.flags
+        // The path has become narrower while the packet was split for it.
+        if flags.contains(.piece) { return drop(slot.pointee, .tooBig) }
+        guard flags.contains(.dontFragment) else {
+            slot.pointee.flags.insert(.exceedsTunnel)
+            return
         }
+        let limit = innerLimit(sa)
+        let isIPv6 = slot.pointee.packet.load(as: UInt8.self) >> 4 == 6
+        let mtu = isIPv6 ? max(limit, Worker.smallestIPv6MTU) : limit
+        answer(slot.pointee, with: .packetTooBig(mtu: UInt32(truncatingIfNeeded: mtu)), reason: .tooBigSentICMP)
     }
 
     static var largestLinkHeader: Int { 18 }
 
-    /// Splits an IPv4 packet into frames of its own; the fragments go on with the SA that was looked up.
-    private mutating func fragment(_ slot: PacketSlot, mtu: Int) {
-        guard var fragmenter = IPv4Fragmenter(slot.packet, available: Int(slot.length), mtu: mtu) else {
-            return drop(slot, .tooBig)
+    /// Bytes of the largest packet that an SA carries, in a frame of its own.
+    @inline(__always)
+    private func innerLimit(_ sa: UnsafeMutablePointer<OutboundSA>) -> Int {
+        min(
+            frameSize &- UMEM.headroom &- Worker.largestLinkHeader &- OutboundSA.maximumTailroom,
+            Int(sa.pointee.mtu))
+    }
+
+    /// Splits an IPv4 packet whose SA is known into frames of its own, which are sealed and sent in its place. A packet of which
+    /// one fragment is missing is of no use: it is split only if there are frames and room for all.
+    @inline(never)
+    mutating func protectInFragments(_ slot: PacketSlot) {
+        guard let sa = slot.association?.assumingMemoryBound(to: OutboundSA.self),
+            var fragmenter = IPv4Fragmenter(slot.packet, available: Int(slot.length), mtu: innerLimit(sa))
+        else { return drop(slot, .tooBig) }
+        let needed = fragmenter.fragmentCount
+        makeRoom(for: needed)
+        guard hasRoomForFragments(needed, of: slot) else { return drop(slot, .outputOverload) }
+        guard pool.count >= needed else { return drop(slot, .framePoolEmpty) }
+        var isFinished = false
+        while !isFinished {
+            let count = fillPieces(&fragmenter, of: slot)
+            isFinished = count < pieces.capacity
+            self.count(.fragments, UInt64(truncatingIfNeeded: count))
+            protect(pieces.slots, count: count)
         }
-        let first = begotten.count
-        while true {
+        count(.fragmented)
+        release(slot)
+    }
+
+    @inline(__always)
+    private func hasRoomForFragments(_ count: Int, of slot: PacketSlot) -> Bool {
+        guard let hop = slot.nextHop, hop.pointee.isResolved else { return true }
+        let port = portNumber(of: hop)
+        return port < 0 || port >= portCount || ports[port].hasRoom(for: count)
+    }
+
+    /// Writes the next fragments, as many as the batch of pieces holds; returns how many.
+    private mutating func fillPieces(_ fragmenter: inout IPv4Fragmenter, of slot: PacketSlot) -> Int {
+        pieces.count = 0
+        while !pieces.isFull {
             let frame = pool.pop()
-            guard frame != FramePool.empty, !begotten.isFull else {
-                if frame != FramePool.empty { pool.push(frame) }
-                // A packet of which one fragment is missing is of no use: take back what was made.
-                while begotten.count > first {
-                    begotten.count &-= 1
-                    release(begotten.slots[begotten.count])
-                }
-                return drop(slot, frame == FramePool.empty ? .framePoolEmpty : .roundOverflow)
-            }
-            let start = base + Int(truncatingIfNeeded: frame) + UMEM.headroom
-            let packet = start + Worker.largestLinkHeader
-            let length = fragmenter.next(into: packet)
+            if frame == FramePool.empty { break }
+            var piece = slot
+            piece.start = base + Int(truncatingIfNeeded: frame) + UMEM.headroom
+            piece.packet = piece.start + Worker.largestLinkHeader
+            let length = fragmenter.next(into: piece.packet)
             if length == 0 {
                 pool.push(frame)
                 break
             }
-            var piece = slot
-            piece.start = start
-            piece.packet = packet
             piece.length = UInt32(truncatingIfNeeded: length)
-            piece.flags.insert(.forwarded)
-            begotten.append(piece)
+            piece.flags.insert(.forwardedPiece)
+            piece.flags.remove(.exceedsTunnel)
+            pieces.append(piece)
         }
-        count(.fragments, UInt64(truncatingIfNeeded: begotten.count &- first))
-        count(.fragmented)
-        release(slot)
+        return pieces.count
     }
 }

@@ -10,13 +10,15 @@ extension Worker {
     @inline(__always)
     mutating func processInbound() {
         if inbound.count == 0 { return }
+        makeRoomForDerived(inbound.count)
+        makeRoom(for: inbound.count)
         let slots = inbound.slots
         let parsed = parseInbound(slots, count: inbound.count)
         inbound.count = 0
         let found = lookupInbound(slots, count: parsed)
         let prepared = prepareOpen(slots, count: found)
         if prepared == 0 { return }
-        ESPBatch.run(scratch.operations, count: prepared)
+        Worker.runESPBatch(scratch.operations, count: prepared)
         finishOpen(slots, count: prepared)
     }
 

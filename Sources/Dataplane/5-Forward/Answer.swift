@@ -43,8 +43,7 @@ extension Worker {
             error.flags.insert(.decrypted)
             let type = isIPv4 ? LinkLayer.ipv4 : LinkLayer.ipv6
             error.packet.storeBytes(of: type, toByteOffset: -2, as: UInt16.self)
-            if begotten.isFull { return drop(error, .roundOverflow) }
-            return begotten.append(error)
+            return processLater(error)
         }
         if offending.port == PacketSlot.noPort {
             var plain = error
@@ -78,27 +77,5 @@ extension Worker {
             port &+= 1
         }
         return nil
-    }
-
-    /// Fragments, and error messages that go through the policy: after the batches that begot them.
-    mutating func processBegotten() {
-        var taken = 0
-        while taken < begotten.count {
-            let isDecided = begotten.slots[taken].association != nil
-            while taken < begotten.count, !outbound.isFull,
-                (begotten.slots[taken].association != nil) == isDecided
-            {
-                outbound.append(begotten.slots[taken])
-                taken &+= 1
-            }
-            if isDecided {
-                let count = outbound.count
-                outbound.count = 0
-                protect(outbound.slots, count: count)
-            } else {
-                processOutbound()
-            }
-        }
-        begotten.count = 0
     }
 }

@@ -30,7 +30,6 @@ extension Worker {
         if let hop = slot.nextHop, hop.pointee.state == .local {
             return handOver(slot, to: handover.host, kind: .toHost)
         }
-        guard !begotten.isFull else { return drop(slot, .roundOverflow) }
         var next = slot
         next.association = nil
         next.nextHop = nil
@@ -40,7 +39,7 @@ extension Worker {
         slot.packet.storeBytes(of: type, toByteOffset: -2, as: UInt16.self)
         next.length = slot.length &+ 14
         next.flags = slot.flags.intersection(.ofDivertedPackets)
-        begotten.append(next)
+        processLater(next)
     }
 
     /// The LAN's MTU is smaller than the packet: plain routing (RFC 1812 section 5.2.7.3, RFC 8200 section 5).

@@ -56,7 +56,6 @@ extension Worker {
 
     /// No policy lets it pass in clear any more: as a packet that has just come.
     private mutating func decideAgain(_ slot: PacketSlot) {
-        guard !begotten.isFull else { return drop(slot, .roundOverflow) }
         var next = slot
         let type = slot.packet.load(as: UInt8.self) >> 4 == 4 ? LinkLayer.ipv4 : LinkLayer.ipv6
         slot.packet.storeBytes(of: type, toByteOffset: -2, as: UInt16.self)
@@ -64,6 +63,6 @@ extension Worker {
         next.association = nil
         next.nextHop = nil
         next.flags = slot.flags.intersection(.ofTheJourney)
-        begotten.append(next)
+        processLater(next)
     }
 }

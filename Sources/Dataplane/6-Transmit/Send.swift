@@ -43,24 +43,45 @@ extension Worker {
     mutating func transmitStaged() {
         var port = 0
         while port < portCount {
-            let staged = ports[port].staged
-            if staged != 0 {
-                count(.transmitted, UInt64(truncatingIfNeeded: staged))
-                ports[port].submit()
-            }
-            if ports[port].needsKick { kick(port) }
+            transmit(port)
             port &+= 1
         }
     }
 
-    /// One system call at most. What the kernel did not take now stays in the ring, and is asked for in the next round.
+    /// The same for one port. No room may be promised at the time.
+    @inline(__always)
+    mutating func transmit(_ port: Int) {
+        let staged = ports[port].staged
+        if staged != 0 {
+            count(.transmitted, UInt64(truncatingIfNeeded: staged))
+            ports[port].submit()
+        }
+        if ports[port].needsKick { kick(port) }
+    }
+
+    /// One system call at most. What the kernel does not have yet is looked at again in the next round: it did not take all,
+    /// or it looked just before the last packets were shown, and waits to be asked since.
     private mutating func kick(_ port: Int) {
-        if ports[port].rings.fileDescriptor < 0 || !ports[port].rings.transmit.needsWakeup {
+        if ports[port].rings.transmit.pending == 0 {
             ports[port].needsKick = false
             return
         }
+        guard ports[port].rings.fileDescriptor >= 0, ports[port].rings.transmit.needsWakeup else { return }
         count(.kicks)
-        let error = ports[port].rings.kick()
-        ports[port].needsKick = error != 0 && ports[port].rings.transmit.pending > 0
+        ports[port].rings.kick()
+    }
+
+    /// Asks once more for all that is not sent. False when everything is.
+    mutating func kickUnsent() -> Bool {
+        var isUnsent = false
+        var port = 0
+        while port < portCount {
+            if ports[port].needsKick {
+                kick(port)
+                isUnsent = isUnsent || ports[port].rings.transmit.pending > 0
+            }
+            port &+= 1
+        }
+        return isUnsent
     }
 }

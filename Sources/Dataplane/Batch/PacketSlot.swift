@@ -49,6 +49,10 @@ struct PacketSlot: BitwiseCopyable {
         static let repeatsFlow = Flags(rawValue: 128)
         /// Will be larger than its path once it is sealed, and has to go all the same: in fragments.
         static let outgrowsPath = Flags(rawValue: 256)
+        /// Too big for its tunnel: to be split before it is sealed.
+        static let exceedsTunnel = Flags(rawValue: 512)
+        /// A fragment that was made here, before it is sealed.
+        static let piece = Flags(rawValue: 1024)
 
         // Sets of several. From raw values: an array literal is an allocation where the compiler does not see through it.
 
@@ -63,6 +67,10 @@ struct PacketSlot: BitwiseCopyable {
         static var notToBeRouted: Flags { Flags(rawValue: 2 | 8) }
         /// Local or decrypted: no station sent the frame.
         static var withoutLinkHeader: Flags { Flags(rawValue: 2 | 32) }
+        /// Exceeds its tunnel, or will outgrow its path: those that are not sealed side by side with others.
+        static var ofRunEnds: Flags { Flags(rawValue: 256 | 512) }
+        /// A piece of a packet whose hop limit is decremented.
+        static var forwardedPiece: Flags { Flags(rawValue: 8 | 1024) }
         /// Generated and local.
         static var ownMessage: Flags { Flags(rawValue: 2 | 4) }
     }
@@ -106,6 +114,15 @@ struct SlotBatch: ~Copyable {
     static var lookAhead: Int { 3 }
 
     var isFull: Bool { count >= capacity }
+
+    /// Moves packets from the front into another batch, which is then full or has all; returns how many.
+    mutating func takeFirst(into other: borrowing SlotBatch) -> Int {
+        let taken = min(count, other.capacity)
+        other.slots.update(from: slots, count: taken)
+        count &-= taken
+        slots.update(from: slots + taken, count: count)
+        return taken
+    }
 
     /// The caller has seen that the batch is not full.
     @inline(__always)

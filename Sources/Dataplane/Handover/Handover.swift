@@ -12,11 +12,19 @@ extension Worker {
         var entry = HandoverEntry(
             address: address(of: start), length: UInt32(truncatingIfNeeded: length), port: slot.port, kind: kind)
         entry.flags = UInt8(truncatingIfNeeded: slot.flags.intersection(.ofTheJourney).rawValue)
-        if handover.send(entry, to: target) {
+        if handover.send(entry, to: target, most: lendable) {
             count(kind == .toHost ? .toHost : .handedOver)
         } else {
             drop(slot, .handoverRingFull)
         }
+    }
+
+    /// How many frames one participant may have and not have paid back. While frames are plenty, any number. When they run
+    /// short, no more than are left: whoever cannot keep up, and so pays back late, does not take the frames that the worker's
+    /// own packets need, and those for others.
+    @inline(__always)
+    private var lendable: Int {
+        pool.count >= lendingReserve ? .max : max(pool.count, 2 &* configuration.batchSize)
     }
 
     /// Takes what the other participants handed over, up to a batch from each. Returns how many packets.
@@ -42,6 +50,7 @@ extension Worker {
             offset &+= 1
             if entry.kind == .freeFrame {
                 pool.push(entry.address)
+                handover.wasPaidBack(by: other)
                 continue
             }
             packets &+= 1

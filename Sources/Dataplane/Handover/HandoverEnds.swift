@@ -8,11 +8,15 @@ struct HandoverEnds: ~Copyable {
     let outboxes: UnsafeMutablePointer<ProducerRing<HandoverEntry>>
     /// Frames received from each participant and not yet paid back.
     let owed: UnsafeMutablePointer<Int>
+    /// Frames handed over to each participant that it has not paid back yet.
+    private let lent: UnsafeMutablePointer<Int>
     /// Whether something was put into an outbox in this round.
     let touched: UnsafeMutablePointer<Bool>
     /// Keeps the rings and the descriptors behind `sleepers` open.
     private let mesh: HandoverMesh
     let participants: Int
+    /// Who is paid first in the next round.
+    private var firstCreditor = 0
     /// How to wake each participant: references without counting.
     private let sleepers: UnsafeMutablePointer<Unmanaged<WakeUp>>
     /// Wakes this participant.
@@ -25,7 +29,9 @@ struct HandoverEnds: ~Copyable {
         inboxes = .allocate(capacity: participants)
         outboxes = .allocate(capacity: participants)
         owed = .allocate(capacity: participants)
+        lent = .allocate(capacity: participants)
         touched = .allocate(capacity: participants)
+        lent.initialize(repeating: 0, count: participants)
         owed.initialize(repeating: 0, count: participants)
         touched.initialize(repeating: false, count: participants)
         sleepers = .allocate(capacity: participants)
@@ -42,6 +48,7 @@ struct HandoverEnds: ~Copyable {
         inboxes.deallocate()
         outboxes.deallocate()
         owed.deallocate()
+        lent.deallocate()
         touched.deallocate()
         sleepers.deallocate()
     }
@@ -54,40 +61,58 @@ struct HandoverEnds: ~Copyable {
         return false
     }
 
-    /// Hands an entry over; false when the ring is full. `target` comes from a snapshot, so it is checked.
-    mutating func send(_ entry: HandoverEntry, to target: Int) -> Bool {
-        guard target >= 0, target < participants else { return false }
+    /// Hands a packet over; false when the ring is full, or when the target has `most` frames already and has not paid them
+    /// back. `target` comes from a snapshot, so it is checked.
+    mutating func send(_ entry: HandoverEntry, to target: Int, most: Int = .max) -> Bool {
+        guard target >= 0, target < participants, lent[target] < most else { return false }
         guard outboxes[target].push(entry) else { return false }
+        lent[target] &+= 1
         touched[target] = true
         return true
     }
 
-    /// Pays back what is owed, in lumps, from the pool but never more than half of it.
-    mutating func payBack(from pool: inout FramePool) {
-        var other = 0
-        while other < participants {
-            let debt = owed[other]
-            let due = min(debt, pool.count / 2)
-            if due >= HandoverEnds.lump {
-                var paid = 0
-                while paid < due {
-                    let frame = pool.pop()
-                    if frame == FramePool.empty { break }
-                    let entry = HandoverEntry(address: frame, length: 0, port: .max, kind: .freeFrame)
-                    if !outboxes[other].push(entry) {
-                        pool.push(frame)
-                        break
-                    }
-                    paid &+= 1
-                }
-                owed[other] = debt &- paid
-            }
-            other &+= 1
-        }
+    /// A frame came back for one that was handed over.
+    @inline(__always)
+    mutating func wasPaidBack(by other: Int) {
+        lent[other] &-= 1
     }
 
-    /// Frames are paid back in lumps of this size at least.
-    static let lump = 16
+    /// Pays back what is owed, from the pool but never more than half of it to one creditor. Small debts wait for a round
+    /// without work; creditors take turns in being the first, so that a small pool serves them all.
+    mutating func payBack(from pool: inout FramePool, isIdle: Bool) {
+        let least = isIdle ? 1 : HandoverEnds.lump
+        var turn = 0
+        while turn < participants {
+            var other = firstCreditor &+ turn
+            if other >= participants { other &-= participants }
+            if owed[other] >= least { payBack(other, from: &pool) }
+            turn &+= 1
+        }
+        firstCreditor &+= 1
+        if firstCreditor >= participants { firstCreditor = 0 }
+    }
+
+    /// A creditor that sleeps is woken: its queues may have run out of frames, and then nothing else would wake it.
+    private mutating func payBack(_ other: Int, from pool: inout FramePool) {
+        let due = min(owed[other], pool.count / 2)
+        var paid = 0
+        while paid < due {
+            let frame = pool.pop()
+            if frame == FramePool.empty { break }
+            let entry = HandoverEntry(address: frame, length: 0, port: .max, kind: .freeFrame)
+            if !outboxes[other].push(entry) {
+                pool.push(frame)
+                break
+            }
+            paid &+= 1
+        }
+        if paid == 0 { return }
+        owed[other] &-= paid
+        touched[other] = true
+    }
+
+    /// While there is other work, debts smaller than this wait.
+    static var lump: Int { 16 }
 
     /// Wakes those who got something and sleep. Once per round.
     mutating func wakeTouched() {

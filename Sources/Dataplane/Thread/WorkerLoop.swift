@@ -55,6 +55,8 @@ extension Worker {
         return UInt64(truncatingIfNeeded: time.tv_sec) &* 1_000_000_000 &+ UInt64(truncatingIfNeeded: time.tv_nsec)
     }
 
+    private static var patienceForUnsentInMilliseconds: Int32 { 1 }
+
     /// Asks drivers to look at the fill rings.
     private func wakeReceivers(busyPolling: Bool) {
         for port in 0..<portCount { ports[port].rings.wakeReceive(busyPolling: busyPolling) }
@@ -71,7 +73,10 @@ extension Worker {
         }
         // Work that came before the announcement would not wake us.
         if handover.hasWork() { return }
+        // The announcement has made visible what was submitted: whoever overlooked it wants to be asked by now. Nothing wakes us
+        // when the kernel can take more.
+        let atMost = kickUnsent() ? min(milliseconds, Worker.patienceForUnsentInMilliseconds) : milliseconds
         count(.sleeps)
-        _ = Glibc.poll(descriptors, nfds_t(portCount + 1), milliseconds)
+        _ = Glibc.poll(descriptors, nfds_t(portCount + 1), atMost)
     }
 }

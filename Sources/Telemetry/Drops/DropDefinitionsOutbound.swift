@@ -98,16 +98,20 @@ extension DropReason {
             "The port cannot send as fast as packets come.",
             "Raise --ring-size for bursts; otherwise the link is saturated."),
         .init(
+            .outputOverload, "output-overload", .error,
+            "The port cannot send as fast as packets come; the packet was dropped before it was encrypted.",
+            "Raise --ring-size for bursts; otherwise the link is saturated."),
+        .init(
             .framePoolEmpty, "frame-pool-empty", .error,
             "No free packet buffer was left.",
             "Raise --frames."),
         .init(
             .roundOverflow, "round-overflow", .error,
-            "One round of a worker led to more further packets (from tunnel to tunnel, fragments, ICMP errors) than it keeps.",
-            "Lower --batch on a hub whose traffic goes from tunnel to tunnel."),
+            "One round of a worker led to more further packets (from tunnel to tunnel, ICMP errors) than it keeps.",
+            "Lower --batch, and report it: a round makes room before it is needed."),
         .init(
             .handoverRingFull, "handover-ring-full", .error,
-            "The SA's worker cannot take packets as fast as others hand them over.",
+            "The SA's worker cannot take packets, or give frames back, as fast as others hand them over.",
             "Use several SAs per tunnel, or more workers with receive-side scaling that spreads the load."),
     ]
 }

@@ -64,6 +64,7 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
     case localDeliveryUnavailable
     case icmpRateLimited
     case transmitRingFull
+    case outputOverload
     case framePoolEmpty
     case roundOverflow
     case handoverRingFull

@@ -56,6 +56,41 @@ import Testing
         #expect(network.left.outbound[0].events.contains(.hardTime))
     }
 
+    /// One of the policy's SAs has come to its end: its flows go on by the other, whoever owns it, and no packet is lost.
+    @Test(arguments: [1, 2], [Lifetime(hardPackets: 10), Lifetime(hardBytes: 1000), Lifetime(hardSecondsAfterAdd: 2)])
+    func flowsGoOnByAnother(workers: Int, lifetime: Lifetime) throws {
+        let network = try MemoryNetwork(
+            TunnelOptions {
+                $0.associations = 2
+                $0.change = { if $0.spi & 1 == 1 { $0.lifetime = lifetime } }
+            }, MemorySite.Options { $0.workers = workers })
+        let packets = network.packets(count: 60)
+        var arrived: [[UInt8]] = []
+        for start in stride(from: 0, to: packets.count, by: 20) {
+            // By the queue of the worker that owns the limited SA, the newer one.
+            network.left.receiveFromLAN(Array(packets[start..<start + 20])) { _ in workers - 1 }
+            network.right.receive(network.left.takeWAN(), at: .wan)
+            arrived += network.right.takeLANPackets()
+            network.clock.advance(milliseconds: 1_500)
+        }
+        #expect(Set(arrived) == Set(packets.map { $0.routed(hops: 2) }))
+        let (living, spent) = (network.left.outbound[0], network.left.outbound[1])
+        #expect(!spent.events.isDisjoint(with: .hard) && living.events.isDisjoint(with: .hard))
+        #expect(spent.status(now: 0).packets >= 10 && living.status(now: 0).packets >= 20)
+        for site in network.sites { #expect(site.drops == [:] && site.lostFrames == 0) }
+    }
+
+    /// None of the policy's SAs lives: packets are dropped for the reason of one.
+    @Test func allAreSpent() throws {
+        let network = try MemoryNetwork(
+            TunnelOptions {
+                $0.associations = 3
+                $0.change = { $0.lifetime = Lifetime(hardPackets: 5) }
+            })
+        #expect(network.exchange(network.packets(count: 40)).count == 15)
+        #expect(network.left.drops == [.lifetimePackets: 25] && network.left.lostFrames == 0)
+    }
+
     /// The receiver keeps its own limits, against a sender that has none.
     @Test func receiver() throws {
         let network = try MemoryNetwork(TunnelOptions { $0.change = { $0.lifetime = Lifetime(hardPackets: 6) } })
