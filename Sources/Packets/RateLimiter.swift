@@ -23,6 +23,9 @@ public struct RateLimiter: Sendable, BitwiseCopyable {
     @inlinable
     public func hasToken(now: UInt64) -> Bool { interval != 0 && max(full, now) &- now <= tolerance }
 
+    /// Whether nothing of the burst is in use. `now`: nanoseconds of a clock that does not go back.
+    public func isFull(now: UInt64) -> Bool { full <= now }
+
     /// Takes a token if there is one. `now`: nanoseconds of a clock that does not go back.
     @inlinable
     public mutating func allow(now: UInt64) -> Bool {

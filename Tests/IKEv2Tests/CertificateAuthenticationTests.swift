@@ -266,4 +266,23 @@ import Testing
         side.connection.remote.method = .preSharedKey
         #expect(PeerAuthentication.requests(for: [side.connection], side.credentials).isEmpty)
     }
+
+    /// There are peers that do not survive a request for raw keys (RFC 7670): it goes out where nothing else would do.
+    @Test func rawKeysAreAskedForWhereTheyAreTheOneWay() throws {
+        let side = try context(nil, hashes: hashes)
+        let root = try TestCertificates.certificate(CertificateData.root)
+        let authority = CertificateRequestPayload(authorities: [root.publicKeyHash])
+        let raw = CertificateRequestPayload(encoding: .rawPublicKey, data: [])
+        var keys = side.connection
+        keys.remote.publicKeys = [try TestCertificates.key(CertificateData.moonKey).publicKey]
+        func requests(_ connections: Connection...) -> [CertificateRequestPayload] {
+            PeerAuthentication.requests(for: connections, side.credentials)
+        }
+        #expect(requests(keys) == [raw])
+        #expect(requests(keys, side.connection) == [authority])
+        var either = keys
+        either.remote.authorities = [root]
+        #expect(requests(either) == [authority])
+        #expect(requests(keys, either) == [authority])
+    }
 }

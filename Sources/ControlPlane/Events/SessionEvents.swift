@@ -1,8 +1,9 @@
 import IKEv2
 
-/// The events about SAs: `ike-updown`, `ike-rekey`, `child-updown`, `child-rekey`, in strongSwan's shapes.
+/// The events about SAs: `ike-updown`, `ike-rekey`, `ike-update`, `child-updown`, `child-rekey`, in strongSwan's shapes.
 enum SessionEvents {
-    static let names = ["ike-updown", "ike-rekey", "child-updown", "child-rekey"]
+    /// `alert` is for clients that register for all that they know of; none is raised.
+    static let names = ["ike-updown", "ike-rekey", "ike-update", "child-updown", "child-rekey", "alert"]
 
     /// The event that tells of it, and its message; nil: there is none for this. `now` is the manager's clock.
     static func message(_ event: ManagerEvent, now: UInt64) -> (name: String, message: VICIMessage)? {
@@ -16,7 +17,9 @@ enum SessionEvents {
             return ("ike-updown", up(SAListing.named(ike, now: now, children: nil)))
         case .session(.rekeyed(let new)):
             var both = VICIMessage()
-            both.append("old", section: SAListing.section(ike, now: now))
+            var old = ike
+            if old.state == .rekeyed { old.state = .rekeying }
+            both.append("old", section: SAListing.section(old, now: now))
             both.append("new", section: SAListing.section(new, now: now))
             var message = VICIMessage()
             message.append(ike.listedName, section: both)
@@ -24,7 +27,7 @@ enum SessionEvents {
         case .session(.childUp(let sa)):
             return ("child-updown", up(child(sa, of: ike, assuming: .installed, now: now)))
         case .session(.childDown(let sa, _)):
-            return ("child-updown", child(sa, of: ike, assuming: .deleting, now: now))
+            return ("child-updown", child(sa, of: ike, assuming: .deleted, now: now))
         case .session(.childRekeyed(let old, let new)):
             var both = VICIMessage()
             both.append("old", section: SAListing.section(ike.status(of: old, assuming: .rekeyed), now: now))
@@ -32,8 +35,22 @@ enum SessionEvents {
             var children = VICIMessage()
             children.append(new.child.name, section: both)
             return ("child-rekey", SAListing.named(ike, now: now, children: children))
+        case .session(.moved(let old, let new)):
+            return ("ike-update", moved(ike, from: old, to: new, now: now))
         case .session, .note: return nil
         }
+    }
+
+    /// Where both ends are from now on, and the IKE SA as it was.
+    private static func moved(_ ike: IKESAStatus, from old: Path, to new: Path, now: UInt64) -> VICIMessage {
+        var before = ike
+        before.path = old
+        var message: VICIMessage = [
+            "local-host": "\(new.local.address)", "local-port": "\(new.local.port)",
+            "remote-host": "\(new.remote.address)", "remote-port": "\(new.remote.port)",
+        ]
+        message.append(ike.listedName, section: SAListing.section(before, now: now))
+        return message
     }
 
     private static func up(_ message: VICIMessage) -> VICIMessage {

@@ -25,6 +25,12 @@ extension Session {
             connection = peer.connection
             establish(local: peer.local, remote: peer.verified.identity, state, &step)
             step.reportAfterAnswer(.established(initialContact: request.has(.initialContact)))
+            if request.configuration?.type == .request {
+                step.note(
+                    .warning,
+                    "\(peer.verified.identity) asks for an address and other settings (CFG_REQUEST), which a "
+                        + "site-to-site gateway does not give; a client that needs them ends the IKE SA again")
+            }
             let child = form == .authenticationRequest ? respondWithChild(request, state, &step) : []
             sendAnswer(to: request.header, proof + child, path: path, &step)
         } catch {

@@ -139,7 +139,6 @@ extension Session {
             if childRecords[index].hasOutbound { step.act(.removeOutbound(childRecords[index].sa)) }
             childRecords[index].hasOutbound = false
             childRecords[index].rekeyAt = nil
-            if childRecords[index].state != .rekeyed { childRecords[index].state = .deleting }
         }
     }
 }

@@ -77,8 +77,12 @@ extension Session {
         guard let selected = IKENegotiation.check(answer, offered: connection.proposals),
             selected.keyExchange == exchange.keyExchange.method, value.method.rawValue == selected.keyExchange.rawValue
         else {
-            let details = ["offered: \(connection.proposals)", "chosen: \(answer.proposals)"]
-            fail(Explanation("the peer chose what was not offered", details: details), &step)
+            let details = [
+                "offered: \(connection.proposals.map(\.description).joined(separator: ", "))",
+                "chosen: \(answer.shown)",
+            ]
+            fail(
+                Explanation("the peer chose what was not offered", details: details, remedy: "change the peer"), &step)
             return
         }
         do {

@@ -28,7 +28,10 @@ extension Session {
             session = try accept(request, path: path, &step)
             session?.halfOpenUntil = step.now.addingWithoutOverflow(.seconds(timeoutInSeconds))
         } catch {
-            step.act(.explain(error.explanation))
+            let explanation = error.explanation
+            step.act(
+                error.notify.type == .invalidKeyExchange
+                    ? .remark { "IKE_SA_INIT begins anew: \(explanation())" } : .explain(explanation))
             refuse(received.header, error.notify, path: path, &step)
             session = nil
         }
@@ -158,9 +161,21 @@ private struct InitialRequest {
         guard let first = candidates.connections.first else {
             throw InitialRefusal(.noProposalChosen, Explanation("no connection is for these addresses"))
         }
-        throw InitialRefusal(
-            .noProposalChosen,
-            IKENegotiation.explain(offered: offer, configured: first.proposals, connection: first.name))
+        let others = candidates.others(than: first)
+        throw InitialRefusal(.noProposalChosen, explanation(offer, first, others))
+    }
+
+    private static func explanation(
+        _ offer: SecurityAssociationPayload, _ first: Connection, _ others: [Connection]
+    ) -> Explanation {
+        func explain(_ connection: Connection) -> Explanation {
+            IKENegotiation.explain(offered: offer, configured: connection.proposals, connection: connection.name)
+        }
+        var explanation = explain(first)
+        for other in others {
+            explanation.details += explain(other).details.map { "connection \(other.name): \($0)" }
+        }
+        return explanation
     }
 
     func keyExchange() throws(InitialRefusal) -> KeyExchange {

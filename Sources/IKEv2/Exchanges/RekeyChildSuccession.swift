@@ -72,6 +72,10 @@ extension Session {
         childRecords[index].replaces = nil
         childRecords[index].hasOutbound = true
         step.act(.installOutbound(new))
+        // It may be gone before that is reported.
+        if let index = childIndex(id: old.id) {
+            step.act(.departing(childRecords[index].status(usage: step.environment.usage(of: old))))
+        }
         step.report(.childRekeyed(old: old, new: new))
     }
 

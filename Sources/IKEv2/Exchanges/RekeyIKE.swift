@@ -107,7 +107,16 @@ struct RekeyIKEExchange: InitiatedExchange {
         guard let answer = response.securityAssociation, let nonce = response.nonce?.data,
             let selected = IKENegotiation.check(answer, offered: connection.proposals),
             let peerSPI = selected.peerSPI, peerSPI != 0
-        else { throw ChildRefusal(.invalidSyntax, Explanation("the peer chose what was not offered")) }
+        else {
+            throw ChildRefusal(
+                .invalidSyntax,
+                Explanation(
+                    "the peer chose what was not offered",
+                    details: [
+                        "offered: \(connection.proposals.map(\.description).joined(separator: ", "))",
+                        "chosen: \(response.securityAssociation?.shown ?? "nothing")",
+                    ], remedy: "change the peer"))
+        }
         let secret = try Session.secret(
             selected.keyExchange, own: offered.keyExchange, peer: response.keyExchange)
         let new = try session.successor(

@@ -60,6 +60,10 @@ public final class SessionManager: SessionEnvironment {
     var unprotectedErrors = RateLimiter(perSecond: 20, burst: 20)
     /// Warnings that peers can cause before they have proved who they are, of known peers and of strangers apart.
     private var complaints = PeerStanding.allCases.map { _ in RateLimiter(perSecond: 5, burst: 20) }
+    /// The same by address: one peer's do not keep the others' out of the log.
+    private var complaintsByAddress = AddressLimiter(perSecond: 1, burst: 5)
+    /// What peers can cause that have proved who they are.
+    private var tellings = AddressLimiter(perSecond: 2, burst: 32)
     /// Lines about messages of no session.
     var strangerLines = RateLimiter(perSecond: 50, burst: 200)
     var isShuttingDown = false
@@ -117,7 +121,13 @@ public final class SessionManager: SessionEnvironment {
 
     /// Whether there is room in the log for what a peer has brought about without having proved who it is.
     func mayComplain(of address: IPAddress) -> Bool {
-        complaints[standing(of: address).rawValue].allow(now: now)
+        complaintsByAddress.allow(address, now: now) { complaints[standing(of: address).rawValue].allow(now: now) }
+    }
+
+    /// The same for a peer that has proved it.
+    func mayTell(of record: SessionRecord) -> Bool {
+        if let slot = record.slot { return mayComplain(of: slot.address) }
+        return tellings.allow(record.session.path.remote.address, now: now)
     }
 
     /// Changes whenever `knownAddresses` may have changed.

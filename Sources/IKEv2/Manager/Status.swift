@@ -76,6 +76,7 @@ public struct ChildSAStatus: Sendable {
         case rekeying = "REKEYING"
         case rekeyed = "REKEYED"
         case deleting = "DELETING"
+        case deleted = "DELETED"
     }
 
     public var sa: ChildSA

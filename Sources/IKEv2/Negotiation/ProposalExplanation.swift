@@ -120,6 +120,22 @@ private struct ProposalExplanation {
     }
 }
 
+extension SecurityAssociationPayload {
+    /// The proposals, as many as are good to read.
+    var shown: String {
+        let shown = proposals.prefix(8).map { "\($0.shortened)" }.joined(separator: ", ")
+        return proposals.count > 8 ? "\(shown), and \(proposals.count - 8) more" : shown
+    }
+}
+
+extension TrafficSelectorPayload {
+    /// The same of selectors.
+    var shown: String {
+        let shown = ranges.prefix(8).map(\.description).joined(separator: ", ")
+        return ranges.count > 8 ? "\(shown), and \(ranges.count - 8) more" : shown.isEmpty ? "nothing" : shown
+    }
+}
+
 extension Proposal {
     /// Any peer can offer a thousand of them, and every one would be spelt out in the log.
     fileprivate static let transformsShown = 32

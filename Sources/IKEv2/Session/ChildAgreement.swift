@@ -62,7 +62,13 @@ extension Session {
             let selected = ChildNegotiation.check(answer, offered: child.proposals, withKeyExchange: withKeyExchange)
         else {
             throw ChildRefusal(
-                .noProposalChosen, Explanation("the peer chose what child \(child.name) does not offer"))
+                .noProposalChosen,
+                Explanation(
+                    "the peer chose what child \(child.name) does not offer",
+                    details: [
+                        "offered: \(child.proposals.map(\.description).joined(separator: ", "))",
+                        "chosen: \(response.securityAssociation?.shown ?? "nothing")",
+                    ], remedy: "change the peer"))
         }
         guard let initiator = response.trafficSelectorInitiator, let responder = response.trafficSelectorResponder,
             let local = SelectorNegotiation.check(
@@ -72,7 +78,12 @@ extension Session {
         else {
             throw ChildRefusal(
                 .trafficSelectorsUnacceptable,
-                Explanation("the peer chose traffic selectors that child \(child.name) does not offer"))
+                Explanation(
+                    "the peer chose traffic selectors that child \(child.name) does not offer",
+                    details: [
+                        "chosen for our side: \(response.trafficSelectorInitiator?.shown ?? "nothing")",
+                        "chosen for its side: \(response.trafficSelectorResponder?.shown ?? "nothing")",
+                    ], remedy: "change the peer"))
         }
         if response.has(.useTransportMode) {
             throw ChildRefusal(

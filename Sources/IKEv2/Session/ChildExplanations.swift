@@ -3,6 +3,9 @@ import IKEv2Messages
 // Why there is no agreement on a CHILD_SA, in words for the operator of this side.
 
 extension Session {
+    /// Children that are spelt out; a log record has to end somewhere.
+    private static let childrenShown = 4
+
     func selectorRefusal(_ child: Child) -> Explanation {
         let line = "connections.\(connection?.name ?? "").children.\(child.name)"
         func text(_ sides: [SelectorSide]) -> String { sides.map(\.description).joined(separator: ", ") }
@@ -17,15 +20,30 @@ extension Session {
     func proposalExplanation(
         _ offer: SecurityAssociationPayload, _ children: [Child], withKeyExchange: Bool
     ) -> Explanation {
-        guard let child = children.first(where: { $0.mode != .transport }) else {
+        let tunnels = children.filter { $0.mode != .transport }
+        guard let child = tunnels.first else {
             let names = children.map(\.name).joined(separator: ", ")
             return Explanation(
                 "no proposal chosen: transport mode is not served", details: ["children: \(names)"],
                 remedy: "set mode = tunnel")
         }
-        return ChildNegotiation.explain(
-            offered: offer, configured: child.proposals, withKeyExchange: withKeyExchange,
-            connection: connection?.name ?? "", child: child.name)
+        func explain(_ child: Child) -> Explanation {
+            ChildNegotiation.explain(
+                offered: offer, configured: child.proposals, withKeyExchange: withKeyExchange,
+                connection: connection?.name ?? "", child: child.name)
+        }
+        var explanation = explain(child)
+        // Others that the selectors fit, if they are not the same once more.
+        var known = [child.proposals]
+        for other in tunnels.dropFirst() where !known.contains(other.proposals) {
+            if known.count == Self.childrenShown {
+                explanation.details.append("and more children with other proposals")
+                break
+            }
+            known.append(other.proposals)
+            explanation.details += explain(other).details.map { "child \(other.name): \($0)" }
+        }
+        return explanation
     }
 
     func selectorExplanation(
@@ -38,7 +56,10 @@ extension Session {
         }
         var explanation = SelectorNegotiation.explain(
             localOffered: responder, remoteOffered: initiator, child: child, connection: connection?.name ?? "")
-        for other in children.dropFirst() {
+        if children.count > Self.childrenShown {
+            explanation.details.append("and \(children.count - Self.childrenShown) more children")
+        }
+        for other in children.prefix(Self.childrenShown).dropFirst() {
             explanation.details +=
                 SelectorNegotiation.explain(
                     localOffered: responder, remoteOffered: initiator, child: other, connection: connection?.name ?? ""

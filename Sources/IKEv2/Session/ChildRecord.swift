@@ -12,6 +12,8 @@ struct ChildRecord {
     var replaces: UInt32?
     /// When a rekey is due, nanoseconds; nil: never, or it was begun.
     var rekeyAt: UInt64?
+    /// When a rekey was due by the times of the child, for listings: also when it was begun, or when the SA has to go.
+    var plannedRekeyAt: UInt64?
     /// When it must be gone, nanoseconds; nil: never.
     var expiresAt: UInt64?
 }
@@ -28,10 +30,10 @@ extension Session {
         let time = sa.child.time
         // A margin as large as the time itself would rekey without end.
         let margin = step.environment.random(below: .seconds(min(time.random, max(time.rekey, 1) - 1)))
+        let rekeyAt = time.rekey == 0 ? nil : step.now.addingWithoutOverflow(.seconds(time.rekey)) - margin
         childRecords.append(
             ChildRecord(
-                sa: sa, hasOutbound: hasOutbound,
-                rekeyAt: time.rekey == 0 ? nil : step.now.addingWithoutOverflow(.seconds(time.rekey)) - margin,
+                sa: sa, hasOutbound: hasOutbound, rekeyAt: rekeyAt, plannedRekeyAt: rekeyAt,
                 expiresAt: time.life == 0 ? nil : step.now.addingWithoutOverflow(.seconds(time.life))))
     }
 
@@ -48,6 +50,10 @@ extension Session {
 
     /// Takes both directions of an SA down. `atOnce`: no packet is under way in it that anybody misses.
     func remove(_ record: ChildRecord, reason: String, atOnce: Bool, _ step: inout Step) {
+        var status = record.status(usage: step.environment.usage(of: record.sa))
+        // With the IKE SA it goes as it was.
+        if step.closing == nil { status.state = .deleted }
+        step.act(.departing(status))
         childRecords.removeAll { $0.sa.id == record.sa.id }
         if record.hasOutbound { step.act(.removeOutbound(record.sa)) }
         step.act(.removeInbound(record.sa, atOnce: atOnce))
@@ -57,5 +63,13 @@ extension Session {
             return
         }
         if record.state != .rekeyed { step.report(.childDown(record.sa, reason: reason)) }
+    }
+}
+
+extension ChildRecord {
+    func status(usage: ChildUsage?) -> ChildSAStatus {
+        ChildSAStatus(
+            sa: sa, state: state, usage: usage ?? ChildUsage(), rekeyAt: rekeyAt ?? plannedRekeyAt, expiresAt: expiresAt
+        )
     }
 }

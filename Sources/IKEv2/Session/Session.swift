@@ -88,6 +88,9 @@ extension Session {
 
     /// Takes down what there is, and is over.
     private func close(_ reason: CloseReason, _ step: inout Step) {
+        var last = status(at: step.now) { step.environment.usage(of: $0) }
+        if reason.isByDeletion, isEstablished { last.state = .deleting }
+        step.act(.ending(last))
         if var exchange = active {
             active = nil
             exchange.abandoned(in: self, &step)

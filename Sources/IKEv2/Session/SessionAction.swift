@@ -19,11 +19,17 @@ public enum SessionAction {
     /// An IKE_SA_INIT request was refused, and nothing is left of it. Anybody can bring that about at any rate, so the
     /// words are found only if they are wanted.
     case explain(() -> Explanation)
+    /// The same of what belongs to an ordinary negotiation, as another group that is asked for.
+    case remark(() -> String)
     /// The IKE SA was rekeyed: the new one has taken over all children. The old one lives on until its `closed`.
     case replaced(by: Session)
     /// Both sides rekeyed the IKE SA at once (RFC 7296 section 2.8.2): a second new one, without children. It wants its
     /// messages; then a `replaced` names it, or it is closed.
     case accompanied(by: Session)
+    /// A child goes: what it was like is for the reports that follow.
+    case departing(ChildSAStatus)
+    /// The session ends: what it was like until now, children and all, is for the reports that follow.
+    case ending(IKESAStatus)
     /// The session is over: no message of it means anything any more. The manager forgets it.
     case closed(CloseReason)
 }
@@ -60,4 +66,12 @@ public enum CloseReason: Hashable, Sendable {
     case halfOpenTimeout
     /// The hard limit of time.
     case expired
+
+    /// One side has told the other that the IKE SA goes.
+    var isByDeletion: Bool {
+        switch self {
+        case .terminated, .deletedByPeer, .rekeyed, .reauthenticated, .expired: true
+        case .superseded, .peerDead, .negotiationFailed, .halfOpenTimeout: false
+        }
+    }
 }

@@ -26,11 +26,7 @@ extension Session {
         default: break
         }
         if let active { status.activeTasks = [active.name] }
-        status.children = childRecords.map { record in
-            ChildSAStatus(
-                sa: record.sa, state: record.state, usage: usage(record.sa) ?? ChildUsage(),
-                rekeyAt: record.rekeyAt, expiresAt: record.expiresAt)
-        }
+        status.children = childRecords.map { $0.status(usage: usage($0.sa)) }
         return status
     }
 

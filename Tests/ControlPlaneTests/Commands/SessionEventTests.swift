@@ -1,4 +1,5 @@
 import IKEv2
+import Packets
 import Testing
 
 @testable import ControlPlane
@@ -42,6 +43,33 @@ import Testing
         let both = try #require(event.message.section("moon"))
         #expect(both.section("old")?["uniqueid"] == "6")
         #expect(both.section("new")?["uniqueid"] == "9")
+        var replaced = Samples.session()
+        replaced.state = .rekeyed
+        let other = try #require(Self.event(.rekeyed(new: Samples.session(9)), replaced))
+        #expect(other.message.section("moon")?.section("old")?["state"] == "REKEYING")
+    }
+
+    /// The new addresses, and the IKE SA as it was.
+    @Test func aMoveShowsWhereTo() throws {
+        let new = Path(
+            local: Samples.path.local, remote: Endpoint(IPAddress(ipv4: 0x0A62_0009), port: 20_001))
+        var ike = Samples.session()
+        ike.path = new
+        let event = try #require(Self.event(.moved(from: Samples.path, to: new), ike))
+        #expect(event.name == "ike-update")
+        #expect(event.message["local-host"] == "10.98.0.1" && event.message["local-port"] == "4500")
+        #expect(event.message["remote-host"] == "10.98.0.9" && event.message["remote-port"] == "20001")
+        let section = event.message.section("moon")
+        #expect(section?["remote-host"] == "10.98.0.2" && section?["remote-port"] == "4500")
+        #expect(section?.section("child-sas") == nil)
+    }
+
+    /// What clients of strongSwan register for, all at once.
+    @Test(arguments: ["ike-updown", "ike-rekey", "ike-update", "child-updown", "child-rekey", "alert", "log"])
+    func clientsCanRegisterFor(event: String) throws {
+        try CommandServer.with { server in
+            try server.client().register(event)
+        }
     }
 
     @Test func aChildGoesUpAndDownAlone() throws {
@@ -57,7 +85,7 @@ import Testing
         let down = try #require(Self.event(.childDown(second, reason: "over"), Samples.session(children: [first])))
         #expect(down.message["up"] == nil)
         let gone = down.message.section("moon")?.section("child-sas")?.section("net-8")
-        #expect(gone?["state"] == "DELETING")
+        #expect(gone?["state"] == "DELETED")
     }
 
     @Test func aChildRekeyShowsBoth() throws {

@@ -109,7 +109,7 @@ import Testing
             var heard: [(name: String, message: VICIMessage)] = []
             _ = try near.request("get-conns") { heard.append(($0, $1)) }
             _ = try far.request("get-conns") { heard.append(($0, $1)) }
-            #expect(heard.map(\.name) == ["child-updown", "ike-updown", "child-updown", "ike-updown"])
+            #expect(heard.map(\.name) == ["ike-updown", "child-updown", "ike-updown", "child-updown"])
             for (_, message) in heard {
                 let ike = try #require(message.section("peer"))
                 #expect(message["up"] == nil && ike["state"] == "DELETING", "\(message)")

@@ -29,6 +29,9 @@ public final class StrongSwan: IKEDaemon {
 
     public var log: String { (try? String(contentsOfFile: settings.log, encoding: .utf8)) ?? "" }
 
+    /// Where it answers `swanctl`.
+    public var controlSocket: String { settings.socket }
+
     /// Whether the process still runs.
     public var isAlive: Bool { process.poll() == nil }
 

@@ -17,12 +17,15 @@ extension SessionManager {
             case .report(let event):
                 if case .childRekeyed(let old, let new) = event { followRekey(of: old, by: new, in: record) }
                 conclude(event, of: record, closing: closing)
-            case .explain: break
+            case .explain, .remark: break
             case .replaced(let successor): replace(record, by: successor)
             case .accompanied(let companion): accompany(record, by: companion)
+            case .departing(let status): record.departed[status.sa.id] = status
+            case .ending(let status): ending(record, status, closing)
             case .closed(let reason): close(record, reason)
             }
         }
+        record.departed = [:]
         schedule(record)
     }
 
@@ -40,6 +43,7 @@ extension SessionManager {
                 if mayComplain(of: path.remote.address) {
                     output.report(ManagerEvent(ike: status, event: .session(.failed(explanation()))))
                 }
+            case .remark(let text): remark(text(), path)
             case .report(let event): output.report(ManagerEvent(ike: status, event: .session(event)))
             default: break
             }

@@ -12,20 +12,25 @@ extension SessionManager {
         apply(record.session.delete(reason, environment: self), of: record)
     }
 
+    /// The session is about to end; that its children go is told after that.
+    func ending(_ record: SessionRecord, _ status: IKESAStatus, _ reason: CloseReason?) {
+        guard let reason, table[record.id] != nil else { return }
+        record.last = status
+        // Of strangers that never came back not all are told.
+        if reason != .halfOpenTimeout || strangerLines.allow(now: now) {
+            output.report(ManagerEvent(ike: status, event: .closed(reason)))
+        }
+    }
+
     /// The session is over.
     func close(_ record: SessionRecord, _ reason: CloseReason) {
         guard table[record.id] != nil else { return }
-        let status = status(of: record)
         // Sessions take back what they installed. If anything is left it goes now, before the session is forgotten.
         for child in record.installed.compactMap({ children[$0] }) {
             remove(child)
             conclude(.childDown(child.sa, reason: reason.explanation.summary), of: record, closing: reason)
         }
         table.remove(record)
-        // Of strangers that never came back not all are told.
-        if reason != .halfOpenTimeout || strangerLines.allow(now: now) {
-            output.report(ManagerEvent(ike: status, event: .closed(reason)))
-        }
         switch reason {
         case .peerDead:
             count.peersDead += 1

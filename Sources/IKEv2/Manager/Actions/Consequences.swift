@@ -3,12 +3,17 @@ extension SessionManager {
     /// - Parameter closing: why the session is over after the actions at hand.
     func conclude(_ event: SessionEvent, of record: SessionRecord, closing: CloseReason?) {
         switch event {
-        case .message, .note: return output.report(ManagerEvent(ike: record.brief, event: .session(event)))
+        case .message: return output.report(ManagerEvent(ike: record.brief, event: .session(event)))
+        case .note(let level, _):
+            if level != .debug, !mayTell(of: record) { return }
+            return output.report(ManagerEvent(ike: record.brief, event: .session(event)))
         case .established(let initialContact): established(record, initialContact: initialContact)
         case .childUp(let sa): if !childUp(sa, of: record) { return }
         case .childDown(let sa, _): childDown(sa, of: record, closing: closing)
         case .childRekeyed: count.childrenRekeyed += 1
-        case .childFailed(let name, let explanation): if !childFailed(name, explanation, of: record) { return }
+        case .childFailed(let name, let explanation):
+            let isOurs = record.awaitedChildren.contains(name)
+            guard childFailed(name, explanation, of: record), isOurs || mayTell(of: record) else { return }
         case .failed(let explanation):
             record.undertaking?.explanation = explanation
             // Of a negotiation that a peer began: it may do so again and again.
@@ -21,16 +26,13 @@ extension SessionManager {
         output.report(ManagerEvent(ike: status(of: record), event: .session(event)))
     }
 
+    /// As listings show it; of one that is over, as it was before that.
     func status(of record: SessionRecord) -> IKESAStatus {
-        var status = record.session.status(at: now) { [dataplane] in dataplane.usage(of: $0) }
-        guard status.establishedAt == nil, record.isEstablished, let identities = record.identities else {
-            return status
+        var status = record.last ?? record.session.status(at: now) { [dataplane] in dataplane.usage(of: $0) }
+        if !record.departed.isEmpty {
+            status.children.removeAll { record.departed[$0.sa.id] != nil }
+            status.children += record.departed.values.sorted { $0.sa.id < $1.sa.id }
         }
-        // A session that is over has forgotten what it was; who hears of its end wants to know.
-        status.state = .deleting
-        status.localIdentity = identities.local
-        status.remoteIdentity = identities.remote
-        status.establishedAt = record.establishedAt
         return status
     }
 

@@ -12,7 +12,10 @@ extension SessionManager {
     public func receive(_ datagram: [UInt8], path: Path, at now: UInt64) {
         run(at: now) {
             count.received += 1
-            guard let received = try? ReceivedHeader(decoding: datagram) else { return count.malformed += 1 }
+            guard let received = try? ReceivedHeader(decoding: datagram) else {
+                remark("\(datagram.count) bytes from \(path.remote) are no IKE message", path)
+                return count.malformed += 1
+            }
             let header = received.header
             guard received.majorVersion == 2 else { return refuseVersion(received, path: path) }
             let ownSPI = header.isFromInitiator ? header.responderSPI : header.initiatorSPI
@@ -33,14 +36,14 @@ extension SessionManager {
 
     private func deliver(_ datagram: [UInt8], path: Path, to record: SessionRecord) {
         guard let slot = record.slot else {
-            guard case .success(let message) = decode(datagram) else { return }
+            guard case .success(let message) = decode(datagram, path) else { return }
             takeHint(message, path: path, about: record)
             return apply(record.session.receive(message, path: path, environment: self), of: record)
         }
         // Nobody has proved anything yet.
         guard admission.mayGoOn(slot.standing, at: now) else { return count.refusedForTime += 1 }
         measuring(slot.standing) {
-            guard case .success(let message) = decode(datagram) else { return }
+            guard case .success(let message) = decode(datagram, path) else { return }
             apply(record.session.receive(message, path: path, environment: self), of: record)
             if record.session.isRefused { retire(record) }
         }
@@ -63,9 +66,12 @@ extension SessionManager {
         admission.charge(ended > begun ? ended - begun : 0, to: standing, at: now)
     }
 
-    private func decode(_ datagram: [UInt8]) -> Result<ReceivedMessage, DecodingFailure> {
+    private func decode(_ datagram: [UInt8], _ path: Path) -> Result<ReceivedMessage, DecodingFailure> {
         let result = Result { () throws(DecodingFailure) in try ReceivedMessage(decoding: datagram) }
-        if case .failure = result { count.malformed += 1 }
+        if case .failure(let failure) = result {
+            count.malformed += 1
+            remark("a message from \(path.remote) is malformed: \(failure)", path)
+        }
         return result
     }
 
@@ -75,7 +81,10 @@ extension SessionManager {
     /// A peer begins: cookie and limits, then the connections that it may mean.
     private func begin(_ datagram: [UInt8], _ header: IKEHeader, path: Path, key: InitialKey) {
         if isShuttingDown { return }
-        if datagram.count > Self.longestInitialRequest { return count.malformed += 1 }
+        if datagram.count > Self.longestInitialRequest {
+            remark("an IKE_SA_INIT request of \(datagram.count) bytes from \(path.remote) is too long", path)
+            return count.malformed += 1
+        }
         let slot = HalfOpenLimits.Slot(address: path.remote.address, standing: standing(of: path.remote.address))
         guard mayBeAnswered(datagram, header, path: path, slot.standing), hasRoom(for: slot) else { return }
         measuring(slot.standing) { respond(datagram, header, path: path, key: key, slot: slot) }
@@ -85,7 +94,7 @@ extension SessionManager {
         _ datagram: [UInt8], _ header: IKEHeader, path: Path, key: InitialKey, slot: HalfOpenLimits.Slot
     ) {
         let message: ReceivedMessage
-        switch decode(datagram) {
+        switch decode(datagram, path) {
         case .success(let decoded): message = decoded
         case .failure(let failure): return refuseMalformed(header, failure, path: path)
         }
@@ -156,6 +165,7 @@ extension SessionManager {
         let needsCookie = isOften || table.halfOpen.count(standing) >= settings.cookieThreshold
         if !needsCookie { return mayReach(path, standing) }
         guard let evidence = CookieEvidence(initialRequest: datagram) else {
+            remark("an IKE_SA_INIT request from \(path.remote) is malformed", path)
             count.malformed += 1
             return false
         }

@@ -55,6 +55,12 @@ extension SessionManager {
         output.report(ManagerEvent(ike: .none(path: path), event: .session(.message(line()))))
     }
 
+    /// A debug record of what strangers send and nobody answers for; of a flood not all are told.
+    func remark(_ text: @autoclosure () -> String, _ path: Path) {
+        guard strangerLines.allow(now: now) else { return }
+        output.report(ManagerEvent(ike: .none(path: path), event: .note(.debug, text())))
+    }
+
     /// A warning that strangers can cause, so that it must not fill the log.
     func complain(_ text: @autoclosure () -> String, _ path: Path) {
         guard mayComplain(of: path.remote.address) else { return }

@@ -84,22 +84,28 @@ extension SessionManager {
         }
     }
 
-    public func statuses() -> [IKESAStatus] { table.all.map(status(of:)) }
+    /// All IKE SAs. What is left of a peer that was refused is none.
+    public func statuses() -> [IKESAStatus] { table.all.filter { !$0.session.isRefused }.map(status(of:)) }
 
     /// The same of those that a filter is about, as far as it is about sessions.
     public func statuses(matching filter: SAFilter) -> [IKESAStatus] { matching(filter).map(status(of:)) }
 
     /// Attempts that a filter is about and that have no session: they wait for their time, or for a name.
     public func waitingAttempts(matching filter: SAFilter) -> Int {
-        if filter.isAboutChildren || filter.ikeID != nil { return 0 }
-        return undertakings.values.count { undertaking in
-            undertaking.state != .negotiating
-                && filter.connection ?? undertaking.key.connection == undertaking.key.connection
-        }
+        undertakings.values.count { $0.state != .negotiating && isMeant($0, by: filter) }
+    }
+
+    /// Whether a filter is about an attempt, or about one of its children.
+    func isMeant(_ undertaking: Undertaking, by filter: SAFilter) -> Bool {
+        guard filter.ikeID == nil, filter.childID == nil else { return false }
+        return filter.connection ?? undertaking.key.connection == undertaking.key.connection
+            && (filter.child == nil || undertaking.wishes.contains { $0.child == filter.child })
     }
 
     /// Sessions that a filter is about, as far as it is about sessions.
-    func matching(_ filter: SAFilter) -> [SessionRecord] { table.all.filter { filter.matches($0.session) } }
+    func matching(_ filter: SAFilter) -> [SessionRecord] {
+        table.all.filter { !$0.session.isRefused && filter.matches($0.session) }
+    }
 
     /// CHILD_SAs of a session that carry traffic, or will.
     func liveChildren(of record: SessionRecord) -> [ChildSA] {

@@ -44,11 +44,9 @@ extension SessionManager {
         _ filter: SAFilter, force: Bool, _ outcome: @escaping (Result<Int, Explanation>) -> Void
     ) {
         var number = 0
-        if filter.ikeID == nil {
-            for (key, undertaking) in undertakings where filter.connection ?? key.connection == key.connection {
-                if undertaking.state != .negotiating { number += 1 }
-                giveUp(undertaking, Explanation("terminated"))
-            }
+        for undertaking in Array(undertakings.values) where isMeant(undertaking, by: filter) {
+            if undertaking.state != .negotiating { number += 1 }
+            giveUp(undertaking, Explanation("terminated"))
         }
         let records = matching(filter)
         number += records.count
@@ -69,12 +67,30 @@ extension SessionManager {
         let found = matching(filter).flatMap { record in
             record.session.currentChildren.filter(filter.matches).map { (record: record, sa: $0) }
         }
-        if found.isEmpty { return outcome(.failure(Explanation("there is no CHILD_SA that matches"))) }
-        let termination = Termination(number: found.count, outcome: outcome)
+        let number = found.count + stopWaiting(for: filter)
+        if number == 0 { return outcome(.failure(Explanation("there is no CHILD_SA that matches"))) }
+        let termination = Termination(number: number, outcome: outcome)
         termination.children = Set(found.map(\.sa.id))
         terminations.append(termination)
         for (record, sa) in found { end(sa, of: record) }
         settleTerminations()
+    }
+
+    /// Takes a child out of attempts that wait for their time, and ends those that are for nothing else; their number.
+    private func stopWaiting(for filter: SAFilter) -> Int {
+        var number = 0
+        for undertaking in Array(undertakings.values)
+        where undertaking.state != .negotiating && isMeant(undertaking, by: filter) {
+            number += 1
+            let explanation = Explanation("terminated")
+            if undertaking.wishes.allSatisfy({ $0.child == filter.child }) {
+                giveUp(undertaking, explanation)
+            } else {
+                undertaking.wishes.removeAll { $0.child == filter.child }
+                settle(connection: undertaking.key.connection, child: filter.child, .failure(explanation))
+            }
+        }
+        return number
     }
 
     /// A child that is to end was being rekeyed when that was decided: what replaces it ends in its place.

@@ -40,6 +40,17 @@ final class CandidateSet {
         return nil
     }
 
+    /// One connection of each other set of proposals, not more than a record of the log can hold.
+    func others(than first: Connection) -> [Connection] {
+        var known = [first.proposals]
+        var others: [Connection] = []
+        for group in groups where others.count < 3 && !known.contains(group.proposals) {
+            known.append(group.proposals)
+            others += connections.first { $0.proposals == group.proposals }.map { [$0] } ?? []
+        }
+        return others
+    }
+
     /// Those of the connections that take what was selected.
     func accepting(_ selected: SelectedIKE) -> CandidateSet {
         let answer = IKENegotiation.answer(selected, spi: nil)

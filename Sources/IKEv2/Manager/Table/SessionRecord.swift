@@ -39,6 +39,10 @@ final class SessionRecord {
     var unwantedChildren: Set<UInt32> = []
     /// The whole session ends because we want it.
     var isUnwanted = false
+    /// What children were like that go with the actions at hand, by our numbers for them.
+    var departed: [UInt32: ChildSAStatus] = [:]
+    /// What the session was like before it ended; nil: it has not.
+    var last: IKESAStatus?
     /// The session that this one takes over from, once all its children are there (reauthentication).
     var predecessor: UInt32?
     /// Its successor is being negotiated.
