@@ -33,6 +33,7 @@ let package = Package(
         .systemLibrary(name: "CLibXDP", pkgConfig: "libxdp", providers: [.apt(["libxdp-dev"])]),
         .systemLibrary(name: "CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CLinux"),
+        .systemLibrary(name: "CMalloc"),
 
         // The dataplane, bottom up.
         .target(name: "Packets", swiftSettings: hot),
@@ -69,7 +70,7 @@ let package = Package(
         .target(
             name: "ControlPlane",
             dependencies: [
-                "IKEv2", "IKEv2Messages", "Configuration", "Cryptography", "IPsec", "Packets", "CLinux",
+                "IKEv2", "IKEv2Messages", "Configuration", "Cryptography", "IPsec", "Packets", "CLinux", "CMalloc",
                 "CLibBPF",
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),

@@ -62,6 +62,9 @@ private struct Fail: VICICommand {
             #expect(answer.section("workers")?["idle"] == "3")
             #expect(answer.section("workers")?.section("active")?["critical"] == "1")
             #expect(answer.list("plugins") == [Array("aead".utf8)])
+            let memory = try #require(answer.section("mallinfo"))
+            #expect(memory.fields.map(\.name) == ["sbrk", "mmap", "used", "free"])
+            #expect(memory["used"].flatMap(UInt64.init) ?? 0 > 0)
         }
     }
 

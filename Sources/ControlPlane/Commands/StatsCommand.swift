@@ -1,3 +1,4 @@
+import CMalloc
 import NIOCore
 
 /// The figures of the daemon as a whole, in the shape that strongSwan's `stats` command gives them.
@@ -53,7 +54,17 @@ public struct StatsCommand: VICICommand {
         answer.append(
             "ikesas", section: ["total": "\(statistics.sessions)", "half-open": "\(statistics.halfOpenSessions)"])
         answer.append("plugins", list: statistics.features)
+        answer.append("mallinfo", section: Self.memory)
         return session.eventLoop.makeSucceededFuture(answer)
+    }
+
+    /// What the C library's allocator has, in bytes.
+    private static var memory: VICIMessage {
+        let memory = mallinfo2()
+        return [
+            "sbrk": "\(memory.arena)", "mmap": "\(memory.hblkhd)", "used": "\(memory.uordblks)",
+            "free": "\(memory.fordblks)",
+        ]
     }
 
     /// The largest unit that says it in at least two of them: "90 seconds", "5 minutes", "3 days".

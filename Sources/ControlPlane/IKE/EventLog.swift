@@ -3,16 +3,41 @@ import Logging
 
 /// Writes what happens in IKE SAs into the log: a line for each message, a record for each event, and for each failure
 /// one record that says what to do.
-struct EventLog {
-    let logger: Logger
+///
+/// What is the same again and again, as while a peer is misconfigured, is written now and then only (`RepeatedRecords`); all
+/// of it is there at level debug.
+final class EventLog {
+    private let logger: Logger
+    /// Monotonic nanoseconds.
+    private let clock: () -> UInt64
+    private var repeated = RepeatedRecords()
+
+    init(logger: Logger, clock: @escaping () -> UInt64) {
+        self.logger = logger
+        self.clock = clock
+    }
 
     func write(_ event: ManagerEvent) {
         let ike = event.ike
         switch event.event {
         case .session(let inner): write(inner, ike)
         case .closed(let reason): closed(reason, ike)
-        case .note(let level, let text): logger.log(level: level.logLevel, "\(text)", metadata: metadata(ike))
+        case .note(let level, let text): write(level.logLevel, text, ike)
         }
+    }
+
+    /// A record that may come again and again.
+    private func write(_ level: Logger.Level, _ text: String, _ ike: IKESAStatus, _ more: Logger.Metadata = [:]) {
+        var (level, metadata) = (level, metadata(ike).with(more))
+        if level > .debug {
+            let subject = ike.connectionName.isEmpty ? "\(ike.path.remote.address)" : ike.connectionName
+            switch repeated.judge(text, of: subject, at: clock()) {
+            case .written(leftOut: 0): break
+            case .written(let count): metadata["repeated"] = "\(count) times since the last record"
+            case .leftOut: level = .debug
+            }
+        }
+        logger.log(level: level, "\(text)", metadata: metadata)
     }
 
     private func write(_ event: SessionEvent, _ ike: IKESAStatus) {
@@ -33,7 +58,7 @@ struct EventLog {
             logger.notice(
                 "peer's address has changed",
                 metadata: metadata(ike).with(["from": "\(old.remote)", "to": "\(new.remote)"]))
-        case .note(let level, let text): logger.log(level: level.logLevel, "\(text)", metadata: metadata(ike))
+        case .note(let level, let text): write(level.logLevel, text, ike)
         }
     }
 
@@ -63,7 +88,7 @@ struct EventLog {
         var more = Logger.Metadata()
         if !explanation.details.isEmpty { more["details"] = .array(explanation.details.map { "\($0)" }) }
         if !explanation.remedy.isEmpty { more["remedy"] = "\(explanation.remedy)" }
-        logger.log(level: level, "\(what): \(explanation.summary)", metadata: metadata(ike).with(more))
+        write(level, "\(what): \(explanation.summary)", ike, more)
     }
 
     private func log(
@@ -77,7 +102,9 @@ struct EventLog {
     }
 
     private func metadata(_ ike: IKESAStatus) -> Logger.Metadata {
-        brief(ike).with(["local": "\(ike.path.local)", "peer": "\(ike.path.remote)"])
+        // There may have been no way to the peer, and nothing to name.
+        if ike.path.remote.address.isUnspecified { return brief(ike) }
+        return brief(ike).with(["local": "\(ike.path.local)", "peer": "\(ike.path.remote)"])
     }
 
     /// Which SA it was; a line of a message says the rest itself.

@@ -21,7 +21,8 @@ final class IKEOutput: ManagerOutput {
 
     init(
         sockets: IKESockets, dataplane: any ChildDataplane, keyLog: KeyLogFile?,
-        needsNeighbour: @escaping (IPAddress) -> Bool = { _ in false }, eventLoop: any EventLoop, logger: Logger
+        needsNeighbour: @escaping (IPAddress) -> Bool = { _ in false }, clock: @escaping () -> UInt64,
+        eventLoop: any EventLoop, logger: Logger
     ) {
         isUnknownNeighbour = needsNeighbour
         self.sockets = sockets
@@ -29,7 +30,7 @@ final class IKEOutput: ManagerOutput {
         self.eventLoop = eventLoop
         self.keyLog = keyLog
         resolver = NameResolver(eventLoop: eventLoop)
-        log = EventLog(logger: logger)
+        log = EventLog(logger: logger, clock: clock)
     }
 
     func send(_ datagram: [UInt8], path: Path) {

@@ -69,7 +69,7 @@ public final class IKEService {
         self.eventLoop = eventLoop
         tunnelFile = options.stateDirectory.map { TunnelFile(directory: $0, eventLoop: eventLoop, logger: logger) }
         output = IKEOutput(
-            sockets: sockets, dataplane: dataplane, keyLog: keyLog, needsNeighbour: needsNeighbour,
+            sockets: sockets, dataplane: dataplane, keyLog: keyLog, needsNeighbour: needsNeighbour, clock: clock,
             eventLoop: eventLoop, logger: logger)
         manager = SessionManager(
             settings: options.settings, dataplane: dataplane, output: output, now: clock(), wallClock: wallClock)

@@ -33,9 +33,36 @@ import Testing
             id: 7, connectionName: connection, state: .connecting, isInitiator: true, initiatorSPI: 1,
             responderSPI: 0, path: path, remoteIdentity: .domainName("moon.example.org"))
         let records = Records()
-        EventLog(logger: Logger(label: "ike") { _ in records }).write(ManagerEvent(ike: ike, event: event))
+        let log = EventLog(logger: Logger(label: "ike") { _ in records }) { 0 }
+        log.write(ManagerEvent(ike: ike, event: event))
         #expect(records.all.count == 1)
         return try #require(records.all.first)
+    }
+
+    /// A peer that is misconfigured fills no log; all of it is there for those who want details.
+    @Test func theSameFailureIsARecordNowAndThen() throws {
+        let records = Records()
+        var now: UInt64 = 0
+        let log = EventLog(logger: Logger(label: "ike") { _ in records }) { now }
+        let ike = IKESAStatus.sample(try Self.endpoint("192.0.2.1"), try Self.endpoint("192.0.2.2"))
+        for _ in 0..<60 {
+            log.write(ManagerEvent(ike: ike, event: .session(.failed(Explanation("no proposal chosen")))))
+            now += 60_000_000_000
+        }
+        #expect((5...9).contains(records.all.count { $0.level == .error }))
+        #expect(records.all.count == 60)
+        #expect(
+            records.all.last { $0.level == .error }?.metadata?["repeated"]?.description.hasPrefix("9 times") == true)
+    }
+
+    /// Where there is no way to a peer, there is none to name.
+    @Test func nobodyIsAPeerAtNoAddress() throws {
+        let records = Records()
+        let log = EventLog(logger: Logger(label: "ike") { _ in records }) { 0 }
+        let nowhere = Endpoint(.unspecified(.ipv4), port: 0)
+        log.write(ManagerEvent(ike: .sample(nowhere, nowhere), event: .note(.warning, "waits for a way to the peer")))
+        #expect(records.all.first?.metadata?["peer"] == nil)
+        #expect(records.all.first?.metadata?["connection"]?.description == "site")
     }
 
     @Test func aFailureIsOneRecordWithDetailsAndRemedy() throws {
@@ -83,5 +110,13 @@ import Testing
         let record = try record(.closed(.halfOpenTimeout), connection: "")
         #expect(record.metadata?["connection"] == nil)
         #expect(record.metadata?["ike"]?.description == "7")
+    }
+}
+
+extension IKESAStatus {
+    fileprivate static func sample(_ local: Endpoint, _ remote: Endpoint) -> IKESAStatus {
+        IKESAStatus(
+            id: 7, connectionName: "site", state: .connecting, isInitiator: true, initiatorSPI: 1, responderSPI: 0,
+            path: Path(local: local, remote: remote))
     }
 }

@@ -81,7 +81,7 @@ import Testing
             output = IKEOutput(
                 sockets: try IKESockets(
                     ports: IKEPorts(plain: port, encapsulated: port + 1), addresses: [address], logger: logger),
-                dataplane: dataplane, keyLog: nil, eventLoop: eventLoop, logger: logger)
+                dataplane: dataplane, keyLog: nil, clock: { 0 }, eventLoop: eventLoop, logger: logger)
             dataplane.whenSettled = { [weak self] in
                 if let self { sentBefore.append(output.sockets.counters.sent) }
             }

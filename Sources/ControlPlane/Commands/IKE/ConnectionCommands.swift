@@ -9,7 +9,8 @@ extension IKECommands {
     /// stay closed, and what has been served before goes on, as when it comes from a file.
     ///
     /// A connection is a connection, whether it came from the file or over the socket: `get-conns` names all of them, so
-    /// that `swanctl --load-all` takes those away that its file has no more.
+    /// that `swanctl --load-all` takes those away that its file has no more. Only when the configuration file is read again,
+    /// those stay that came over the socket and that it does not have.
     static func connections(_ control: NIOLoopBound<IKEControl>) -> [IKECommand] {
         [
             IKECommand("load-conn", control) { control, request in
@@ -25,8 +26,7 @@ extension IKECommands {
             },
             IKECommand("unload-conn", control) { control, request in
                 let name = try request.required("name")
-                control.faults.remove(connection: name)
-                guard control.manager.unload(name, at: control.now) else {
+                guard control.unload(name) else {
                     throw CommandError("there is no connection \(name) to unload")
                 }
                 control.log(1, "connection \(name) is unloaded over the control socket")

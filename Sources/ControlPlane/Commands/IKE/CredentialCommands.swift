@@ -39,10 +39,10 @@ extension IKECommands {
             },
             IKECommand("unload-shared", control) { control, request in
                 let id = try request.required("id")
-                guard control.credentials.removeSharedKey(name: id) else {
-                    throw CommandError("there is no secret '\(id)'")
+                // What is not there needs no unloading: so strongSwan has it, and its clients.
+                if control.credentials.removeSharedKey(name: id) {
+                    control.log(1, "secret '\(id)' is unloaded over the control socket")
                 }
-                control.log(1, "secret '\(id)' is unloaded over the control socket")
                 return .success
             },
             list("get-shared", "keys", control) { $0.credentials.sharedKeyNames },

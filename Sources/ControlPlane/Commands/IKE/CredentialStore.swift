@@ -2,20 +2,32 @@ import Configuration
 import Cryptography
 import IKEv2
 
-/// All keys, certificates, secrets and authorities in use: those of the configuration file, changed by what came over
-/// the control socket since.
+/// All keys, certificates, secrets and authorities in use: those of the configuration file, and what came over the
+/// control socket.
 ///
 /// A key is known by its key id, a secret by its name, an authority by its name, a certificate by its content: what is
-/// loaded again replaces itself.
+/// loaded again replaces itself. When the file is read again, it replaces what it had, and what the socket brought stays.
 struct CredentialStore: Sendable {
     private var base = Credentials()
+    /// What of `base` came over the control socket, and was not in the file.
+    private var own = Credentials()
     /// Loaded by name, over the control socket.
     private(set) var authorities: [Authority] = []
 
-    /// Begins anew with the credentials of a configuration file.
-    mutating func replaceAll(with credentials: Credentials) {
-        self = CredentialStore()
+    /// Has the credentials of a configuration file in place of those that it had before.
+    /// - Parameter keepsOthers: those of before stay beside them.
+    mutating func replaceFile(with credentials: Credentials, keepingOthers keepsOthers: Bool = false) {
+        let (kept, before) = (own, base)
         base = credentials
+        own = Credentials()
+        for key in kept.privateKeys { _ = add(key) }
+        for key in kept.sharedKeys where key.name.isEmpty || !base.sharedKeys.contains(where: { $0.name == key.name }) {
+            add(key)
+        }
+        for certificate in kept.authorities { add(certificate, isAuthority: true) }
+        for certificate in kept.certificates { add(certificate, isAuthority: false) }
+        add(Array(kept.revocationLists))
+        if keepsOthers { base = base.keeping(before) }
     }
 
     /// Nothing has been loaded.
@@ -41,6 +53,9 @@ struct CredentialStore: Sendable {
     /// Returns the key's id.
     mutating func add(_ key: PrivateKey) -> String {
         let id = key.publicKey.listedID
+        let isFile = base.privateKeys.contains { $0.publicKey == key.publicKey } && !own.has(key)
+        own.privateKeys.removeAll { $0.publicKey == key.publicKey }
+        if !isFile { own.privateKeys.append(key) }
         base.privateKeys.removeAll { $0.publicKey == key.publicKey }
         base.privateKeys.append(key)
         return id
@@ -50,6 +65,7 @@ struct CredentialStore: Sendable {
     mutating func removePrivateKey(id: String) -> Bool {
         let before = base.privateKeys.count
         base.privateKeys.removeAll { $0.publicKey.listedID == id.lowercased() }
+        own.privateKeys.removeAll { $0.publicKey.listedID == id.lowercased() }
         return base.privateKeys.count < before
     }
 
@@ -64,10 +80,10 @@ struct CredentialStore: Sendable {
 
     /// A key without a name stays until all are cleared; the same one is not there twice.
     mutating func add(_ key: Credentials.SharedKey) {
-        base.sharedKeys.removeAll {
-            key.name.isEmpty
-                ? $0.name.isEmpty && $0.owners == key.owners && $0.secret == key.secret : $0.name == key.name
-        }
+        let isFile = base.sharedKeys.contains(where: key.isSame) && !own.sharedKeys.contains(where: key.isSame)
+        own.sharedKeys.removeAll(where: key.isSame)
+        if !isFile { own.sharedKeys.append(key) }
+        base.sharedKeys.removeAll(where: key.isSame)
         base.sharedKeys.append(key)
     }
 
@@ -75,6 +91,7 @@ struct CredentialStore: Sendable {
     mutating func removeSharedKey(name: String) -> Bool {
         let before = base.sharedKeys.count
         base.sharedKeys.removeAll { !name.isEmpty && $0.name == name }
+        own.sharedKeys.removeAll { !name.isEmpty && $0.name == name }
         return base.sharedKeys.count < before
     }
 
@@ -83,15 +100,18 @@ struct CredentialStore: Sendable {
     /// - Parameter isAuthority: it is trusted to vouch for others.
     mutating func add(_ certificate: Certificate, isAuthority: Bool) {
         if isAuthority {
+            if !base.authorities.contains(certificate) { own.authorities.append(certificate) }
             Self.insert(certificate, into: &base.authorities)
         } else {
+            if !base.certificates.contains(certificate) { own.certificates.append(certificate) }
             Self.insert(certificate, into: &base.certificates)
         }
     }
 
     mutating func add(_ lists: [RevocationList]) {
-        base.revocationLists.insert(
-            lists, signedByOneOf: base.authorities + authorities.map(\.certificate) + base.certificates)
+        let signers = base.authorities + authorities.map(\.certificate) + base.certificates
+        own.revocationLists.insert(lists, signedByOneOf: signers)
+        base.revocationLists.insert(lists, signedByOneOf: signers)
     }
 
     private static func insert(_ certificate: Certificate, into certificates: inout [Certificate]) {
@@ -120,6 +140,18 @@ struct CredentialStore: Sendable {
     /// Forgets keys, secrets, certificates and CRLs; named authorities stay, as `unload-authority` is for them.
     mutating func clear() {
         base = Credentials()
+        own = Credentials()
+    }
+}
+
+extension Credentials {
+    fileprivate func has(_ key: PrivateKey) -> Bool { privateKeys.contains { $0.publicKey == key.publicKey } }
+}
+
+extension Credentials.SharedKey {
+    /// Whether another one is this, or takes its place.
+    fileprivate func isSame(_ other: Credentials.SharedKey) -> Bool {
+        name.isEmpty ? other.name.isEmpty && other.owners == owners && other.secret == secret : other.name == name
     }
 }
 

@@ -22,6 +22,10 @@ public final class IKEControl {
     /// What of the configuration is not served.
     public internal(set) var faults = ConfigurationFaults()
     var counters = ExchangeCounters()
+    /// Connections that came over the control socket, and that the configuration file does not have.
+    private var ownConnections: Set<String> = []
+    /// Those of the configuration file.
+    private var fileConnections: Set<String> = []
     private var watchers: [UInt64: Watcher] = [:]
     private var lastWatcher: UInt64 = 0
     private let logger: Logger?
@@ -44,15 +48,18 @@ public final class IKEControl {
 
     var now: UInt64 { clock() }
 
-    /// Replaces all connections and credentials by those of a configuration file. What has not changed keeps its SAs; where some
-    /// of the file's credentials cannot be read, those of before are kept beside the others.
+    /// Replaces all connections and credentials of the configuration file. What came over the control socket stays, unless
+    /// the file has the same. What has not changed keeps its SAs; where some of the file's credentials cannot be read, those of
+    /// before are kept beside the others.
     public func load(_ configuration: SwanctlConfiguration) {
         faults = ConfigurationFaults(file: configuration.errors)
-        let new = configuration.credentials
         let keeps = configuration.lacksCredentials && !credentials.isEmpty
-        credentials.replaceAll(with: keeps ? new.keeping(credentials.merged) : new)
+        credentials.replaceFile(with: configuration.credentials, keepingOthers: keeps)
         if keeps { log(0, "secrets, keys and certificates of before are kept too, as some of the file cannot be read") }
-        manager.load(configuration.connections, replacingAll: true, at: now)
+        fileConnections = Set(configuration.connections.map(\.name))
+        ownConnections.subtract(fileConnections)
+        let kept = manager.connections.filter { ownConnections.contains($0.name) }
+        manager.load(configuration.connections + kept, replacingAll: true, at: now)
     }
 
     /// The file could not be read again: all stays as it was.
@@ -62,6 +69,7 @@ public final class IKEControl {
     func load(_ outcome: ConnectionTranslation.Outcome) throws(CommandError) {
         let connection = outcome.connection
         faults.set(outcome.errors, connection: connection.name)
+        if !fileConnections.contains(connection.name) { ownConnections.insert(connection.name) }
         manager.load([connection], replacingAll: false, at: now)
         guard !outcome.errors.isEmpty else {
             log(1, "connection \(connection.name) is loaded over the control socket")
@@ -72,6 +80,13 @@ public final class IKEControl {
         log(0, "not served for these errors: \(refused)")
         throw CommandError(
             "\(ConfigurationErrors(outcome.errors))\nnot served for these errors, and closed or as before: \(refused)")
+    }
+
+    /// False: there is none of that name.
+    func unload(_ name: String) -> Bool {
+        ownConnections.remove(name)
+        faults.remove(connection: name)
+        return manager.unload(name, at: now)
     }
 
     /// To be called with everything that the manager reports.
