@@ -95,8 +95,14 @@ extension LiveIKE.Namespaces {
                 IKEChild("other", inner: [], settings: ["local_ts = \(Self.other)", "remote_ts = \(near)"]), IKEChild(),
             ]
             try TwoGateways.with { network in
+                // strongSwan wants an address of its own in what it protects.
+                try network.gatewayB.ip("addr add 172.31.7.1/24 dev lo")
                 try IKEPair.with(network, IKEConfiguration(ours), IKEConfiguration(theirs)) { pair in
-                    try send(pair, to: "172.31.7.9", seconds: 3)
+                    let client = try EchoClient(
+                        from: pair.traffic.lanA, to: "172.31.7.1", .ipv4, dontFragment: false)
+                    try eventually("echo from the other network", within: .seconds(30)) {
+                        client.echo(payload: 10, attempts: 1, within: .milliseconds(500)) == .reply
+                    }
                     try pair.awaitTraffic()
                     try pair.awaitChildren(2)
                     #expect(try pair.sluice.associations().inboundSPIs.count == 2)
