@@ -23,15 +23,26 @@ extension SessionManager {
             beginKeepalives(record)
             table.countAddress(of: record)
         }
-        output.report(ManagerEvent(ike: status(of: record), event: .session(event)))
+        output.report(ManagerEvent(ike: status(of: record, telling: event), event: .session(event)))
     }
 
     /// As listings show it; of one that is over, as it was before that.
     func status(of record: SessionRecord) -> IKESAStatus {
-        var status = record.last ?? record.session.status(at: now) { [dataplane] in dataplane.usage(of: $0) }
-        if !record.departed.isEmpty {
-            status.children.removeAll { record.departed[$0.sa.id] != nil }
-            status.children += record.departed.values.sorted { $0.sa.id < $1.sa.id }
+        record.last ?? record.session.status(at: now) { [dataplane] in dataplane.usage(of: $0) }
+    }
+
+    /// The same for a report: of children that go, only those that it is about are in it, as they were.
+    private func status(of record: SessionRecord, telling event: SessionEvent) -> IKESAStatus {
+        var status = status(of: record)
+        if record.departed.isEmpty { return status }
+        let meant: [UInt32]
+        switch event {
+        case .childDown(let sa, _): meant = [sa.id]
+        case .childRekeyed(let old, let new): meant = [old.id, new.id]
+        default: return status
+        }
+        status.children = meant.compactMap { id in
+            record.departed[id] ?? status.children.first { $0.sa.id == id }
         }
         return status
     }
