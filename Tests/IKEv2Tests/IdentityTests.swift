@@ -1,8 +1,9 @@
 import Cryptography
-import IKEv2
 import IKEv2Messages
 import Packets
 import Testing
+
+@testable import IKEv2
 
 @Suite struct IdentityTests {
     private func name(_ text: String) throws -> Identity {
@@ -30,7 +31,7 @@ import Testing
     @Test(arguments: [
         "10.0.0.0/8", "10.0.0.0/33", "ipv4:moon", "asn1dn:moon", "keyid:0x+1", "^gw[0-9]+$", "fqdn:^gw.*$",
         "email:^.*@example$", "{2}:moon", "{2}", "uri:http://moon", "asn1gn:moon", "@", "@@", "@#", "fqdn:", "email:",
-        "keyid:", "keyid:#", "keyid:0x", "asn1dn:", "ipv4:",
+        "keyid:", "keyid:#", "keyid:0x", "asn1dn:", "ipv4:", "moon\nsun", "email:a\u{7f}",
     ])
     func badTextSaysWhatToWrite(_ text: String) {
         let error = #expect(throws: IdentityTextError.self) { try Identity(parsing: text) }
@@ -39,7 +40,8 @@ import Testing
 
     @Test(arguments: [
         "moon.example.org", "moon@example.org", "192.0.2.1", "2001:db8::1", "keyid:abc", "keyid:0x00ff", "%any",
-        "C=CH, O=Example, CN=moon",
+        "C=CH, O=Example, CN=moon", "branch office 7", "fqdn:10.0.0.1", "fqdn: moon", "fqdn:a=b", "email:moon",
+        "keyid:branch office 7", "C=CH, CN=multi + UID=u1", "CN=moon\\, the first", "asn1dn:#3000", "ipv4:0.0.0.0",
     ])
     func whatIsWrittenIsReadAgain(_ text: String) throws { #expect(try Identity(parsing: text).description == text) }
 
@@ -58,6 +60,7 @@ import Testing
             IdentificationPayload(type: .fullyQualifiedDomainName, data: [0x6D, 0x00, 0x6E]),
             IdentificationPayload(type: .emailAddress, data: [0xFF, 0xFE]),
             IdentificationPayload(type: .distinguishedName, data: [0x30, 5, 1]),
+            IdentificationPayload(type: .fullyQualifiedDomainName, data: Array("moon".utf8) + [0]),
             IdentificationPayload(type: .keyID, data: []), IdentificationPayload(type: .generalName, data: [1]),
         ]
         for payload in bad { #expect(Identity(payload) == nil, "\(payload)") }
@@ -75,6 +78,14 @@ import Testing
         #expect(Identity.domainName("example.org").matches(.domainName("*.example.org")) == nil)
         #expect(Identity.domainName(".example.org").matches(.domainName("*.example.org")) == nil)
         #expect(Identity.email("a@example.org").matches(.email("*@example.org")) != nil)
+        let bare = Identity.domainName("*example.org")
+        for own in ["example.org", "moon.example.org", "myexample.org"] {
+            #expect(Identity.domainName(own).matches(bare) != nil, "\(own)")
+        }
+        #expect(Identity.domainName("example.com").matches(bare) == nil)
+        #expect(Identity.domainName("branch office 7").matches(.domainName("*office 7")) != nil)
+        // Only ASCII letters have two cases in names.
+        #expect(Identity.domainName("MÜNCHEN").folded == Identity.domainName("mÜnchen"))
         #expect(Identity.email("a@example.org").matches(.domainName("*.org")) == nil, "types differ")
         #expect(Identity.keyID([1]).matches(.keyID([1])) == exact)
         #expect(Identity.keyID([1]).matches(.keyID([2])) == nil)
@@ -89,6 +100,35 @@ import Testing
         #expect(moon.matches(try name("C=CH, O=Other, CN=*")) == nil)
         #expect(moon.matches(try name("C=CH, CN=*")) == nil, "another number of parts")
         #expect(moon.matches(try name("C=CH, OU=*, CN=moon")) == nil, "another type")
+    }
+
+    @Test func namesWithSeveralValuesInAPart() throws {
+        let name = try name("C=CH, CN=moon + UID=u1")
+        #expect(name.description == "C=CH, CN=moon + UID=u1" || name.description == "C=CH, UID=u1 + CN=moon")
+        #expect(name.matches(try self.name("C=CH, UID=u1 + CN=moon")) == Identity.exactMatch)
+        #expect(name.matches(try self.name("C=CH, CN=moon")) == nil)
+        #expect(name.matches(try self.name("C=CH, CN=moon, UID=u1")) == nil)
+        // A "+" is one where a type follows.
+        for text in ["O=C++, CN=moon", "CN=a + b", "CN=a+b=c"] {
+            #expect(try self.name(text).matches(try self.name(text.replacing("+", with: "\\+"))) == Identity.exactMatch)
+        }
+    }
+
+    /// The remedy is what can be written, as it has to be written.
+    @Test func theRemedyCanBeFollowed() throws {
+        let connection = Connection.test(name: "site", local: "a", remote: "b", network: 1, remoteNetwork: 2)
+        func remedy(_ type: IdentificationType, _ data: [UInt8]) -> String {
+            PeerAuthentication.explainNoConnection(
+                [connection], for: IdentificationPayload(type: type, data: data), wanted: nil
+            ).remedy
+        }
+        #expect(
+            remedy(.fullyQualifiedDomainName, Array("branch office 7".utf8))
+                == "write connections.site.remote.id = branch office 7")
+        #expect(
+            remedy(.fullyQualifiedDomainName, Array("a \"b\" #1".utf8))
+                == #"write connections.site.remote.id = "a \"b\" #1""#)
+        #expect(remedy(.fullyQualifiedDomainName, [0xff]).hasPrefix("let the peer send"))
     }
 
     @Test func connectionsAreTriedByHowCloseTheyAre() {

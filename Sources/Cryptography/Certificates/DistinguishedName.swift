@@ -26,15 +26,18 @@ public struct DistinguishedName: Hashable, Sendable, CustomStringConvertible {
         self.init(der: der, name)
     }
 
-    /// Reads "C=CH, O=Example, CN=moon" (or "/C=CH/O=Example"); types by short name, long name or object identifier.
-    /// A backslash takes the next character literally. nil when it is no such text.
+    /// Reads "C=CH, O=Example, CN=moon" (or "/C=CH/O=Example") as `DistinguishedNameText` has it. nil when it is no such
+    /// text.
     public init?(_ text: String) {
-        guard let parts = Self.split(text), let name = X509_NAME_new() else { return nil }
+        guard let attributes = DistinguishedNameText.attributes(of: text), let name = X509_NAME_new() else {
+            return nil
+        }
         defer { X509_NAME_free(name) }
-        for (type, value) in parts {
-            let bytes = Array(value.utf8)
+        for attribute in attributes {
+            // -1: as one more value of the part before.
             let added = X509_NAME_add_entry_by_txt(
-                name, Self.libraryType(type), MBSTRING_UTF8, bytes, Int32(bytes.count), -1, 0)
+                name, attribute.type, attribute.stringType ?? MBSTRING_UTF8, attribute.value,
+                Int32(clamping: attribute.value.count), -1, attribute.isFirstOfPart ? 0 : -1)
             guard added == 1 else {
                 ERR_clear_error()
                 return nil
@@ -77,48 +80,6 @@ public struct DistinguishedName: Hashable, Sendable, CustomStringConvertible {
             var cursor = buffer.baseAddress
             return d2i_X509_NAME(nil, &cursor, buffer.count)
         }
-    }
-
-    /// "E" and its kin are common in configurations, but not libcrypto's.
-    private static func libraryType(_ type: String) -> String {
-        switch type.uppercased() {
-        case "E", "EMAIL": "emailAddress"
-        case "G": "GN"
-        case "S", "ST": "ST"
-        case "C", "O", "L", "CN", "OU", "SN", "DC", "GN", "UID": type.uppercased()
-        default: type
-        }
-    }
-
-    /// Types and values; nil for empty text and for parts without "=".
-    private static func split(_ text: String) -> [(type: String, value: String)]? {
-        let slashes = text.hasPrefix("/")
-        var parts: [String] = [""]
-        var escaped = false
-        for character in slashes ? text.dropFirst() : text[...] {
-            if escaped {
-                parts[parts.count - 1].append(character)
-                escaped = false
-            } else if character == "\\" {
-                escaped = true
-            } else if character == (slashes ? "/" : ",") {
-                parts.append("")
-            } else {
-                parts[parts.count - 1].append(character)
-            }
-        }
-        let pairs = parts.compactMap { part -> (String, String)? in
-            guard let equals = part.firstIndex(of: "=") else { return nil }
-            let (type, value) = (trim(part[..<equals]), trim(part[part.index(after: equals)...]))
-            return type.isEmpty || value.isEmpty ? nil : (type, value)
-        }
-        return pairs.count == parts.count && !escaped ? pairs : nil
-    }
-
-    private static func trim(_ text: Substring) -> String {
-        var text = text.drop { $0 == " " }
-        while text.last == " " { text.removeLast() }
-        return String(text)
     }
 }
 

@@ -25,7 +25,7 @@ extension PeerAuthentication {
         _ candidates: [Connection], for peer: IdentificationPayload?, wanted: IdentificationPayload?
     ) -> Explanation {
         func text(_ payload: IdentificationPayload?) -> String {
-            payload.map { Identity($0)?.description ?? "of type \($0.type)" } ?? "not said"
+            payload.map { Identity($0)?.description ?? "of type \($0.type), with data that is none" } ?? "not said"
         }
         var configured = candidates.prefix(candidatesShown).map {
             "connection \($0.name): remote.id = \($0.remote.identity), local.id = "
@@ -37,7 +37,15 @@ extension PeerAuthentication {
         return Explanation(
             "authentication failed: no connection is for this peer",
             details: ["identities tried: \(text(peer)) (peer), \(text(wanted)) (here)"] + configured,
-            remedy: candidates.first.map { "write connections.\($0.name).remote.id = \(text(peer))" }
-                ?? "add a connection for the peer")
+            remedy: remedy(candidates, peer))
+    }
+
+    /// What to write, if the peer's identity is one that can be written.
+    private static func remedy(_ candidates: [Connection], _ peer: IdentificationPayload?) -> String {
+        guard let identity = peer.flatMap(Identity.init) else {
+            return "let the peer send a name, an address, a distinguished name or a key id as its identity"
+        }
+        return candidates.first.map { "write connections.\($0.name).remote.id = \(identity.settingText)" }
+            ?? "add a connection for the peer"
     }
 }

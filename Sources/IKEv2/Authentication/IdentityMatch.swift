@@ -10,29 +10,31 @@ extension Identity {
         switch (self, pattern) {
         case (_, .any): return 0
         case (.address(let own), .address(let other)): return own == other ? Self.exactMatch : nil
-        case (.domainName(let own), .domainName(let other)): return Self.match(own, other, wildcard: "*.")
-        case (.email(let own), .email(let other)): return Self.match(own, other, wildcard: "*@")
+        case (.domainName(let own), .domainName(let other)), (.email(let own), .email(let other)):
+            return Self.match(own, other)
         case (.keyID(let own), .keyID(let other)): return own == other ? Self.exactMatch : nil
         case (.distinguishedName(let own), .distinguishedName(let other)): return own.match(pattern: other)
         default: return nil
         }
     }
 
-    /// Text, or a suffix of it behind "*".
-    private static func match(_ own: String, _ pattern: String, wildcard: String) -> Int? {
+    /// Text, or a suffix of it behind "*". Behind "*." and "*@" something has to stand for the "*"; "*example.org" is also
+    /// "example.org" itself.
+    private static func match(_ own: String, _ pattern: String) -> Int? {
         let (own, pattern) = (own.loweredInASCII, pattern.loweredInASCII)
         if own == pattern { return exactMatch }
-        guard pattern.hasPrefix(wildcard) else { return pattern == "*" ? 1 : nil }
+        guard pattern.hasPrefix("*") else { return nil }
         let suffix = pattern.dropFirst()
-        return own.hasSuffix(suffix) && own.utf8.count > suffix.utf8.count ? min(1 + suffix.utf8.count, 999) : nil
+        let least = suffix.hasPrefix(".") || suffix.hasPrefix("@") ? suffix.utf8.count + 1 : suffix.utf8.count
+        return own.hasSuffix(suffix) && own.utf8.count >= least ? min(1 + suffix.utf8.count, 999) : nil
     }
 
     /// The same identity in small letters, where `matches` does not regard case; one that is so already is not copied.
     var folded: Identity {
         let folded: Identity =
             switch self {
-            case .domainName(let name): .domainName(name.lowercased())
-            case .email(let address): .email(address.lowercased())
+            case .domainName(let name): .domainName(name.loweredInASCII)
+            case .email(let address): .email(address.loweredInASCII)
             case .any, .address, .distinguishedName, .keyID: self
             }
         return folded == self ? self : folded

@@ -3,8 +3,8 @@ import IKEv2Messages
 import Packets
 
 extension Identity {
-    /// Who a peer says it is; nil for types that are unknown here and data that does not fit its type. Names with control
-    /// characters are none: they would end up in logs.
+    /// Who a peer says it is; nil for types that are unknown here and data that does not fit its type. A domain name may
+    /// have blanks: peers that send whatever text they are given use this type for it.
     public init?(_ payload: IdentificationPayload) {
         let data = payload.data
         switch payload.type {
@@ -29,9 +29,13 @@ extension Identity {
     }
 
     private static func text(_ data: [UInt8]) -> String? {
-        guard !data.isEmpty, data.allSatisfy({ $0 > 0x20 && $0 != 0x7f }) else { return nil }
-        return String(validating: data, as: UTF8.self)
+        guard let text = String(validating: data, as: UTF8.self), isName(text) else { return nil }
+        return text
     }
+
+    /// Whether a domain name or e-mail address can be this. Names with control characters are none: they would end up in
+    /// logs.
+    static func isName(_ text: String) -> Bool { !text.isEmpty && text.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7f } }
 
     /// nil for `%any`.
     public var payload: IdentificationPayload? {

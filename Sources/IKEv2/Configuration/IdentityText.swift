@@ -17,12 +17,13 @@ public struct IdentityTextError: Error, Hashable, Sendable, CustomStringConverti
 extension Identity {
     /// Reads an identity as swanctl.conf has it. In this order: `%any`; a prefix that names the type (`fqdn:`, `email:`,
     /// `keyid:`, `asn1dn:`, `ipv4:`, `ipv6:`); `@name`, `@@mail` and `@#hex`; a distinguished name, which has "=", and is a
-    /// key id when it is none; an e-mail address, which has "@"; an IP address; and else a domain name.
-    public init(parsing text: String) throws(IdentityTextError) {
-        let text = String(text[...].trimmingSpaces)
+    /// key id when it is none; an e-mail address, which has "@"; an IP address; and else a domain name. Blanks around it do
+    /// not count, but between a prefix and a name they do, and behind such a name.
+    public init(parsing whole: String) throws(IdentityTextError) {
+        let text = String(whole[...].trimmingSpaces)
         let colon = text.firstIndex(of: ":")
         let type = colon.flatMap { Self.types[text[..<$0].lowercased()] }
-        let value = type == nil ? text : String(text[text.index(after: colon ?? text.startIndex)...])
+        let value = type == nil ? text : String(whole.drop { $0 != ":" }.dropFirst())
         try Self.refuseOtherForms(text, type: type, value: value)
         if ["", "*", "%any", "%any6"].contains(text.lowercased()) {
             self = .any
@@ -37,14 +38,14 @@ extension Identity {
         } else if text.contains("=") {
             self = DistinguishedName(text).map(Identity.distinguishedName) ?? .keyID(Array(text.utf8))
         } else if text.contains("@") {
-            self = .email(text)
+            self = try Self.typed(.email, text)
         } else if let address = IPAddress(text) {
             self = address.isUnspecified ? .any : .address(address)
         } else if IPPrefix(text) != nil || IPAddress(String(text.prefix { $0 != "/" })) != nil {
             throw IdentityTextError(
                 "\"\(text)\" is a subnet, and an identity is one address", remedy: "write \"%any\" or the address")
         } else {
-            self = text.contains(":") ? .keyID(Array(text.utf8)) : .domainName(text)
+            self = try Self.typed(text.contains(":") ? .keyID : .domainName, text)
         }
     }
 
@@ -85,8 +86,8 @@ extension Identity {
             throw IdentityTextError("the identity is empty", remedy: "write it between quotes if it has a \"#\"")
         }
         switch type {
-        case .domainName: return .domainName(value)
-        case .email: return .email(value)
+        case .domainName: return .domainName(try name(value))
+        case .email: return .email(try name(value))
         case .keyID:
             guard value.hasPrefix("0x") || value.hasPrefix("#") else { return .keyID(Array(value.utf8)) }
             guard let bytes = bytes(hexadecimal: value.dropFirst(value.hasPrefix("#") ? 1 : 2)) else {
@@ -94,6 +95,7 @@ extension Identity {
             }
             return .keyID(bytes)
         case .distinguishedName:
+            let value = String(value[...].trimmingSpaces)
             if value.hasPrefix("#"), let der = bytes(hexadecimal: value.dropFirst()),
                 let name = DistinguishedName(der: der)
             {
@@ -105,11 +107,18 @@ extension Identity {
             }
             return .distinguishedName(name)
         case .address:
-            guard let address = IPAddress(value) else {
+            guard let address = IPAddress(String(value[...].trimmingSpaces)) else {
                 throw IdentityTextError("\"\(value)\" is no IP address", remedy: "write it like ipv4:192.0.2.1")
             }
             return .address(address)
         }
+    }
+
+    /// What a peer could say too: the other end would not take anything else.
+    private static func name(_ text: String) throws(IdentityTextError) -> String {
+        if isName(text) { return text }
+        throw IdentityTextError(
+            "a name has control characters", remedy: "write the name, or keyid:0x and its bytes in hexadecimal digits")
     }
 
     /// Digits, with ":" between them or not; of an odd number, the first stands for a byte by itself. nil for anything else.
@@ -129,18 +138,41 @@ extension Identity {
 }
 
 extension Identity: CustomStringConvertible {
-    /// As `init(parsing:)` reads it; a key id that is no plain text in hexadecimal digits.
+    /// As `init(parsing:)` reads it: with a prefix where the text alone would be of another type, and in hexadecimal digits
+    /// what is no plain text.
     public var description: String {
         switch self {
         case .any: return "%any"
-        case .address(let address): return "\(address)"
-        case .domainName(let name): return name
-        case .email(let address): return address
-        case .distinguishedName(let name): return name.description
+        case .address(let address):
+            return plain("\(address)") ?? (address.family == .ipv4 ? "ipv4:" : "ipv6:") + "\(address)"
+        case .domainName(let name): return plain(name) ?? "fqdn:" + name
+        case .email(let address): return plain(address) ?? "email:" + address
+        case .distinguishedName(let name):
+            return plain(name.description) ?? "asn1dn:#" + Self.hexadecimal(name.der)
         case .keyID(let bytes):
-            let isText = !bytes.isEmpty && bytes.allSatisfy { (0x21...0x7e).contains($0) }
-            if isText { return "keyid:" + String(decoding: bytes, as: UTF8.self) }
-            return "keyid:0x" + bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
+            let text = String(decoding: bytes, as: UTF8.self)
+            let isText = !bytes.isEmpty && bytes.allSatisfy { (0x20...0x7e).contains($0) }
+            let isRead = isText && ![" ", "#", "0x"].contains(where: text.hasPrefix) && !text.hasSuffix(" ")
+            return isRead ? "keyid:" + text : "keyid:0x" + Self.hexadecimal(bytes)
         }
+    }
+
+    /// As a value of swanctl.conf: between quotes where it has to be.
+    public var settingText: String {
+        let text = description
+        guard text.contains(where: "\"\\#{}".contains) || text.hasPrefix(" ") || text.hasSuffix(" ") else {
+            return text
+        }
+        return "\"" + text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\""
+    }
+
+    /// The text, if that is enough to know what is meant.
+    private func plain(_ text: String) -> String? {
+        guard let read = try? Identity(parsing: text), matches(read) == Self.exactMatch else { return nil }
+        return text
+    }
+
+    private static func hexadecimal(_ bytes: [UInt8]) -> String {
+        bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
     }
 }
