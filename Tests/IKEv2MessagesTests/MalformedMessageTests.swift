@@ -50,11 +50,8 @@ struct MalformedMessageTests {
         Sample(
             .securityAssociation, "00 00 0014 00 00 0010 01 01 00 00 00 00 0008 04 00 001f", .trailingBytes(8), at: 12
         ),
-        Sample(.delete, "00 00 0008 01 04 0000", .value(field: "SPI size", 4), at: 8),
-        Sample(.delete, "00 00 0008 01 00 0001", .value(field: "number of SPIs", 1), at: 8),
         Sample(.delete, "00 00 0008 03 00 ffff", .value(field: "SPI size", 0), at: 8),
         Sample(.delete, "00 00 000c 03 04 0002 00000000", .truncated(needed: 8, available: 4), at: 8),
-        Sample(.delete, "00 00 0008 09 00 0000", .value(field: "protocol", 9), at: 8),
         Sample(.notify, "00 00 0008 03 01 4009", .truncated(needed: 1, available: 0), at: 8),
         Sample(.trafficSelectorInitiator, "00 00 0008 00 000000", .value(field: "number of selectors", 0), at: 4),
         Sample(
@@ -72,6 +69,30 @@ struct MalformedMessageTests {
         #expect(throws: DecodingFailure(sample.problem, offset: sample.offset, payload: failing(sample))) {
             try decode(sample.type, sample.text)
         }
+    }
+
+    @Test(
+        "a Delete of the IKE SA is one whatever it counts",
+        arguments: [
+            "00 00 0008 01 04 0000", "00 00 0008 01 00 0001", "00 00 0010 01 08 0001 0102030405060708",
+        ])
+    func deleteOfTheIKESA(_ text: String) throws {
+        #expect(try decode(.delete, text) == [.delete(.ikeSA)])
+    }
+
+    @Test("a Delete of an unknown protocol deletes nothing")
+    func deleteOfAnUnknownProtocol() throws {
+        #expect(
+            try decode(.delete, "00 00 0008 09 00 0000") == [.delete(.childSAs(ProtocolID(rawValue: 9), []))])
+    }
+
+    @Test("bytes behind the last payload that the peer has protected are passed over")
+    func protectedTrailingBytes() throws {
+        var generator = SeededGenerator(seed: 7)
+        let message = try Message(
+            header: generator.header(), payloads: [], firstEncrypted: .vendorID, content: bytes("00 00 0005 01 000000"),
+            limits: .standard)
+        #expect(message.encryptedPayloads == [.vendorID(VendorIDPayload([1]))])
     }
 
     /// Bytes behind the last payload, and a payload that is announced but not there, belong to what comes next.

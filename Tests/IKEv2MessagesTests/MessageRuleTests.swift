@@ -244,7 +244,7 @@ struct MessageRuleTests {
         }
     }
 
-    @Test("an exchange without rules; an offer that does not count from 1")
+    @Test("an exchange without rules; an offer that does not count from 1 is one all the same")
     func others() {
         for exchange in [ExchangeType.sessionResume, ExchangeType(rawValue: 240)] {
             let violation = #expect(throws: RuleViolation.self) {
@@ -255,13 +255,28 @@ struct MessageRuleTests {
         let offer = Payload.securityAssociation(
             .init([Proposal(number: 2, protocolID: .ike, transforms: [.keyExchange(.curve25519)])]))
         let rest = [PayloadType.keyExchange, .nonce].compactMap(samplePayload)
-        let violation = #expect(throws: RuleViolation.self) {
-            try MessageRules.check(message(.initial, .request, [offer] + rest))
+        for direction in [IKEHeader.Direction.request, .response] {
+            #expect(throws: Never.self) { try MessageRules.check(message(.initial, direction, [offer] + rest)) }
         }
-        #expect(violation?.rule == .proposalNumbers)
+    }
+
+    @Test("what only informs may come as often as a message holds; a chain of sixteen certificates is looked at")
+    func surplus() throws {
+        let many = Array(repeating: PayloadType.certificateRequest, count: 100)
+        let keys: [PayloadType] = [.securityAssociation, .keyExchange, .nonce]
+        #expect(try MessageRules.check(message(.initial, .response, of: keys + many)).name == .initialResponse)
+        let proof: [PayloadType] = [.identificationResponder, .authentication]
+        let answer = message(
+            .authentication, .response, of: proof + many.map { _ in .certificate })
+        #expect(try MessageRules.check(answer).name == .childlessAuthenticationResponse)
+        #expect(answer.certificates.count == 16)
+    }
+
+    @Test("a REKEY_SA that names the IKE SA is about no child")
+    func rekeyOfTheIKESA() throws {
+        let rekey = Payload.notify(NotifyPayload(.rekeySA))
+        let keys: [PayloadType] = [.securityAssociation, .keyExchange, .nonce]
         #expect(
-            violation?.description
-                == "IKE_SA_INIT request (initialRequest): payload SA must number its proposals 1, 2, 3, …")
-        #expect(throws: Never.self) { try MessageRules.check(message(.initial, .response, [offer] + rest)) }
+            try MessageRules.check(message(.createChild, .request, of: keys, and: [rekey])).name == .rekeyIKERequest)
     }
 }

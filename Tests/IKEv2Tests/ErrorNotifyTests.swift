@@ -1,3 +1,4 @@
+import Cryptography
 import IKEv2Messages
 import Testing
 
@@ -57,26 +58,42 @@ import Testing
         #expect(bench.trace == ["<-- INFORMATIONAL response 2 [SK { }]"])
     }
 
-    /// INVALID_SYNTAX for an authentic request is the end of the IKE SA at both ends (section 2.21.3).
-    @Test func aRequestThatBreaksTheRulesEndsTheIKESA() {
+    /// An authentic request that cannot be understood is refused, and the tunnels stay: whatever is in it.
+    @Test(arguments: [
+        (ExchangeType.informational, [Payload.nonce(NoncePayload([UInt8](repeating: 1, count: 16)))]),
+        (.authentication, [.identificationInitiator(IdentificationPayload(type: .keyID, data: [1]))]),
+        (.sessionResume, []), (ExchangeType(rawValue: 240), []),
+        (.createChild, [.certificateRequest(CertificateRequestPayload(authorities: []))]),
+    ])
+    func aRequestThatBreaksTheRulesIsRefusedAlone(exchange: ExchangeType, payloads: [Payload]) {
         let bench = joined()
-        bench.injectProtected(
-            to: bench.east, .informational, .request, messageID: 2,
-            [.nonce(NoncePayload([UInt8](repeating: 1, count: 16)))])
-        #expect(bench.trace == ["<-- INFORMATIONAL response 2 [SK { N(INVALID_SYNTAX) }]"])
-        #expect(bench.east.sessions.isEmpty)
+        bench.injectProtected(to: bench.east, exchange, .request, messageID: 2, payloads)
+        #expect(bench.trace.count == 1 && bench.trace.last?.hasSuffix("[SK { N(INVALID_SYNTAX) }]") == true)
+        #expect(bench.east.notes.contains { $0.contains("INVALID_SYNTAX") })
+        bench.expectJoined()
+        bench.injectProtected(to: bench.east, .informational, .request, messageID: 3, [])
+        #expect(bench.trace.last == "<-- INFORMATIONAL response 3 [SK { }]")
     }
 
-    @Test func anExchangeOutOfTurnEndsTheIKESA() {
+    /// N(REKEY_SA) in a rekey of the IKE SA, and proposals with gaps in their numbers.
+    @Test func aRekeyOfTheIKESAThatNamesItIsOne() throws {
         let bench = joined()
+        let session = try #require(bench.east.session)
+        let keyExchange = try KeyExchange(.x25519)
+        var offer = IKENegotiation.offer(bench.connection.proposals, spi: 0x0102_0304_0506_0708)
+        offer.proposals[0].number = 7
         bench.injectProtected(
-            to: bench.east, .authentication, .request, messageID: 2,
-            [.identificationInitiator(IdentificationPayload(type: .keyID, data: [1]))])
-        #expect(bench.trace == ["<-- IKE_AUTH response 2 [SK { N(INVALID_SYNTAX) }]"])
-        #expect(bench.east.sessions.isEmpty)
+            to: bench.east, .createChild, .request, messageID: 2,
+            [
+                .notify(NotifyPayload(.rekeySA)), .securityAssociation(offer), .nonce(NoncePayload(nonce(9))),
+                .keyExchange(keyExchange.payload),
+            ])
+        #expect(bench.trace == ["<-- CREATE_CHILD_SA response 2 [SK { SA Nr KEr }]"])
+        #expect(session.children.isEmpty && bench.east.session?.children.count == 1)
     }
 
-    @Test func aResponseThatIsNoneEndsTheIKESA() {
+    /// What an answer to INFORMATIONAL says is of no interest: it came.
+    @Test func anAnswerWithNonsenseIsOne() {
         let bench = joined()
         bench.network.isCut = true
         if let session = bench.west.session {
@@ -85,6 +102,17 @@ import Testing
         bench.injectProtected(
             to: bench.west, .informational, .response, messageID: 2,
             [.nonce(NoncePayload([UInt8](repeating: 1, count: 16)))])
+        bench.expectJoined()
+        #expect(bench.west.session?.window.outstanding == nil)
+    }
+
+    @Test func aResponseThatIsNoneEndsTheIKESA() {
+        let bench = joined()
+        bench.network.isCut = true
+        bench.rekeyIKE(bench.west)
+        bench.injectProtected(
+            to: bench.west, .createChild, .response, messageID: 2,
+            [.certificateRequest(CertificateRequestPayload(authorities: []))])
         #expect(bench.west.sessions.isEmpty)
         #expect(bench.west.inbound.isEmpty)
     }
@@ -93,15 +121,13 @@ import Testing
     @Test func aResponseThatIsNoneIsFollowedByADelete() {
         let bench = joined()
         bench.network.isCut = true
-        if let session = bench.west.session {
-            bench.west.perform(session) { $0.probe(environment: bench.west.environment) }
-        }
+        bench.rekeyIKE(bench.west)
         bench.injectProtected(to: bench.east, .informational, .request, messageID: 2, [])
         bench.network.isCut = false
         bench.forgetTrace()
         bench.injectProtected(
-            to: bench.west, .informational, .response, messageID: 2,
-            [.nonce(NoncePayload([UInt8](repeating: 1, count: 16)))])
+            to: bench.west, .createChild, .response, messageID: 2,
+            [.certificateRequest(CertificateRequestPayload(authorities: []))])
         bench.run()
         #expect(bench.trace.first == "INFORMATIONAL request 3 [SK { D(IKE) }] -->")
         bench.expectNothingLeft()

@@ -28,7 +28,7 @@ extension Session {
             case .undecodable(let failure):
                 step.report(.message(MessageLine(message, peer: "\(path.remote)")))
                 heard(on: path, &step)
-                answerBroken(message.header, failure.answer, "\(failure)", path: path, &step)
+                answerBroken(message.header, failure.answer, "\(failure)", isFatal: !isEstablished, path: path, &step)
             case .message(let opened, let size):
                 report(opened, size, path: path, &step)
                 heard(on: path, &step)
@@ -43,8 +43,8 @@ extension Session {
             guard !phase.isRefused, isAuthentic(message, protection) else { return }
             step.report(.message(MessageLine(message, peer: "\(path.remote)")))
             hint(&step) { _ in enqueue(WrongMessageIDExchange(messageID: message.header.messageID)) }
-        case .old:
-            step.note(.debug, "ignored request \(message.header.messageID) of \(path.remote): it was answered before")
+        // It was answered before, or somebody says so: anybody can bring that about at any rate.
+        case .old: break
         }
     }
 
@@ -54,7 +54,8 @@ extension Session {
         do {
             form = try MessageRules.check(request).name
         } catch {
-            answerBroken(request.header, error.answer, "\(error)", path: path, &step)
+            let isFatal = !isEstablished || error.isOfHeaderOrProtection
+            answerBroken(request.header, error.answer, "\(error)", isFatal: isFatal, path: path, &step)
             return
         }
         switch (phase, request.header.exchange) {
@@ -70,20 +71,20 @@ extension Session {
         default:
             // Nothing of the kind is due; an exchange that is unknown here has no rules and does not come so far.
             answerBroken(
-                request.header, NotifyPayload(.invalidSyntax), "\(request.header.exchange) is out of turn", path: path,
-                &step)
+                request.header, NotifyPayload(.invalidSyntax), "\(request.header.exchange) is out of turn",
+                isFatal: !isEstablished, path: path, &step)
         }
     }
 
-    /// An authentic request that cannot be understood. Only an unknown critical payload leaves the IKE SA as it is
-    /// (RFC 7296 sections 2.5 and 2.21.3).
+    /// An authentic request that cannot be understood (RFC 7296 sections 2.5 and 2.21.3). An IKE SA that is up stays so:
+    /// it is the exchange that came to nothing, and what else the peer says is as good as before. A peer that sees it
+    /// otherwise deletes the IKE SA. `isFatal`: nothing in such a message can be relied on, or nothing is up yet.
     private func answerBroken(
-        _ header: IKEHeader, _ notify: NotifyPayload, _ problem: String, path: Path, _ step: inout Step
+        _ header: IKEHeader, _ notify: NotifyPayload, _ problem: String, isFatal: Bool, path: Path, _ step: inout Step
     ) {
         step.note(.warning, "the peer's request \(header.messageID) is refused with \(notify.type): \(problem)")
         sendAnswer(to: header, [.notify(notify)], path: path, &step)
-        let isSurvivable = isEstablished && notify.type == .unsupportedCriticalPayload
-        if isSurvivable { return }
+        if !isFatal { return }
         let explanation = Explanation(
             "the peer's request \(header.messageID) is refused with \(notify.type)", details: [problem])
         if !isEstablished { step.report(.failed(explanation)) }
@@ -100,22 +101,35 @@ extension Session {
         case .nothing: return
         case .undecodable(let failure):
             step.report(.message(MessageLine(message, peer: "\(path.remote)")))
-            giveUp(on: message.header, "\(failure)", &step)
+            takeBroken(message.header, "\(failure)", path: path, &step)
         case .message(let opened, let size):
             report(opened, size, path: path, &step)
             let form: MessageForm.Name
             do {
                 form = try MessageRules.check(opened).name
             } catch {
-                giveUp(on: message.header, "\(error)", &step)
+                takeBroken(message.header, "\(error)", path: path, &step)
                 return
             }
-            heard(on: path, &step)
-            guard var exchange = active else { return }
-            active = nil
-            window.completed()
-            exchange.response(opened, form: form, in: self, &step)
+            take(opened, form, path: path, &step)
         }
+    }
+
+    /// The answer to the request that waits for one.
+    private func take(_ answer: Message, _ form: MessageForm.Name, path: Path, _ step: inout Step) {
+        heard(on: path, &step)
+        guard var exchange = active else { return }
+        active = nil
+        window.completed()
+        exchange.response(answer, form: form, in: self, &step)
+    }
+
+    /// An authentic response that cannot be understood. That of an INFORMATIONAL exchange has nothing in it that we need:
+    /// that it came says enough. Of others nobody knows what the peer has made of the request.
+    private func takeBroken(_ header: IKEHeader, _ problem: String, path: Path, _ step: inout Step) {
+        guard isEstablished, header.exchange == .informational else { return giveUp(on: header, problem, &step) }
+        step.note(.warning, "the peer's answer to request \(header.messageID) is not understood: \(problem)")
+        take(Message(header: header, encryptedPayloads: []), .informationalResponse, path: path, &step)
     }
 
     /// An authentic response that is no answer: the two sides no longer agree on anything (RFC 7296 section 2.21).

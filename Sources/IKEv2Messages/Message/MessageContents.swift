@@ -17,8 +17,11 @@ extension Message {
         first { if case .identificationResponder(let body) = $0 { body } else { nil } }
     }
 
+    /// The certificates of one message that are looked at; a chain is shorter, and the others are passed over.
+    static let mostCertificates = 16
+
     public var certificates: [CertificatePayload] {
-        all { if case .certificate(let body) = $0 { body } else { nil } }
+        Array(all { if case .certificate(let body) = $0 { body } else { nil } }.prefix(Self.mostCertificates))
     }
 
     public var certificateRequests: [CertificateRequestPayload] {

@@ -6,7 +6,8 @@ enum PayloadChain {
     private static let critical: UInt8 = 0x80
 
     /// Reads to the end of `reader`. The critical bit of known payloads is ignored; an unknown payload is kept as
-    /// such, or refused if it is critical (RFC 7296 section 2.5).
+    /// such, or refused if it is critical (RFC 7296 section 2.5). Bytes behind the last payload are passed over when the
+    /// peer has protected them: some count their padding wrongly.
     static func decode(
         from reader: inout ByteReader, first: PayloadType
     ) throws(DecodingFailure) -> (payloads: [Payload], encrypted: EncryptedPart?) {
@@ -40,7 +41,7 @@ enum PayloadChain {
             type = next
         }
         reader.payload = nil
-        try reader.requireEnd()
+        if !reader.isInsideEncrypted { try reader.requireEnd() }
         return (payloads, nil)
     }
 

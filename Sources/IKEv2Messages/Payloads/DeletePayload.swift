@@ -5,7 +5,7 @@
 public enum DeletePayload: Hashable, Sendable {
     /// The IKE SA that carries the message.
     case ikeSA
-    /// The sender's inbound ESP or AH SAs, by their SPIs in host order.
+    /// The sender's inbound ESP or AH SAs, by their SPIs in host order. Of a protocol that is unknown here: none.
     case childSAs(ProtocolID, [UInt32])
 }
 
@@ -16,8 +16,8 @@ extension DeletePayload: PayloadBody {
         let count = Int(try reader.uint16())
         switch protocolID {
         case .ike:
-            guard spiSize == 0 else { throw reader.failure(.value(field: "SPI size", spiSize)) }
-            guard count == 0 else { throw reader.failure(.value(field: "number of SPIs", count)) }
+            // The SPIs are those of the header; what some peers count or repeat here says nothing more.
+            _ = reader.takeAll()
             self = .ikeSA
         case .ah, .esp:
             guard spiSize == 4 else { throw reader.failure(.value(field: "SPI size", spiSize)) }
@@ -28,7 +28,8 @@ extension DeletePayload: PayloadBody {
             for _ in 0..<count { spis.append(try reader.uint32()) }
             self = .childSAs(protocolID, spis)
         default:
-            throw reader.failure(.value(field: "protocol", Int(protocolID.rawValue)))
+            _ = reader.takeAll()
+            self = .childSAs(protocolID, [])
         }
     }
 

@@ -4,7 +4,8 @@ public struct SecurityAssociationPayload: Hashable, Sendable {
 
     public init(_ proposals: [Proposal]) { self.proposals = proposals }
 
-    /// An offer numbers its proposals 1, 2, 3, … (RFC 7296 section 3.3.1).
+    /// An offer numbers its proposals 1, 2, 3, … (RFC 7296 section 3.3.1). Ours does; of a peer's the numbers are only
+    /// repeated.
     public var isNumberedAsOffer: Bool {
         proposals.enumerated().allSatisfy { Int($0.element.number) == $0.offset + 1 }
     }

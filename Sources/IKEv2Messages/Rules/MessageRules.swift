@@ -1,11 +1,12 @@
 /// Which payloads a message may, must and must not have: RFC 7296 sections 1.2 to 1.5 and appendix C, RFC 6023, 9242 and
 /// 9370. Checked before any exchange sees the message.
 public enum MessageRules {
-    // How many of the payloads that may repeat are taken; the RFCs set no limit.
-    private static let certificates = 0...16
+    // How many of the payloads that may repeat are taken; the RFCs set no limit. Of those that only inform there may be
+    // as many as a message holds (`DecodingLimits`): what is too much of them is passed over (`Message.certificates`).
+    private static let certificates = 0...DecodingLimits.standard.payloads
     private static let deletes = 0...16
     private static let notifies = 0...64
-    private static let vendorIDs = 0...32
+    private static let vendorIDs = 0...DecodingLimits.standard.payloads
     private static let optional = 0...1
     private static let one = 1...1
 
@@ -103,7 +104,10 @@ public enum MessageRules {
         anyOf: [.trafficSelectorInitiator, .trafficSelectorResponder])
 
     private static let createChild: [MessageForm] = [
-        form(.rekeyChildRequest, .createChild, .request, .init(notify: .type(.rekeySA)), newChild + onlyNotifies),
+        // Some peers name the IKE SA in a REKEY_SA when they rekey that; what has no selectors is about no child.
+        form(
+            .rekeyChildRequest, .createChild, .request,
+            .init(anyOf: hasSelectors.anyOf, notify: .type(.rekeySA)), newChild + onlyNotifies),
         form(.childRequest, .createChild, .request, hasSelectors, newChild + anywhere),
         form(.rekeyIKERequest, .createChild, .request, always, keyExchange + anywhere),
 

@@ -10,9 +10,6 @@ extension MessageRules {
         try checkHeader(message, form)
         try checkProtection(message, form)
         try checkCounts(message, form)
-        if header.direction == .request, message.securityAssociation?.isNumberedAsOffer == false {
-            throw violation(of: .proposalNumbers, message, form: form, payload: .securityAssociation)
-        }
         return form
     }
 

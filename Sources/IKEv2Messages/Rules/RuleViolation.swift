@@ -11,8 +11,6 @@ public struct RuleViolation: Error, Hashable, Sendable {
         case mustBeEncrypted
         /// An Encrypted payload where there are no keys yet.
         case mustNotBeEncrypted
-        /// Proposals of an offer count from 1 (RFC 7296 section 3.3.1).
-        case proposalNumbers
         /// A field of the IKE header that the exchange fixes (RFC 7296 sections 2.2 and 3.1).
         case header(String)
     }
@@ -24,6 +22,14 @@ public struct RuleViolation: Error, Hashable, Sendable {
     /// The offending payload; nil when it is the header.
     public let payload: PayloadType?
     public let rule: Rule
+
+    /// The header or the protection of the message is wrong, not only what an exchange makes of its content.
+    public var isOfHeaderOrProtection: Bool {
+        switch rule {
+        case .header, .mustBeEncrypted, .mustNotBeEncrypted: true
+        case .unsupportedExchange, .atLeast, .atMost, .notAllowed: false
+        }
+    }
 
     /// What the peer is told, where anything may be told at all.
     public var answer: NotifyPayload { NotifyPayload(.invalidSyntax) }
@@ -46,7 +52,6 @@ extension RuleViolation.Rule: CustomStringConvertible {
         case .notAllowed: "is not allowed here"
         case .mustBeEncrypted: "must be encrypted"
         case .mustNotBeEncrypted: "must not be encrypted"
-        case .proposalNumbers: "must number its proposals 1, 2, 3, …"
         case .header(let field): "the header has a wrong \(field)"
         }
     }
