@@ -10,8 +10,9 @@ public struct Connection: Hashable, Sendable {
         case yes
         /// Take fragments, send none.
         case accept
-        /// Fragment without asking.
+        /// The same as `yes`: without asking one fragments in IKEv1 only.
         case force
+        /// Announce nothing and send none; what comes is taken all the same.
         case no
     }
 

@@ -136,7 +136,7 @@ private struct InitialRequest {
         guard let offer = message.securityAssociation, let value = message.keyExchange, let nonce = message.nonce else {
             throw InitialRefusal(.invalidSyntax, Explanation("IKE_SA_INIT is not complete"))
         }
-        selected = try Self.select(offer, all)
+        selected = try Self.select(offer, begun: value.method, all)
         candidates = all.accepting(selected)
         if value.method.rawValue != selected.keyExchange.rawValue {
             let wanted = IKEv2Messages.KeyExchangeMethod(rawValue: selected.keyExchange.rawValue)
@@ -155,9 +155,9 @@ private struct InitialRequest {
     }
 
     private static func select(
-        _ offer: SecurityAssociationPayload, _ candidates: CandidateSet
+        _ offer: SecurityAssociationPayload, begun: IKEv2Messages.KeyExchangeMethod, _ candidates: CandidateSet
     ) throws(InitialRefusal) -> SelectedIKE {
-        if let selected = candidates.select(offer) { return selected }
+        if let selected = candidates.select(offer, begun: begun) { return selected }
         guard let first = candidates.connections.first else {
             throw InitialRefusal(.noProposalChosen, Explanation("no connection is for these addresses"))
         }

@@ -65,10 +65,13 @@ public enum IKENegotiation {
         choose(offered, templates: configured.map(\.template))
     }
 
-    static func choose(_ offered: SecurityAssociationPayload, templates: [ProposalTemplate]) -> SelectedIKE? {
+    static func choose(
+        _ offered: SecurityAssociationPayload, templates: [ProposalTemplate],
+        begun: IKEv2Messages.KeyExchangeMethod? = nil
+    ) -> SelectedIKE? {
         for template in templates {
             for proposal in offered.proposals {
-                guard case .chosen(let transforms) = ProposalMatch(proposal, template) else { continue }
+                guard case .chosen(let transforms) = ProposalMatch(proposal, template, begun: begun) else { continue }
                 let chosen = SelectedIKE(transforms, number: proposal.number, peerSPI: proposal.ikeSPI)
                 if let chosen { return chosen }
             }

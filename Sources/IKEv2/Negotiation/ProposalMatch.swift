@@ -35,7 +35,8 @@ enum ProposalMatch {
 
     /// A proposal of the peer against one of ours (RFC 7296 sections 2.7 and 3.3.6). For each type the first of ours that
     /// the peer has too. Transforms with unknown ids or attributes are not eligible; the others of their type are.
-    init(_ offered: Proposal, _ template: ProposalTemplate) {
+    /// - Parameter begun: the method that the peer has sent a value of: where we take it, it saves an exchange.
+    init(_ offered: Proposal, _ template: ProposalTemplate, begun: KeyExchangeMethod? = nil) {
         guard offered.protocolID == template.protocolID else {
             self = .different([])
             return
@@ -54,7 +55,10 @@ enum ProposalMatch {
         var different: [TransformType] = []
         for type in types.sorted(by: { $0.rawValue < $1.rawValue }) {
             let theirs = offered.transforms(of: type)
-            let ours = template.alternatives.first { $0.type == type }?.transforms ?? []
+            var ours = template.alternatives.first { $0.type == type }?.transforms ?? []
+            if type == .keyExchange, let begun, let index = ours.firstIndex(where: { $0.id == begun.rawValue }) {
+                ours.swapAt(0, index)
+            }
             switch Self.select(ours, theirs, type) {
             case .some(let transform): if let transform { chosen.append(transform) }
             case .none: different.append(type)

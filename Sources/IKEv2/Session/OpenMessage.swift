@@ -16,7 +16,8 @@ enum OpenedMessage {
 }
 
 extension Session {
-    /// Opens a message or, with its last fragment, the whole of them.
+    /// Opens a message or, with its last fragment, the whole of them. Fragments are taken whatever `fragmentation` says:
+    /// that is about what we announce and send (swanctl.conf(5)).
     func open(_ message: ReceivedMessage, _ protection: Protection, _ step: Step) -> OpenedMessage {
         if message.encrypted?.fragment != nil { return openFragment(message, protection, step) }
         do {
@@ -35,7 +36,6 @@ extension Session {
     }
 
     private func openFragment(_ message: ReceivedMessage, _ protection: Protection, _ step: Step) -> OpenedMessage {
-        guard takesFragments else { return .nothing }
         var reassembler = self.reassembler ?? FragmentReassembler(limits: reassemblyLimits(step.settings))
         // Out of the way, so that the storage is changed in place.
         self.reassembler = nil
@@ -88,12 +88,5 @@ extension Session {
             limits.contentBytes = min(limits.contentBytes, Self.unprovenContentInBytes)
         }
         return limits
-    }
-
-    /// Whether we announced that we do.
-    private var takesFragments: Bool {
-        if let connection { return connection.fragmentation != .no }
-        guard case .authenticating(let state) = phase else { return true }
-        return state.candidateSet.takesFragments
     }
 }

@@ -67,8 +67,8 @@ extension Session {
 
     private var sendsFragments: Bool {
         switch connection?.fragmentation {
-        case .yes: peer.fragmentation
-        case .force: true
+        // A first message in fragments is IKEv1's.
+        case .yes, .force: peer.fragmentation
         case .accept, .no: false
         // A refusal, before it is known whom it is for.
         case nil: peer.fragmentation

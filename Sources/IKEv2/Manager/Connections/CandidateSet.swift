@@ -33,9 +33,11 @@ final class CandidateSet {
     }
 
     /// What the first connection that has something in common with the offer takes of it.
-    func select(_ offer: SecurityAssociationPayload) -> SelectedIKE? {
+    /// `begun`: the method that the peer has sent a value of.
+    func select(_ offer: SecurityAssociationPayload, begun: IKEv2Messages.KeyExchangeMethod) -> SelectedIKE? {
         for group in groups {
-            if let selected = IKENegotiation.choose(offer, templates: group.templates) { return selected }
+            let selected = IKENegotiation.choose(offer, templates: group.templates, begun: begun)
+            if let selected { return selected }
         }
         return nil
     }
@@ -66,7 +68,6 @@ final class CandidateSet {
     // MARK: - What all of them together want
 
     private(set) lazy var forcesEncapsulation = connections.contains { $0.forcesEncapsulation }
-    private(set) lazy var takesFragments = connections.contains { $0.fragmentation != .no }
     private(set) lazy var takesChildless = connections.contains { $0.childless != .never }
     private(set) lazy var capabilities = Session.capabilities(of: connections)
     private var requests: [CertificateRequestPayload]?
