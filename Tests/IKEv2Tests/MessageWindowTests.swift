@@ -62,7 +62,7 @@ import Testing
         #expect(!window.awaits(header(0, .initial)))
     }
 
-    /// 1 s, 1.8 s, 3.24 s, … each counted from the one before; then the peer is dead.
+    /// 4 s, 7.2 s, 12.96 s, … each counted from the one before; then the peer is dead.
     @Test func waitsGrow() {
         var window = MessageWindow()
         window.sent(message(1), exchange: .informational, at: 0, settings: settings)
@@ -70,8 +70,12 @@ import Testing
         var now: UInt64 = 0
         while let deadline = window.outstanding?.deadline {
             now = deadline
-            if case .notYet = window.overdue(at: now - 1, settings: settings) {} else { Issue.record("too early") }
-            if case .again(let sent, let repetition) = window.overdue(at: now, settings: settings) {
+            if case .notYet = window.overdue(at: now - 1, settings: settings, lastHeard: { nil }) {
+            } else {
+                Issue.record("too early")
+            }
+            let verdict = window.overdue(at: now, settings: settings, lastHeard: { nil })
+            if case .again(let sent, let repetition) = verdict {
                 times.append(now / 1_000_000)
                 #expect(sent.datagrams == [[1]])
                 #expect(repetition == UInt32(times.count))
@@ -79,8 +83,31 @@ import Testing
                 break
             }
         }
-        #expect(times == [1000, 2800, 6040, 11872, 22369])
-        #expect(now / 1_000_000 == 41264)
+        #expect(times == [4000, 11200, 24160, 47488, 89478])
+        #expect(now / 1_000_000 == 165_060)
+        #expect(MessageWindow.patience(settings) == now)
+    }
+
+    /// Seconds after a request at which the peer counts as dead, when its ESP comes until `last`.
+    private func verdict(espUntil last: UInt64) -> UInt64 {
+        var window = MessageWindow()
+        let start: UInt64 = .seconds(1000)
+        window.sent(message(1), exchange: .createChild, at: start, settings: settings)
+        while let now = window.outstanding?.deadline, now < start + .seconds(10_000) {
+            let heard = min(now, start + .seconds(last))
+            let verdict = window.overdue(at: now, settings: settings) { last == 0 ? start - 1 : heard }
+            if case .dead = verdict { return (now - start) / .seconds(1) }
+        }
+        return .max
+    }
+
+    /// A peer whose ESP comes lives: the request is repeated until nothing has come for as long as all repetitions take.
+    @Test func aPeerThatSendsESPLives() {
+        #expect(verdict(espUntil: 0) == 165, "what came before the request says nothing")
+        #expect(verdict(espUntil: 1) == 166)
+        #expect(verdict(espUntil: 100) == 265)
+        #expect(verdict(espUntil: 1000) == 1165)
+        #expect(verdict(espUntil: 20_000) == .max)
     }
 
     @Test func waitsEndSomewhere() {

@@ -1,7 +1,8 @@
 /// What holds for all sessions: times, limits, sizes. Every field is a flag of `sluice run`.
 public struct ProtocolSettings: Hashable, Sendable {
-    /// Until a request is sent again for the first time.
-    public var retransmitTimeoutInMilliseconds: UInt64 = 1000
+    /// Until a request is sent again for the first time. With the next two, a peer counts as dead after 165 s: several
+    /// minutes, as RFC 7296 section 2.4 wants, and what swanctl.conf is written for.
+    public var retransmitTimeoutInMilliseconds: UInt64 = 4000
     /// Each further wait is so many times the one before.
     public var retransmitBase = 1.8
     /// Repetitions before the peer counts as dead.

@@ -192,6 +192,18 @@ extension Session {
                 state.protection, local: local, remote: remote, connection: connection, step))
         halfOpenUntil = nil
         lastHeardAt = step.now
+        noteShortNonce(
+            role == .initiator ? state.responderNonce : state.initiatorNonce, state.protection.selected, &step)
+    }
+
+    /// A nonce of less than half the key of the PRF is against RFC 7296 section 2.10, and no reason to be without a tunnel.
+    func noteShortNonce(_ nonce: [UInt8], _ selected: SelectedIKE, _ step: inout Step) {
+        let least = selected.function.outputLength / 2
+        if nonce.count >= least { return }
+        step.note(
+            .warning,
+            "the peer's nonce has \(nonce.count) bytes, and \(selected.function.name) wants \(least): update the peer, "
+                + "or choose a PRF with a shorter key")
     }
 
     /// AUTH_LIFETIME (RFC 4478): the responder wants to be asked again by then.

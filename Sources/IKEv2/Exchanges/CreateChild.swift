@@ -11,9 +11,13 @@ struct CreateChildExchange: InitiatedExchange {
     let name = "CHILD_CREATE"
     let child: Child
     /// The packet that calls for it.
-    let hint: TrafficSelector?
+    fileprivate(set) var hint: TrafficSelector?
     /// The only pair of selectors that is asked for; nil: all.
     let pair: SelectorPair?
+    /// The SA in whose place it comes, which has reached its hard limit; 0: there is none.
+    private var predecessor: UInt32 = 0
+    /// Another packet has called for the same child just before.
+    fileprivate var isSecond = false
     private var retry = CreateChildRetry()
     private var offered: OfferedChild?
 
@@ -23,9 +27,18 @@ struct CreateChildExchange: InitiatedExchange {
         self.pair = pair
     }
 
+    /// For an SA that has reached its hard limit.
+    init(successorOf sa: ChildSA) {
+        self.init(child: sa.child, hint: nil)
+        predecessor = sa.id
+    }
+
     mutating func request(in session: Session, _ step: inout Step) -> [Payload]? {
+        // It came up meanwhile, by another request or by the peer's.
+        let mayBeSettled = predecessor != 0 || isSecond
+        if mayBeSettled, session.hasChild(child.name, besides: predecessor, covering: hint) { return nil }
         do throws(ChildRefusal) {
-            try session.requireRoom(for: child, step)
+            if predecessor == 0 { try session.requireRoom(for: child, step) }
             let (offered, payloads) = try session.offer(
                 retry.offered(child.only(pair)), method: retry.method, hint: hint, &step)
             self.offered = offered
@@ -55,11 +68,18 @@ struct CreateChildExchange: InitiatedExchange {
                 session.enqueue(DiscardChildExchange(inboundSPI: offered.inboundSPI), first: true)
             }
             step.report(.childFailed(name: child.name, error.explanation))
+            if predecessor != 0 { step.act(.successorWanted(children: [child.name])) }
         }
+    }
+
+    /// Whether it asks for what another one for the same child would ask for.
+    fileprivate func isEnough(for other: CreateChildExchange) -> Bool {
+        (other.hint == nil || other.hint == hint) && (other.pair == nil || other.pair == pair)
     }
 
     private func again(_ retry: CreateChildRetry) -> CreateChildExchange {
         var next = CreateChildExchange(child: child, hint: hint, pair: pair)
+        next.predecessor = predecessor
         next.retry = retry
         return next
     }
@@ -70,11 +90,25 @@ struct CreateChildExchange: InitiatedExchange {
 }
 
 extension Session {
-    /// One that is under way already is not begun twice.
+    /// One that is under way already is not begun twice, unless another packet calls for it: what comes up may not be for
+    /// that.
     func enqueueChild(_ child: Child, hint: TrafficSelector?, pair: SelectorPair? = nil) {
-        let exchanges = queue.map(\.exchange) + (active.map { [$0] } ?? [])
-        let isKnown = exchanges.contains { ($0 as? CreateChildExchange)?.child.name == child.name }
-        if !isKnown, isInUse { enqueue(CreateChildExchange(child: child, hint: hint, pair: pair)) }
+        guard isInUse else { return }
+        var next = CreateChildExchange(child: child, hint: hint, pair: pair)
+        for index in queue.indices {
+            guard var waiting = queue[index].exchange as? CreateChildExchange, waiting.child.name == child.name else {
+                continue
+            }
+            if waiting.hint == nil, waiting.pair == nil { waiting.hint = hint }
+            queue[index].exchange = waiting
+            if waiting.isEnough(for: next) { return }
+            next.isSecond = true
+        }
+        if let running = active as? CreateChildExchange, running.child.name == child.name {
+            if running.isEnough(for: next) { return }
+            next.isSecond = true
+        }
+        enqueue(next)
     }
 
     /// An IKE SA does not have more children than `maximumChildren`, whoever asks for them.

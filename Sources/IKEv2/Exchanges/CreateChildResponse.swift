@@ -78,17 +78,13 @@ extension Session {
     }
 
     private func narrower(_ agreement: ChildAgreement, _ old: ChildSA) -> ChildRefusal {
-        func text(_ local: [SelectorSide], _ remote: [SelectorSide]) -> String {
-            "\(local.map(\.description).joined(separator: ", ")) === "
-                + remote.map(\.description).joined(separator: ", ")
-        }
-        return ChildRefusal(
+        ChildRefusal(
             .trafficSelectorsUnacceptable,
             Explanation(
                 "a rekey of child \(old.child.name) would leave packets without an SA",
                 details: [
-                    "in use: \(text(old.localSelectors, old.remoteSelectors))",
-                    "wanted: \(text(agreement.local, agreement.remote))",
+                    "in use: \(old.selectorText)",
+                    "wanted: \(SelectorSide.text(agreement.local, agreement.remote))",
                 ], remedy: "let the peer rekey with the traffic selectors that are in use (RFC 7296 section 2.9.2)"))
     }
 

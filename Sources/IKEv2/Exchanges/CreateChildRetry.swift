@@ -90,7 +90,4 @@ extension Session {
         }
         return true
     }
-
-    /// When a rekey that the peer refused is tried again, nanoseconds.
-    static func rekeyRetry(_ step: Step) -> UInt64 { step.now.addingWithoutOverflow(.seconds(30)) }
 }

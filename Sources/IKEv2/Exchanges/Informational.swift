@@ -91,6 +91,8 @@ extension Session {
                 // Of children nothing needs saying: they go with the IKE SA.
                 return []
             case .childSAs(.esp, let peerSPIs):
+                // The peer knows already that this IKE SA inherits the children; we do not.
+                if isUndecided { earlyDeletes += peerSPIs.prefix(step.settings.maximumChildren - earlyDeletes.count) }
                 for peerSPI in peerSPIs { deletedByPeer(peerSPI: peerSPI, answer: &spis, &step) }
             case .childSAs: break
             }
@@ -111,6 +113,14 @@ extension Session {
         let isRekeyed = record.state == .rekeyed
         promoteSuccessor(of: record.sa, &step)
         remove(record, reason: "deleted by the peer", atOnce: !isRekeyed, &step)
+    }
+
+    /// What the peer has deleted in the IKE SA that inherits these children, before they came there.
+    func deleteEarly(_ peerSPIs: [UInt32], _ step: inout Step) {
+        var answer: [UInt32] = []
+        for peerSPI in peerSPIs where childIndex(peerSPI: peerSPI) != nil {
+            deletedByPeer(peerSPI: peerSPI, answer: &answer, &step)
+        }
     }
 
     /// Whether our own Delete for this child waits for its answer.

@@ -8,18 +8,19 @@ extension Session {
     /// The answer to our rekey has come. Without a collision, or when the peer's exchange is the one to be undone: the new
     /// SA sends from now on, and we delete the old one. Else our new SA is redundant and we delete that; the peer, who
     /// made the other, deletes the old one.
+    /// - Parameter isUndone: of two rekeys at once ours is the one that goes.
     func finishRekey(
-        of old: ChildSA, by new: ChildSA, nonces: CollisionNonces, _ collision: RekeyChildExchange.Collision?,
+        of old: ChildSA, by new: ChildSA, _ collision: RekeyChildExchange.Collision?, isUndone: Bool,
         _ step: inout Step
     ) {
         let other = collision.flatMap { childIndex(id: $0.childID) }
-        if let collision, other != nil, nonces.loses(to: collision.nonces) {
+        if other != nil, isUndone {
             installInbound(new, &step)
-            if let index = childIndex(id: new.id) { setRedundant(index) }
+            if let index = childIndex(id: new.id) { setRedundant(index, &step) }
             enqueue(DeleteChildExchange(childID: new.id, reason: "redundant"), first: true)
             return
         }
-        if let other { setRedundant(other) }
+        if let other { setRedundant(other, &step) }
         installInbound(new, &step)
         step.act(.installOutbound(new))
         if let index = childIndex(id: new.id) { childRecords[index].hasOutbound = true }
@@ -52,11 +53,13 @@ extension Session {
         }
         let answered = try answer(request, among: [record.sa.child], replacing: record.sa, &step)
         installInbound(answered.sa, &step)
-        if let new = childIndex(id: answered.sa.id) { childRecords[new].replaces = record.sa.id }
+        if let new = childIndex(id: answered.sa.id) {
+            childRecords[new].replaces = record.sa.id
+            childRecords[new].lookAt = step.now.addingWithoutOverflow(Self.firstLook)
+        }
         setRekeyed(index)
         // The peer deletes the old one. If it does not, we do.
-        let end = step.now.addingWithoutOverflow(.seconds(Self.graceInSeconds))
-        childRecords[index].expiresAt = min(childRecords[index].expiresAt ?? end, end)
+        endAfterGrace(index, &step)
         if var own = active as? RekeyChildExchange, own.childID == record.sa.id {
             let nonces = CollisionNonces(initiator: answered.initiatorNonce, responder: answered.responderNonce)
             own.collision = .init(nonces: nonces, childID: answered.sa.id)
@@ -65,11 +68,36 @@ extension Session {
         return answered.payloads
     }
 
+    /// The peer uses the SA that it has made: it is prepared to receive in it too (section 2.8, case 1), whether or not it
+    /// ever deletes the old one. While a rekey of ours may still undo it, nothing is decided. Looks get rarer, down to one a
+    /// second.
+    func promoteIfUsed(childID: UInt32, _ step: inout Step) {
+        guard let index = childIndex(id: childID) else { return }
+        childRecords[index].lookAt = nil
+        guard let oldID = childRecords[index].replaces, let old = childIndex(id: oldID) else { return }
+        let isUsed = step.environment.usage(of: childRecords[index].sa).map { $0.inboundPackets > 0 } ?? false
+        let isUndecided = (active as? RekeyChildExchange)?.childID == oldID
+        guard isUsed, !isUndecided else {
+            let waited = step.now - childRecords[index].addedAt
+            let pause = min(max(waited / 8, Self.firstLook), .seconds(1))
+            childRecords[index].lookAt = step.now.addingWithoutOverflow(pause)
+            return
+        }
+        let sa = childRecords[old].sa
+        promoteSuccessor(of: sa, &step)
+        if childRecords[old].hasOutbound { step.act(.removeOutbound(sa)) }
+        childRecords[old].hasOutbound = false
+    }
+
+    /// Nanoseconds until it is first looked whether the peer uses a new SA.
+    private static let firstLook: UInt64 = 10_000_000
+
     /// An SA is about to go: the one that waits for its place sends from now on.
     func promoteSuccessor(of old: ChildSA, _ step: inout Step) {
         guard let index = childRecords.firstIndex(where: { $0.replaces == old.id }) else { return }
         let new = childRecords[index].sa
         childRecords[index].replaces = nil
+        childRecords[index].lookAt = nil
         childRecords[index].hasOutbound = true
         step.act(.installOutbound(new))
         // It may be gone before that is reported.
@@ -89,12 +117,23 @@ extension Session {
             childRecords[index].state = .rekeying
         } else {
             childRecords[index].state = .installed
-            if sa.child.isLimited { childRecords[index].rekeyAt = Self.rekeyRetry(step) }
+            if isToBeRekeyed(childRecords[index]) {
+                childRecords[index].rekeyAt = Self.retryTime(failures: 1, before: childRecords[index].expiresAt, step)
+            }
         }
     }
 
-    /// How long the peer has to delete a child that it has rekeyed: longer than repetitions take.
-    private static let graceInSeconds: UInt64 = 120
+    /// How long the peer has to delete what it has replaced, nanoseconds: longer than its repetitions take, if it is as
+    /// patient as we are.
+    static func grace(_ settings: ProtocolSettings) -> UInt64 {
+        max(.seconds(120), MessageWindow.patience(settings).addingWithoutOverflow(.seconds(15)))
+    }
+
+    /// It is deleted by us unless the peer does it in time.
+    private func endAfterGrace(_ index: Int, _ step: inout Step) {
+        let end = step.now.addingWithoutOverflow(Self.grace(step.settings))
+        childRecords[index].expiresAt = min(childRecords[index].expiresAt ?? end, end)
+    }
 
     // MARK: - Steps of both
 
@@ -110,14 +149,11 @@ extension Session {
         childRecords[index].rekeyAt = nil
     }
 
-    /// It lost a collision: whoever made it deletes it.
-    private func setRedundant(_ index: Int) {
+    /// It lost a collision: whoever made it deletes it (section 2.8.1). If that was the peer, and it does not, we do.
+    private func setRedundant(_ index: Int, _ step: inout Step) {
         setRekeyed(index)
         childRecords[index].replaces = nil
+        childRecords[index].lookAt = nil
+        endAfterGrace(index, &step)
     }
-}
-
-extension Child {
-    /// It is to be rekeyed by itself, sooner or later.
-    var isLimited: Bool { [time, bytes, packets].contains { $0.rekey > 0 } }
 }

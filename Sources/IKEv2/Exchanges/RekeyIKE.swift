@@ -147,12 +147,18 @@ extension Session {
         handOver(to: rival.session, &step)
     }
 
-    /// A rekey came to nothing. The IKE SA carries on until its hard limit, and the rekey is tried again before that.
+    /// A rekey came to nothing. The IKE SA carries on until its hard limit, and the rekey is tried again before that; where
+    /// that does not help either, a new IKE SA has to take its place.
     fileprivate func keepIKEForNow(_ explanation: Explanation, _ step: inout Step) {
         step.note(.warning, "the IKE SA could not be rekeyed: \(explanation)")
         guard case .established(var state) = phase else { return }
         state.state = .established
-        if connection?.rekeyTime ?? 0 > 0 { state.rekeyAt = Self.rekeyRetry(step) }
+        state.failedRekeys += 1
+        let isLimited = connection?.rekeyTime ?? 0 > 0
+        if isLimited {
+            state.rekeyAt = Self.retryTime(failures: state.failedRekeys, before: state.expiresAt, step)
+        }
         phase = .established(state)
+        if isLimited, state.failedRekeys.isMultiple(of: 2) { askForSuccessor(&step) }
     }
 }

@@ -71,6 +71,7 @@ extension Session {
             throw ChildRefusal(.temporaryFailure, Explanation("no keys for the new IKE SA", details: ["\(error)"]))
         }
         step.environment.logKeys(keys.keyLogLine)
+        noteShortNonce(role == .initiator ? nonces.1 : nonces.0, selected, &step)
         var established = Established(
             Protection(selected, keys: keys, role: role), local: state.localIdentity, remote: state.remoteIdentity,
             connection: connection, step)
@@ -90,6 +91,8 @@ extension Session {
 
     /// `new` inherits everything; this one only waits for its end.
     func handOver(to new: Session, _ step: inout Step) {
+        deleteEarly(new.earlyDeletes, &step)
+        new.earlyDeletes = []
         new.childRecords = childRecords
         childRecords = []
         new.queue += queue.filter { !($0.exchange is RekeyIKEExchange || $0.exchange is LivenessExchange) }
@@ -125,9 +128,12 @@ extension Session {
         halfOpenUntil = Self.endOfGrace(step)
     }
 
+    /// It is one of two new IKE SAs, and it is not known yet which one stays.
+    var isUndecided: Bool { isEstablished && !replaced && halfOpenUntil != nil }
+
     /// It was one of two new IKE SAs, and is not the one that stays, or that is not known yet.
     var isSpare: Bool { replaced || (isEstablished && halfOpenUntil != nil) }
 
-    /// How long an IKE SA that is not needed any more waits for the peer to delete it: longer than repetitions take.
-    private static func endOfGrace(_ step: Step) -> UInt64 { step.now.addingWithoutOverflow(.seconds(120)) }
+    /// How long an IKE SA that is not needed any more waits for the peer to delete it.
+    private static func endOfGrace(_ step: Step) -> UInt64 { step.now.addingWithoutOverflow(grace(step.settings)) }
 }

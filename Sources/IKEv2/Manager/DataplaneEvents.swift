@@ -8,12 +8,12 @@ extension SessionManager {
             case .acquire(let requestID, let packet): acquire(requestID, packet)
             case .softLimit(let spi):
                 guard let (sa, record) = find(spi) else { return }
-                apply(record.session.rekeyChild(id: sa.id, environment: self), of: record)
+                apply(record.session.rekeyChild(id: sa.id, isDue: true, environment: self), of: record)
             case .hardLimit(let spi):
                 guard let (sa, record) = find(spi) else { return }
                 let text = "CHILD_SA \(sa.child.name) has reached a hard limit and is deleted"
                 output.report(ManagerEvent(ike: record.brief, event: .note(.warning, text)))
-                apply(record.session.deleteChild(id: sa.id, environment: self), of: record)
+                apply(record.session.expireChild(id: sa.id, environment: self), of: record)
             case .mappingChanged(let spi, let remote):
                 guard let (sa, record) = find(spi), record.session.path.remote != remote else { return }
                 var path = Path(local: sa.path.local, remote: remote)

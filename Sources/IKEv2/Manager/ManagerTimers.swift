@@ -12,6 +12,8 @@ enum ManagerTimer {
     case drain(UInt32)
     /// The outbound half that belongs to this inbound SPI waits for its turn.
     case takeOver(UInt32)
+    /// A child that has lost its SA starts again.
+    case restart(CoverTable.Owner, towards: Endpoint)
     /// Next attempt.
     case undertaking(Undertaking.Key)
     /// A first request may be due once more.
@@ -44,13 +46,14 @@ extension SessionManager {
                 schedule(record)
             }
         case .keepalive(let id): keepAlive(id)
-        case .reauthenticate(let id): if let record = table[id] { reauthenticate(record) }
+        case .reauthenticate(let id): if let record = table[id] { reauthenticationIsDue(record) }
         case .supersede(let id): if let record = table[id] { end(record, .superseded) }
         case .drain(let spi): drained(spi)
         case .takeOver(let spi): if let child = children[spi] { takeOverIfUsed(child) }
         case .addresses: lookForAddresses()
         case .nudge(let id): if let record = table[id] { lookAfterFirstRequest(record) }
         case .doubt(let id): if let record = table[id] { lookAtDoubt(record) }
+        case .restart(let owner, let remote): restart(owner, towards: remote)
         case .undertaking(let key):
             // A timer of an earlier pause means nothing.
             if let undertaking = undertakings[key], case .waiting(let time) = undertaking.state, time <= now {
@@ -80,6 +83,7 @@ extension SessionManager {
                 table[id] != nil
             case .drain(let spi), .takeOver(let spi): children[spi] != nil
             case .undertaking(let key): undertakings[key] != nil
+            case .restart(let owner, _): restarts.isWaiting(owner)
             case .addresses: true
             }
         }

@@ -38,6 +38,10 @@ public final class SessionManager: SessionEnvironment {
     var backoffs = BackoffTable()
     /// Peers' ways with children that were offered in the ordinary form in vain.
     var habits: [CoverTable.Owner: ChildCall.Habit] = [:]
+    /// Children that start again after they have lost their SA.
+    var restarts = Restarts()
+    /// Inbound SPIs of SAs that could not be installed, and that the peer still believes in.
+    var uninstalledSPIs: Set<UInt32> = []
     var names = NameCache()
     var cookies = CookieJar()
     var admission: AdmissionControl

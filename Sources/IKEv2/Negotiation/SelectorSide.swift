@@ -56,6 +56,18 @@ extension SelectorSide {
     /// Whether every packet of `other` is one of these.
     func contains(_ other: SelectorSide) -> Bool { intersection(other) == other }
 
+    /// Whether each of `others` is part of one of `sides`.
+    static func cover(_ sides: [SelectorSide], _ others: [SelectorSide]) -> Bool {
+        others.allSatisfy { other in sides.contains { $0.contains(other) } }
+    }
+
+    /// "10.1.0.0/16 === 10.2.0.0/24, 10.3.0.0/24", not more of it than is good to read.
+    static func text(_ local: [SelectorSide], _ remote: [SelectorSide]) -> String {
+        [local, remote].map { sides in
+            sides.prefix(8).map(\.description).joined(separator: ", ") + (sides.count > 8 ? ", …" : "")
+        }.joined(separator: " === ")
+    }
+
     /// Without those that another one covers; the order stays.
     static func withoutCovered(_ sides: [SelectorSide]) -> [SelectorSide] {
         var kept: [SelectorSide] = []

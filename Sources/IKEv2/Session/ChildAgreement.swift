@@ -15,10 +15,7 @@ struct ChildAgreement {
 extension ChildAgreement {
     /// Whether all packets of an SA are packets of this one.
     func covers(_ sa: ChildSA) -> Bool {
-        func cover(_ mine: [SelectorSide], _ theirs: [SelectorSide]) -> Bool {
-            theirs.allSatisfy { side in mine.contains { $0.contains(side) } }
-        }
-        return cover(local, sa.localSelectors) && cover(remote, sa.remoteSelectors)
+        SelectorSide.cover(local, sa.localSelectors) && SelectorSide.cover(remote, sa.remoteSelectors)
     }
 }
 

@@ -10,10 +10,18 @@ struct ChildRecord {
     var hasOutbound = true
     /// The SA, by our number for it, whose outbound traffic this one takes over as soon as the peer deletes that.
     var replaces: UInt32?
+    /// When it is looked whether the peer uses this SA, which waits for the place of another; nanoseconds.
+    var lookAt: UInt64?
+    /// When it was installed, nanoseconds; the looks get rarer with the time since then.
+    var addedAt: UInt64
     /// When a rekey is due, nanoseconds; nil: never, or it was begun.
     var rekeyAt: UInt64?
     /// When a rekey was due by the times of the child, for listings: also when it was begun, or when the SA has to go.
     var plannedRekeyAt: UInt64?
+    /// Rekeys that came to nothing, one after the other.
+    var failedRekeys = 0
+    /// A limit wants the rekey, so it is tried again when it comes to nothing.
+    var isDue = false
     /// When it must be gone, nanoseconds; nil: never.
     var expiresAt: UInt64?
 }
@@ -33,7 +41,7 @@ extension Session {
         let rekeyAt = time.rekey == 0 ? nil : step.now.addingWithoutOverflow(.seconds(time.rekey)) - margin
         childRecords.append(
             ChildRecord(
-                sa: sa, hasOutbound: hasOutbound, rekeyAt: rekeyAt, plannedRekeyAt: rekeyAt,
+                sa: sa, hasOutbound: hasOutbound, addedAt: step.now, rekeyAt: rekeyAt, plannedRekeyAt: rekeyAt,
                 expiresAt: time.life == 0 ? nil : step.now.addingWithoutOverflow(.seconds(time.life))))
     }
 

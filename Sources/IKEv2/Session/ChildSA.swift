@@ -62,4 +62,13 @@ public struct ChildSA: Sendable {
         self.establishedAt = establishedAt
         self.lifetime = lifetime
     }
+
+    /// Whether all packets of another SA are packets of this one.
+    func covers(_ other: ChildSA) -> Bool {
+        SelectorSide.cover(localSelectors, other.localSelectors)
+            && SelectorSide.cover(remoteSelectors, other.remoteSelectors)
+    }
+
+    /// "10.1.0.0/16 === 10.2.0.0/24, 10.3.0.0/24".
+    var selectorText: String { SelectorSide.text(localSelectors, remoteSelectors) }
 }

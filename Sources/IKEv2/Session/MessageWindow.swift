@@ -15,6 +15,8 @@ struct MessageWindow {
         let exchange: ExchangeType
         let message: SentMessage
         var repetitions: UInt32 = 0
+        /// When it was sent for the first time, nanoseconds.
+        let sentAt: UInt64
         /// When it has to be sent again, nanoseconds.
         var deadline: UInt64
     }
@@ -59,7 +61,7 @@ extension MessageWindow {
         _ message: SentMessage, exchange: ExchangeType, at now: UInt64, settings: ProtocolSettings
     ) {
         outstanding = Outstanding(
-            messageID: nextRequestID, exchange: exchange, message: message,
+            messageID: nextRequestID, exchange: exchange, message: message, sentAt: now,
             deadline: now.addingWithoutOverflow(Self.wait(repetition: 0, settings)))
         if nextRequestID < .max { nextRequestID += 1 }
     }
@@ -78,13 +80,27 @@ extension MessageWindow {
         outstanding = nil
     }
 
-    mutating func overdue(at now: UInt64, settings: ProtocolSettings) -> Overdue {
+    /// What the passing of the deadline means. `lastHeard`: when the peer's ESP last came, nanoseconds. A peer that sends
+    /// lives, whatever swallows its messages (section 2.4): the request is repeated until nothing at all has come for as
+    /// long as all repetitions take.
+    mutating func overdue(at now: UInt64, settings: ProtocolSettings, lastHeard: () -> UInt64?) -> Overdue {
         guard var request = outstanding, now >= request.deadline else { return .notYet }
-        if request.repetitions >= settings.retransmitTries { return .dead }
-        request.repetitions += 1
-        request.deadline = now.addingWithoutOverflow(Self.wait(repetition: request.repetitions, settings))
+        var next = now.addingWithoutOverflow(Self.wait(repetition: request.repetitions + 1, settings))
+        if request.repetitions >= settings.retransmitTries {
+            guard let heard = lastHeard(), heard > request.sentAt else { return .dead }
+            let end = heard.addingWithoutOverflow(Self.patience(settings))
+            if now >= end { return .dead }
+            next = min(now.addingWithoutOverflow(Self.wait(repetition: settings.retransmitTries, settings)), end)
+        }
+        if request.repetitions < .max { request.repetitions += 1 }
+        request.deadline = next
         outstanding = request
         return .again(request.message, repetition: request.repetitions)
+    }
+
+    /// Nanoseconds from a request to the verdict that the peer is dead.
+    static func patience(_ settings: ProtocolSettings) -> UInt64 {
+        (0...settings.retransmitTries).reduce(0) { $0.addingWithoutOverflow(wait(repetition: $1, settings)) }
     }
 
     /// Nanoseconds to wait after a repetition (0: the first time): exponential back-off, at most an hour.
@@ -111,15 +127,6 @@ extension MessageWindow {
         lastAnswer = message
         if expectedRequestID < .max { expectedRequestID += 1 }
     }
-
-    /// The request that was due is one that gets no answer.
-    mutating func passedOver() {
-        lastAnswer = nil
-        if expectedRequestID < .max { expectedRequestID += 1 }
-    }
-
-    /// Nobody repeats that request any more.
-    mutating func forgetAnswer() { lastAnswer = nil }
 }
 
 extension UInt64 {

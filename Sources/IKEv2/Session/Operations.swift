@@ -13,9 +13,19 @@ extension Session {
         step(environment) { _ in enqueueChild(child, hint: hint, pair: pair) }
     }
 
-    /// Replaces the child of this number by one with fresh keys.
-    public func rekeyChild(id: UInt32, environment: any SessionEnvironment) -> [SessionAction] {
-        step(environment) { step in beginRekey(childID: id, &step) }
+    /// Replaces the child of this number by one with fresh keys. `isDue`: a limit is near, so it is tried again when the
+    /// peer refuses.
+    public func rekeyChild(
+        id: UInt32, isDue: Bool = false, environment: any SessionEnvironment
+    ) -> [SessionAction] {
+        step(environment) { step in beginRekey(childID: id, isDue: isDue, &step) }
+    }
+
+    /// The child of this number has reached a hard limit: it is deleted at both ends, and made anew if it is wanted.
+    public func expireChild(id: UInt32, environment: any SessionEnvironment) -> [SessionAction] {
+        step(environment) { step in
+            if let index = childIndex(id: id) { expireChild(childRecords[index], &step) }
+        }
     }
 
     /// Replaces the IKE SA by one with fresh keys; the children go with it.

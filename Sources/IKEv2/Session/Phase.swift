@@ -80,6 +80,8 @@ struct Established {
     var rekeyAt: UInt64?
     var reauthenticateAt: UInt64?
     var expiresAt: UInt64?
+    /// Rekeys of the IKE SA that came to nothing, one after the other.
+    var failedRekeys = 0
     var state = IKESAStatus.State.established
 }
 

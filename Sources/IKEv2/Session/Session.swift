@@ -27,6 +27,8 @@ public final class Session {
     /// Has sent its request.
     var active: (any InitiatedExchange)?
     var childRecords: [ChildRecord] = []
+    /// SPIs of the peer that it has deleted here before it was decided that this IKE SA inherits the children.
+    var earlyDeletes: [UInt32] = []
     /// What the other side can do, as far as it said so.
     var peer = PeerCapabilities()
     var nat = NATSituation()

@@ -30,6 +30,9 @@ public enum SessionAction {
     case departing(ChildSAStatus)
     /// The session ends: what it was like until now, children and all, is for the reports that follow.
     case ending(IKESAStatus)
+    /// The peer refuses new keys to these children, or to the whole IKE SA, and they are wanted: they have to come up in a
+    /// new IKE SA, before the old SAs end if there is time.
+    case successorWanted(children: [String])
     /// The session is over: no message of it means anything any more. The manager forgets it.
     case closed(CloseReason)
 }

@@ -27,6 +27,7 @@ extension Session {
         for record in childRecords {
             consider(record.rekeyAt)
             consider(record.expiresAt)
+            consider(record.lookAt)
         }
         return deadline
     }
@@ -59,7 +60,12 @@ extension Session {
     }
 
     private func repeatRequest(_ step: inout Step) {
-        switch window.overdue(at: step.now, settings: step.settings) {
+        let environment = step.environment
+        let verdict = window.overdue(at: step.now, settings: step.settings) {
+            // Who waits for the end of a deletion wants it now, and before there are SAs nobody sends by them.
+            active is DeleteIKEExchange ? nil : lastInbound(environment)
+        }
+        switch verdict {
         case .notYet: break
         case .again(let message, let repetition):
             step.act(.send(message.outgoing(path: path, repetition: Int(repetition))))
@@ -88,28 +94,34 @@ extension Session {
         if window.outstanding == nil { sendOnce(.informational, [.delete(.ikeSA)], &step) }
         // One that is being deleted already ends for the reason of that.
         let delete = active as? DeleteIKEExchange
+        if delete == nil, !isSpare { askForSuccessor(&step) }
         step.close(delete?.reason ?? (isSpare ? .rekeyed : .expired))
     }
 
     private func checkChildren(_ step: inout Step) {
         for record in childRecords {
             if let expiresAt = record.expiresAt, step.now >= expiresAt {
-                enqueueDelete(childID: record.sa.id, reason: "expired")
                 if let index = childIndex(id: record.sa.id) { childRecords[index].expiresAt = nil }
-            } else if let rekeyAt = record.rekeyAt, step.now >= rekeyAt {
+                expireChild(record, &step)
+                continue
+            }
+            if let lookAt = record.lookAt, step.now >= lookAt { promoteIfUsed(childID: record.sa.id, &step) }
+            if let rekeyAt = record.rekeyAt, step.now >= rekeyAt {
                 if let index = childIndex(id: record.sa.id) { childRecords[index].rekeyAt = nil }
-                beginRekey(childID: record.sa.id, &step)
+                beginRekey(childID: record.sa.id, isDue: true, &step)
             }
         }
+    }
+
+    /// When ESP of the peer last came, nanoseconds; nil: never.
+    private func lastInbound(_ environment: any SessionEnvironment) -> UInt64? {
+        childRecords.compactMap { environment.usage(of: $0.sa)?.lastInbound }.max()
     }
 
     /// Asks the peer only when its ESP was silent too (RFC 7296 section 2.4).
     private func checkLiveness(_ step: inout Step) {
         guard let due = livenessAt, step.now >= due, window.outstanding == nil else { return }
-        for record in childRecords {
-            let heard = step.environment.usage(of: record.sa)?.lastInbound ?? 0
-            lastHeardAt = max(lastHeardAt, heard)
-        }
+        lastHeardAt = max(lastHeardAt, lastInbound(step.environment) ?? 0)
         if let due = livenessAt, step.now >= due { enqueueLiveness() }
     }
 }

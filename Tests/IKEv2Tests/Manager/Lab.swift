@@ -17,13 +17,15 @@ final class Lab {
     /// Whether a datagram gets lost: its number from 1 on, where from and where to.
     var loses: (_ number: Int, _ path: Path) -> Bool = { _, _ in false }
     private(set) var sent = 0
+    /// The datagram that is being sent is an IKE_SA_INIT.
+    private(set) var isInitial = false
     /// What the resolver knows.
     var names: [String: [IPAddress]] = [:]
     /// Hosts behind a NAT, and the address that others see.
     var masquerade: [IPAddress: Endpoint] = [:]
 
     @discardableResult
-    func addHost(_ address: String, settings: ProtocolSettings = ProtocolSettings()) -> LabHost {
+    func addHost(_ address: String, settings: ProtocolSettings = .impatient) -> LabHost {
         let host = LabHost(address: ip(address), lab: self, settings: settings)
         hosts[host.address] = host
         return host
@@ -34,6 +36,7 @@ final class Lab {
 
     func transmit(_ datagram: [UInt8], path: Path) {
         sent += 1
+        isInitial = datagram.count > 18 && datagram[18] == 34
         if loses(sent, path) { return }
         var source = path.local
         if let outside = masquerade[source.address] {

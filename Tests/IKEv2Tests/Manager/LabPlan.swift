@@ -14,7 +14,7 @@ final class MoonAndSun {
     let moon: LabHost
     let sun: LabHost
 
-    init(settings: ProtocolSettings = ProtocolSettings()) {
+    init(settings: ProtocolSettings = .impatient) {
         moon = lab.addHost("192.0.2.1", settings: settings)
         sun = lab.addHost("192.0.2.2", settings: settings)
         for host in [moon, sun] { host.manager.credentials.sharedKeys = [.lab] }

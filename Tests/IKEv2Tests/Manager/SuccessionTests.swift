@@ -121,20 +121,47 @@ import Testing
         pair.expectOrder()
     }
 
-    @Test func itDoesNotWaitForEver() throws {
+    /// A peer that has forgotten everything does not say so: its answer in the new IKE SA, or none in the old one, decides
+    /// within a second, for the child of IKE_AUTH and for those that follow.
+    @Test func aPeerThatHasForgottenTheOldOneIsNotWaitedFor() throws {
         let pair = MoonAndSun()
-        pair.bringUp(sun: { $0.unique = .never })
-        // Moon has forgotten everything and does not say so; sun keeps what it has.
+        let second: (inout Connection) -> Void = { connection in
+            let isMoon = connection.name == "sun"
+            connection.unique = .never
+            connection.children.append(
+                .between("second", isMoon ? "10.11.0.0/16" : "10.12.0.0/16", isMoon ? "10.12.0.0/16" : "10.11.0.0/16"))
+        }
+        pair.bringUp(second, sun: second)
+        #expect(pair.initiate("second"))
+        pair.lab.run(seconds: 1)
         pair.moon.restart()
         var connection = Connection.moonToSun
-        connection.unique = .never
+        second(&connection)
         pair.moon.manager.load([connection], replacingAll: true, at: pair.now)
         #expect(pair.initiate("net"))
+        pair.lab.run(seconds: 1)
+        pair.expectTunnel("net")
+        #expect(pair.initiate("second"))
+        pair.lab.run(seconds: 1.1)
+        pair.expectTunnel("second")
+        pair.expectTunnel("net")
+    }
+
+    /// The peer never gets our answer, and never says anything.
+    @Test func itDoesNotWaitForEver() throws {
+        let pair = MoonAndSun()
+        pair.bringUp()
+        var isCut = false
+        pair.lab.loses = { _, path in isCut && path.local.address == pair.sun.address }
+        _ = pair.moon.manager.rekey(SAFilter(connection: "sun"), reauthenticate: true, at: pair.now)
+        pair.lab.run(within: 5) { pair.sun.manager.counters.halfOpen == 1 }
+        isCut = true
+        #expect(pair.lab.run(within: 5) { pair.sun.dataplane.inbound.count == 2 })
         pair.lab.run(seconds: 9)
         #expect(pair.sun.dataplane.outbound.count == 1)
         pair.lab.run(seconds: 2)
         #expect(pair.sun.dataplane.outbound.count == 2)
-        pair.expectTunnel()
+        pair.expectOrder()
     }
 
     @Test func anEndOfTheOldIKESAIsEnough() throws {

@@ -1,11 +1,20 @@
 import IKEv2
 import IPsec
 
+extension ProtocolSettings {
+    /// A peer counts as dead after 41 s.
+    static var impatient: ProtocolSettings {
+        var settings = ProtocolSettings()
+        settings.retransmitTimeoutInMilliseconds = 1000
+        return settings
+    }
+}
+
 /// What one end may ask for, all of it moved by the test: the clock is the bench's, chance is a fixed sequence.
 final class TestEnvironment: SessionEnvironment {
     var now: UInt64 = 0
     var wallClock: Int64 = 1_800_000_000
-    var settings = ProtocolSettings()
+    var settings = ProtocolSettings.impatient
     var credentials = Credentials()
     /// By inbound SPI.
     var usages: [UInt32: ChildUsage] = [:]

@@ -22,6 +22,7 @@ extension SessionManager {
             case .accompanied(let companion): accompany(record, by: companion)
             case .departing(let status): record.departed[status.sa.id] = status
             case .ending(let status): ending(record, status, closing)
+            case .successorWanted(let names): succeed(record, children: names)
             case .closed(let reason): close(record, reason)
             }
         }

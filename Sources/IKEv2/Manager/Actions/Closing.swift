@@ -60,12 +60,12 @@ extension SessionManager {
     func recover(_ sa: ChildSA, of record: SessionRecord, _ reason: CloseReason) {
         guard let child = connectionTable.child(sa.child.name, of: sa.connectionName) else { return }
         switch reason {
-        case .peerDead: act(child.deadPeerAction.action, for: child, of: sa.connectionName, record)
-        case .deletedByPeer, .expired: act(child.closeAction, for: child, of: sa.connectionName, record)
+        case .peerDead: act(child.deadPeerAction.action, for: sa, child, record)
+        case .deletedByPeer, .expired: act(child.closeAction, for: sa, child, record)
         case .negotiationFailed:
             // It was up until the two sides fell out: the peer is no better than a dead one, and has closed it too.
             for action in [child.deadPeerAction.action, child.closeAction] {
-                act(action, for: child, of: sa.connectionName, record, afterAPause: true)
+                act(action, for: sa, child, record, afterAPause: true)
             }
         case .terminated, .rekeyed, .reauthenticated, .superseded, .halfOpenTimeout: break
         }
@@ -74,18 +74,20 @@ extension SessionManager {
     /// Does what an action says for a child that has lost its SA. `afterAPause`: not at once, since two sides that fall
     /// out again and again would go on without rest.
     func act(
-        _ action: Child.Action, for child: Child, of connection: String, _ record: SessionRecord,
-        afterAPause: Bool = false
+        _ action: Child.Action, for sa: ChildSA, _ child: Child, _ record: SessionRecord, afterAPause: Bool = false
     ) {
-        guard !isShuttingDown, let connection = connectionTable[connection] else { return }
+        guard !isShuttingDown, let connection = connectionTable[sa.connectionName] else { return }
         if action.traps, case .failure(let explanation) = setTrap(child, of: connection) {
             note(.warning, explanation.description, connection: connection.name)
         }
         // A peer that has authenticated anew, or began when we did, has made another one before it deleted this.
-        if action.starts, !isUp(connection, child) {
+        guard action.starts, !isUp(connection, child) else { return }
+        if afterAPause {
             undertake(
                 connection, [Undertaking.Wish(child.name)], towards: record.session.path.remote,
-                afterAPause: afterAPause, isStanding: true, isEndless: true)
+                afterAPause: true, isStanding: true, isEndless: true)
+        } else {
+            restart(child, of: connection, after: sa, in: record)
         }
     }
 

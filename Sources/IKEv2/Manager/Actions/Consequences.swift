@@ -10,7 +10,9 @@ extension SessionManager {
         case .established(let initialContact): established(record, initialContact: initialContact)
         case .childUp(let sa): if !childUp(sa, of: record) { return }
         case .childDown(let sa, _): childDown(sa, of: record, closing: closing)
-        case .childRekeyed: count.childrenRekeyed += 1
+        case .childRekeyed(let old, _):
+            count.childrenRekeyed += 1
+            record.unreplaced.remove(old.child.name)
         case .childFailed(let name, let explanation):
             let isOurs = record.awaitedChildren.contains(name)
             guard childFailed(name, explanation, of: record), isOurs || mayTell(of: record) else { return }
@@ -52,6 +54,7 @@ extension SessionManager {
         guard let child = children[sa.inboundSPI], child.isUp else { return false }
         count.childrenUp += 1
         record.awaitedChildren.remove(sa.child.name)
+        record.unreplaced.remove(sa.child.name)
         let call = record.calls.removeValue(forKey: sa.child.name)
         if call?.packet == nil { backoffs.cameUp(sa.connectionName, child: sa.child.name, at: now) }
         remember(sa)
@@ -98,7 +101,7 @@ extension SessionManager {
         if let closing {
             afterwards { [self] in recover(sa, of: record, closing) }
         } else if let child = connectionTable.child(sa.child.name, of: sa.connectionName) {
-            afterwards { [self] in act(child.closeAction, for: child, of: sa.connectionName, record) }
+            afterwards { [self] in act(child.closeAction, for: sa, child, record) }
         }
     }
 }

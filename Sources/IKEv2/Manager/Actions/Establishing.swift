@@ -43,7 +43,7 @@ extension SessionManager {
                 // same.
                 guard unique == .replace else { continue }
                 let isOldLess = old.session.initiatorSPI < record.session.initiatorSPI
-                timers.add(.supersede(isOldLess ? old.id : record.id), at: after(seconds: 10))
+                supersede(isOldLess ? old : record, at: after(seconds: 10))
             } else if initialContact {
                 // The peer does not know it any more: no message would be answered.
                 old.isUnwanted = true
@@ -51,9 +51,14 @@ extension SessionManager {
             } else if unique == .replace {
                 // A peer that authenticates anew deletes the old one itself, when its successor has all children.
                 let wait: UInt64 = old.session.path.remote.address == record.session.path.remote.address ? 10 : 0
-                timers.add(.supersede(old.id), at: after(seconds: wait))
+                supersede(old, at: after(seconds: wait))
             }
         }
+    }
+
+    private func supersede(_ record: SessionRecord, at time: UInt64) {
+        record.supersededAt = time
+        timers.add(.supersede(record.id), at: time)
     }
 
     /// The new IKE SA of a rekey.
@@ -70,8 +75,8 @@ extension SessionManager {
         new.calls = record.calls
         record.calls = [:]
         new.unwantedChildren = record.unwantedChildren
-        new.predecessor = record.predecessor
-        record.predecessor = nil
+        new.requested = record.requested.union(record.begunWith)
+        followReplacements(of: record, by: new)
         let inherited = Set(successor.children.map(\.inboundSPI))
         new.installed = record.installed.filter(inherited.contains)
         record.installed.removeAll(where: inherited.contains)
@@ -83,6 +88,22 @@ extension SessionManager {
         beginKeepalives(new)
         beginReauthentication(new)
         schedule(new)
+    }
+
+    /// What takes the place of an IKE SA, or has its place taken, now means the new one.
+    private func followReplacements(of record: SessionRecord, by new: SessionRecord) {
+        new.predecessor = record.predecessor
+        record.predecessor = nil
+        new.isBeingReplaced = record.isBeingReplaced
+        new.unreplaced = record.unreplaced
+        new.failedReplacements = record.failedReplacements
+        for undertaking in undertakings.values where undertaking.predecessor == record.id {
+            undertaking.predecessor = new.id
+        }
+        for other in table.sessions(of: record.filedUnder ?? "") where other.predecessor == record.id {
+            other.predecessor = new.id
+        }
+        if let time = record.supersededAt { supersede(new, at: time) }
     }
 
     /// Two rekeys of one IKE SA crossed: the new one that may lose has to be found by its SPI, and no more.

@@ -17,7 +17,8 @@ extension SessionManager {
             }
         } catch {
             requestIDs.abandon(sa.requestID)
-            dataplane.releaseSPI(sa.inboundSPI)
+            // The peer may use it until it is told: nobody else gets the SPI before.
+            uninstalledSPIs.insert(sa.inboundSPI)
             fail(sa, of: record, error)
         }
     }
@@ -35,7 +36,7 @@ extension SessionManager {
 
     func removeOutbound(_ sa: ChildSA) {
         guard let child = children[sa.inboundSPI] else { return }
-        child.takesOverBy = nil
+        child.succession = nil
         guard child.isOutbound else { return }
         child.isOutbound = false
         installSuccessor(of: child)
@@ -43,7 +44,10 @@ extension SessionManager {
     }
 
     func removeInbound(_ sa: ChildSA, atOnce: Bool) {
-        guard let child = children[sa.inboundSPI] else { return }
+        guard let child = children[sa.inboundSPI] else {
+            if uninstalledSPIs.remove(sa.inboundSPI) != nil { dataplane.releaseSPI(sa.inboundSPI) }
+            return
+        }
         // The peer may have moved its traffic to the same SA on another IKE SA a moment ago.
         if atOnce && !hasTwin(child) || settings.drainInSeconds == 0 { return remove(child) }
         if child.isDraining { return }

@@ -61,6 +61,7 @@ extension SessionManager {
     /// The child is not loaded any more.
     func uncover(_ owner: CoverTable.Owner) {
         covers.trapped.remove(owner)
+        restarts.forget(owner)
         guard covers[owner] != nil else { return }
         covers.set(owner, to: nil)
         dataplane.uncover(connection: owner.connection, child: owner.child)

@@ -137,18 +137,3 @@ extension SessionManager {
         packet.flatMap { packet in covers[owner]?.selectors.first { $0.contains(packet) } }
     }
 }
-
-extension ChildSA {
-    /// Whether all packets of another SA are packets of this one.
-    func covers(_ other: ChildSA) -> Bool {
-        other.selectors.allSatisfy { theirs in selectors.contains { $0.contains(theirs) } }
-    }
-
-    /// "10.1.0.0/16 === 10.2.0.0/24, 10.3.0.0/24", not more of it than is good to read.
-    fileprivate var selectorText: String {
-        func text(_ sides: [SelectorSide]) -> String {
-            sides.prefix(8).map(\.description).joined(separator: ", ") + (sides.count > 8 ? ", …" : "")
-        }
-        return "\(text(localSelectors)) === \(text(remoteSelectors))"
-    }
-}

@@ -5,8 +5,8 @@ final class InstalledChild {
     var sessionID: UInt32
     var isInbound = false
     var isOutbound = false
-    /// The outbound half waits for its turn, at most until then, nanoseconds; nil: it does not.
-    var takesOverBy: UInt64?
+    /// The outbound half waits for its turn; nil: it does not.
+    var succession: Succession?
     /// Who has its networks (`NetworkHolders`); nil where a connection is for one peer only.
     var peer: Identity?
     /// Replaced or deleted: only packets under way still use it.
@@ -18,5 +18,18 @@ final class InstalledChild {
     }
 
     /// Both ends have it, whether or not our packets go through it yet.
-    var isUp: Bool { isOutbound || takesOverBy != nil }
+    var isUp: Bool { isOutbound || succession != nil }
+}
+
+/// An outbound half that waits until the peer is known to have the SA. Times are in nanoseconds.
+struct Succession {
+    /// It waits no longer.
+    let endsAt: UInt64
+    let beganAt: UInt64
+    /// The answer that made the SA has made its IKE SA too.
+    let isFirstOfSession: Bool
+    /// The id of the peer's next request in that IKE SA.
+    let nextRequestID: UInt32
+    /// When the peer was asked whether it is there; nil: not yet.
+    var askedAt: UInt64?
 }

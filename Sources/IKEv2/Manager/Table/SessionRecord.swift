@@ -31,6 +31,8 @@ final class SessionRecord {
     var undertaking: Undertaking?
     /// Names of the children that it was begun with.
     var begunWith: Set<String> = []
+    /// Names of children that were asked for after that.
+    var requested: Set<String> = []
     /// Names of children that were asked for and are neither up nor refused yet.
     var awaitedChildren: Set<String> = []
     /// How each of them was asked for.
@@ -53,6 +55,12 @@ final class SessionRecord {
     var lostAt: UInt64?
     /// Before that time, in nanoseconds, it is not doubted again.
     var trustedUntil: UInt64 = 0
+    /// Names of children to which the peer refuses new keys: a successor of the whole session is wanted for them.
+    var unreplaced: Set<String> = []
+    /// Successors that did not come up, one after the other.
+    var failedReplacements = 0
+    /// When it ends because another one took its place (`unique = replace`), nanoseconds; nil: it does not.
+    var supersededAt: UInt64?
 
     init(_ session: Session) { self.session = session }
 

@@ -13,6 +13,10 @@ extension SessionManager {
         let destinations = connection.remoteAddresses.filter(\.isDestination)
         undertaking.isUnanswered = false
         if undertaking.tries < .max { undertaking.tries += 1 }
+        // Where the peer is known to be now, whichever of its addresses that is.
+        if let old = undertaking.predecessor.flatMap({ table[$0] }), !isLost(old) {
+            return negotiate(undertaking, connection, with: connection.destination(behind: old.session.path.remote))
+        }
         if destinations.isEmpty {
             guard let remote = undertaking.key.remote else {
                 return giveUp(undertaking, .noRemoteAddress(of: connection))

@@ -33,7 +33,7 @@ final class Undertaking {
     /// None: the IKE SA alone.
     var wishes: [Wish]
     /// The IKE SA that the new one is to replace.
-    let predecessor: UInt32?
+    var predecessor: UInt32?
     /// The session that is being negotiated.
     var sessionID: UInt32?
     /// Attempts that were begun.
@@ -65,7 +65,13 @@ final class Undertaking {
     }
 
     func add(_ more: [Wish]) {
-        for wish in more where !wishes.contains(where: { $0.child == wish.child }) { wishes.append(wish) }
+        for wish in more {
+            if let index = wishes.firstIndex(where: { $0.child == wish.child }) {
+                wishes[index].hint = wishes[index].hint ?? wish.hint
+            } else {
+                wishes.append(wish)
+            }
+        }
     }
 
     /// Seconds before the next attempt: 1, 2, 4, … up to 32. Also with `keyingtries = 0` nobody is flooded. When
@@ -128,7 +134,8 @@ extension SessionManager {
     /// The newest IKE SA of the connection that can take on children.
     func usableSession(of connection: Connection, at remote: Endpoint?) -> SessionRecord? {
         table.sessions(of: connection.name).last { record in
-            record.isEstablished && !record.isUnwanted && record.session.connection == connection
+            record.isEstablished && !record.isUnwanted && record.session.isInUse
+                && record.session.connection == connection
                 && (remote == nil || record.session.path.remote.address == remote?.address)
         }
     }
@@ -137,8 +144,10 @@ extension SessionManager {
     func ask(_ wishes: [Undertaking.Wish], in record: SessionRecord) {
         for wish in wishes {
             guard let child = record.session.connection?.children.first(where: { $0.name == wish.child }),
-                let connection = record.session.connection, record.awaitedChildren.insert(wish.child).inserted
+                let connection = record.session.connection, record.session.isInUse,
+                record.awaitedChildren.insert(wish.child).inserted
             else { continue }
+            record.requested.insert(wish.child)
             let call = call(for: wish, child, of: connection, on: record.session.path, in: record)
             ask(call, for: child, in: record)
         }
