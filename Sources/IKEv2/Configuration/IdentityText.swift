@@ -82,7 +82,8 @@ extension Identity {
 
     private static func typed(_ type: IdentificationTypeName, _ value: String) throws(IdentityTextError) -> Identity {
         // In a file, what is behind a "#" without quotes is a comment.
-        guard !["", "0x", "#"].contains(value) else {
+        let isName = type == .domainName || type == .email
+        guard !value.isEmpty, isName || !["0x", "#"].contains(value) else {
             throw IdentityTextError("the identity is empty", remedy: "write it between quotes if it has a \"#\"")
         }
         switch type {

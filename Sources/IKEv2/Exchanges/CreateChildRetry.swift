@@ -79,6 +79,7 @@ extension Session {
             guard let (next, notBefore) = retry.postponed(step) else {
                 let explanation = Explanation("the peer has been busy for minutes (TEMPORARY_FAILURE)")
                 step.note(.warning, explanation.description)
+                askForSuccessor(&step)
                 enqueueDeleteIKE(.negotiationFailed(explanation))
                 return true
             }

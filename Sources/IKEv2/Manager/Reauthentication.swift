@@ -68,8 +68,25 @@ extension SessionManager {
             guard record.awaitedChildren.isEmpty else { return }
         }
         record.predecessor = nil
-        guard let old = table[predecessor] else { return }
-        if isLost(old) { drop(old) } else { end(old, .reauthenticated) }
+        if let old = table[predecessor] {
+            if isLost(old) { drop(old) } else { end(old, .reauthenticated) }
+        }
+        settleCrossing(record)
+    }
+
+    /// Both ends replaced the IKE SA at once, and both successors have all children: the same one goes at both ends. A little
+    /// later, so that the peer has its own ready.
+    private func settleCrossing(_ record: SessionRecord) {
+        guard let identities = record.identities, let connection = record.session.connection,
+            connection.unique != .never
+        else { return }
+        for other in table.sessions(between: identities) where other !== record {
+            guard other.isEstablished, !other.isUnwanted, other.session.role == .responder,
+                other.session.connection?.name == connection.name, other.establishedAt ?? 0 >= record.beganAt
+            else { continue }
+            let isOurs = record.session.initiatorSPI < other.session.initiatorSPI
+            supersede(isOurs ? record : other, at: after(seconds: 10))
+        }
     }
 
     /// Names of children that an IKE SA has, or will have, and that its successor was not asked for.

@@ -112,7 +112,57 @@ import Testing
         pair.expectTunnel()
     }
 
+    /// Each end refuses what the other wants, at the same time: nothing is left over.
+    @Test func twoThatRefuseEachOtherStayTogether() {
+        let pair = MoonAndSun()
+        pair.bringUp(
+            {
+                withKeyExchange(&$0)
+                $0.children[0].startAction = .start
+            },
+            sun: {
+                withKeyExchange(&$0)
+                $0.children[0].proposals[0].keyExchanges = []
+            })
+        for _ in 0..<60_000 { pair.expectPacketsArrive() }
+        pair.lab.run(within: 60) {
+            [pair.moon, pair.sun].allSatisfy { $0.manager.counters.sessions == 1 && $0.dataplane.inbound.count == 1 }
+        }
+        pair.expectTunnel()
+        #expect(pair.moon.manager.counters.sessions == 1 && pair.sun.manager.counters.sessions == 1)
+    }
+
+    /// A peer that says TEMPORARY_FAILURE for minutes: the IKE SA is given up, and the tunnel comes up in another.
+    @Test func aPeerThatIsBusyForEverIsAskedAnew() throws {
+        let pair = MoonAndSun()
+        pair.bringUp {
+            $0.children[0].startAction = .start
+            $0.children[0].time = Child.Limit(rekey: 60, life: 900, random: 0)
+        }
+        pair.sun.manager.table.all.first?.session.setState(.rekeying)
+        pair.lab.run(seconds: 400)
+        pair.expectTunnel()
+        #expect(pair.moon.manager.counters.initiated == 2)
+        #expect(pair.moon.manager.counters.sessions == 1 && pair.sun.manager.counters.sessions == 1)
+    }
+
     // MARK: - Reauthentication
+
+    @Test(arguments: [0, 1, 3, 10, 15, 25, 30]) func bothEndsAtOnce(lagInMilliseconds: Double) {
+        let pair = MoonAndSun()
+        pair.bringUp()
+        for _ in 0..<5 {
+            #expect(pair.moon.manager.rekey(SAFilter(connection: "sun"), reauthenticate: true, at: pair.now) == 1)
+            pair.lab.run(seconds: lagInMilliseconds / 1000)
+            _ = pair.sun.manager.rekey(SAFilter(connection: "moon"), reauthenticate: true, at: pair.now)
+            for _ in 0..<3000 { pair.expectPacketsArrive() }
+            for host in [pair.moon, pair.sun] {
+                #expect(host.manager.counters.sessions == 1)
+                #expect(host.dataplane.inbound.count == 1 && host.dataplane.outbound.count == 1)
+            }
+            pair.expectTunnel()
+        }
+    }
 
     /// The peer is at its second address; the first is dead.
     @Test func itGoesWhereThePeerIs() {

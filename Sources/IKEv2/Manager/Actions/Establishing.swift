@@ -56,7 +56,8 @@ extension SessionManager {
         }
     }
 
-    private func supersede(_ record: SessionRecord, at time: UInt64) {
+    /// Another IKE SA has its place from then on.
+    func supersede(_ record: SessionRecord, at time: UInt64) {
         record.supersededAt = time
         timers.add(.supersede(record.id), at: time)
     }

@@ -106,12 +106,14 @@ extension SessionManager {
         let isEndless = isEndless && connection.hasKnownRemote
         let key = Undertaking.Key(
             connection: connection.name, remote: connection.hasKnownRemote ? nil : remote)
-        if let undertaking = undertakings[key], !isReplacing(undertaking) {
+        let record = usableSession(of: connection, at: key.remote)
+        // What is to replace an IKE SA is no concern of who can have that.
+        if let undertaking = undertakings[key], !isReplacing(undertaking) || record == nil {
             undertaking.add(wishes)
             undertaking.isStanding = undertaking.isStanding || isStanding
             undertaking.isEndless = undertaking.isEndless || isEndless
             if isUrgent, case .waiting = undertaking.state { attempt(undertaking) }
-        } else if let record = usableSession(of: connection, at: key.remote) {
+        } else if let record {
             ask(wishes, in: record)
         } else if afterAPause {
             let undertaking = Undertaking(
