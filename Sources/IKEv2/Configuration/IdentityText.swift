@@ -161,7 +161,7 @@ extension Identity: CustomStringConvertible {
     /// As a value of swanctl.conf: between quotes where it has to be.
     public var settingText: String {
         let text = description
-        guard text.contains(where: "\"\\#{}".contains) || text.hasPrefix(" ") || text.hasSuffix(" ") else {
+        guard text.contains(where: "\"\\#{};".contains) || text.hasPrefix(" ") || text.hasSuffix(" ") else {
             return text
         }
         return "\"" + text.replacing("\\", with: "\\\\").replacing("\"", with: "\\\"") + "\""
