@@ -132,6 +132,28 @@ import Testing
         #expect(pair.moon.manager.counters.sessions == 1)
     }
 
+    /// A dead peer's tunnel that is not to come back does not, although its successor was being negotiated.
+    @Test(arguments: [Child.DeadPeerAction.clear, .restart], [UInt32(0), 1])
+    func afterTheEndDpdActionDecides(action: Child.DeadPeerAction, tries: UInt32) throws {
+        let pair = MoonAndSun()
+        pair.bringUp {
+            $0.dpdDelay = 5
+            $0.keyingTries = tries
+            $0.children[0].deadPeerAction = action
+        }
+        pair.lab.run(seconds: 1)
+        pair.lab.loses = { _, _ in true }
+        try raise(.silence, pair)
+        pair.lab.run(seconds: 100)
+        #expect(
+            (pair.moon.manager.waitingAttempts(matching: SAFilter()) + pair.moon.manager.counters.sessions == 0)
+                == (action == .clear))
+        pair.lab.loses = { _, _ in false }
+        pair.lab.run(seconds: 30)
+        #expect((pair.moon.dataplane.active("net") != nil) == (action == .restart))
+        pair.expectOrder()
+    }
+
     // MARK: The peer has not
 
     @Test(arguments: Reason.allCases)

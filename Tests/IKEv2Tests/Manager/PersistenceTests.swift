@@ -60,6 +60,24 @@ import Testing
         #expect(pair.moon.manager.counters.initiated == 1)
     }
 
+    /// Who joins an attempt that is about to fail has a whole one.
+    @Test func byHandOneJoins() {
+        let pair = MoonAndSun()
+        pair.load()
+        pair.lab.loses = { _, _ in true }
+        #expect(!pair.initiate("net", within: 40))
+        pair.lab.loses = { _, _ in false }
+        #expect(pair.initiate("net", within: 3))
+
+        pair.moon.manager.terminate(SAFilter(connection: "sun"), force: true, at: pair.now) { _ in }
+        pair.lab.run(seconds: 10)
+        pair.lab.loses = { _, _ in true }
+        #expect(!pair.initiate("net", within: 1))
+        #expect(!pair.initiate("net", within: 300), "not without end")
+        pair.lab.run(seconds: 300)
+        #expect(pair.moon.manager.counters.sessions == 0)
+    }
+
     /// An answer ends the waiting for one: a refusal is not repeated every few seconds.
     @Test func refusalsAreNotHurried() {
         let pair = MoonAndSun()

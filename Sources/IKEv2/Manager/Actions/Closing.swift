@@ -46,6 +46,7 @@ extension SessionManager {
 
     /// What comes after: the next attempt, or bad news for those who waited.
     private func closed(_ record: SessionRecord, _ reason: CloseReason) {
+        leaveSuccessor(of: record, reason)
         if let undertaking = record.undertaking {
             record.undertaking = nil
             undertaking.isUnanswered = reason == .peerDead

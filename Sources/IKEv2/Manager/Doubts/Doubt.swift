@@ -121,6 +121,20 @@ extension SessionManager {
         return old.lostAt != nil
     }
 
+    /// A silent IKE SA is over before its successor is there. That goes on only if something else wants it by now, as
+    /// `dpd_action = restart` does.
+    func leaveSuccessor(of old: SessionRecord, _ reason: CloseReason) {
+        guard old.lostAt != nil,
+            let undertaking = undertakings.values.first(where: { $0.predecessor == old.id }),
+            !undertaking.isStanding, !undertaking.isOwedAttempt
+        else { return }
+        if let record = undertaking.sessionID.flatMap({ table[$0] }), record.undertaking === undertaking {
+            end(record, reason)
+        } else {
+            giveUp(undertaking, reason.explanation)
+        }
+    }
+
     /// Whether the successor came for the silence of an IKE SA, and that has lasted.
     func isLost(_ record: SessionRecord) -> Bool { record.lostAt.map { !isHeard(record, since: $0) } ?? false }
 

@@ -132,6 +132,10 @@ extension SessionManager {
             undertaking.backoffInSeconds = backoffs.failed(undertaking.key.connection, explanation.cause, at: now)
         }
         connectionTable[undertaking.key.connection].map(takeNextTurn)
+        if undertaking.isOwedAttempt, undertaking.isUnanswered, !isShuttingDown {
+            undertaking.isOwedAttempt = false
+            return pause(undertaking)
+        }
         guard let connection = connectionTable[undertaking.key.connection], !isShuttingDown,
             undertaking.isEndless || hasTries(of: connection, after: undertaking.tries), !isReplacing(undertaking)
         else { return giveUp(undertaking, explanation) }

@@ -48,6 +48,17 @@ extension SessionManager {
         apply(record.session.repeatEarly(environment: self), of: record)
     }
 
+    /// An operator wants it, now: what waits begins, and what is under way is no longer waited for in vain.
+    func hurry(_ undertaking: Undertaking) {
+        switch undertaking.state {
+        case .waiting: attempt(undertaking)
+        case .negotiating:
+            undertaking.isOwedAttempt = true
+            if let record = undertaking.sessionID.flatMap({ table[$0] }) { nudge(record) }
+        case .resolving: break
+        }
+    }
+
     /// The network has changed: whatever waits for a way, or for an answer, is tried at once.
     func attemptStanding() {
         for undertaking in Array(undertakings.values) {

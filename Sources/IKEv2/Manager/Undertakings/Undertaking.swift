@@ -44,6 +44,8 @@ final class Undertaking {
     var isStanding: Bool
     /// The configuration wants it up: attempts end when it is, whatever `keyingtries` says.
     var isEndless: Bool
+    /// Somebody has joined an attempt that was under way, and is to have a whole one.
+    var isOwedAttempt = false
     /// Nobody answered the last attempt.
     var isUnanswered = false
     var state = State.waiting(until: 0)
@@ -112,7 +114,7 @@ extension SessionManager {
             undertaking.add(wishes)
             undertaking.isStanding = undertaking.isStanding || isStanding
             undertaking.isEndless = undertaking.isEndless || isEndless
-            if isUrgent, case .waiting = undertaking.state { attempt(undertaking) }
+            if isUrgent { hurry(undertaking) }
         } else if let record {
             ask(wishes, in: record)
         } else if afterAPause {
