@@ -132,7 +132,11 @@ let package = Package(
             dependencies: ["Configuration", "IKEv2", "Policy", "IPsec", "Cryptography", "Packets"],
             exclude: ["Guides"], swiftSettings: strict),
         .testTarget(
-            name: "IKEv2Tests", dependencies: ["IKEv2", "IKEv2Messages", "Cryptography", "IPsec", "Packets"],
+            name: "IKEv2Tests",
+            dependencies: [
+                "IKEv2", "IKEv2Messages", "ControlPlane", "Cryptography", "IPsec", "Packets",
+                .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: strict),
         .testTarget(
             name: "ControlPlaneTests",

@@ -78,7 +78,7 @@ final class EventLog {
         // Its failure has been told, with the explanation.
         case .negotiationFailed: logger.debug("IKE SA is closed", metadata: metadata(ike))
         case .peerDead, .expired: failure(.warning, "IKE SA is closed", reason.explanation, ike)
-        case .halfOpenTimeout: logger.info("IKE SA is closed: \(reason.words)", metadata: metadata(ike))
+        case .halfOpenTimeout: write(.info, "IKE SA is closed: \(reason.words)", ike)
         default: logger.notice("IKE SA is closed: \(reason.words)", metadata: metadata(ike))
         }
     }
