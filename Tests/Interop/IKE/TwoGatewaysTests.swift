@@ -92,7 +92,7 @@ extension LiveIKE.Namespaces {
                 let trapping = try folder(.a, remote: "10.99.0.99, 10.99.0.0/24", "trap")
                 try IKEPair.with(trapping, in: network.gatewayA, peer: twin, Traffic(copy network)) { pair in
                     try eventually("a route into the tunnel") {
-                        try run(["ip", "-n", network.gatewayA.name, "route"]).contains(
+                        try run(["ip", "-n", network.gatewayA.name, "route", "show", "table", "all"]).contains(
                             "\(Side.b.outer(.ipv4)) dev sluice")
                     }
                     try pair.peer.initiate()

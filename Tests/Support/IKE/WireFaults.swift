@@ -5,7 +5,9 @@ extension TwoGateways {
 
     /// So many of a hundred frames are lost, at random. `match` narrows that, e.g. to `udp dport 500`.
     public func lose(percent: Int, _ match: String = "") throws {
-        try filter("\(match) numgen random mod 100 < \(percent) counter drop")
+        // "less than 100 of 100" is out of range for nft.
+        let chance = percent < 100 ? "numgen random mod 100 < \(percent)" : ""
+        try filter("\(match) \(chance) counter drop")
     }
 
     /// Everything passes again.
