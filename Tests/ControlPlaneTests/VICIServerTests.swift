@@ -64,7 +64,9 @@ private struct Fail: VICICommand {
             #expect(answer.list("plugins") == [Array("aead".utf8)])
             let memory = try #require(answer.section("mallinfo"))
             #expect(memory.fields.map(\.name) == ["sbrk", "mmap", "used", "free"])
-            #expect(memory["used"].flatMap(UInt64.init) ?? 0 > 0)
+            let counts = try memory.fields.map { try #require(memory[$0.name].flatMap(UInt64.init)) }
+            // AddressSanitizer's allocator gives the C library nothing to count.
+            #expect(counts[2] > 0 || counts.allSatisfy { $0 == 0 })
         }
     }
 

@@ -14,10 +14,8 @@ public struct RememberedTunnel: Hashable, Sendable {
 
 /// The tunnels that are to come up again when the gateway is started anew: those that were up and that nobody has ended.
 struct TunnelMemory {
-    private(set) var tunnels: Set<RememberedTunnel> = [] {
-        didSet { if tunnels != oldValue { version &+= 1 } }
-    }
-    /// Changes with `tunnels`.
+    private(set) var tunnels: Set<RememberedTunnel> = []
+    /// Changes with `tunnels`. Counted by hand: an observer that looks at the old value costs a copy of all for each tunnel.
     private(set) var version: UInt64 = 0
     /// From before the start, and not set up again yet: their connections are not loaded.
     private var restoring: Set<RememberedTunnel> = []
@@ -29,11 +27,11 @@ struct TunnelMemory {
     }
 
     mutating func add(_ tunnel: RememberedTunnel) {
-        if tunnels.count < Self.capacity { tunnels.insert(tunnel) }
+        if tunnels.count < Self.capacity, tunnels.insert(tunnel).inserted { version &+= 1 }
     }
 
     mutating func remove(_ tunnel: RememberedTunnel) {
-        if tunnels.contains(tunnel) { tunnels.remove(tunnel) }
+        if tunnels.remove(tunnel) != nil { version &+= 1 }
         restoring.remove(tunnel)
     }
 
@@ -45,12 +43,16 @@ struct TunnelMemory {
     }
 
     mutating func keep(_ isKept: (RememberedTunnel) -> Bool) {
-        if !tunnels.allSatisfy(isKept) { tunnels = tunnels.filter(isKept) }
+        if !tunnels.allSatisfy(isKept) {
+            tunnels = tunnels.filter(isKept)
+            version &+= 1
+        }
         restoring = restoring.filter(isKept)
     }
 
     mutating func restore(_ remembered: [RememberedTunnel]) {
         tunnels = Set(remembered.prefix(Self.capacity))
+        version &+= 1
         restoring = tunnels
     }
 
