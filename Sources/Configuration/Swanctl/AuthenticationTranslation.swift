@@ -116,7 +116,7 @@ struct AuthenticationTranslation {
 
     private func identity(_ reader: SectionReader) -> Identity? {
         guard let text = reader.text("id") else { return nil }
-        return IdentityReading.identity(text, of: reader.value("id"), reader)
+        return reader.identity(text, of: reader.value("id"))
     }
 
     private func warnOfNoEffect(_ reader: SectionReader, _ keys: [String]) {

@@ -73,7 +73,7 @@ struct SecretsTranslation {
         var owners: [Identity] = []
         for value in identities {
             guard let text = reader.text(value.key),
-                let owner = IdentityReading.identity(text, of: value, reader), !owners.contains(owner)
+                let owner = reader.identity(text, of: value), !owners.contains(owner)
             else { continue }
             owners.append(owner)
         }

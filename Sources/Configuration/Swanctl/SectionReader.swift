@@ -256,3 +256,34 @@ struct SectionReader {
         return nil
     }
 }
+
+// MARK: - Values with a notation of their own
+
+extension SectionReader {
+    /// The proposals of a key. What is left out of them is a warning, what nothing stands in for is an error.
+    /// - Parameter standard: where nothing is written, or nothing can be used.
+    func proposals<Proposal>(
+        _ key: String, default standard: [Proposal], _ read: ([String], ProposalRules) -> ProposalReading<Proposal>
+    ) -> [Proposal] {
+        let reading = read(items(key), findings.proposalRules)
+        for remark in reading.errors { fail(value(key), remark.item, remark.text.problem, remark.text.remedy) }
+        for remark in reading.warnings { warn(value(key), remark.item, remark.text.problem, remark.text.remedy) }
+        return reading.proposals.isEmpty ? standard : reading.proposals
+    }
+
+    /// An identity of `id`. nil: it is none, which is then reported at `value`.
+    func identity(_ text: String, of value: SettingsSection.Value?) -> Identity? {
+        do throws(IdentityTextError) {
+            let identity = try Identity(parsing: text)
+            if case .keyID = identity, text.contains("="), !text.lowercased().hasPrefix("keyid:") {
+                warn(
+                    value, text, "is no distinguished name, and so stands for a key ID of this text",
+                    "write it like \"C=CH, O=Example, CN=moon\", or with keyid: in front")
+            }
+            return identity
+        } catch {
+            fail(value, text, error.problem, error.remedy)
+            return nil
+        }
+    }
+}

@@ -54,6 +54,8 @@ public struct Child: Hashable, Sendable {
     public var shunt: Shunt?
     /// Not served, for a fault in its configuration. What it covers stays closed all the same.
     public var isRefused = false
+    /// Whether CHILD_SAs are made for it.
+    public var isNegotiated: Bool { shunt == nil && !isRefused }
     /// In order of preference; never empty.
     public var proposals: [ChildProposal]
     public var localSelectors: [SelectorSide] = [.dynamic]

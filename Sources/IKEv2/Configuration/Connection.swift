@@ -60,7 +60,7 @@ public struct Connection: Hashable, Sendable {
     public var remote: RemoteAuthentication
     public var children: [Child] = []
     /// Those that CHILD_SAs are made for.
-    public var negotiated: [Child] { children.filter { $0.shunt == nil && !$0.isRefused } }
+    public var negotiated: [Child] { children.filter(\.isNegotiated) }
     /// Not served, for a fault in its configuration: nobody is called, nobody is let in. All its children are refused.
     public var isRefused = false
     /// Pretend that there is a NAT, so that ESP is always in UDP (`encap`).

@@ -76,7 +76,7 @@ extension SessionManager {
     public func restore(_ tunnels: [RememberedTunnel]) { tunnelMemory.restore(tunnels) }
 
     func restoreTunnels(_ children: [Child], of connection: Connection) {
-        for child in children where child.shunt == nil && !child.isRefused {
+        for child in children where child.isNegotiated {
             peerCalls.allow(connection.name, child.name)
             for tunnel in tunnelMemory.takeRestored(connection: connection.name, child: child.name) {
                 guard !child.startAction.starts || tunnel.peer != nil else { continue }

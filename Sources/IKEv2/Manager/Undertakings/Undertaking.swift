@@ -147,7 +147,7 @@ extension SessionManager {
     /// Negotiates children in an established IKE SA, those left out that are under way already.
     func ask(_ wishes: [Undertaking.Wish], in record: SessionRecord) {
         for wish in wishes {
-            guard let child = record.session.connection?.children.first(where: { $0.name == wish.child }),
+            guard let child = record.session.connection?.negotiated.first(where: { $0.name == wish.child }),
                 let connection = record.session.connection, record.session.isInUse,
                 record.awaitedChildren.insert(wish.child).inserted
             else { continue }
