@@ -48,7 +48,7 @@ struct ESPPacket {
 
 /// Salt, explicit IV and block counter 1: the first counter block of AES-GCM's tag mask (RFC 4106 section 4) and of
 /// AES-CTR (RFC 3686 section 4). Its first twelve bytes are the nonce of AES-GCM and ChaCha20-Poly1305.
-struct CounterBlock: BitwiseCopyable {
+struct CTRBlock: BitwiseCopyable {
     static let nonceLength = 12
     static let length = 16
 

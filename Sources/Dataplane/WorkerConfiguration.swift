@@ -31,12 +31,12 @@ public final class WorkerQueue: @unchecked Sendable {
     private var rings: SocketRings?
     /// The port's number in snapshots.
     public let portIndex: UInt16
-    public let role: PortRole
+    public let roles: PortRoles
 
-    public init(rings: consuming SocketRings, portIndex: UInt16, role: PortRole) {
+    public init(rings: consuming SocketRings, portIndex: UInt16, roles: PortRoles) {
         self.rings = consume rings
         self.portIndex = portIndex
-        self.role = role
+        self.roles = roles
     }
 
     /// The rings; to be taken once, by the worker.

@@ -1,22 +1,11 @@
 import XDP
 
-/// What a port is for.
-@frozen
-public struct PortRole: OptionSet, Sendable, Hashable, BitwiseCopyable {
-    public let rawValue: UInt8
-    public init(rawValue: UInt8) { self.rawValue = rawValue }
-    /// Plain traffic of the protected networks.
-    public static let lan = PortRole(rawValue: 1)
-    /// Protected traffic to and from the peers.
-    public static let wan = PortRole(rawValue: 2)
-}
-
 /// One queue of one port, as one worker holds it.
 struct WorkerPort: ~Copyable {
     var rings: SocketRings
     /// The number of the port in snapshots (`NextHop.portIndex`); several queues of a worker may belong to one port.
     let portIndex: UInt16
-    let role: PortRole
+    let roles: PortRoles
     /// Index into the transmit ring of the first packet that is staged but not submitted.
     var stagedIndex: UInt32 = 0
     /// Packets staged since the last submission.
@@ -28,10 +17,10 @@ struct WorkerPort: ~Copyable {
     /// Packets were submitted, and when last looked at the kernel did not have them all: it may have to be asked.
     var needsKick = false
 
-    init(rings: consuming SocketRings, portIndex: UInt16, role: PortRole) {
+    init(rings: consuming SocketRings, portIndex: UInt16, roles: PortRoles) {
         self.rings = rings
         self.portIndex = portIndex
-        self.role = role
+        self.roles = roles
     }
 
     /// Goes on with other rings; nothing may be staged.

@@ -37,7 +37,7 @@ extension Worker {
         for (number, queue) in queues.enumerated() {
             let portIndex = queue.portIndex
             (ports + number).initialize(
-                to: WorkerPort(rings: queue.take(), portIndex: portIndex, role: queue.role))
+                to: WorkerPort(rings: queue.take(), portIndex: portIndex, roles: queue.roles))
             if portOfIndex[Int(portIndex)] < 0 { portOfIndex[Int(portIndex)] = Int32(number) }
         }
         self.pool = pool

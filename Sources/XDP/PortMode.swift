@@ -36,13 +36,14 @@ public struct PortMode: Sendable, Equatable, CustomStringConvertible {
     }
 }
 
-/// What a port is for; it may be both.
-public struct PortRoles: OptionSet, Sendable, Hashable {
+/// What a port is for (`SLUICE_ROLE_*` of `bpf/steering.h`); it may be both.
+@frozen
+public struct PortRoles: OptionSet, Sendable, Hashable, BitwiseCopyable {
     public let rawValue: UInt32
     public init(rawValue: UInt32) { self.rawValue = rawValue }
-    /// Packets to protect arrive here.
+    /// Plain traffic of the protected networks.
     public static let lan = PortRoles(rawValue: 1)
-    /// Protected packets arrive here.
+    /// Protected traffic to and from the peers.
     public static let wan = PortRoles(rawValue: 2)
 }
 

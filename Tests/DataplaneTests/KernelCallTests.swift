@@ -21,7 +21,7 @@ import XDP
             let umem = try UMEM(frames: 512, hugePages: .never)
             let kernels = (0..<2).map { _ in FakeKernel(umem: umem, ringSize: ringSize) }
             let calls = try (0..<2).map { _ in try CallCounter() }
-            let roles = [PortRole.lan, .wan]
+            let roles = [PortRoles.lan, .wan]
             self.umem = umem
             self.kernels = kernels
             self.calls = calls
@@ -30,7 +30,7 @@ import XDP
                 queues: (0..<2).map {
                     WorkerQueue(
                         rings: kernels[$0].makeRings(fileDescriptor: calls[$0].descriptor), portIndex: UInt16($0),
-                        role: roles[$0])
+                        roles: roles[$0])
                 }, umem: umem, pool: FramePool(umem: umem, frames: 0..<frames), reader: publisher.makeReader(worker: 0),
                 mesh: mesh, events: SPSCRing<WorkerEvent>(capacity: 8).producer(), statistics: statistics)
         }

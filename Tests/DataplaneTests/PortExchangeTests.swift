@@ -20,8 +20,8 @@ import XDP
         init() throws {
             let umem = try UMEM(frames: PortExchangeTests.frames, hugePages: .never)
             let kernels = (0..<2).map { _ in FakeKernel(umem: umem, ringSize: PortExchangeTests.ringSize) }
-            let queues = zip(kernels, [PortRole.lan, .wan]).enumerated().map { number, port in
-                WorkerQueue(rings: port.0.makeRings(), portIndex: UInt16(number), role: port.1)
+            let queues = zip(kernels, [PortRoles.lan, .wan]).enumerated().map { number, port in
+                WorkerQueue(rings: port.0.makeRings(), portIndex: UInt16(number), roles: port.1)
             }
             let events = SPSCRing<WorkerEvent>(capacity: 8)
             worker = Worker(
@@ -38,7 +38,7 @@ import XDP
     private func exchange(_ kernel: FakeKernel, port: UInt16 = 0, ordinal: Int = 0) -> PortExchange {
         PortExchange(
             portIndex: port, ordinal: ordinal, deadline: 1000,
-            queue: WorkerQueue(rings: kernel.makeRings(), portIndex: port, role: .lan))
+            queue: WorkerQueue(rings: kernel.makeRings(), portIndex: port, roles: .lan))
     }
 
     @Test func everyFrameComesBack() throws {

@@ -28,8 +28,8 @@ import XDP
             let events = SPSCRing<WorkerEvent>(capacity: 8)
             let kernels = (0..<2).map { _ in FakeKernel(umem: umem, ringSize: 64) }
             wan = kernels[1]
-            let queues = [PortRole.lan, .wan].enumerated().map { number, role in
-                WorkerQueue(rings: kernels[number].makeRings(), portIndex: UInt16(number), role: role)
+            let queues = [PortRoles.lan, .wan].enumerated().map { number, role in
+                WorkerQueue(rings: kernels[number].makeRings(), portIndex: UInt16(number), roles: role)
             }
             let box = WorkerBox(
                 Worker(

@@ -12,7 +12,7 @@ import XDP
     @Test func staging() throws {
         let umem = try UMEM(frames: 8, hugePages: .never)
         let kernel = FakeKernel(umem: umem, ringSize: 128)
-        var port = WorkerPort(rings: kernel.makeRings(), portIndex: 3, role: .lan)
+        var port = WorkerPort(rings: kernel.makeRings(), portIndex: 3, roles: .lan)
         let sent = UnsafeMutablePointer<XDPDescriptor>.allocate(capacity: 256)
         defer { sent.deallocate() }
         var next: UInt64 = 0

@@ -109,7 +109,7 @@ private func policy(
         let lines = Lines()
         let logger = Logger(label: "test") { _ in Recorder(lines: lines) }
         var watch = AssociationWatch()
-        let association = try OutboundAssociation(try state(left, right), engine: OpenSSLEngine(), now: 1)
+        let association = try OutboundSA(try state(left, right), engine: OpenSSLEngine(), now: 1)
         func look(_ events: SAEvents) -> Bool {
             watch.look(
                 ObjectIdentifier(association), association.parameters, .outbound, events: events,
@@ -135,7 +135,7 @@ private func policy(
         var watch = AssociationWatch()
         var parameters = try state(right, left)
         parameters.lifetime = Lifetime(softSecondsAfterAdd: 10, hardSecondsAfterAdd: 20)
-        let association = try InboundAssociation(parameters, engine: OpenSSLEngine(), now: 1)
+        let association = try InboundSA(parameters, engine: OpenSSLEngine(), now: 1)
         func isOver(after seconds: UInt64) -> Bool {
             watch.look(
                 ObjectIdentifier(association), parameters, .inbound, events: association.events,

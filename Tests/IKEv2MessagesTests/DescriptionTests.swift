@@ -76,7 +76,7 @@ struct DescriptionTests {
         distinct(EncryptionAlgorithm.self)
         distinct(PseudorandomFunction.self)
         distinct(IntegrityAlgorithm.self)
-        distinct(KeyExchangeMethod.self)
+        distinct(KeyExchangeID.self)
         distinct(AuthenticationMethod.self)
         distinct(HashAlgorithm.self)
         distinct(IdentificationType.self)

@@ -102,8 +102,8 @@ import Testing
         }
     }
 
-    @Test(arguments: Cryptography.KeyExchangeMethod.allCases)
-    func withEveryKeyExchange(_ method: Cryptography.KeyExchangeMethod) throws {
+    @Test(arguments: KeyExchangeMethod.allCases)
+    func withEveryKeyExchange(_ method: KeyExchangeMethod) throws {
         let proposals = [ChildProposal(encryption: [.chaCha20Poly1305], keyExchanges: [method])]
         let bench = bench { $0.proposals = proposals }
         var child = second()

@@ -195,7 +195,7 @@ import Testing
 
     @Test func aSecondTryUsesTheGroupThatThePeerWants() throws {
         let offered = try ike("aes128-sha256-ecp256-x25519")
-        func retry(_ method: UInt16) -> Cryptography.KeyExchangeMethod? {
+        func retry(_ method: UInt16) -> KeyExchangeMethod? {
             IKENegotiation.retryMethod(
                 .invalidKeyExchange(wanted: .init(rawValue: method)), offered: offered, refused: .ecp256)
         }

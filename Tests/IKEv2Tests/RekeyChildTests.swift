@@ -70,7 +70,7 @@ import Testing
 
     @Test func theGroupThatThePeerWants() throws {
         let bench = TwoSessions.joined { bench in
-            func proposals(_ methods: [Cryptography.KeyExchangeMethod]) -> [ChildProposal] {
+            func proposals(_ methods: [KeyExchangeMethod]) -> [ChildProposal] {
                 [ChildProposal(encryption: [.aesGCM(keyBits: 128, icvBytes: 16)], keyExchanges: methods)]
             }
             bench.connection.children[0].proposals = proposals([.x25519, .ecp384])

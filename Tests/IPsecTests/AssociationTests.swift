@@ -9,8 +9,8 @@ import Testing
 struct AssociationTests {
     /// Whole cache lines: three are touched per outbound packet, three and the window's per inbound packet.
     @Test func recordLayout() throws {
-        #expect(MemoryLayout<OutboundSA>.size <= 320)
-        #expect(MemoryLayout<InboundSA>.size <= 320)
+        #expect(MemoryLayout<OutboundRuntime>.size <= 320)
+        #expect(MemoryLayout<InboundRuntime>.size <= 320)
         #expect(MemoryLayout<OuterHeaderTemplate>.size == 64)
         #expect(MemoryLayout<SelectorMasks>.size == 64)
         #expect(MemoryLayout<LifetimeLimits>.size == 64)
@@ -30,8 +30,8 @@ struct AssociationTests {
         }
         func records() -> (outbound: [[UInt8]], inbound: [[UInt8]]) {
             (
-                lines(tunnel.outbound.runtime, MemoryLayout<OutboundSA>.size),
-                lines(tunnel.inbound.runtime, MemoryLayout<InboundSA>.size)
+                lines(tunnel.outbound.runtime, MemoryLayout<OutboundRuntime>.size),
+                lines(tunnel.inbound.runtime, MemoryLayout<InboundRuntime>.size)
             )
         }
         // The first packet sets the limits.
@@ -95,8 +95,8 @@ struct AssociationTests {
 
     private func expectError(_ expected: SAError, change: (inout SAParameters) -> Void) throws {
         let parameters = try parameters(change: change)
-        #expect(throws: expected) { try OutboundAssociation(parameters, engine: Tunnel.engine, now: 0) }
-        #expect(throws: expected) { try InboundAssociation(parameters, engine: Tunnel.engine, now: 0) }
+        #expect(throws: expected) { try OutboundSA(parameters, engine: Tunnel.engine, now: 0) }
+        #expect(throws: expected) { try InboundSA(parameters, engine: Tunnel.engine, now: 0) }
         #expect(!expected.description.isEmpty)
     }
 

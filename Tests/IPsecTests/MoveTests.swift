@@ -22,9 +22,9 @@ struct MoveTests {
             )
     }
 
-    private static func move(_ old: OutboundAssociation, _ number: Int) throws -> OutboundAssociation {
+    private static func move(_ old: OutboundSA, _ number: Int) throws -> OutboundSA {
         let place = try place(number)
-        return try OutboundAssociation(
+        return try OutboundSA(
             moving: old, source: place.source, destination: place.destination,
             encapsulation: place.port.map { UDPEncapsulation(sourcePort: 4500, destinationPort: $0) }, pathMTU: 1500)
     }
@@ -55,7 +55,7 @@ struct MoveTests {
     @Test(arguments: 1...3)
     func headersOutliveTheirObject(moves: Int) throws {
         let tunnel = try Tunnel(parameters())
-        var newest: OutboundAssociation? = tunnel.outbound
+        var newest: OutboundSA? = tunnel.outbound
         for number in 1...moves { newest = try newest.map { try Self.move($0, number) } }
         newest = nil
         let reused = (0..<64).map { _ in [UInt8](repeating: 0xEE, count: 72) }

@@ -34,14 +34,14 @@ func bytes(_ start: UnsafeRawPointer, _ count: Int) -> [UInt8] {
 final class Tunnel {
     static let engine = OpenSSLEngine()
     let parameters: SAParameters
-    let outbound: OutboundAssociation
-    let inbound: InboundAssociation
+    let outbound: OutboundSA
+    let inbound: InboundSA
     let frame = Frame()
 
     init(_ parameters: SAParameters, ivBase: UInt64? = nil, now: UInt64 = 0) throws {
         self.parameters = parameters
-        outbound = try OutboundAssociation(parameters, engine: Self.engine, now: now, ivBase: ivBase)
-        inbound = try InboundAssociation(parameters, engine: Self.engine, now: now)
+        outbound = try OutboundSA(parameters, engine: Self.engine, now: now, ivBase: ivBase)
+        inbound = try InboundSA(parameters, engine: Self.engine, now: now)
     }
 
     /// Sends one inner packet: the outer packet, or why there is none.
@@ -102,7 +102,7 @@ final class Tunnel {
 extension ESPInbound {
     /// Everything after the cipher, as for the first packet of a flow.
     static func finish(
-        _ sa: UnsafeMutablePointer<InboundSA>, operation: UnsafePointer<ESPOperation>, outerTrafficClass: UInt8,
+        _ sa: UnsafeMutablePointer<InboundRuntime>, operation: UnsafePointer<ESPOperation>, outerTrafficClass: UInt8,
         now: UInt64, inner: inout InnerPacket
     ) -> Verdict {
         var payload = Payload(start: operation.pointee.header)

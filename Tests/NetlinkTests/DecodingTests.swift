@@ -27,7 +27,7 @@ import Testing
             index: 5, name: "wan.7", macAddress: MACAddress("02:00:00:00:00:09"), mtu: 1500, isUp: true,
             hasCarrier: true, operationalState: .up, kind: "vlan", master: 8, lower: 3, vlanIdentifier: 7,
             receiveQueues: 4, transmitQueues: 2)
-        #expect(decode(message) == [ReceivedMessage(message: .link(expected), sequence: 7, isInterrupted: false)])
+        #expect(decode(message) == [NetlinkReply(message: .link(expected), sequence: 7, isInterrupted: false)])
         #expect(expected.isUsable)
     }
 
@@ -169,7 +169,7 @@ import Testing
         #expect(
             decode(message)
                 == [
-                    ReceivedMessage(
+                    NetlinkReply(
                         message: .refused(code: 22, reason: "Bad gateway"), sequence: 3, isInterrupted: false)
                 ])
     }
@@ -184,10 +184,10 @@ import Testing
             + message(type: 4, flags: 0, sequence: 0) { [] }
         #expect(
             decode(datagram) == [
-                ReceivedMessage(message: .acknowledged, sequence: 1, isInterrupted: false),
-                ReceivedMessage(message: .dumpEnd(code: 0), sequence: 2, isInterrupted: true),
-                ReceivedMessage(message: .dumpEnd(code: 16), sequence: 3, isInterrupted: false),
-                ReceivedMessage(message: .overrun, sequence: 0, isInterrupted: false),
+                NetlinkReply(message: .acknowledged, sequence: 1, isInterrupted: false),
+                NetlinkReply(message: .dumpEnd(code: 0), sequence: 2, isInterrupted: true),
+                NetlinkReply(message: .dumpEnd(code: 16), sequence: 3, isInterrupted: false),
+                NetlinkReply(message: .overrun, sequence: 0, isInterrupted: false),
             ])
     }
 }

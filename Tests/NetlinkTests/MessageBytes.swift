@@ -22,6 +22,6 @@ func littleEndian(_ value: some FixedWidthInteger) -> [UInt8] {
     withUnsafeBytes(of: value.littleEndian) { Array($0) }
 }
 
-func decode(_ bytes: [UInt8]) -> [ReceivedMessage] {
+func decode(_ bytes: [UInt8]) -> [NetlinkReply] {
     bytes.withUnsafeBytes { NetlinkDecoder.decode($0) }
 }

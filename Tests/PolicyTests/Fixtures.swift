@@ -53,8 +53,8 @@ enum Fixture {
     static func outbound(
         spi: UInt32, requestID: UInt32 = 1, source: String = "192.0.2.1", destination: String = "192.0.2.2",
         owner: Int = 0, selectors: [TrafficSelector] = []
-    ) throws -> OutboundAssociation {
-        try OutboundAssociation(
+    ) throws -> OutboundSA {
+        try OutboundSA(
             parameters(
                 spi: spi, requestID: requestID, source: source, destination: destination, owner: owner,
                 selectors: selectors), engine: OpenSSLEngine(), now: 0)
@@ -64,8 +64,8 @@ enum Fixture {
     static func inbound(
         spi: UInt32, requestID: UInt32 = 1, source: String = "192.0.2.2", destination: String = "192.0.2.1",
         owner: Int = 0, selectors: [TrafficSelector] = []
-    ) throws -> InboundAssociation {
-        try InboundAssociation(
+    ) throws -> InboundSA {
+        try InboundSA(
             parameters(
                 spi: spi, requestID: requestID, source: source, destination: destination, owner: owner,
                 selectors: selectors), engine: OpenSSLEngine(), now: 0)
@@ -127,8 +127,8 @@ enum Fixture {
 extension SnapshotBuilder {
     /// A snapshot of these policies and SAs.
     static func snapshot(
-        workers: Int = 2, policies: [SecurityPolicy] = [], outbound: [OutboundAssociation] = [],
-        inbound: [InboundAssociation] = []
+        workers: Int = 2, policies: [SecurityPolicy] = [], outbound: [OutboundSA] = [],
+        inbound: [InboundSA] = []
     ) throws -> Snapshot {
         let builder = SnapshotBuilder(workers: workers)
         try builder.setPolicies(policies)

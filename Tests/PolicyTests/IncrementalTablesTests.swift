@@ -12,8 +12,8 @@ struct IncrementalTablesTests {
         var universe: PolicyUniverse
         let builder = SnapshotBuilder(workers: 2)
         var policies: [(policy: SecurityPolicy, token: SnapshotBuilder.PolicyToken)] = []
-        var outbound: [OutboundAssociation] = []
-        var inbound: [InboundAssociation] = []
+        var outbound: [OutboundSA] = []
+        var inbound: [InboundSA] = []
         var nextSPI: UInt32 = 256
 
         init(seed: Int) { universe = PolicyUniverse(seed: seed) }
@@ -68,7 +68,7 @@ struct IncrementalTablesTests {
             }
         }
 
-        private mutating func add(_ association: InboundAssociation) throws {
+        private mutating func add(_ association: InboundSA) throws {
             try builder.addInbound(association)
             inbound.append(association)
         }
@@ -77,7 +77,7 @@ struct IncrementalTablesTests {
         private mutating func replace() throws {
             if !outbound.isEmpty {
                 let index = pick(outbound.count)
-                let moved = try OutboundAssociation(
+                let moved = try OutboundSA(
                     moving: outbound[index], source: address("192.0.2.1"), destination: address("192.0.2.9"),
                     encapsulation: nil, pathMTU: 1400)
                 builder.replaceOutbound(outbound[index], with: moved)
@@ -85,7 +85,7 @@ struct IncrementalTablesTests {
             }
             if !inbound.isEmpty {
                 let index = pick(inbound.count)
-                let moved = try InboundAssociation(
+                let moved = try InboundSA(
                     moving: inbound[index], source: address("192.0.2.9"), destination: address("192.0.2.1"),
                     encapsulation: nil)
                 builder.replaceInbound(inbound[index], with: moved)
@@ -173,7 +173,7 @@ struct IncrementalTablesTests {
     @Test("Tables of snapshots that are gone are used again, and let go of what is gone")
     func reuse() throws {
         let builder = SnapshotBuilder(workers: 1)
-        weak var association: OutboundAssociation?
+        weak var association: OutboundSA?
         var bases: Set<UnsafePointer<PolicyRecord>> = []
         try builder.setPolicies([SecurityPolicy(selector: .any(.ipv4), direction: .out, action: Fixture.protect(1))])
         var current: Snapshot? = builder.build()

@@ -9,7 +9,7 @@ import Testing
 @Suite("Choosing the outbound SA of a policy")
 struct OutboundSelectionTests {
     private func decide(
-        _ associations: [OutboundAssociation], _ action: SecurityPolicy.Action, worker: Int = 0,
+        _ associations: [OutboundSA], _ action: SecurityPolicy.Action, worker: Int = 0,
         flow: PacketSummary? = nil, workers: Int = 4
     ) throws -> (decision: OutboundDecision, index: Int?, snapshot: Snapshot) {
         let policy = SecurityPolicy(
@@ -88,7 +88,7 @@ struct OutboundSelectionTests {
 
     @Test("An SA that is spent is the last choice, whoever owns it and whatever its rank", arguments: 0..<2)
     func spent(worker: Int) throws {
-        func spend(_ association: OutboundAssociation) {
+        func spend(_ association: OutboundSA) {
             var frame = [UInt8](repeating: 0, count: 512)
             frame.withUnsafeMutableBytes { bytes in
                 guard let base = bytes.baseAddress else { return }
@@ -102,10 +102,10 @@ struct OutboundSelectionTests {
             }
             #expect(!association.events.isDisjoint(with: .hard))
         }
-        func made(_ number: UInt32, requestID: UInt32 = 1, owner: Int) throws -> OutboundAssociation {
+        func made(_ number: UInt32, requestID: UInt32 = 1, owner: Int) throws -> OutboundSA {
             var parameters = try Fixture.parameters(spi: 300 + number, requestID: requestID, owner: owner)
             parameters.lifetime = Lifetime(hardPackets: 1)
-            return try OutboundAssociation(parameters, engine: OpenSSLEngine(), now: 0)
+            return try OutboundSA(parameters, engine: OpenSSLEngine(), now: 0)
         }
         let action = SecurityPolicy.Action.protect(.init(requestID: 1, alternatives: [2]))
         let associations = [

@@ -11,7 +11,7 @@ struct PublicationTests {
     /// Tells when a snapshot, and with it an SA, is gone.
     private final class Watch {
         private(set) weak var snapshot: Snapshot?
-        private(set) weak var association: OutboundAssociation?
+        private(set) weak var association: OutboundSA?
 
         init(_ snapshot: Snapshot) {
             self.snapshot = snapshot

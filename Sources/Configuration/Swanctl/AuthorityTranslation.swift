@@ -68,7 +68,7 @@ public struct Authority: Sendable {
                 reader.fail(value, item, "the path is relative", "write file:/path/of/list.crl")
                 continue
             }
-            lists += CredentialStore.revocationLists(path) { reader.fail(value, item, $0, $1) }
+            lists += CredentialLoader.revocationLists(path) { reader.fail(value, item, $0, $1) }
         }
         return lists
     }

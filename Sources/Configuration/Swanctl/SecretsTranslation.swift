@@ -26,7 +26,7 @@ struct SecretsTranslation {
     ]
 
     /// What the name of a section may begin with.
-    static let kinds = ["ike"] + CredentialStore.keyFolders + unused.map(\.prefix)
+    static let kinds = ["ike"] + CredentialLoader.keyFolders + unused.map(\.prefix)
 
     /// `reader`: the whole section.
     init(_ reader: SectionReader) {
@@ -39,7 +39,7 @@ struct SecretsTranslation {
         let kind = name.lowercased()
         if kind.hasPrefix("ike") {
             readSharedKey(reader)
-        } else if let folder = CredentialStore.keyFolders.first(where: kind.hasPrefix) {
+        } else if let folder = CredentialLoader.keyFolders.first(where: kind.hasPrefix) {
             readPassphrase(reader, folder)
         } else if let (_, remedy) = Self.unused.first(where: { kind.hasPrefix($0.prefix) }) {
             reader.warn(name, "this kind of secret is not supported, and not used", remedy)

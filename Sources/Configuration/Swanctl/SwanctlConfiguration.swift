@@ -102,7 +102,7 @@ public struct SwanctlConfiguration: Sendable {
             authorities = section.section.sections.compactMap { Authority(section.inside($0), folders: folders) }
         }
         warnOfPools(top("pools"))
-        var store = CredentialStore(
+        var store = CredentialLoader(
             folders: folders ?? CredentialFolders(directory: "/nonexistent"), findings: findings)
         store.load(secrets)
         store.add(certificates: others, authorities: authorities)

@@ -96,7 +96,7 @@ extension EventLine {
     private static func text(_ sa: ChildSA) -> String { "\(sa.child.name){\(sa.id)}" }
 
     private static func details(_ sa: ChildSA) -> String {
-        let (local, remote) = (SelectorText.joined(sa.localSelectors), SelectorText.joined(sa.remoteSelectors))
+        let (local, remote) = (ListedSelector.joined(sa.localSelectors), ListedSelector.joined(sa.remoteSelectors))
         return
             "SPIs \(Hexadecimal.text(sa.inboundSPI)) in, \(Hexadecimal.text(sa.outboundSPI)) out, \(local) === \(remote)"
     }

@@ -13,9 +13,9 @@ struct AEADContext: OpenSSLContext {
     func seal(_ operation: UnsafeMutablePointer<ESPOperation>) -> ESPOperation.Status {
         let packet = ESPPacket(operation, ivLength: 8)
         packet.write(iv: operation.pointee.iv)
-        var nonce = CounterBlock(salt: salt, packet: packet)
+        var nonce = CTRBlock(salt: salt, packet: packet)
         var tag = tagParameters(packet)
-        guard cipher.start(iv: &nonce, count: CounterBlock.nonceLength),
+        guard cipher.start(iv: &nonce, count: CTRBlock.nonceLength),
             authenticateSequence(packet),
             packet.payloadLength == 0 || cipher.process(packet.payload, count: packet.payloadLength),
             cipher.finish(),
@@ -27,11 +27,11 @@ struct AEADContext: OpenSSLContext {
     @inline(__always)
     func open(_ operation: UnsafeMutablePointer<ESPOperation>) -> ESPOperation.Status {
         let packet = ESPPacket(operation, ivLength: 8)
-        var nonce = CounterBlock(salt: salt, packet: packet)
+        var nonce = CTRBlock(salt: salt, packet: packet)
         var tag = tagParameters(packet)
         let started = withUnsafeBytes(of: &tag) { tag in
             let parameters = tag.assumingMemoryBound(to: OSSL_PARAM.self).baseAddress
-            return cipher.start(iv: &nonce, count: CounterBlock.nonceLength, parameters: parameters)
+            return cipher.start(iv: &nonce, count: CTRBlock.nonceLength, parameters: parameters)
         }
         guard started, authenticateSequence(packet),
             packet.payloadLength == 0 || cipher.process(packet.payload, count: packet.payloadLength)

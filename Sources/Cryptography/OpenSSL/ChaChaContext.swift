@@ -39,9 +39,9 @@ struct ChaChaContext: OpenSSLContext {
     @inline(__always)
     private func start(_ packet: ESPPacket) -> Bool {
         // Block counter (little-endian, 0) and nonce (RFC 8439 section 2.3).
-        let nonce = CounterBlock(salt: salt, packet: packet)
+        let nonce = CTRBlock(salt: salt, packet: packet)
         var block = (UInt32(0), nonce.salt, nonce.ivFirst, nonce.ivLast)
-        guard cipher.start(iv: &block, count: CounterBlock.length) else { return false }
+        guard cipher.start(iv: &block, count: CTRBlock.length) else { return false }
         return nextChunk(for: Self.blockLength &+ packet.payloadLength)
     }
 

@@ -78,13 +78,13 @@ struct GCMContext: OpenSSLContext {
     /// En- or decrypts the payload, and gives the tag's mask: step 1 above.
     @inline(__always)
     private func crypt(_ packet: ESPPacket, mask: inout Tag) -> Bool {
-        var block = CounterBlock(salt: salt, packet: packet)
+        var block = CTRBlock(salt: salt, packet: packet)
         let header = packet.header.loadUnaligned(as: UInt64.self)
         let iv = packet.iv.loadUnaligned(as: UInt64.self)
         packet.header.storeBytes(of: 0, as: UInt64.self)
         packet.iv.storeBytes(of: 0, as: UInt64.self)
         let done =
-            counterCipher.start(iv: &block, count: CounterBlock.length)
+            counterCipher.start(iv: &block, count: CTRBlock.length)
             && counterCipher.process(packet.header, count: wholeBlocks(packet))
         mask.0 = packet.header.loadUnaligned(as: UInt64.self)
         mask.1 = packet.iv.loadUnaligned(as: UInt64.self)
@@ -124,11 +124,11 @@ struct GCMContext: OpenSSLContext {
             _ = CRYPTO_gcm128_aad(hash, packet.header.assumingMemoryBound(to: UInt8.self), packet.lengthToICV)
         }
         tag = finishHash()
-        var block = CounterBlock(salt: salt, packet: packet)
+        var block = CTRBlock(salt: salt, packet: packet)
         var mask: Tag = (0, 0)
         let done =
-            counterCipher.start(iv: &block, count: CounterBlock.length)
-            && counterCipher.process(&mask, count: CounterBlock.length)
+            counterCipher.start(iv: &block, count: CTRBlock.length)
+            && counterCipher.process(&mask, count: CTRBlock.length)
         tag.0 ^= mask.0
         tag.1 ^= mask.1
         return done
@@ -139,7 +139,7 @@ struct GCMContext: OpenSSLContext {
         // Resets the hash; the value does not matter, since the block cipher answers zeros.
         var nonce: (UInt64, UInt32) = (0, 0)
         withUnsafeBytes(of: &nonce) { bytes in
-            CRYPTO_gcm128_setiv(hash, bytes.assumingMemoryBound(to: UInt8.self).baseAddress, CounterBlock.nonceLength)
+            CRYPTO_gcm128_setiv(hash, bytes.assumingMemoryBound(to: UInt8.self).baseAddress, CTRBlock.nonceLength)
         }
     }
 

@@ -10,21 +10,21 @@ extension GCMContext {
         let cipher = try ProviderCipher(
             "AES-\(parts.encryption.count * 8)-CTR", key: parts.encryption, direction: .seal)
         // Where the block cipher's callback finds its answer: first GHASH's key, zeros ever after.
-        let answer = SecretMemory.allocate(byteCount: CounterBlock.length)
+        let answer = SecretMemory.allocate(byteCount: CTRBlock.length)
         let releaseParts = { @Sendable [answer = SendableAddress(answer)] in
             cipher.release()
-            SecretMemory.deallocate(answer.pointer, byteCount: CounterBlock.length)
+            SecretMemory.deallocate(answer.pointer, byteCount: CTRBlock.length)
         }
         // AES-CTR over a zero block, with a zero counter, is the zero block encrypted: GHASH's key.
         var zero: (UInt64, UInt64) = (0, 0)
-        guard cipher.start(iv: &zero, count: CounterBlock.length),
-            cipher.process(answer, count: CounterBlock.length),
+        guard cipher.start(iv: &zero, count: CTRBlock.length),
+            cipher.process(answer, count: CTRBlock.length),
             let hash = makeHash(answer)
         else {
             releaseParts()
             throw libraryError("CRYPTO_gcm128_new")
         }
-        answer.initializeMemory(as: UInt8.self, repeating: 0, count: CounterBlock.length)
+        answer.initializeMemory(as: UInt8.self, repeating: 0, count: CTRBlock.length)
         let context = GCMContext(
             header: ESPContextHeader(
                 process: process(transform, direction), companions: (UnsafeRawPointer(hash), cipher.address)),

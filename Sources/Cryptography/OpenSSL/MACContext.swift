@@ -71,8 +71,8 @@ struct MACContext: OpenSSLContext {
     @inline(__always)
     private func count(_ packet: ESPPacket) -> Bool {
         guard packet.payloadLength > 0 else { return true }
-        var block = CounterBlock(salt: salt, packet: packet)
-        guard let cipher, cipher.start(iv: &block, count: CounterBlock.length) else { return false }
+        var block = CTRBlock(salt: salt, packet: packet)
+        guard let cipher, cipher.start(iv: &block, count: CTRBlock.length) else { return false }
         return cipher.process(packet.payload, count: packet.payloadLength)
     }
 

@@ -36,16 +36,16 @@ extension Worker {
     mutating func receive(_ port: Int) -> Int {
         let (first, count) = ports[port].rings.receive.peek(upTo: configuration.batchSize)
         if count == 0 { return 0 }
-        let role = ports[port].role
+        let roles = ports[port].roles
         let number = ports[port].portIndex
         var offset = 0
         while offset < count {
             let descriptor = ports[port].rings.receive.read(at: first &+ UInt32(truncatingIfNeeded: offset))
             let start = base + Int(truncatingIfNeeded: descriptor.address)
             let slot = PacketSlot(start: start, length: descriptor.length, port: number)
-            if role == .lan {
+            if roles == .lan {
                 outbound.append(slot)
-            } else if role == .wan || Worker.looksProtected(start, length: descriptor.length, tables: tables) {
+            } else if roles == .wan || Worker.looksProtected(start, length: descriptor.length, tables: tables) {
                 inbound.append(slot)
             } else {
                 outbound.append(slot)

@@ -10,7 +10,7 @@ import Policy
 struct FlowCache: ~Copyable {
     struct Entry: BitwiseCopyable {
         var key: FlowKey
-        /// The SA: an `OutboundSA` that the policies want, or the `InboundSA` from which they accept the flow.
+        /// The SA: an `OutboundRuntime` that the policies want, or the `InboundRuntime` from which they accept the flow.
         var association: UnsafeMutableRawPointer?
         /// To the peer (outbound), to the destination (inner).
         var nextHop: UnsafePointer<NextHop>?

@@ -17,7 +17,7 @@ extension Worker {
     @inline(__always)
     private func findAssociations(_ slots: UnsafeMutablePointer<PacketSlot>, count: Int) {
         var lastSPI: UInt32 = 0
-        var last: UnsafeMutablePointer<InboundSA>?
+        var last: UnsafeMutablePointer<InboundRuntime>?
         var index = 0
         while index < count {
             let slot = slots + index
@@ -40,7 +40,7 @@ extension Worker {
         while index < count {
             let slot = slots + index
             index &+= 1
-            guard let sa = slot.pointee.association?.assumingMemoryBound(to: InboundSA.self) else {
+            guard let sa = slot.pointee.association?.assumingMemoryBound(to: InboundRuntime.self) else {
                 keepEarly(slot.pointee)
                 continue
             }

@@ -42,7 +42,7 @@ extension Worker {
         hash: UInt64?
     ) -> Bool {
         count(.flowMisses)
-        let sa = association.assumingMemoryBound(to: InboundSA.self)
+        let sa = association.assumingMemoryBound(to: InboundRuntime.self)
         var inner = InnerPacket(start: payload.start)
         if let reason = ESPInbound.accept(sa, payload: payload, inner: &inner).reason {
             drop(slot.pointee, reason)

@@ -115,7 +115,7 @@ extension Worker {
             sluice_prefetch_write(ahead.pointee.packet + Int(ahead.pointee.length))
             index &+= 1
             guard let raw = slot.pointee.association else { continue }
-            let sa = raw.assumingMemoryBound(to: OutboundSA.self)
+            let sa = raw.assumingMemoryBound(to: OutboundRuntime.self)
             if !admit(slot, sa: sa, isTight: isTight) {
                 if slot.pointee.flags.isDisjoint(with: .ofRunEnds) { continue }
                 let isSplit = slot.pointee.flags.contains(.exceedsTunnel)
@@ -144,7 +144,7 @@ extension Worker {
     /// place in a ring and nobody is promised his (`isTight`).
     @inline(__always)
     private mutating func admit(
-        _ slot: UnsafeMutablePointer<PacketSlot>, sa: UnsafeMutablePointer<OutboundSA>, isTight: Bool
+        _ slot: UnsafeMutablePointer<PacketSlot>, sa: UnsafeMutablePointer<OutboundRuntime>, isTight: Bool
     ) -> Bool {
         if slot.pointee.flags.isDisjoint(with: .notToBeRouted) {
             guard HopLimit.decrement(slot.pointee.packet) else {
@@ -156,8 +156,8 @@ extension Worker {
         let length = Int(slot.pointee.length)
         let fits =
             length <= Int(sa.pointee.mtu)
-            && length &+ OutboundSA.maximumTailroom <= roomBehind(slot.pointee.packet)
-            && roomBefore(slot.pointee.packet) >= OutboundSA.maximumHeadroom
+            && length &+ OutboundRuntime.maximumTailroom <= roomBehind(slot.pointee.packet)
+            && roomBefore(slot.pointee.packet) >= OutboundRuntime.maximumHeadroom
         if fits { return true }
         if mayOutgrowPath(slot) {
             slot.pointee.flags.insert(.outgrowsPath)
@@ -178,7 +178,7 @@ extension Worker {
             sluice_prefetch_write(slot[SlotBatch.lookAhead].packet - 64)
             index &+= 1
             guard let raw = slot.pointee.association else { continue }
-            let sa = raw.assumingMemoryBound(to: OutboundSA.self)
+            let sa = raw.assumingMemoryBound(to: OutboundRuntime.self)
             let verdict = ESPOutbound.finish(sa, operation: operation, outer: outer.pointee)
             if let reason = verdict.reason {
                 drop(slot.pointee, reason)

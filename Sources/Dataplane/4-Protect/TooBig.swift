@@ -13,14 +13,14 @@ extension Worker {
         let packet = slot.pointee.packet
         let length = Int(slot.pointee.length)
         return packet.load(as: UInt8.self) >> 4 == 6 && length <= Worker.smallestIPv6MTU
-            && length &+ OutboundSA.maximumTailroom <= roomBehind(packet)
-            && roomBefore(packet) >= OutboundSA.maximumHeadroom
+            && length &+ OutboundRuntime.maximumTailroom <= roomBehind(packet)
+            && roomBefore(packet) >= OutboundRuntime.maximumHeadroom
     }
 
     /// A packet that does not fit its tunnel: its sender is told the size that does (RFC 4301 section 8.2), or, where
     /// routers may fragment, it is marked to be fragmented before encryption. IPv6 is never told of less than 1280.
     @inline(never)
-    mutating func handleTooBig(_ slot: UnsafeMutablePointer<PacketSlot>, sa: UnsafeMutablePointer<OutboundSA>) {
+    mutating func handleTooBig(_ slot: UnsafeMutablePointer<PacketSlot>, sa: UnsafeMutablePointer<OutboundRuntime>) {
         let flags = slot.pointee.flags
         // The path has become narrower while the packet was split for it.
         if flags.contains(.piece) { return drop(slot.pointee, .tooBig) }
@@ -38,9 +38,9 @@ extension Worker {
 
     /// Bytes of the largest packet that an SA carries, in a frame of its own.
     @inline(__always)
-    private func innerLimit(_ sa: UnsafeMutablePointer<OutboundSA>) -> Int {
+    private func innerLimit(_ sa: UnsafeMutablePointer<OutboundRuntime>) -> Int {
         min(
-            frameSize &- UMEM.headroom &- Worker.largestLinkHeader &- OutboundSA.maximumTailroom,
+            frameSize &- UMEM.headroom &- Worker.largestLinkHeader &- OutboundRuntime.maximumTailroom,
             Int(sa.pointee.mtu))
     }
 
@@ -48,7 +48,7 @@ extension Worker {
     /// one fragment is missing is of no use: it is split only if there are frames and room for all.
     @inline(never)
     mutating func protectInFragments(_ slot: PacketSlot) {
-        guard let sa = slot.association?.assumingMemoryBound(to: OutboundSA.self),
+        guard let sa = slot.association?.assumingMemoryBound(to: OutboundRuntime.self),
             var fragmenter = IPv4Fragmenter(slot.packet, available: Int(slot.length), mtu: innerLimit(sa))
         else { return drop(slot, .tooBig) }
         let needed = fragmenter.fragmentCount

@@ -32,7 +32,7 @@ extension Worker {
             index &+= 1
             guard let raw = slot.pointee.association else { continue }
             let verdict = ESPInbound.prepare(
-                raw.assumingMemoryBound(to: InboundSA.self), header: slot.pointee.esp,
+                raw.assumingMemoryBound(to: InboundRuntime.self), header: slot.pointee.esp,
                 length: Int(slot.pointee.espLength), operation: scratch.operations + kept)
             if let reason = verdict.reason {
                 drop(slot.pointee, reason)
@@ -60,7 +60,7 @@ extension Worker {
             sluice_prefetch(ahead.pointee.esp + Int(ahead.pointee.espLength) - 18)
             index &+= 1
             guard let raw = slot.pointee.association else { continue }
-            let sa = raw.assumingMemoryBound(to: InboundSA.self)
+            let sa = raw.assumingMemoryBound(to: InboundRuntime.self)
             let outerTrafficClass = slot.pointee.trafficClass
             if let reason = ESPInbound.unwrap(sa, operation: operation, now: now, payload: &payload).reason {
                 drop(slot.pointee, reason)
@@ -88,7 +88,7 @@ extension Worker {
 
     /// Tells the control thread that the peer's packets come from elsewhere (RFC 7296 section 2.23).
     @inline(never)
-    private mutating func announceMapping(_ slot: PacketSlot, sa: UnsafeMutablePointer<InboundSA>) {
+    private mutating func announceMapping(_ slot: PacketSlot, sa: UnsafeMutablePointer<InboundRuntime>) {
         let source = ESPInbound.source(slot.packet, esp: slot.esp)
         // Each new place is told of at once, however soon after another one.
         let place = UInt32(truncatingIfNeeded: source.address.low) ^ UInt32(source.port) &<< 16

@@ -69,7 +69,7 @@ extension Worker {
         }
         var port = 0
         while port < portCount {
-            if ports[port].role.contains(.lan),
+            if ports[port].roles.contains(.lan),
                 let address = tables.pointee.localAddress(forPort: ports[port].portIndex, family: family)
             {
                 return address

@@ -20,7 +20,7 @@ extension Worker {
     @inline(__always)
     func leavesByLAN(_ hop: UnsafePointer<NextHop>) -> Bool {
         let port = portNumber(of: hop)
-        return port >= 0 && ports[port].role == .lan
+        return port >= 0 && ports[port].roles == .lan
     }
 
     /// Not to a LAN: to the host itself, or to where the outbound policies are asked (a hub's traffic from one site to

@@ -169,7 +169,7 @@ extension Worker {
     private static func requester(of slot: PacketSlot) -> UInt32 {
         if slot.flags.contains(.sealed) { return WorkerEvent.ownPackets }
         guard slot.flags.contains(.decrypted), let sa = slot.association else { return UInt32(slot.port) }
-        return sa.assumingMemoryBound(to: InboundSA.self).pointee.spi
+        return sa.assumingMemoryBound(to: InboundRuntime.self).pointee.spi
     }
 
     private static func source(of packet: UnsafeRawPointer) -> IPAddress {

@@ -8,7 +8,7 @@ extension Worker {
     /// Sends an ESP packet that does not fit its path in fragments, which the peer's host puts together (RFC 4301 section 8.2,
     /// RFC 2473 section 7.1): inside it is IPv6 of no more than 1280 bytes, which every link has to carry (RFC 8200 section 5).
     @inline(never)
-    mutating func sendFragments(_ slot: PacketSlot, sa: UnsafeMutablePointer<OutboundSA>) {
+    mutating func sendFragments(_ slot: PacketSlot, sa: UnsafeMutablePointer<OutboundRuntime>) {
         let length = Int(slot.length)
         let pathMTU = Int(sa.pointee.pathMTU)
         nextFragmentIdentification &+= 1

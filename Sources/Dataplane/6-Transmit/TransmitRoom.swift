@@ -44,7 +44,9 @@ extension Worker {
     /// The place of one packet that is to be sealed, in the ring of the port that it leaves by. False when there is none. Whoever
     /// waits for a neighbour, or ends there, needs none.
     @inline(never)
-    mutating func promiseRoom(_ slot: UnsafeMutablePointer<PacketSlot>, sa: UnsafeMutablePointer<OutboundSA>) -> Bool {
+    mutating func promiseRoom(_ slot: UnsafeMutablePointer<PacketSlot>, sa: UnsafeMutablePointer<OutboundRuntime>)
+        -> Bool
+    {
         guard let hop = slot.pointee.nextHop, hop.pointee.isResolved else { return true }
         let port = portNumber(of: hop)
         guard port >= 0, port < portCount else { return true }
@@ -65,11 +67,11 @@ extension Worker {
     }
 
     /// Fragments at most of a sealed packet that outgrows its path.
-    private static func outerFragments(_ sa: UnsafeMutablePointer<OutboundSA>) -> Int {
+    private static func outerFragments(_ sa: UnsafeMutablePointer<OutboundRuntime>) -> Int {
         let pathMTU = Int(sa.pointee.pathMTU)
         // The headers of a fragment over IPv6; data in units of eight bytes.
         let data = max((pathMTU &- 48) & ~7, 8)
-        var left = smallestIPv6MTU &+ OutboundSA.maximumHeadroom &+ OutboundSA.maximumTailroom
+        var left = smallestIPv6MTU &+ OutboundRuntime.maximumHeadroom &+ OutboundRuntime.maximumTailroom
         var fragments = 1
         while left > max(pathMTU, data) {
             left &-= data

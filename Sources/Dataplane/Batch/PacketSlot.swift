@@ -11,7 +11,7 @@ struct PacketSlot: BitwiseCopyable {
     var packet: UnsafeMutableRawPointer
     /// The ESP header (inbound).
     var esp: UnsafeMutableRawPointer
-    /// `OutboundSA` or `InboundSA`, once looked up.
+    /// `OutboundRuntime` or `InboundRuntime`, once looked up.
     var association: UnsafeMutableRawPointer?
     /// Where the packet leaves, once looked up.
     var nextHop: UnsafePointer<NextHop>?

@@ -67,8 +67,8 @@ struct BenchmarkSite {
                 SecurityPolicy(
                     selector: selector, direction: side == .sender ? .out : .forward, action: .protect(protection)))
             switch side {
-            case .sender: try builder.addOutbound(OutboundAssociation(parameters, engine: engine, now: 1))
-            case .receiver: try builder.addInbound(InboundAssociation(parameters, engine: engine, now: 1))
+            case .sender: try builder.addOutbound(OutboundSA(parameters, engine: engine, now: 1))
+            case .receiver: try builder.addInbound(InboundSA(parameters, engine: engine, now: 1))
             }
         }
         try builder.setPolicies(policies)

@@ -42,11 +42,11 @@ public final class MemoryGateway {
 
     /// - Parameters:
     ///   - framesPerWorker: each worker's share of the UMEM.
-    ///   - wanRole: of port 1, which may be LAN as well.
+    ///   - wanRoles: of port 1, which may be LAN as well.
     ///   - configure: may change each worker's configuration.
     public init(
         workers: Int = 1, framesPerWorker: Int = 2048, frameSize: Int = 2048, ringSize: Int = 512,
-        wanRole: PortRole = .wan, snapshot: Snapshot, configure: (inout WorkerConfiguration) -> Void = { _ in }
+        wanRoles: PortRoles = .wan, snapshot: Snapshot, configure: (inout WorkerConfiguration) -> Void = { _ in }
     ) throws {
         let hostShare = 64
         umem = try UMEM(frames: workers * framesPerWorker + hostShare, frameSize: frameSize, hugePages: .auto)
@@ -70,8 +70,8 @@ public final class MemoryGateway {
                     Worker(
                         configuration: configuration,
                         queues: [
-                            WorkerQueue(rings: queue.lan.makeRings(), portIndex: Self.lanPort, role: .lan),
-                            WorkerQueue(rings: queue.wan.makeRings(), portIndex: Self.wanPort, role: wanRole),
+                            WorkerQueue(rings: queue.lan.makeRings(), portIndex: Self.lanPort, roles: .lan),
+                            WorkerQueue(rings: queue.wan.makeRings(), portIndex: Self.wanPort, roles: wanRoles),
                         ],
                         umem: umem,
                         pool: FramePool(umem: umem, frames: index * framesPerWorker..<(index + 1) * framesPerWorker),

@@ -16,7 +16,7 @@ final class GatewayDataplane: ChildDataplane {
     private let logger: Logger
     /// Packets; of children that name none.
     private let replayWindow: Int
-    var children: [UInt32: InstalledChild] = [:]
+    var children: [UInt32: DataplaneChild] = [:]
     private var covers: [CoverKey: InstalledCover] = [:]
     /// What is covered is another list than before: to be called after workers have it.
     var coveredChanged: () -> Void = {}
@@ -130,7 +130,7 @@ final class GatewayDataplane: ChildDataplane {
             let parameters = ChildParameters.inbound(
                 sa, requestID: cover(of: sa)?.cover.requestID ?? sa.requestID, replayWindow: replayWindow,
                 owner: child.owner)
-            let association = try InboundAssociation(parameters, engine: engine, now: now)
+            let association = try InboundSA(parameters, engine: engine, now: now)
             try builder.addInbound(association)
             child.inbound = association
         } catch {
@@ -151,7 +151,7 @@ final class GatewayDataplane: ChildDataplane {
         var child = entry(sa)
         do {
             let parameters = ChildParameters.outbound(sa, owner: child.owner)
-            let association = try OutboundAssociation(
+            let association = try OutboundSA(
                 parameters, engine: engine, pathMTU: pathMTU(towards: parameters.destination), now: now)
             child.isSuspended = isLost(parameters.source)
             if !child.isSuspended { try builder.addOutbound(association) }
@@ -196,14 +196,14 @@ final class GatewayDataplane: ChildDataplane {
         guard var child = children[sa.inboundSPI] else { return }
         do {
             if let old = child.inbound {
-                let moved = try InboundAssociation(
+                let moved = try InboundSA(
                     moving: old, source: path.remote.address, destination: path.local.address,
                     encapsulation: ChildParameters.inboundEncapsulation(path, isEncapsulated))
                 builder.replaceInbound(old, with: moved)
                 child.inbound = moved
             }
             if let old = child.outbound {
-                let moved = try OutboundAssociation(
+                let moved = try OutboundSA(
                     moving: old, source: path.local.address, destination: path.remote.address,
                     encapsulation: ChildParameters.outboundEncapsulation(path, isEncapsulated),
                     pathMTU: pathMTU(towards: path.remote.address))
@@ -302,20 +302,20 @@ extension GatewayDataplane {
     }
 
     /// What there is of the CHILD_SA, or its beginning, with a worker of its own.
-    private func entry(_ sa: ChildSA) -> InstalledChild {
+    private func entry(_ sa: ChildSA) -> DataplaneChild {
         if let child = children[sa.inboundSPI] { return child }
         let lane = ChildOwners.Lane(
             requestID: sa.requestID, connection: sa.connectionName, child: sa.child.name, selectors: sa.selectors)
-        return InstalledChild(lane: lane, owner: owners.add(lane))
+        return DataplaneChild(lane: lane, owner: owners.add(lane))
     }
 
     /// After an installation that failed.
-    private func forgetLane(_ child: InstalledChild) {
+    private func forgetLane(_ child: DataplaneChild) {
         if child.isEmpty { owners.remove(child.lane) }
     }
 
     /// Keeps what is left of a CHILD_SA.
-    private func keep(_ child: InstalledChild, spi: UInt32) {
+    private func keep(_ child: DataplaneChild, spi: UInt32) {
         if child.isEmpty {
             children[spi] = nil
             owners.remove(child.lane)

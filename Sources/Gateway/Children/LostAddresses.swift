@@ -21,7 +21,7 @@ extension GatewayDataplane {
     func isLost(_ source: IPAddress) -> Bool { ownAddresses.map { !$0.contains(source) } ?? false }
 
     /// The child with its outbound SA given to workers or taken from them, as the host's addresses are.
-    func suspendedAsNeeded(_ child: InstalledChild) -> InstalledChild {
+    func suspendedAsNeeded(_ child: DataplaneChild) -> DataplaneChild {
         guard let outbound = child.outbound else { return child }
         var child = child
         let isLost = isLost(outbound.parameters.source)

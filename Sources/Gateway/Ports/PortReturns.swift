@@ -144,7 +144,7 @@ struct PortReturns {
             let exchange = PortExchange(
                 portIndex: UInt16(number), ordinal: queue / parts.plan.workers,
                 deadline: Worker.clock() &+ Self.patienceInNanoseconds,
-                queue: WorkerQueue(rings: rings, portIndex: UInt16(number), role: port.roles.workerRole))
+                queue: WorkerQueue(rings: rings, portIndex: UInt16(number), roles: port.roles))
             parts.mailboxes[parts.plan.worker(ofQueue: queue)].post(exchange)
             exchanges.append((number, exchange))
         }

@@ -82,7 +82,7 @@ enum Assembly {
                         throw GatewayError(
                             .failure, "port \(port.interface.name) closed before it was used", remedy: "try again")
                     }
-                    queues.append(WorkerQueue(rings: rings, portIndex: UInt16(number), role: port.roles.workerRole))
+                    queues.append(WorkerQueue(rings: rings, portIndex: UInt16(number), roles: port.roles))
                 }
             }
             var configuration = WorkerConfiguration(index: index)
@@ -143,14 +143,6 @@ extension GatewayOptions {
 
 extension PortRoles {
     var names: [String] { (contains(.lan) ? ["lan"] : []) + (contains(.wan) ? ["wan"] : []) }
-
-    /// The same in the dataplane's words.
-    var workerRole: PortRole {
-        var role: PortRole = []
-        if contains(.lan) { role.insert(.lan) }
-        if contains(.wan) { role.insert(.wan) }
-        return role
-    }
 }
 
 extension PortMode {

@@ -29,8 +29,8 @@ extension ChildProposal {
     ]
 }
 
-extension [Cryptography.KeyExchangeMethod] {
-    fileprivate static let standard: [Cryptography.KeyExchangeMethod] = [
+extension [KeyExchangeMethod] {
+    fileprivate static let standard: [KeyExchangeMethod] = [
         .x25519, .ecp256, .ecp384, .ecp521, .x448, .modp3072, .modp4096, .modp2048,
     ]
 }

@@ -6,7 +6,7 @@ struct ProposalParts {
     private(set) var encryption: [ESPEncryption] = []
     private(set) var integrity: [ProposalKeyword.Integrity] = []
     private(set) var functions: [PRF] = []
-    private(set) var keyExchanges: [Cryptography.KeyExchangeMethod] = []
+    private(set) var keyExchanges: [KeyExchangeMethod] = []
     /// How many key exchanges stand before `none`; nil: it is not there.
     private(set) var noKeyExchangeIndex: Int?
     private(set) var extended: [Bool] = []

@@ -12,11 +12,11 @@ public struct IKEProposal: Hashable, Sendable {
     public var encryption: [IKECipherSuite.Encryption]
     public var integrity: [IKECipherSuite.Integrity]
     public var functions: [PRF]
-    public var keyExchanges: [Cryptography.KeyExchangeMethod]
+    public var keyExchanges: [KeyExchangeMethod]
 
     public init(
         encryption: [IKECipherSuite.Encryption], integrity: [IKECipherSuite.Integrity] = [], functions: [PRF],
-        keyExchanges: [Cryptography.KeyExchangeMethod]
+        keyExchanges: [KeyExchangeMethod]
     ) {
         self.encryption = encryption
         self.integrity = integrity
@@ -41,14 +41,14 @@ public struct ChildProposal: Hashable, Sendable {
     /// Empty exactly when all encryptions are combined modes.
     public var integrity: [ESPIntegrity]
     /// None: keys come from the IKE SA alone. In IKE_AUTH always left out (RFC 7296 section 1.2).
-    public var keyExchanges: [Cryptography.KeyExchangeMethod]
+    public var keyExchanges: [KeyExchangeMethod]
     public var keyExchangeNeed: KeyExchangeNeed
     /// Whether extended sequence numbers are used; both, in order of preference, when either will do.
     public var extendedSequenceNumbers: [Bool]
 
     public init(
         encryption: [ESPEncryption], integrity: [ESPIntegrity] = [],
-        keyExchanges: [Cryptography.KeyExchangeMethod] = [], keyExchangeNeed: KeyExchangeNeed = .required,
+        keyExchanges: [KeyExchangeMethod] = [], keyExchangeNeed: KeyExchangeNeed = .required,
         extendedSequenceNumbers: [Bool] = [false]
     ) {
         self.encryption = encryption
@@ -65,7 +65,7 @@ extension ChildProposal {
     var allowsNoKeyExchange: Bool { keyExchanges.isEmpty || keyExchangeNeed != .required }
 
     /// What begins a negotiation: nil for none.
-    var firstKeyExchange: Cryptography.KeyExchangeMethod? { keyExchangeNeed == .accepted ? nil : keyExchanges.first }
+    var firstKeyExchange: KeyExchangeMethod? { keyExchangeNeed == .accepted ? nil : keyExchanges.first }
 
     /// The same for a peer that sent no value for a key exchange: one that is optional is left out.
     var withoutOptionalKeyExchange: ChildProposal {

@@ -13,7 +13,7 @@ struct OfferedChild {
 extension Session {
     /// SA Ni [KEi] TSi TSr. `method`: of the key exchange; nil: what the first proposal puts first, if anything.
     func offer(
-        _ child: Child, method: Cryptography.KeyExchangeMethod?, hint: TrafficSelector?, _ step: inout Step
+        _ child: Child, method: KeyExchangeMethod?, hint: TrafficSelector?, _ step: inout Step
     ) throws(ChildRefusal) -> (OfferedChild, [Payload]) {
         let keyExchange = try (method ?? child.proposals.first?.firstKeyExchange).map(Self.keyExchange)
         let offered = OfferedChild(
@@ -49,7 +49,7 @@ extension Session {
 
     static func nonce(_ step: Step) -> [UInt8] { step.environment.random(count: InitialExchange.nonceLength) }
 
-    static func keyExchange(_ method: Cryptography.KeyExchangeMethod) throws(ChildRefusal) -> KeyExchange {
+    static func keyExchange(_ method: KeyExchangeMethod) throws(ChildRefusal) -> KeyExchange {
         do { return try KeyExchange(method) } catch {
             throw ChildRefusal(.temporaryFailure, Explanation("no key exchange value", details: ["\(error)"]))
         }
@@ -57,7 +57,7 @@ extension Session {
 
     /// g^ir of an exchange that `selected` a method; nil when it selected none.
     static func secret(
-        _ selected: Cryptography.KeyExchangeMethod?, own: KeyExchange?, peer: KeyExchangePayload?
+        _ selected: KeyExchangeMethod?, own: KeyExchange?, peer: KeyExchangePayload?
     ) throws(ChildRefusal) -> SecretBytes? {
         guard let selected else { return nil }
         guard let own, let peer, own.method == selected, peer.method.rawValue == selected.rawValue else {

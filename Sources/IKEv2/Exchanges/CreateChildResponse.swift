@@ -90,7 +90,7 @@ extension Session {
 
     /// A value for the method that was selected; throws INVALID_KE_PAYLOAD when the peer began with another one.
     func ownKeyExchange(
-        _ selected: Cryptography.KeyExchangeMethod?, for request: Message
+        _ selected: KeyExchangeMethod?, for request: Message
     ) throws(ChildRefusal) -> KeyExchange? {
         guard let selected else { return nil }
         guard let value = request.keyExchange, value.method.rawValue == selected.rawValue else {

@@ -4,7 +4,7 @@ import IKEv2Messages
 /// What a CREATE_CHILD_SA has been through before this try: other groups, busy peers.
 struct CreateChildRetry {
     /// The method that the peer asked for; nil: our first.
-    var method: Cryptography.KeyExchangeMethod?
+    var method: KeyExchangeMethod?
     /// The peer accepted none of the proposals with an optional key exchange: it is left out.
     private(set) var leavesOutKeyExchange = false
     private var changes = 0
@@ -20,8 +20,8 @@ struct CreateChildRetry {
 
     /// INVALID_KE_PAYLOAD: the same again with the method that the peer wants, if it is one of `offered`.
     func changed(
-        to notify: NotifyPayload, offered: [Cryptography.KeyExchangeMethod],
-        refused: Cryptography.KeyExchangeMethod?
+        to notify: NotifyPayload, offered: [KeyExchangeMethod],
+        refused: KeyExchangeMethod?
     ) -> CreateChildRetry? {
         guard changes < Self.maximumChanges, let wanted = notify.wanted(of: offered, refused: refused) else {
             return nil
@@ -67,8 +67,8 @@ extension Session {
     /// does not. A peer that is busy for minutes is out of step with us, which only a new IKE SA mends (section 2.25).
     /// - Parameter proposals: of the child that is negotiated, if one is.
     func tryAgain(
-        _ notify: NotifyPayload, _ retry: CreateChildRetry, offered: [Cryptography.KeyExchangeMethod],
-        refused: Cryptography.KeyExchangeMethod?, proposals: [ChildProposal] = [], _ step: inout Step,
+        _ notify: NotifyPayload, _ retry: CreateChildRetry, offered: [KeyExchangeMethod],
+        refused: KeyExchangeMethod?, proposals: [ChildProposal] = [], _ step: inout Step,
         _ exchange: (CreateChildRetry) -> any InitiatedExchange
     ) -> Bool {
         switch notify.type {

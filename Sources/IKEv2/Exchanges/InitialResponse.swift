@@ -139,7 +139,7 @@ private struct InitialRequest {
         selected = try Self.select(offer, begun: value.method, all)
         candidates = all.accepting(selected)
         if value.method.rawValue != selected.keyExchange.rawValue {
-            let wanted = IKEv2Messages.KeyExchangeMethod(rawValue: selected.keyExchange.rawValue)
+            let wanted = KeyExchangeID(rawValue: selected.keyExchange.rawValue)
             let asked = selected.keyExchange
             throw InitialRefusal(
                 .invalidKeyExchange(wanted: wanted),
@@ -155,7 +155,7 @@ private struct InitialRequest {
     }
 
     private static func select(
-        _ offer: SecurityAssociationPayload, begun: IKEv2Messages.KeyExchangeMethod, _ candidates: CandidateSet
+        _ offer: SecurityAssociationPayload, begun: KeyExchangeID, _ candidates: CandidateSet
     ) throws(InitialRefusal) -> SelectedIKE {
         if let selected = candidates.select(offer, begun: begun) { return selected }
         guard let first = candidates.connections.first else {

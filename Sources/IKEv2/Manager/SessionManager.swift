@@ -25,7 +25,7 @@ public final class SessionManager: SessionEnvironment {
     var candidateCache = CandidateCache()
     var requestIDs: RequestIDs
     /// By our SPI.
-    var children: [UInt32: InstalledChild] = [:]
+    var children: [UInt32: ChildInstallation] = [:]
     var covers = CoverTable()
     /// Which peer has which networks, where a connection is for several.
     var holders = NetworkHolders()

@@ -26,7 +26,7 @@ public struct IKESAStatus: Sendable {
     public var hasRemoteNAT: Bool
     public var suite: IKECipherSuite?
     public var function: PRF?
-    public var keyExchange: Cryptography.KeyExchangeMethod?
+    public var keyExchange: KeyExchangeMethod?
     /// Nanoseconds of the manager's clock; nil: not yet, or never.
     public var establishedAt: UInt64?
     public var rekeyAt: UInt64?
@@ -41,7 +41,7 @@ public struct IKESAStatus: Sendable {
         id: UInt32, connectionName: String, state: State, isInitiator: Bool, initiatorSPI: UInt64,
         responderSPI: UInt64, path: Path, localIdentity: Identity? = nil, remoteIdentity: Identity? = nil,
         hasLocalNAT: Bool = false, hasRemoteNAT: Bool = false, suite: IKECipherSuite? = nil, function: PRF? = nil,
-        keyExchange: Cryptography.KeyExchangeMethod? = nil, establishedAt: UInt64? = nil, rekeyAt: UInt64? = nil,
+        keyExchange: KeyExchangeMethod? = nil, establishedAt: UInt64? = nil, rekeyAt: UInt64? = nil,
         reauthenticateAt: UInt64? = nil, lastReceivedAt: UInt64? = nil, activeTasks: [String] = [],
         queuedTasks: [String] = [], children: [ChildSAStatus] = []
     ) {

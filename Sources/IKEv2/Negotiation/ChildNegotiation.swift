@@ -5,7 +5,7 @@ import IKEv2Messages
 public struct SelectedChild: Hashable, Sendable {
     public var transform: ESPTransform
     /// nil: keys come from the IKE SA alone.
-    public var keyExchange: Cryptography.KeyExchangeMethod?
+    public var keyExchange: KeyExchangeMethod?
     public var extendedSequenceNumbers: Bool
     /// The proposal's number in the initiator's offer.
     public var number: UInt8
@@ -26,7 +26,7 @@ public struct SelectedChild: Hashable, Sendable {
         guard (integrity == nil) == (known == nil),
             let transform = try? ESPTransform(encryption: encryption, integrity: known)
         else { return nil }
-        keyExchange = method.flatMap(Cryptography.KeyExchangeMethod.init(rawValue:))
+        keyExchange = method.flatMap(KeyExchangeMethod.init(rawValue:))
         guard (method == nil) == (keyExchange == nil) else { return nil }
         self.transform = transform
         extendedSequenceNumbers = id(.sequenceNumbers) == SequenceNumbers.extended.rawValue
@@ -92,8 +92,8 @@ public enum ChildNegotiation {
 
     /// After INVALID_KE_PAYLOAD: the method to try again with; nil ends the negotiation (RFC 7296 section 1.3).
     public static func retryMethod(
-        _ notify: NotifyPayload, offered: [ChildProposal], refused: Cryptography.KeyExchangeMethod?
-    ) -> Cryptography.KeyExchangeMethod? {
+        _ notify: NotifyPayload, offered: [ChildProposal], refused: KeyExchangeMethod?
+    ) -> KeyExchangeMethod? {
         notify.wanted(of: offered.flatMap(\.keyExchanges), refused: refused)
     }
 

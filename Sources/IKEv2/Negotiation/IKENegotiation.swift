@@ -5,7 +5,7 @@ import IKEv2Messages
 public struct SelectedIKE: Hashable, Sendable {
     public var suite: IKECipherSuite
     public var function: PRF
-    public var keyExchange: Cryptography.KeyExchangeMethod
+    public var keyExchange: KeyExchangeMethod
     /// The proposal's number in the initiator's offer.
     public var number: UInt8
     /// What the peer put into its proposal, host order; nil in IKE_SA_INIT.
@@ -14,7 +14,7 @@ public struct SelectedIKE: Hashable, Sendable {
     var transforms: [Transform]
 
     public init(
-        suite: IKECipherSuite, function: PRF, keyExchange: Cryptography.KeyExchangeMethod, number: UInt8 = 1,
+        suite: IKECipherSuite, function: PRF, keyExchange: KeyExchangeMethod, number: UInt8 = 1,
         peerSPI: UInt64? = nil
     ) {
         self.suite = suite
@@ -38,7 +38,7 @@ public struct SelectedIKE: Hashable, Sendable {
             let suite = IKECipherSuite(
                 encryption: encryption, integrity: id(.integrity).flatMap(IKECipherSuite.Integrity.init(rawValue:))),
             let function = id(.pseudorandomFunction).flatMap(PRF.init(rawValue:)),
-            let keyExchange = id(.keyExchange).flatMap(Cryptography.KeyExchangeMethod.init(rawValue:))
+            let keyExchange = id(.keyExchange).flatMap(KeyExchangeMethod.init(rawValue:))
         else { return nil }
         self.suite = suite
         self.function = function
@@ -67,7 +67,7 @@ public enum IKENegotiation {
 
     static func choose(
         _ offered: SecurityAssociationPayload, templates: [ProposalTemplate],
-        begun: IKEv2Messages.KeyExchangeMethod? = nil
+        begun: KeyExchangeID? = nil
     ) -> SelectedIKE? {
         for template in templates {
             for proposal in offered.proposals {
@@ -97,8 +97,8 @@ public enum IKENegotiation {
     /// After INVALID_KE_PAYLOAD: the method to try again with, if it is one that we offered and not the one that was
     /// refused (RFC 7296 section 1.2); nil ends the negotiation.
     public static func retryMethod(
-        _ notify: NotifyPayload, offered: [IKEProposal], refused: Cryptography.KeyExchangeMethod
-    ) -> Cryptography.KeyExchangeMethod? {
+        _ notify: NotifyPayload, offered: [IKEProposal], refused: KeyExchangeMethod
+    ) -> KeyExchangeMethod? {
         notify.wanted(of: offered.flatMap(\.keyExchanges), refused: refused)
     }
 
@@ -126,7 +126,7 @@ extension Transform {
         .encryption(.init(rawValue: encryption.transformID), keyLength: encryption.keyBits.map(UInt16.init))
     }
 
-    static func method(_ method: Cryptography.KeyExchangeMethod) -> Transform {
+    static func method(_ method: KeyExchangeMethod) -> Transform {
         .keyExchange(.init(rawValue: method.rawValue))
     }
 }
@@ -144,8 +144,8 @@ extension SecurityAssociationPayload {
 extension NotifyPayload {
     /// INVALID_KE_PAYLOAD's method when it is one of `methods` and not `refused`.
     func wanted(
-        of methods: [Cryptography.KeyExchangeMethod], refused: Cryptography.KeyExchangeMethod?
-    ) -> Cryptography.KeyExchangeMethod? {
+        of methods: [KeyExchangeMethod], refused: KeyExchangeMethod?
+    ) -> KeyExchangeMethod? {
         guard let number = wantedKeyExchange?.rawValue, number != refused?.rawValue else { return nil }
         return methods.first { $0.rawValue == number }
     }

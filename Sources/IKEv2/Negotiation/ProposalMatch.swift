@@ -36,7 +36,7 @@ enum ProposalMatch {
     /// A proposal of the peer against one of ours (RFC 7296 sections 2.7 and 3.3.6). For each type the first of ours that
     /// the peer has too. Transforms with unknown ids or attributes are not eligible; the others of their type are.
     /// - Parameter begun: the method that the peer has sent a value of: where we take it, it saves an exchange.
-    init(_ offered: Proposal, _ template: ProposalTemplate, begun: KeyExchangeMethod? = nil) {
+    init(_ offered: Proposal, _ template: ProposalTemplate, begun: KeyExchangeID? = nil) {
         guard offered.protocolID == template.protocolID else {
             self = .different([])
             return

@@ -17,7 +17,7 @@ public struct ChildSA: Sendable {
     public let transform: ESPTransform
     public let extendedSequenceNumbers: Bool
     /// The group of its own key exchange, if there was one.
-    public let keyExchange: Cryptography.KeyExchangeMethod?
+    public let keyExchange: KeyExchangeMethod?
     public let inboundKey: SecretBytes
     public let outboundKey: SecretBytes
     /// What was agreed, as an outbound packet carries it: every pair of our side (source) and the peer's (destination).
@@ -37,7 +37,7 @@ public struct ChildSA: Sendable {
 
     public init(
         id: UInt32, child: Child, connectionName: String, inboundSPI: UInt32, outboundSPI: UInt32, mode: SAMode,
-        transform: ESPTransform, extendedSequenceNumbers: Bool, keyExchange: Cryptography.KeyExchangeMethod?,
+        transform: ESPTransform, extendedSequenceNumbers: Bool, keyExchange: KeyExchangeMethod?,
         inboundKey: SecretBytes, outboundKey: SecretBytes, selectors: [TrafficSelector],
         localSelectors: [SelectorSide], remoteSelectors: [SelectorSide], requestID: UInt32, path: Path,
         isEncapsulated: Bool, establishedAt: UInt64, lifetime: Lifetime

@@ -3,10 +3,10 @@
 ///     |   Diffie-Hellman Group Num    |           RESERVED            |
 ///     ~                       Key Exchange Data                       ~
 public struct KeyExchangePayload: Hashable, Sendable {
-    public var method: KeyExchangeMethod
+    public var method: KeyExchangeID
     public var data: [UInt8]
 
-    public init(method: KeyExchangeMethod, data: [UInt8]) {
+    public init(method: KeyExchangeID, data: [UInt8]) {
         self.method = method
         self.data = data
     }
@@ -14,7 +14,7 @@ public struct KeyExchangePayload: Hashable, Sendable {
 
 extension KeyExchangePayload: PayloadBody {
     init(from reader: inout ByteReader) throws(DecodingFailure) {
-        method = KeyExchangeMethod(rawValue: try reader.uint16())
+        method = KeyExchangeID(rawValue: try reader.uint16())
         try reader.skip(2)
         data = reader.takeAll()
     }

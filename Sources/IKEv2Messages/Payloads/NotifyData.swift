@@ -3,12 +3,12 @@ import Packets
 // Notification data that has a structure. A reader gives nil when the type or the size is not that of the notification.
 extension NotifyPayload {
     /// INVALID_KE_PAYLOAD: the method wanted (RFC 7296 section 1.2).
-    public static func invalidKeyExchange(wanted method: KeyExchangeMethod) -> NotifyPayload {
+    public static func invalidKeyExchange(wanted method: KeyExchangeID) -> NotifyPayload {
         NotifyPayload(.invalidKeyExchange, data: networkOrder([method.rawValue]))
     }
 
-    public var wantedKeyExchange: KeyExchangeMethod? {
-        type == .invalidKeyExchange && data.count == 2 ? KeyExchangeMethod(rawValue: words[0]) : nil
+    public var wantedKeyExchange: KeyExchangeID? {
+        type == .invalidKeyExchange && data.count == 2 ? KeyExchangeID(rawValue: words[0]) : nil
     }
 
     /// SIGNATURE_HASH_ALGORITHMS (RFC 7427 section 4).

@@ -28,7 +28,7 @@ public struct Transform: Hashable, Sendable {
         Transform(type: .integrity, id: algorithm.rawValue)
     }
 
-    public static func keyExchange(_ method: KeyExchangeMethod) -> Transform {
+    public static func keyExchange(_ method: KeyExchangeID) -> Transform {
         Transform(type: .keyExchange, id: method.rawValue)
     }
 
@@ -96,9 +96,9 @@ extension Transform: CustomStringConvertible {
             case .encryption: EncryptionAlgorithm(rawValue: id).description
             case .pseudorandomFunction: PseudorandomFunction(rawValue: id).description
             case .integrity: IntegrityAlgorithm(rawValue: id).description
-            case .keyExchange: KeyExchangeMethod(rawValue: id).description
+            case .keyExchange: KeyExchangeID(rawValue: id).description
             case .sequenceNumbers: SequenceNumbers(rawValue: id).description
-            case _ where type.isAdditionalKeyExchange: "\(type)_\(KeyExchangeMethod(rawValue: id))"
+            case _ where type.isAdditionalKeyExchange: "\(type)_\(KeyExchangeID(rawValue: id))"
             default: "\(type) \(id)"
             }
         return keyLength.map { "\(name)-\($0)" } ?? name

@@ -11,7 +11,7 @@ public struct TransformType: Codepoint {
     public static let additionalKeyExchange1 = Self(rawValue: 6)
     public static let additionalKeyExchange7 = Self(rawValue: 12)
 
-    /// ADDKE1 to ADDKE7: their ids are those of ``KeyExchangeMethod``.
+    /// ADDKE1 to ADDKE7: their ids are those of ``KeyExchangeID``.
     public var isAdditionalKeyExchange: Bool {
         (Self.additionalKeyExchange1.rawValue...Self.additionalKeyExchange7.rawValue).contains(rawValue)
     }

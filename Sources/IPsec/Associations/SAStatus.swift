@@ -118,7 +118,7 @@ public struct SAStatus: Sendable {
     }
 }
 
-extension OutboundAssociation {
+extension OutboundSA {
     /// The SA's counters from any thread, at any time. `now` is nanoseconds of the dataplane's clock.
     public func status(now: UInt64) -> SAStatus {
         let usage = self.usage
@@ -131,7 +131,7 @@ extension OutboundAssociation {
     }
 }
 
-extension InboundAssociation {
+extension InboundSA {
     /// The SA's counters from any thread, at any time. `now` is nanoseconds of the dataplane's clock.
     public func status(now: UInt64) -> SAStatus {
         let window = runtime.pointee.window.summary()

@@ -18,7 +18,7 @@ public struct SAUsage: Hashable, Sendable {
     }
 }
 
-extension OutboundAssociation {
+extension OutboundSA {
     /// From any thread, at any time.
     public var usage: SAUsage {
         let sequence = runtime.pointee.sequence.load(ordering: .relaxed)
@@ -31,7 +31,7 @@ extension OutboundAssociation {
     }
 }
 
-extension InboundAssociation {
+extension InboundSA {
     /// From any thread, at any time.
     public var usage: SAUsage {
         SAUsage(

@@ -42,11 +42,11 @@ public enum ESPInbound {
     /// Brings near what the steps before the cipher read of an SA.
     @inlinable
     @inline(__always)
-    public static func prefetch(_ sa: UnsafeMutablePointer<InboundSA>) {
+    public static func prefetch(_ sa: UnsafeMutablePointer<InboundRuntime>) {
         sluice_prefetch(sa)
         sluice_prefetch_write(UnsafeRawPointer(sa) + 64)
         // The bits of the replay window lie behind the record; those of a small window in one line or two.
-        sluice_prefetch_write(UnsafeRawPointer(sa) + MemoryLayout<InboundSA>.stride)
+        sluice_prefetch_write(UnsafeRawPointer(sa) + MemoryLayout<InboundRuntime>.stride)
     }
 
     /// Whether the SA is for packets with this outer destination and encapsulation. A drop is counted at the SA, so
@@ -56,7 +56,7 @@ public enum ESPInbound {
     @inlinable
     @inline(__always)
     public static func admit(
-        _ sa: UnsafeMutablePointer<InboundSA>, destination: IPAddress, isEncapsulated: Bool
+        _ sa: UnsafeMutablePointer<InboundRuntime>, destination: IPAddress, isEncapsulated: Bool
     ) -> Verdict {
         let difference =
             (destination.high ^ sa.pointee.destinationHigh.load(ordering: .relaxed))
@@ -79,7 +79,7 @@ public enum ESPInbound {
     @inlinable
     @inline(__always)
     public static func prepare(
-        _ sa: UnsafeMutablePointer<InboundSA>, header: UnsafeMutableRawPointer, length: Int,
+        _ sa: UnsafeMutablePointer<InboundRuntime>, header: UnsafeMutableRawPointer, length: Int,
         operation: UnsafeMutablePointer<ESPOperation>
     ) -> Verdict {
         let payloadLength = length &- Int(sa.pointee.overhead)
@@ -129,7 +129,7 @@ public enum ESPInbound {
     @inlinable
     @inline(__always)
     public static func unwrap(
-        _ sa: UnsafeMutablePointer<InboundSA>, operation: UnsafePointer<ESPOperation>, now: UInt64,
+        _ sa: UnsafeMutablePointer<InboundRuntime>, operation: UnsafePointer<ESPOperation>, now: UInt64,
         payload: inout Payload
     ) -> Verdict {
         if operation.pointee.status != .ok {
@@ -168,7 +168,7 @@ public enum ESPInbound {
     /// accepted once for a flow need not be asked again.
     @inlinable
     public static func accept(
-        _ sa: UnsafeMutablePointer<InboundSA>, payload: Payload, inner: inout InnerPacket
+        _ sa: UnsafeMutablePointer<InboundRuntime>, payload: Payload, inner: inout InnerPacket
     ) -> Verdict {
         let failure = PacketSummary.parse(payload.start, available: payload.available, into: &inner.summary)
         if failure != .none { return drop(sa, failure == .totalLength ? .innerLength : .innerMalformed) }
@@ -188,7 +188,7 @@ public enum ESPInbound {
     @inlinable
     @inline(__always)
     public static func complete(
-        _ sa: UnsafeMutablePointer<InboundSA>, packet: UnsafeMutableRawPointer, length: Int, family: AddressFamily,
+        _ sa: UnsafeMutablePointer<InboundRuntime>, packet: UnsafeMutableRawPointer, length: Int, family: AddressFamily,
         trafficClass: inout UInt8, outerTrafficClass: UInt8, now: UInt64
     ) -> Verdict {
         if sa.pointee.flags.contains(.ecn) {

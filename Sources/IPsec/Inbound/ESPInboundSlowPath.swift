@@ -6,7 +6,7 @@ import Telemetry
 extension ESPInbound {
     @usableFromInline
     @inline(never)
-    static func drop(_ sa: UnsafeMutablePointer<InboundSA>, _ reason: DropReason) -> Verdict {
+    static func drop(_ sa: UnsafeMutablePointer<InboundRuntime>, _ reason: DropReason) -> Verdict {
         sa.pointee.drops.count(reason)
         return .drop(reason)
     }
@@ -14,7 +14,7 @@ extension ESPInbound {
     /// A stop is reached: the first packet, a soft or a hard limit.
     @usableFromInline
     @inline(never)
-    static func reachedStop(_ sa: UnsafeMutablePointer<InboundSA>, now: UInt64) -> Verdict {
+    static func reachedStop(_ sa: UnsafeMutablePointer<InboundRuntime>, now: UInt64) -> Verdict {
         if sa.pointee.firstUsed.load(ordering: .relaxed) == 0 {
             sa.pointee.firstUsed.store(max(now, 1), ordering: .relaxed)
         }
@@ -33,7 +33,7 @@ extension ESPInbound {
     /// The whole list of selectors (RFC 4301 section 5.2, step 4): for what the masks of the first cannot say.
     @usableFromInline
     @inline(never)
-    static func matchesAnySelector(_ sa: UnsafeMutablePointer<InboundSA>, _ packet: PacketSummary) -> Bool {
+    static func matchesAnySelector(_ sa: UnsafeMutablePointer<InboundRuntime>, _ packet: PacketSummary) -> Bool {
         let selectors = sa.pointee.selectors
         var index = 0
         while index < sa.pointee.selectorCount {
@@ -47,7 +47,8 @@ extension ESPInbound {
     @usableFromInline
     @inline(never)
     static func applyECN(
-        _ sa: UnsafeMutablePointer<InboundSA>, field: UInt8, packet: UnsafeMutableRawPointer, family: AddressFamily,
+        _ sa: UnsafeMutablePointer<InboundRuntime>, field: UInt8, packet: UnsafeMutableRawPointer,
+        family: AddressFamily,
         trafficClass: inout UInt8
     ) -> Verdict {
         if field & (ECN.anomaly | ECN.drop) != 0 {

@@ -36,9 +36,9 @@ public enum ESPOutbound {
     ///
     /// Called by the SA's owner only.
     /// - Parameters:
-    ///   - inner: the inner IP header, with `OutboundSA.maximumHeadroom` writable bytes before it and
-    ///     `OutboundSA.maximumTailroom` behind the packet. What was there is lost.
-    ///   - innerLength: bytes, at most `OutboundSA.mtu` (the caller has fragmented or refused larger ones).
+    ///   - inner: the inner IP header, with `OutboundRuntime.maximumHeadroom` writable bytes before it and
+    ///     `OutboundRuntime.maximumTailroom` behind the packet. What was there is lost.
+    ///   - innerLength: bytes, at most `OutboundRuntime.mtu` (the caller has fragmented or refused larger ones).
     ///   - trafficClass: DS and ECN field of the inner header.
     ///   - nextHeader: 4 for IPv4, 41 for IPv6.
     ///   - dontFragment: the inner packet is IPv6 or has DF set.
@@ -46,7 +46,8 @@ public enum ESPOutbound {
     @inlinable
     @inline(__always)
     public static func prepare(
-        _ sa: UnsafeMutablePointer<OutboundSA>, inner: UnsafeMutableRawPointer, innerLength: Int, trafficClass: UInt8,
+        _ sa: UnsafeMutablePointer<OutboundRuntime>, inner: UnsafeMutableRawPointer, innerLength: Int,
+        trafficClass: UInt8,
         nextHeader: UInt8, dontFragment: Bool, now: UInt64, operation: UnsafeMutablePointer<ESPOperation>,
         outer: inout OuterPacket
     ) -> Verdict {
@@ -95,7 +96,7 @@ public enum ESPOutbound {
     @inlinable
     @inline(__always)
     public static func finish(
-        _ sa: UnsafeMutablePointer<OutboundSA>, operation: UnsafePointer<ESPOperation>, outer: OuterPacket
+        _ sa: UnsafeMutablePointer<OutboundRuntime>, operation: UnsafePointer<ESPOperation>, outer: OuterPacket
     ) -> Verdict {
         if operation.pointee.status != .ok { return drop(sa, .cryptoError) }
         if sa.pointee.flags.isSuperset(of: .udpOverIPv6) {
@@ -106,7 +107,7 @@ public enum ESPOutbound {
 
     @usableFromInline
     @inline(never)
-    static func drop(_ sa: UnsafeMutablePointer<OutboundSA>, _ reason: DropReason) -> Verdict {
+    static func drop(_ sa: UnsafeMutablePointer<OutboundRuntime>, _ reason: DropReason) -> Verdict {
         sa.pointee.drops.count(reason)
         return .drop(reason)
     }
@@ -114,7 +115,7 @@ public enum ESPOutbound {
     /// A stop is reached: the first packet, a soft or hard limit, or the end of the sequence numbers.
     @usableFromInline
     @inline(never)
-    static func reachedStop(_ sa: UnsafeMutablePointer<OutboundSA>, now: UInt64) -> Verdict {
+    static func reachedStop(_ sa: UnsafeMutablePointer<OutboundRuntime>, now: UInt64) -> Verdict {
         let last = sa.pointee.sequence.load(ordering: .relaxed)
         if sa.pointee.firstUsed.load(ordering: .relaxed) == 0 {
             sa.pointee.firstUsed.store(max(now, 1), ordering: .relaxed)

@@ -11,7 +11,8 @@ enum OuterHeader {
     @inlinable
     @inline(__always)
     static func patch(
-        _ sa: UnsafeMutablePointer<OutboundSA>, outer: OuterPacket, esp: UnsafeMutableRawPointer, trafficClass: UInt8,
+        _ sa: UnsafeMutablePointer<OutboundRuntime>, outer: OuterPacket, esp: UnsafeMutableRawPointer,
+        trafficClass: UInt8,
         dontFragment: UInt16, identification: UInt16
     ) {
         let length = UInt64(truncatingIfNeeded: outer.length)

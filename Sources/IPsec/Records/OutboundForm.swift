@@ -81,13 +81,13 @@ extension ESPOutbound {
     /// snapshot, and not between `prepare` and `finish` of a packet.
     @inlinable
     @inline(__always)
-    public static func follow(_ sa: UnsafeMutablePointer<OutboundSA>) {
+    public static func follow(_ sa: UnsafeMutablePointer<OutboundRuntime>) {
         if sa.pointee.pendingForm.version.load(ordering: .relaxed) != sa.pointee.takenForm { takeForm(sa) }
     }
 
     @usableFromInline
     @inline(never)
-    static func takeForm(_ sa: UnsafeMutablePointer<OutboundSA>) {
+    static func takeForm(_ sa: UnsafeMutablePointer<OutboundRuntime>) {
         var form = OutboundForm(template: sa.pointee.template)
         guard let version = sa.pointee.pendingForm.read(into: &form) else { return }
         sa.pointee.takenForm = version

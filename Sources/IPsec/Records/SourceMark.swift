@@ -28,7 +28,7 @@ extension ESPInbound {
     @inlinable
     @inline(__always)
     public static func isFromElsewhere(
-        _ sa: UnsafeMutablePointer<InboundSA>, packet: UnsafeRawPointer, esp: UnsafeRawPointer, sequence: UInt64
+        _ sa: UnsafeMutablePointer<InboundRuntime>, packet: UnsafeRawPointer, esp: UnsafeRawPointer, sequence: UInt64
     ) -> Bool {
         let expected = sa.pointee.sourceMark.load(ordering: .relaxed)
         if expected == SourceMark.anywhere { return false }

@@ -167,7 +167,7 @@ extension NetlinkSession.Connection {
         var found: [NetlinkMessage] = []
         var isInterrupted = false
         while true {
-            let messages: [ReceivedMessage]
+            let messages: [NetlinkReply]
             switch try socket.receive(wait: true) {
             case .messages(let received): messages = received
             case .overrun: return nil

@@ -6,7 +6,7 @@ import SystemPackage
 struct NetlinkSocket: ~Copyable {
     /// What one receive call brought.
     enum Reception {
-        case messages([ReceivedMessage])
+        case messages([NetlinkReply])
         /// Messages were lost (`ENOBUFS`, or a datagram longer than the buffer).
         case overrun
         /// Nothing there within the socket's timeout.
@@ -101,7 +101,7 @@ struct NetlinkSocket: ~Copyable {
     ///
     /// - Parameter wait: false returns at once when nothing is there.
     func receive(wait: Bool) throws(NetlinkError) -> Reception {
-        var messages: [ReceivedMessage] = []
+        var messages: [NetlinkReply] = []
         switch try receiveDatagram(wait: wait, { messages = NetlinkDecoder.decode($0) }) {
         case .datagram: return .messages(messages)
         case .overrun: return .overrun

@@ -27,7 +27,7 @@ public enum NetlinkMessage: Hashable, Sendable {
 }
 
 /// A message with the parts of its header that matter.
-public struct ReceivedMessage: Hashable, Sendable {
+public struct NetlinkReply: Hashable, Sendable {
     public let message: NetlinkMessage
     public let sequence: UInt32
     /// `NLM_F_DUMP_INTR`: the tables changed under the dump, so that it may be inconsistent.
@@ -37,17 +37,17 @@ public struct ReceivedMessage: Hashable, Sendable {
 /// Decodes datagrams from the kernel. Pure; nothing in a datagram can make it trap.
 public enum NetlinkDecoder {
     /// All messages of one datagram.
-    public static func decode(_ datagram: UnsafeRawBufferPointer) -> [ReceivedMessage] {
-        var messages: [ReceivedMessage] = []
+    public static func decode(_ datagram: UnsafeRawBufferPointer) -> [NetlinkReply] {
+        var messages: [NetlinkReply] = []
         var envelopes = EnvelopeSequence(datagram)
         while let envelope = envelopes.next() {
             messages.append(
-                ReceivedMessage(
+                NetlinkReply(
                     message: decode(envelope), sequence: envelope.header.nlmsg_seq,
                     isInterrupted: Int32(envelope.header.nlmsg_flags) & NLM_F_DUMP_INTR != 0))
         }
         if envelopes.isMalformed {
-            messages.append(ReceivedMessage(message: .malformed, sequence: 0, isInterrupted: false))
+            messages.append(NetlinkReply(message: .malformed, sequence: 0, isInterrupted: false))
         }
         return messages
     }

@@ -3,7 +3,7 @@ import IPsec
 /// The outbound SAs as the control side keeps them.
 struct OutboundRegister {
     private struct Member {
-        var association: OutboundAssociation
+        var association: OutboundSA
         /// Grows from the oldest to the newest.
         let number: UInt64
     }
@@ -12,9 +12,9 @@ struct OutboundRegister {
     private var byRequestID: [UInt32: [Member]] = [:]
     private var lastNumber: UInt64 = 0
     /// What has changed since the tables were last told; nil: removed.
-    private var changed: [UInt64: OutboundAssociation?] = [:]
+    private var changed: [UInt64: OutboundSA?] = [:]
 
-    mutating func add(_ association: OutboundAssociation) {
+    mutating func add(_ association: OutboundSA) {
         lastNumber += 1
         byRequestID[association.parameters.requestID, default: []].append(
             Member(association: association, number: lastNumber))
@@ -22,7 +22,7 @@ struct OutboundRegister {
     }
 
     /// Removes an SA, or puts another in its place; false when it is not there.
-    mutating func replace(_ old: OutboundAssociation, with new: OutboundAssociation?) -> Bool {
+    mutating func replace(_ old: OutboundSA, with new: OutboundSA?) -> Bool {
         let requestID = old.parameters.requestID
         guard let index = byRequestID[requestID]?.firstIndex(where: { $0.association === old }),
             let number = byRequestID[requestID]?[index].number
@@ -38,12 +38,12 @@ struct OutboundRegister {
     }
 
     /// Those that a policy may be served by, from the newest to the oldest; 0 stands for every request id.
-    func newestFirst(requestID: UInt32) -> [OutboundAssociation] {
+    func newestFirst(requestID: UInt32) -> [OutboundSA] {
         guard requestID == 0 else { return byRequestID[requestID]?.reversed().map(\.association) ?? [] }
         return byRequestID.values.joined().sorted { $0.number > $1.number }.map(\.association)
     }
 
-    mutating func takeChanged() -> [(number: UInt64, association: OutboundAssociation?)] {
+    mutating func takeChanged() -> [(number: UInt64, association: OutboundSA?)] {
         defer { changed = [:] }
         return changed.map { ($0.key, $0.value) }
     }
@@ -63,7 +63,7 @@ struct InboundRegister {
     func has(spi: UInt32) -> Bool { slots[spi] != nil }
 
     /// The SPI is not there yet.
-    mutating func add(_ association: InboundAssociation) {
+    mutating func add(_ association: InboundSA) {
         lastNumber += 1
         let member = InboundTables.Member(association: association, number: lastNumber)
         let slot = free.popLast() ?? members.count
@@ -85,7 +85,7 @@ struct InboundRegister {
     }
 
     /// The SPI and the request id stay.
-    mutating func replace(_ old: InboundAssociation, with new: InboundAssociation) {
+    mutating func replace(_ old: InboundSA, with new: InboundSA) {
         guard let slot = slots[old.parameters.spi], members[slot]?.association === old else { return }
         members[slot]?.association = new
         changed.insert(slot)

@@ -5,7 +5,7 @@ import Packets
 final class InboundTables {
     /// An inbound SA, and its place in the order in which all came.
     struct Member {
-        var association: InboundAssociation
+        var association: InboundSA
         var number: UInt64
     }
 

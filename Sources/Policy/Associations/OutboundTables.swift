@@ -5,7 +5,7 @@ import Packets
 @frozen
 @usableFromInline
 struct OutboundLink: @unchecked Sendable {
-    @usableFromInline let sa: UnsafeMutablePointer<OutboundSA>
+    @usableFromInline let sa: UnsafeMutablePointer<OutboundRuntime>
     /// The outer destination: where the packet is routed to.
     @usableFromInline let destination: IPAddress
     /// The SA takes only packets that match one of these; none: every packet of the policy.
@@ -74,13 +74,13 @@ final class PolicyLinks: Sendable {
     let view: OutboundLinks
     private let links: HotArray<OutboundLink>
     private let selectors: HotArray<TrafficSelector>
-    private let associations: [OutboundAssociation]
+    private let associations: [OutboundSA]
 
     /// nil when none of them serves the policy.
     /// - Parameter candidates: for each request id of the policy those that have it, the newest first.
-    init?(_ policy: SecurityPolicy, preferredFirst candidates: [[OutboundAssociation]]) {
+    init?(_ policy: SecurityPolicy, preferredFirst candidates: [[OutboundSA]]) {
         guard policy.direction == .out, let protection = policy.protection else { return nil }
-        var chosen: [(association: OutboundAssociation, rank: UInt16, first: Int, count: Int)] = []
+        var chosen: [(association: OutboundSA, rank: UInt16, first: Int, count: Int)] = []
         var selectors: [TrafficSelector] = []
         for (rank, associations) in candidates.enumerated() {
             for association in associations where protection.accepts(association.parameters) {
@@ -113,7 +113,7 @@ final class OutboundTables {
     let views: HotVector<OutboundLinks>
     private var links: [PolicyLinks?]
     /// By the order in which they came.
-    private(set) var associations: [UInt64: OutboundAssociation]
+    private(set) var associations: [UInt64: OutboundSA]
 
     private static let none = OutboundLinks(links: nil, count: 0)
 
@@ -140,7 +140,7 @@ final class OutboundTables {
     }
 
     /// Puts an SA into its place among all, or takes it out.
-    func set(number: UInt64, to association: OutboundAssociation?) { associations[number] = association }
+    func set(number: UInt64, to association: OutboundSA?) { associations[number] = association }
 }
 
 extension SecurityPolicy.Protection {

@@ -18,9 +18,9 @@ struct SPITable: BitwiseCopyable, @unchecked Sendable {
         /// Index of the SA's `InboundLink`.
         @usableFromInline var link: UInt32
         /// nil: the entry is free.
-        @usableFromInline var sa: UnsafeMutablePointer<InboundSA>?
+        @usableFromInline var sa: UnsafeMutablePointer<InboundRuntime>?
 
-        init(spi: UInt32, link: UInt32, sa: UnsafeMutablePointer<InboundSA>?) {
+        init(spi: UInt32, link: UInt32, sa: UnsafeMutablePointer<InboundRuntime>?) {
             self.spi = spi
             self.link = link
             self.sa = sa

@@ -24,7 +24,7 @@ final class SPITables {
     }
 
     /// Adds an SA, or changes its entry. SPI in network order.
-    func set(_ spi: UInt32, link: Int, sa: UnsafeMutablePointer<InboundSA>) {
+    func set(_ spi: UInt32, link: Int, sa: UnsafeMutablePointer<InboundRuntime>) {
         if 2 * (count + 1) > entries.count { grow() }
         let place = place(of: spi)
         if entries.base[place].sa == nil { count += 1 }

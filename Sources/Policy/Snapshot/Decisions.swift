@@ -11,13 +11,13 @@ public struct OutboundDecision: BitwiseCopyable, @unchecked Sendable {
     /// Names the policy (`Snapshot.policy(at:)`); `noPolicy` when none matches.
     public let policyIndex: UInt32
     /// The SA to use. nil with `.protect`: there is none, so one has to be acquired.
-    public let sa: UnsafeMutablePointer<OutboundSA>?
+    public let sa: UnsafeMutablePointer<OutboundRuntime>?
     /// The SA's outer destination, to be routed to; the packet's destination when there is no SA.
     public let destination: IPAddress
 
     @inlinable
     init(
-        action: PolicyAction, owner: UInt16, policyIndex: UInt32, sa: UnsafeMutablePointer<OutboundSA>?,
+        action: PolicyAction, owner: UInt16, policyIndex: UInt32, sa: UnsafeMutablePointer<OutboundRuntime>?,
         destination: IPAddress
     ) {
         self.action = action

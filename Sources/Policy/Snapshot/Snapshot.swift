@@ -64,12 +64,12 @@ public final class Snapshot: @unchecked Sendable {
     }
 
     /// From the oldest to the newest.
-    public var outboundAssociations: [OutboundAssociation] {
+    public var outboundAssociations: [OutboundSA] {
         tableSet.outbound.associations.sorted { $0.key < $1.key }.map(\.value)
     }
 
     /// From the oldest to the newest.
-    public var inboundAssociations: [InboundAssociation] {
+    public var inboundAssociations: [InboundSA] {
         tableSet.inbound.members.compactMap(\.self).sorted { $0.number < $1.number }.map(\.association)
     }
 

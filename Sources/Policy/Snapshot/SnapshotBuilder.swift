@@ -111,7 +111,7 @@ extension SnapshotBuilder {
     public func removePolicy(_ token: PolicyToken) { policies.remove(slot: token.slot) }
 
     /// Adds an outbound SA, which is from now on the newest. One that replaces another should have the same owner.
-    public func addOutbound(_ association: OutboundAssociation) throws(PolicyError) {
+    public func addOutbound(_ association: OutboundSA) throws(PolicyError) {
         try checkOwner(association.parameters)
         outbound.add(association)
         relinked.formUnion(policies.slots(servedBy: association.parameters))
@@ -119,14 +119,14 @@ extension SnapshotBuilder {
 
     /// Removes an outbound SA; true if it was there.
     @discardableResult
-    public func removeOutbound(_ association: OutboundAssociation) -> Bool {
+    public func removeOutbound(_ association: OutboundSA) -> Bool {
         guard outbound.replace(association, with: nil) else { return false }
         relinked.formUnion(policies.slots(servedBy: association.parameters))
         return true
     }
 
     /// Adds an inbound SA. Its SPI has to be unique, because packets are told apart by nothing else.
-    public func addInbound(_ association: InboundAssociation) throws(PolicyError) {
+    public func addInbound(_ association: InboundSA) throws(PolicyError) {
         try checkOwner(association.parameters)
         guard !inbound.has(spi: association.parameters.spi) else { throw .duplicateSPI(association.parameters.spi) }
         inbound.add(association)
@@ -140,14 +140,14 @@ extension SnapshotBuilder {
     public func hasInbound(spi: UInt32) -> Bool { inbound.has(spi: spi) }
 
     /// Puts an SA that has moved in the place of what it was before; nothing happens when that is gone.
-    public func replaceOutbound(_ old: OutboundAssociation, with new: OutboundAssociation) {
+    public func replaceOutbound(_ old: OutboundSA, with new: OutboundSA) {
         guard outbound.replace(old, with: new) else { return }
         relinked.formUnion(policies.slots(servedBy: old.parameters))
         relinked.formUnion(policies.slots(servedBy: new.parameters))
     }
 
     /// The same for an inbound SA, whose SPI stays.
-    public func replaceInbound(_ old: InboundAssociation, with new: InboundAssociation) {
+    public func replaceInbound(_ old: InboundSA, with new: InboundSA) {
         inbound.replace(old, with: new)
     }
 

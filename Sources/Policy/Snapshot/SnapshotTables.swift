@@ -32,7 +32,7 @@ extension SnapshotTables {
     /// The inbound SA with this SPI, given in network order as it lies in the packet; nil when there is none.
     @inlinable
     @inline(__always)
-    public func inbound(spi: UInt32) -> UnsafeMutablePointer<InboundSA>? {
+    public func inbound(spi: UInt32) -> UnsafeMutablePointer<InboundRuntime>? {
         var steps = NoSteps()
         return spiTable.find(spi, steps: &steps).pointee.sa
     }

@@ -5,7 +5,7 @@ enum TableChange {
     case policy(slot: Int, StoredPolicy?)
     /// The SAs of an outbound policy.
     case links(slot: Int, PolicyLinks?)
-    case outbound(number: UInt64, OutboundAssociation?)
+    case outbound(number: UInt64, OutboundSA?)
     case clearInbound(slot: Int)
     case inbound(slot: Int, InboundTables.Member, InboundLink)
 }

@@ -35,7 +35,7 @@ import Testing
 
     @Test func anotherGroupIsNoFailure() {
         let pair = MoonAndSun()
-        func proposals(_ groups: Cryptography.KeyExchangeMethod...) -> [IKEProposal] {
+        func proposals(_ groups: KeyExchangeMethod...) -> [IKEProposal] {
             [IKEProposal(encryption: [.aesGCM16(keyBits: 128)], functions: [.hmacSHA256], keyExchanges: groups)]
         }
         pair.bringUp({ $0.proposals = proposals(.x25519, .ecp256) }, sun: { $0.proposals = proposals(.ecp256) })

@@ -97,7 +97,7 @@ import Testing
         let left = network.left
         for association in left.outbound { left.builder.removeOutbound(association) }
         let unlimited = TunnelOptions().parameters(from: left.plan, to: network.right.plan, number: 0, owner: 0)
-        try left.builder.addOutbound(OutboundAssociation(unlimited, engine: OpenSSLEngine(), now: network.clock.now))
+        try left.builder.addOutbound(OutboundSA(unlimited, engine: OpenSSLEngine(), now: network.clock.now))
         try left.publish()
         let packets = network.packets(count: 10)
         #expect(network.exchange(packets) == packets[..<6].map { $0.routed(hops: 2) })

@@ -146,7 +146,7 @@ import Testing
         let left = network.left
         for association in left.outbound { left.builder.removeOutbound(association) }
         let parameters = TunnelOptions().parameters(from: left.plan, to: network.right.plan, number: 0, owner: 0)
-        try left.builder.addOutbound(OutboundAssociation(parameters, engine: OpenSSLEngine(), now: network.clock.now))
+        try left.builder.addOutbound(OutboundSA(parameters, engine: OpenSSLEngine(), now: network.clock.now))
         try left.publish()
     }
 }

@@ -14,7 +14,7 @@ import Testing
         var left: MemorySite { network.left }
         var right: MemorySite { network.right }
         /// The newest, which is the one that is sent by.
-        let association: InboundAssociation
+        let association: InboundSA
         var spi: UInt32 { association.parameters.spi }
 
         init(

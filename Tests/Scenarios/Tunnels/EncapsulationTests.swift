@@ -22,7 +22,7 @@ import Testing
             TunnelOptions {
                 $0.outer = .ipv6
                 $0.isEncapsulated = isEncapsulated
-            }, MemorySite.Options { $0.wanRole = [.lan, .wan] })
+            }, MemorySite.Options { $0.wanRoles = [.lan, .wan] })
         let (left, right) = (network.left, network.right)
         let packets = network.packets(count: 3)
         left.receiveFromLAN(packets)

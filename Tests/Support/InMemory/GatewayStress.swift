@@ -36,7 +36,7 @@ public final class GatewayStress {
         site = network.right
         let (left, number) = (network.left.plan, 8)
         let parameters = TunnelOptions().parameters(from: left, to: site.plan, number: number, owner: 0)
-        try site.builder.addInbound(InboundAssociation(parameters, engine: OpenSSLEngine(), now: network.clock.now))
+        try site.builder.addInbound(InboundSA(parameters, engine: OpenSSLEngine(), now: network.clock.now))
         sealer = try RawSealer(parameters, now: network.clock.now)
         // Beside the tunnel: what to let pass, what to discard, and a policy without its SA.
         let here = site.plan

@@ -45,9 +45,9 @@ public final class MemoryNetwork {
                 from: from.plan, to: to.plan, number: number, owner: number % from.builder.workers)
             let receiving = options.parameters(
                 from: from.plan, to: to.plan, number: number, owner: number % to.builder.workers)
-            let outbound = try OutboundAssociation(
+            let outbound = try OutboundSA(
                 sending, engine: OpenSSLEngine(), pathMTU: from.interfaces[1].mtu, now: clock.now)
-            let inbound = try InboundAssociation(receiving, engine: OpenSSLEngine(), now: clock.now)
+            let inbound = try InboundSA(receiving, engine: OpenSSLEngine(), now: clock.now)
             try from.builder.addOutbound(outbound)
             try to.builder.addInbound(inbound)
             from.outbound.append(outbound)

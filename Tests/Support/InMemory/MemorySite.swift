@@ -18,8 +18,8 @@ public final class MemorySite {
     public var routes: [RouteEntry] = []
     public var neighbours: [NeighbourEntry] = []
     public var interfaces: [PortInterface] = []
-    public internal(set) var outbound: [OutboundAssociation] = []
-    public internal(set) var inbound: [InboundAssociation] = []
+    public internal(set) var outbound: [OutboundSA] = []
+    public internal(set) var inbound: [InboundSA] = []
     /// Frames that the ports sent and nobody has taken yet.
     var sentByLAN: [[UInt8]] = []
     var sentByWAN: [[UInt8]] = []
@@ -32,7 +32,7 @@ public final class MemorySite {
         public var ringSize = 128
         public var lanMTU = 1500
         public var wanMTU = 1500
-        public var wanRole = PortRole.wan
+        public var wanRoles = PortRoles.wan
         public var configure: @Sendable (inout WorkerConfiguration) -> Void = { _ in }
 
         public init() {}
@@ -46,7 +46,7 @@ public final class MemorySite {
         builder = SnapshotBuilder(workers: options.workers)
         gateway = try MemoryGateway(
             workers: options.workers, framesPerWorker: options.framesPerWorker, frameSize: options.frameSize,
-            ringSize: options.ringSize, wanRole: options.wanRole, snapshot: builder.build(),
+            ringSize: options.ringSize, wanRoles: options.wanRoles, snapshot: builder.build(),
             configure: {
                 $0.flowCacheCapacity = 1024
                 options.configure(&$0)

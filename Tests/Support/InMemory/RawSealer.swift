@@ -4,14 +4,14 @@ import Packets
 
 /// Seals any bytes as if they were an IP packet: an authentic peer that sends nonsense.
 public final class RawSealer {
-    private let association: OutboundAssociation
+    private let association: OutboundSA
     private let frame: UnsafeMutableRawPointer
     private static let size = 4096
     private static let headroom = 256
 
     /// With the key of the SA of these parameters; nobody else may send with it.
     public init(_ parameters: SAParameters, now: UInt64) throws {
-        association = try OutboundAssociation(parameters, engine: OpenSSLEngine(), now: now)
+        association = try OutboundSA(parameters, engine: OpenSSLEngine(), now: now)
         frame = .allocate(byteCount: Self.size, alignment: 64)
         frame.initializeMemory(as: UInt8.self, repeating: 0, count: Self.size)
     }

@@ -70,7 +70,7 @@ extension IKECommands {
 
     /// Returns what was loaded, for the log.
     private static func load(
-        certificate request: VICIMessage, into store: inout CredentialStore
+        certificate request: VICIMessage, into store: inout ActiveCredentials
     ) throws -> [String] {
         let type = try request.required("type").uppercased()
         let flag = request["flag"]?.uppercased() ?? "NONE"

@@ -11,7 +11,7 @@ public final class IKEControl {
     let manager: any SessionControl
     let hub: EventHub
     /// All credentials in use; every change goes to the manager at once.
-    var credentials = CredentialStore() {
+    var credentials = ActiveCredentials() {
         didSet { manager.credentials = credentials.merged }
     }
     /// Reads the configuration file again, as SIGHUP does, and on another thread: files may be large or far away. nil:

@@ -44,7 +44,7 @@ enum AlgorithmListing {
             names: suites.filter(\.isAEAD).map(\.listed)
                 + ESPTransform.all.filter(\.isAEAD).map(\.encryption.listed))
         message.append("prf", names: PRF.allCases.map(\.listed))
-        message.append("dh", names: Cryptography.KeyExchangeMethod.allCases.map(\.listed))
+        message.append("dh", names: KeyExchangeMethod.allCases.map(\.listed))
         return message
     }
 }

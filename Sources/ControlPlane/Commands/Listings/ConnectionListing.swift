@@ -62,8 +62,8 @@ enum ConnectionListing {
             "dpd_action": child.deadPeerAction == .clear ? "none" : child.deadPeerAction.rawValue,
             "close_action": child.closeAction.rawValue,
         ]
-        section.append("local-ts", list: SelectorText.list(child.localSelectors))
-        section.append("remote-ts", list: SelectorText.list(child.remoteSelectors))
+        section.append("local-ts", list: ListedSelector.list(child.localSelectors))
+        section.append("remote-ts", list: ListedSelector.list(child.remoteSelectors))
         return section
     }
 }
@@ -74,8 +74,8 @@ extension ChildCover {
         var section: VICIMessage = [
             "child": child.name, "ike": connectionName, "mode": child.modeName.uppercased(),
         ]
-        section.append("local-ts", list: SelectorText.list(child.localSelectors))
-        section.append("remote-ts", list: SelectorText.list(child.remoteSelectors))
+        section.append("local-ts", list: ListedSelector.list(child.localSelectors))
+        section.append("remote-ts", list: ListedSelector.list(child.remoteSelectors))
         var message = VICIMessage()
         message.append("\(connectionName)/\(child.name)", section: section)
         return message

@@ -2,7 +2,7 @@ import IKEv2
 import IPsec
 
 /// Traffic selectors as listings show them: "10.1.0.0/16", "dynamic[tcp/80]", "10.2.0.0/16[udp/1000-2000]".
-enum SelectorText {
+enum ListedSelector {
     static func text(_ side: SelectorSide) -> String {
         let addresses = side.addresses.map(text) ?? "dynamic"
         guard let what = restriction(side) else { return addresses }

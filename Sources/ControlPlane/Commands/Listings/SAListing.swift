@@ -79,8 +79,8 @@ enum SAListing {
         section.append("rekey-time", until: child.rekeyAt, now: now)
         section.append("life-time", until: child.expiresAt, now: now)
         section.append("install-time", elapsed: sa.establishedAt, now: now)
-        section.append("local-ts", list: SelectorText.list(sa.localSelectors))
-        section.append("remote-ts", list: SelectorText.list(sa.remoteSelectors))
+        section.append("local-ts", list: ListedSelector.list(sa.localSelectors))
+        section.append("remote-ts", list: ListedSelector.list(sa.remoteSelectors))
         return section
     }
 }

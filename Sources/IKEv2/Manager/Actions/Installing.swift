@@ -4,7 +4,7 @@ extension SessionManager {
     func installInbound(_ sa: ChildSA, of record: SessionRecord) {
         do throws(InstallationError) {
             try dataplane.installInbound(sa)
-            let child = InstalledChild(sa, sessionID: record.id)
+            let child = ChildInstallation(sa, sessionID: record.id)
             child.isInbound = true
             children[sa.inboundSPI] = child
             record.installed.append(sa.inboundSPI)
@@ -68,7 +68,7 @@ extension SessionManager {
     }
 
     /// Both directions, at once.
-    func remove(_ child: InstalledChild) {
+    func remove(_ child: ChildInstallation) {
         removeOutbound(child.sa)
         if child.isInbound { dataplane.removeInbound(child.sa) }
         children[child.sa.inboundSPI] = nil
@@ -77,7 +77,7 @@ extension SessionManager {
     }
 
     /// The SA is no longer its session's concern.
-    private func forget(_ child: InstalledChild) {
+    private func forget(_ child: ChildInstallation) {
         if let peer = child.peer { holders.remove(child.sa, of: peer) }
         child.peer = nil
         table[child.sessionID]?.installed.removeAll { $0 == child.sa.inboundSPI }

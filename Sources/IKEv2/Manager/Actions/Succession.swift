@@ -31,7 +31,7 @@ extension SessionManager {
     }
 
     /// Looks whether its turn has come; looks get rarer.
-    func takeOverIfUsed(_ child: InstalledChild) {
+    func takeOverIfUsed(_ child: ChildInstallation) {
         guard var succession = child.succession else { return }
         if now >= succession.endsAt || isReady(child, succession) { return takeOver(child) }
         if succession.askedAt == nil, now >= succession.beganAt.addingWithoutOverflow(Self.pauseBeforeAsking) {
@@ -45,7 +45,7 @@ extension SessionManager {
     }
 
     /// Whether the peer is known to have the new SA, or not to have the old one any more.
-    private func isReady(_ child: InstalledChild, _ succession: Succession) -> Bool {
+    private func isReady(_ child: ChildInstallation, _ succession: Succession) -> Bool {
         if dataplane.usage(of: child.sa).map({ $0.inboundPackets > 0 }) ?? false { return true }
         guard let session = table[child.sessionID]?.session else { return false }
         if session.window.expectedRequestID > succession.nextRequestID { return true }
@@ -59,7 +59,7 @@ extension SessionManager {
     }
 
     /// An initiator that has not seen our answer answers nothing in the new IKE SA.
-    private func askWhetherItIsThere(_ child: InstalledChild, _ succession: Succession) {
+    private func askWhetherItIsThere(_ child: ChildInstallation, _ succession: Succession) {
         let ids = succession.isFirstOfSession ? [child.sessionID] : Set(twins(of: child).map(\.sessionID)).sorted()
         for record in ids.compactMap({ table[$0] }) {
             apply(record.session.probe(environment: self), of: record)
@@ -67,23 +67,23 @@ extension SessionManager {
     }
 
     /// An SA sends no more: those that waited for it take its place, unless there is yet another.
-    func installSuccessor(of child: InstalledChild) {
+    func installSuccessor(of child: ChildInstallation) {
         for twin in twins(of: child) where twin.succession != nil && !hasSendingTwin(twin) { takeOver(twin) }
     }
 
     /// Whether another IKE SA has an SA for the same packets.
-    func hasTwin(_ child: InstalledChild) -> Bool { twins(of: child).contains(where: \.isUp) }
+    func hasTwin(_ child: ChildInstallation) -> Bool { twins(of: child).contains(where: \.isUp) }
 
-    private func hasSendingTwin(_ child: InstalledChild) -> Bool { twins(of: child).contains(where: \.isOutbound) }
+    private func hasSendingTwin(_ child: ChildInstallation) -> Bool { twins(of: child).contains(where: \.isOutbound) }
 
-    private func takeOver(_ child: InstalledChild) {
+    private func takeOver(_ child: ChildInstallation) {
         child.succession = nil
         if let record = table[child.sessionID] { installOutbound(child.sa, of: record) }
     }
 
     /// SAs of the same child with the same selectors, on other IKE SAs between the same two. A peer that is elsewhere now
     /// has lost those that it had before.
-    private func twins(of child: InstalledChild) -> [InstalledChild] {
+    private func twins(of child: ChildInstallation) -> [ChildInstallation] {
         guard let record = table[child.sessionID], let identities = record.identities else { return [] }
         let others = table.sessions(between: identities)
         if others.count < 2 { return [] }

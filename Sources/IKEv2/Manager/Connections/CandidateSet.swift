@@ -34,7 +34,7 @@ final class CandidateSet {
 
     /// What the first connection that has something in common with the offer takes of it.
     /// `begun`: the method that the peer has sent a value of.
-    func select(_ offer: SecurityAssociationPayload, begun: IKEv2Messages.KeyExchangeMethod) -> SelectedIKE? {
+    func select(_ offer: SecurityAssociationPayload, begun: KeyExchangeID) -> SelectedIKE? {
         for group in groups {
             let selected = IKENegotiation.choose(offer, templates: group.templates, begun: begun)
             if let selected { return selected }

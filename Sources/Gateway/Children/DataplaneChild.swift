@@ -2,11 +2,11 @@ import IKEv2
 import IPsec
 
 /// What there is of one CHILD_SA in the dataplane. Kept by its inbound SPI.
-struct InstalledChild {
+struct DataplaneChild {
     let lane: ChildOwners.Lane
     let owner: Int
-    var inbound: InboundAssociation?
-    var outbound: OutboundAssociation?
+    var inbound: InboundSA?
+    var outbound: OutboundSA?
     var inboundClaims: [PolicyBook.Claim] = []
     var outboundClaims: [PolicyBook.Claim] = []
     /// When the manager is told of a soft limit (again), nanoseconds. A rekeying may come to nothing.

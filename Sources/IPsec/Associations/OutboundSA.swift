@@ -7,18 +7,18 @@ import Telemetry
 ///
 /// The record lives as long as this object, so whoever hands `runtime` to a worker keeps the object until the worker
 /// has let go of it. An SA that moves is a new object with the same record.
-public final class OutboundAssociation: Sendable {
+public final class OutboundSA: Sendable {
     /// Without the key, which only the cipher has.
     public let parameters: SAParameters
     /// Nanoseconds of the dataplane's clock.
     public let added: UInt64
     /// For `ESPOutbound`; 64-byte aligned.
-    public nonisolated(unsafe) let runtime: UnsafeMutablePointer<OutboundSA>
+    public nonisolated(unsafe) let runtime: UnsafeMutablePointer<OutboundRuntime>
     private let record: Record
 
     /// What all objects of one SA share.
     private final class Record: Sendable {
-        nonisolated(unsafe) let runtime: UnsafeMutablePointer<OutboundSA>
+        nonisolated(unsafe) let runtime: UnsafeMutablePointer<OutboundRuntime>
         let drops: DropCounters
         private let cipher: ESPCipher
         private let byteCount: Int
@@ -27,13 +27,13 @@ public final class OutboundAssociation: Sendable {
             self.cipher = cipher
             drops = .allocate()
             // The record, then the words of its newest form on cache lines of their own.
-            let recordLength = RuntimeMemory.rounded(MemoryLayout<OutboundSA>.size)
+            let recordLength = RuntimeMemory.rounded(MemoryLayout<OutboundRuntime>.size)
             byteCount = recordLength + PendingForm.wordCount * MemoryLayout<UInt64>.stride
             let memory = RuntimeMemory.allocate(byteCount: byteCount)
-            runtime = memory.bindMemory(to: OutboundSA.self, capacity: 1)
+            runtime = memory.bindMemory(to: OutboundRuntime.self, capacity: 1)
             let words = (memory + recordLength).bindMemory(to: Atomic<UInt64>.self, capacity: PendingForm.wordCount)
             runtime.initialize(
-                to: OutboundSA(
+                to: OutboundRuntime(
                     parameters, context: cipher.context, drops: drops, vectors: vectors, formWords: words, added: added)
             )
         }
@@ -78,7 +78,7 @@ public final class OutboundAssociation: Sendable {
     ///
     /// Only the endpoints and the encapsulation may differ. Of the objects of one SA the newest is the one to move.
     public init(
-        moving old: OutboundAssociation, source: IPAddress, destination: IPAddress, encapsulation: UDPEncapsulation?,
+        moving old: OutboundSA, source: IPAddress, destination: IPAddress, encapsulation: UDPEncapsulation?,
         pathMTU: Int
     ) throws(SAError) {
         guard source.family == destination.family else { throw .mixedAddressFamilies }
@@ -107,7 +107,7 @@ public final class OutboundAssociation: Sendable {
     }
 }
 
-extension OutboundSA {
+extension OutboundRuntime {
     init(
         _ parameters: SAParameters, context: UnsafeMutableRawPointer, drops: DropCounters,
         vectors: InitializationVectors,

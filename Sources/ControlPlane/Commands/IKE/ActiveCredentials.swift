@@ -7,7 +7,7 @@ import IKEv2
 ///
 /// A key is known by its key id, a secret by its name, an authority by its name, a certificate by its content: what is
 /// loaded again replaces itself. When the file is read again, it replaces what it had, and what the socket brought stays.
-struct CredentialStore: Sendable {
+struct ActiveCredentials: Sendable {
     private var base = Credentials()
     /// What of `base` came over the control socket, and was not in the file.
     private var own = Credentials()

@@ -1,6 +1,6 @@
 /// Transform type 4: Key Exchange Methods, once called Diffie-Hellman groups (RFC 7296 section 3.3.2; 3526, 5114, 5903,
 /// 6954, 8031, 9370; ML-KEM from draft-ietf-ipsecme-ikev2-mlkem).
-public struct KeyExchangeMethod: Codepoint {
+public struct KeyExchangeID: Codepoint {
     public let rawValue: UInt16
     public init(rawValue: UInt16) { self.rawValue = rawValue }
 

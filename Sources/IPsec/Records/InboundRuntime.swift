@@ -4,10 +4,10 @@ import Telemetry
 
 /// The runtime record of an inbound SA: what a worker reads and writes per packet, and nothing else.
 ///
-/// It lives at 64-byte aligned memory that an `InboundAssociation` owns, followed by the bits of the replay window.
+/// It lives at 64-byte aligned memory that an `InboundSA` owns, followed by the bits of the replay window.
 /// Each group of fields is one cache line. Other workers read line 0 only, to find out who owns the SA.
 @frozen
-public struct InboundSA: ~Copyable {
+public struct InboundRuntime: ~Copyable {
     // Line 0, read-mostly.
     /// The context of the SA's `ESPCipher`.
     @usableFromInline let context: UnsafeMutableRawPointer

@@ -1,5 +1,5 @@
 /// A CHILD_SA that the dataplane has, in one or both directions.
-final class InstalledChild {
+final class ChildInstallation {
     var sa: ChildSA
     /// The session that it belongs to; another one after a rekey of the IKE SA.
     var sessionID: UInt32

@@ -6,8 +6,8 @@ import Policy
 
 /// The SAs of a configuration, each with its direction, its owner and its keys set.
 struct AssociationSet {
-    var inbound: [InboundAssociation] = []
-    var outbound: [OutboundAssociation] = []
+    var inbound: [InboundSA] = []
+    var outbound: [OutboundSA] = []
     /// States that are neither to nor from this host; one file may configure several.
     var foreign: [SAParameters] = []
 
@@ -30,10 +30,10 @@ struct AssociationSet {
             do throws(SAError) {
                 switch direction {
                 case .inbound:
-                    inbound.append(try InboundAssociation(parameters, engine: engine, now: now))
+                    inbound.append(try InboundSA(parameters, engine: engine, now: now))
                 case .outbound:
                     outbound.append(
-                        try OutboundAssociation(parameters, engine: engine, pathMTU: pathMTU, now: now))
+                        try OutboundSA(parameters, engine: engine, pathMTU: pathMTU, now: now))
                 }
             } catch {
                 throw GatewayError(.configuration, "SA \(state.spi.spiText): \(error)", remedy: "")

@@ -4,11 +4,11 @@ import Telemetry
 
 /// The runtime record of an outbound SA: what a worker reads and writes per packet, and nothing else.
 ///
-/// It lives at 64-byte aligned memory that an `OutboundAssociation` owns. Each group of fields is one cache line:
+/// It lives at 64-byte aligned memory that an `OutboundSA` owns. Each group of fields is one cache line:
 /// read-mostly, written by the owning worker, outer header template, and what is read only when a limit is reached.
 /// What other threads read while the owner writes is atomic, with relaxed loads and stores.
 @frozen
-public struct OutboundSA: ~Copyable {
+public struct OutboundRuntime: ~Copyable {
     // Line 0, read-mostly.
     /// The context of the SA's `ESPCipher`.
     @usableFromInline let context: UnsafeMutableRawPointer
@@ -81,7 +81,7 @@ public struct OutboundSA: ~Copyable {
 
     /// Whether the SA has refused a packet because of a hard limit or of its last sequence number: it sends nothing any more.
     @inlinable
-    public var isSpent: Bool { events.load(ordering: .relaxed) & OutboundSA.endingEvents != 0 }
+    public var isSpent: Bool { events.load(ordering: .relaxed) & OutboundRuntime.endingEvents != 0 }
 
     /// The raw value of `SAEvents.hard`, without the global variable that an array literal is.
     @inlinable

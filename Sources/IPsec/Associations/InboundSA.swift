@@ -7,13 +7,13 @@ import Telemetry
 ///
 /// The record lives as long as this object, so whoever hands `runtime` to a worker keeps the object until the worker
 /// has let go of it. An SA that moves is a new object with the same record.
-public final class InboundAssociation: Sendable {
+public final class InboundSA: Sendable {
     /// Without the key, which only the cipher has.
     public let parameters: SAParameters
     /// Nanoseconds of the dataplane's clock.
     public let added: UInt64
     /// For `ESPInbound`; 64-byte aligned.
-    public nonisolated(unsafe) let runtime: UnsafeMutablePointer<InboundSA>
+    public nonisolated(unsafe) let runtime: UnsafeMutablePointer<InboundRuntime>
     private let record: Record
 
     /// Sets the key and makes the record. `now` is nanoseconds of the dataplane's clock; ages and time limits count
@@ -37,7 +37,7 @@ public final class InboundAssociation: Sendable {
     /// The same SA between other endpoints or in another encapsulation: keys, counters and the replay window go on.
     /// Takes effect at once; a packet that arrives meanwhile may be refused as one for another address.
     public init(
-        moving old: InboundAssociation, source: IPAddress, destination: IPAddress, encapsulation: UDPEncapsulation?
+        moving old: InboundSA, source: IPAddress, destination: IPAddress, encapsulation: UDPEncapsulation?
     ) throws(SAError) {
         guard source.family == destination.family else { throw .mixedAddressFamilies }
         var parameters = old.parameters
@@ -60,7 +60,7 @@ public final class InboundAssociation: Sendable {
 
 /// What all objects of one SA share.
 private final class Record: Sendable {
-    nonisolated(unsafe) let runtime: UnsafeMutablePointer<InboundSA>
+    nonisolated(unsafe) let runtime: UnsafeMutablePointer<InboundRuntime>
     let drops: DropCounters
     private let cipher: ESPCipher
     private nonisolated(unsafe) let selectors: UnsafeMutablePointer<TrafficSelector>
@@ -74,13 +74,13 @@ private final class Record: Sendable {
 
         // The record, then the bits of the replay window on a cache line of their own.
         let wordCount = ReplayWindow.wordCount(size: parameters.replayWindow)
-        let recordLength = RuntimeMemory.rounded(MemoryLayout<InboundSA>.size)
+        let recordLength = RuntimeMemory.rounded(MemoryLayout<InboundRuntime>.size)
         byteCount = recordLength + wordCount * MemoryLayout<UInt64>.stride
         let memory = RuntimeMemory.allocate(byteCount: byteCount)
-        runtime = memory.bindMemory(to: InboundSA.self, capacity: 1)
+        runtime = memory.bindMemory(to: InboundRuntime.self, capacity: 1)
         let words = (memory + recordLength).bindMemory(to: Atomic<UInt64>.self, capacity: wordCount)
         runtime.initialize(
-            to: InboundSA(
+            to: InboundRuntime(
                 parameters, context: cipher.context, drops: drops, selectors: selectors, windowWords: words,
                 added: added))
     }
@@ -93,7 +93,7 @@ private final class Record: Sendable {
     }
 }
 
-extension InboundSA {
+extension InboundRuntime {
     init(
         _ parameters: SAParameters, context: UnsafeMutableRawPointer, drops: DropCounters,
         selectors: UnsafePointer<TrafficSelector>, windowWords: UnsafeMutablePointer<Atomic<UInt64>>, added: UInt64

@@ -6,7 +6,7 @@ import IKEv2
 #endif
 
 /// Reads the folders of certificates, keys and CRLs.
-struct CredentialStore {
+struct CredentialLoader {
     /// Folders of private keys; sections of passphrases begin with these names.
     static let keyFolders = ["private", "rsa", "ecdsa", "pkcs8"]
 
