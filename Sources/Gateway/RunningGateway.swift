@@ -29,6 +29,7 @@ final class RunningGateway {
         self.logger = logger
         let configuration = try LoadedConfiguration(options, logger: logger)
         try Privileges.check()
+        Assembly.warnOfKernelAssociations(logger)
         // First of all: whatever goes wrong from here on, nothing that is configured to be protected leaves in clear.
         let boundary = try BoundaryKeeper(
             options, covered: CoveredList(configuration.manual, configuration.connections?.connections ?? []),

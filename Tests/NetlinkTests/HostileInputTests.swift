@@ -86,4 +86,26 @@ import Testing
             #expect(state.forwardingRoutes().count <= 1)
         }
     }
+
+    /// The answer to the question how many SAs the kernel has, cut and damaged.
+    @Test func associationCount() {
+        let answer = message(type: 0x22, flags: 0, sequence: 1) {
+            [0xFF, 0xFF, 0xFF, 0xFF]; [8, 0, 1, 0]; [7, 0, 0, 0]; [12, 0, 2, 0]; [UInt8](repeating: 0, count: 8)
+        }
+        func count(_ bytes: [UInt8]) -> Int? { bytes.withUnsafeBytes { KernelSecurityAssociations.count(in: $0) } }
+        #expect(count(answer) == 7)
+        for length in 0..<answer.count { #expect(count(Array(answer[..<length])) == nil) }
+        // Whatever else changes, nothing but the number (bytes 24 to 27) is taken for the number.
+        for index in answer.indices where !(24..<28).contains(index) {
+            for value: UInt8 in [0, 1, 3, 0x7F, 0xFF] {
+                var changed = answer
+                changed[index] = value
+                #expect(count(changed) == nil || count(changed) == 7)
+            }
+        }
+        let another = message(type: 0x22, flags: 0, sequence: 2) {
+            [0, 0, 0, 0]; [8, 0, 1, 0]; [7, 0, 0, 0]
+        }
+        #expect(count(another) == nil)
+    }
 }

@@ -21,6 +21,20 @@ import Testing
         }
     }
 
+    /// The kernel's IPsec SAs, as `ip xfrm state` makes them.
+    @Test func securityAssociations() async throws {
+        let counts = try await TestNamespace.run { namespace in
+            let before = try KernelSecurityAssociations.count()
+            for spi in ["0x1001", "0x1002"] {
+                // They wait for their keys, which needs no ESP in the kernel.
+                _ = try namespace.output(
+                    "ip xfrm state allocspi src 10.9.0.2 dst 10.9.0.1 proto esp mode tunnel min \(spi) max \(spi)")
+            }
+            return [before, try KernelSecurityAssociations.count()]
+        }
+        #expect(counts == [0, 2])
+    }
+
     @Test func dump() async throws {
         let state = try await TestNamespace.run { _ in try NetlinkSession().networkState() }
         let port = try #require(state.link(named: "port"))

@@ -25,6 +25,14 @@ enum Assembly {
         }
     }
 
+    /// Ports take all ESP and AH to this host, so another IPsec daemon's peers would be cut off without a word.
+    static func warnOfKernelAssociations(_ logger: Logger) {
+        guard let count = try? KernelSecurityAssociations.count(), count > 0 else { return }
+        logger.warning(
+            "the kernel has \(count) IPsec \(count == 1 ? "SA" : "SAs") of its own, whose packets the ports take from now on: move those tunnels to Sluice, or keep their peers on interfaces that are not ports (ip xfrm state)"
+        )
+    }
+
     static func plan(_ options: GatewayOptions) throws(GatewayError) -> PortPlan {
         var interfaces: [String: PortPlan.Interface] = [:]
         for name in options.lan + options.wan {

@@ -91,6 +91,39 @@ extension LiveGateways {
             try network.lanA.addHostAddresses(.a)
         }
 
+        /// A card that takes the tags away hands over frames of all VLANs alike: answers would go back untagged.
+        @Test("ports keep the tags of VLANs", arguments: ["lan0", "wan0"])
+        func keepsTags(port: String) throws {
+            try TwoGateways.with { network in
+                func tagsStripped() throws -> String? {
+                    try run(["ethtool", "-k", port], in: network.gatewayA).split(separator: "\n")
+                        .first { $0.hasPrefix("rx-vlan-offload:") }.map(String.init)
+                }
+                try run(["ethtool", "-K", port, "rxvlan", "on"], in: network.gatewayA)
+                #expect(try tagsStripped() == "rx-vlan-offload: on")
+                let gateway = try SluiceGateway(ManualTunnel().batch(.a), in: network.gatewayA)
+                defer { gateway.process.terminate() }
+                #expect(try tagsStripped() == "rx-vlan-offload: off")
+                #expect(!gateway.process.errors.contains("rxvlan"), "nothing to warn of")
+            }
+        }
+
+        @Test("IPsec SAs of the kernel's own are named at the start: their packets do not reach the kernel")
+        func kernelHasSAs() throws {
+            try TwoGateways.with { network in
+                // One that waits for its keys needs no ESP in the kernel.
+                try network.gatewayA.ip(
+                    "xfrm state allocspi src 192.0.2.9 dst \(Side.a.outer(.ipv4)) proto esp mode tunnel min 0x5001 max 0x5001"
+                )
+                let gateway = try SluiceGateway(ManualTunnel().batch(.a), in: network.gatewayA)
+                defer { gateway.process.terminate() }
+                #expect(gateway.process.errors.contains("the kernel has 1 IPsec SA of its own"))
+                let other = try SluiceGateway(ManualTunnel().batch(.b), in: network.gatewayB)
+                defer { other.process.terminate() }
+                #expect(!other.process.errors.contains("of its own"))
+            }
+        }
+
         @Test("a killed gateway is replaced and traffic resumes", arguments: ["native", "generic"], [0, 64])
         func killed(mode: String, replayWindow: Int) throws {
             let tunnel = ManualTunnel(replayWindow: replayWindow)
