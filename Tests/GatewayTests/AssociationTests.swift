@@ -149,3 +149,40 @@ private func policy(
         #expect(lines.texts.count == 2)
     }
 }
+
+@Suite struct SuspendedSATests {
+    private let logger = Logger(label: "test") { _ in SwiftLogNoOpLogHandler() }
+
+    @Test func sourceComesAndGoes() throws {
+        let builder = SnapshotBuilder(workers: 1)
+        var parameters = try state(left, right)
+        parameters.isManual = true
+        let ours = try OutboundSA(parameters, engine: OpenSSLEngine(), pathMTU: 1500, now: 0)
+        try builder.addOutbound(ours)
+        var suspended = SuspendedSAs()
+        func serving() -> [OutboundSA] { builder.build().outboundAssociations }
+        suspended.follow([left], serving: serving(), in: builder, logger)
+        #expect(suspended.all.isEmpty && serving().count == 1)
+        for _ in 0..<2 {
+            suspended.follow([right], serving: serving(), in: builder, logger)
+            #expect(suspended.all.count == 1 && serving().isEmpty)
+        }
+        suspended.follow([left], serving: serving(), in: builder, logger)
+        #expect(suspended.all.isEmpty && serving().map(\.parameters.spi) == [0x1000])
+        suspended.follow([], serving: serving(), in: builder, logger)
+        // One whose time is up does not come back.
+        #expect(suspended.remove(ours) && !suspended.remove(ours))
+        suspended.follow([left], serving: serving(), in: builder, logger)
+        #expect(serving().isEmpty)
+    }
+
+    /// CHILD_SAs are IKE's, which looks after them itself.
+    @Test func childrenAreLeft() throws {
+        let builder = SnapshotBuilder(workers: 1)
+        let child = try OutboundSA(try state(left, right), engine: OpenSSLEngine(), pathMTU: 1500, now: 0)
+        try builder.addOutbound(child)
+        var suspended = SuspendedSAs()
+        suspended.follow([], serving: [child], in: builder, logger)
+        #expect(suspended.all.isEmpty && builder.build().outboundAssociations.count == 1)
+    }
+}

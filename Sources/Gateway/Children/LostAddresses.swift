@@ -18,6 +18,9 @@ extension GatewayDataplane {
         if isChanged { outboundChanged() }
     }
 
+    /// Outbound SAs that workers do not have.
+    var suspended: [OutboundSA] { children.values.filter(\.isSuspended).compactMap(\.outbound) }
+
     func isLost(_ source: IPAddress) -> Bool { ownAddresses.map { !$0.contains(source) } ?? false }
 
     /// The child with its outbound SA given to workers or taken from them, as the host's addresses are.

@@ -45,6 +45,7 @@ final class ControlLoop {
     private var queueCheck = QueueCheck()
     private var ownAddresses = OwnAddresses()
     private(set) var hasManualAssociations = false
+    var suspended = SuspendedSAs()
     /// Lines of the `ip xfrm` file that are not served.
     let manualErrors: [ConfigurationError]
     private var neighbours: NeighbourKeeper
@@ -117,6 +118,7 @@ final class ControlLoop {
         } catch {
             throw GatewayError(.configuration, "\(parts.options.xfrmBatch ?? ""): \(error)", remedy: "")
         }
+        suspendManual(serving: associations.outbound)
         for state in associations.foreign {
             logger.warning(
                 "SA is neither to nor from this host, and no policy names it",
@@ -133,6 +135,11 @@ final class ControlLoop {
                 "file": "\(file)", "policies": "\(configuration.policies.count)",
                 "inbound": "\(associations.inbound.count)", "outbound": "\(associations.outbound.count)",
             ])
+    }
+
+    /// What is published next has the SAs that the host has the addresses for.
+    private func suspendManual(serving: [OutboundSA]) {
+        suspended.follow(view.localAddresses, serving: serving, in: builder, logger)
     }
 
     // MARK: Events
@@ -182,6 +189,7 @@ final class ControlLoop {
         guard view != before else { return }
         followOwnAddresses()
         children.follow(ownAddresses: view.localAddresses)
+        suspendManual(serving: snapshot.outboundAssociations)
         apply(view, before: before)
         PortChanges.log(parts.plan.ports, before: before, after: view, logger)
         if view.routes != before.routes || view.localAddresses != before.localAddresses { isNetworkNews = true }

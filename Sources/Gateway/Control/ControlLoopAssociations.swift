@@ -119,13 +119,13 @@ extension ControlLoop {
         let now = self.now
         let current = snapshot
         var removed = false
-        for association in current.outboundAssociations where association.parameters.isManual {
+        for association in current.outboundAssociations + suspended.all where association.parameters.isManual {
             let isOver = watch.look(
                 ObjectIdentifier(association), association.parameters, .outbound, events: association.events,
                 status: { association.status(now: now) }, logger: logger)
             guard isOver else { continue }
             watch.forget(ObjectIdentifier(association))
-            removed = builder.removeOutbound(association) || removed
+            removed = suspended.remove(association) || builder.removeOutbound(association) || removed
         }
         for association in current.inboundAssociations where association.parameters.isManual {
             let isOver = watch.look(

@@ -3,7 +3,8 @@ import Policy
 import Telemetry
 
 extension AssociationStatus {
-    init(_ status: SAStatus) {
+    /// - Parameter isSuspended: its source is not an address of the host, so workers do not have it.
+    init(_ status: SAStatus, isSuspended: Bool = false) {
         direction = status.direction == .inbound ? "in" : "out"
         spi = status.spi.spiText
         source = status.source.description
@@ -23,7 +24,7 @@ extension AssociationStatus {
         mtu = status.mtu
         ageSeconds = Int(status.age / 1_000_000_000)
         idleSeconds = status.idle.map { Int($0 / 1_000_000_000) }
-        events = status.events.names
+        events = status.events.names + (isSuspended ? ["no-source-address"] : [])
         drops = status.drops.map { DropStatus(reason: $0.reason.name, packets: $0.packets) }
     }
 }

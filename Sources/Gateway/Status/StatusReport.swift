@@ -148,7 +148,7 @@ public struct AssociationStatus: Codable, Hashable, Sendable {
     public var ageSeconds: Int
     /// Since the last packet; nil before the first.
     public var idleSeconds: Int?
-    /// What happened to it: `first-use`, `soft-bytes`, `sequence-exhausted`, …
+    /// What happened to it: `first-use`, `soft-bytes`, `sequence-exhausted`, `no-source-address`, …
     public var events: [String]
     public var drops: [DropStatus]
 }

@@ -88,5 +88,27 @@ extension LiveGateways {
                 try awaitRecovery(network, .ipv6)
             }
         }
+
+        @Test("keyed by hand, nothing leaves from an address that the host has lost, and all is well when it is back")
+        func ownAddress() throws {
+            try withTunnel { network, gateways, traffic in
+                let outer = Side.a.outer(.ipv4)
+                let client = try EchoClient(from: network.lanA, to: Side.b.host(.ipv4), .ipv4, dontFragment: false)
+                try network.gatewayA.ip("addr del \(outer)/24 dev wan0", "addr add 10.99.0.77/24 dev wan0")
+                try eventually("status says so", within: .seconds(10)) {
+                    try gateways.a.status()["security_associations"].array.contains {
+                        $0["events"].array.contains { $0.string == "no-source-address" }
+                    }
+                }
+                let capture = try PacketCapture(TwoGateways.portA, in: network.wire)
+                #expect(client.echo(payload: 56, attempts: 3, within: .milliseconds(200)) == .lost)
+                let source = outer.split(separator: ".").compactMap { UInt8($0) }
+                let frames = capture.stop().filter { $0.count > 34 && Array($0[26..<30]) == source && $0[12] == 8 }
+                #expect(frames.isEmpty, "\(frames.count) frames from \(outer)")
+                try network.gatewayA.ip("addr add \(outer)/24 dev wan0")
+                try awaitRecovery(network, .ipv4)
+                try traffic.transfer(1 << 20, from: .a, .ipv4)
+            }
+        }
     }
 }
