@@ -11,6 +11,9 @@ public struct TunnelCipher: Sendable, CustomStringConvertible {
         "ChaCha20-Poly1305", [("aead 'rfc7539esp(chacha20,poly1305)'", 36, "128")])
     public static let aes128CBC = TunnelCipher(
         "AES-128-CBC + SHA-256", [("auth-trunc 'hmac(sha256)'", 32, "128"), ("enc 'cbc(aes)'", 16, "")])
+    /// `auth` leaves the length of the ICV to the implementation: Linux cuts it to 96 bits (RFC 4868 says 128).
+    public static let aes128CBC96 = TunnelCipher(
+        "AES-128-CBC + SHA-256 with 96 bits", [("auth 'hmac(sha256)'", 32, ""), ("enc 'cbc(aes)'", 16, "")])
     public static let aes256CTR = TunnelCipher(
         "AES-256-CTR + SHA-384", [("auth-trunc 'hmac(sha384)'", 48, "192"), ("enc 'rfc3686(ctr(aes))'", 36, "")])
     public static let aes256GMAC = TunnelCipher("AES-256-GMAC", [("aead 'rfc4543(gcm(aes))'", 36, "128")])
@@ -54,10 +57,13 @@ public struct ManualTunnel: Sendable, CustomStringConvertible {
     public var udpEncapsulation: Bool
     public var replayWindow: Int
     public var keySeed: Int
+    /// The SPI from side A; B's is twice that. Up to 255 they are reserved (RFC 4303 section 2.1), and keyed by hand all the same.
+    public var firstSPI: UInt32
 
     public init(
         _ cipher: TunnelCipher = .aes128GCM, outer: IPVersion = .ipv4, extendedSequenceNumbers: Bool = false,
-        udpEncapsulation: Bool = false, replayWindow: Int = 1024, keySeed: Int = 0
+        udpEncapsulation: Bool = false, replayWindow: Int = 1024, keySeed: Int = 0,
+        firstSPI: UInt32 = 0x1000
     ) {
         self.cipher = cipher
         self.outer = outer
@@ -65,16 +71,18 @@ public struct ManualTunnel: Sendable, CustomStringConvertible {
         self.udpEncapsulation = udpEncapsulation
         self.replayWindow = replayWindow
         self.keySeed = keySeed
+        self.firstSPI = firstSPI
     }
 
     public var description: String {
         [
             "\(cipher)", "over \(outer)", extendedSequenceNumbers ? "ESN" : nil, udpEncapsulation ? "in UDP" : nil,
+            firstSPI < 256 ? "with a reserved SPI" : nil,
         ].compactMap { $0 }.joined(separator: " ")
     }
 
     /// The SPI of packets that leave this side.
-    public func spi(from side: Side) -> UInt32 { 0x1000 * UInt32(side.rawValue) }
+    public func spi(from side: Side) -> UInt32 { firstSPI * UInt32(side.rawValue) }
 
     /// The two states, the same lines for both ends.
     public var states: String {

@@ -11,6 +11,8 @@ extension LiveGateways {
             ManualTunnel(.aes128GCM, extendedSequenceNumbers: true),
             ManualTunnel(.aes128CBC),
             ManualTunnel(.aes128CBC, extendedSequenceNumbers: true),
+            ManualTunnel(.aes128CBC96),
+            ManualTunnel(.aes128GCM, firstSPI: 0x21),
             ManualTunnel(.chaCha20Poly1305),
             ManualTunnel(.aes256CTR),
             ManualTunnel(.aes256GMAC),
