@@ -10,12 +10,12 @@ import XDP
 
 /// A gateway from its start to its end: ports, workers, control loop, control socket.
 final class RunningGateway {
-    let parts: ControlParts
+    let parts: GatewayParts
     private let logger: Logger
     private let workers: [WorkerThread]
     private let hostPath: HostPath
     private let group: MultiThreadedEventLoopGroup
-    private var control: ControlHandle?
+    private var control: ControlThread?
     /// What was read, keys included; only until it is in force.
     private var manual: ManualConfiguration?
     private var connections: SwanctlConfiguration?
@@ -29,27 +29,27 @@ final class RunningGateway {
         self.logger = logger
         let configuration = try LoadedConfiguration(options, logger: logger)
         try Privileges.check()
-        Assembly.warnOfKernelAssociations(logger)
+        Startup.warnOfKernelAssociations(logger)
         // First of all: whatever goes wrong from here on, nothing that is configured to be protected leaves in clear.
         let boundary = try BoundaryKeeper(
             options, covered: CoveredList(configuration.manual, configuration.connections?.connections ?? []),
             logger: logger)
-        let plan = try Assembly.plan(options)
+        let plan = try Startup.plan(options)
         let mailbox = NetworkMailbox()
-        let monitor = try MonitorHolder(mailbox)
-        let session = try Assembly.environment { () throws(NetlinkError) in try NetlinkSession() }
-        let (umem, tables, ports) = try Assembly.ports(options, plan, logger: logger)
-        parts = ControlParts(
+        let monitor = try RestartableMonitor(mailbox)
+        let session = try Startup.environment { () throws(NetlinkError) in try NetlinkSession() }
+        let (umem, tables, ports) = try Startup.ports(options, plan, logger: logger)
+        parts = GatewayParts(
             options: options, plan: plan, engine: options.engine.maker, umem: umem, served: ServedPorts(ports),
             tables: tables,
             publisher: SnapshotPublisher(workers: plan.workers), statistics: (0..<plan.workers).map { _ in .init() },
-            events: Assembly.eventRings(plan), session: session,
-            mailbox: mailbox, mesh: Assembly.mesh(plan),
+            events: Startup.eventRings(plan), session: session,
+            mailbox: mailbox, mesh: Startup.mesh(plan),
             mailboxes: (0..<plan.workers).map { _ in .init() }, monitor: monitor,
-            hostTunnel: Assembly.hostTunnel(
+            hostTunnel: Startup.hostTunnel(
                 configuration.manual, session: session, pathMTU: options.mtu ?? 1500, logger: logger),
             boundary: boundary)
-        workers = try Assembly.workers(parts)
+        workers = try Startup.workers(parts)
         let firstHostFrame = plan.workers * plan.framesPerWorker
         hostPath = HostPath(
             umem: umem, mesh: parts.mesh, workers: plan.workers,
@@ -65,7 +65,7 @@ final class RunningGateway {
     /// Starts everything; packets flow when this returns. After an error `stop` is to be called as well.
     func start() throws {
         guard let manual else { return }
-        let control = try ControlHandle(parts, configuration: manual, on: group.next(), logger: logger)
+        let control = try ControlThread(parts, configuration: manual, on: group.next(), logger: logger)
         // Its keys are in the ciphers now, and nowhere else.
         self.manual = nil
         if !SecretMemory.isLocked {
@@ -79,7 +79,7 @@ final class RunningGateway {
         for worker in workers { try worker.start() }
         try hostPath.start()
         waitForWorkers()
-        for port in parts.ports { try Assembly.environment { () throws(XDPError) in try port.start() } }
+        for port in parts.ports { try Startup.environment { () throws(XDPError) in try port.start() } }
     }
 
     /// Brings the connections of the configuration into force: packets flow, so they may come up.

@@ -56,7 +56,7 @@ public enum BoundaryControl {
     /// closed; nil when nothing was.
     public static func open() throws(GatewayError) -> BoundaryReport? {
         try Privileges.check([.netAdmin])
-        let names = try Assembly.environment { () throws(XDPError) in try SteeringProgram.detachAll() }
+        let names = try Startup.environment { () throws(XDPError) in try SteeringProgram.detachAll() }
         let report = try environment { () throws(NetlinkError) in
             // Rules of a gateway that was killed lead nowhere any more.
             HostRouteKeeper.removeAll(try NetlinkSession())

@@ -9,13 +9,8 @@ struct DataplaneChild {
     var outbound: OutboundSA?
     var inboundClaims: [PolicyBook.Claim] = []
     var outboundClaims: [PolicyBook.Claim] = []
-    /// When the manager is told of a soft limit (again), nanoseconds. A rekeying may come to nothing.
-    var softLimitDue: UInt64 = 0
-    var toldHard = false
     /// The host has lost the address that the outbound SA sends from: workers do not have it.
     var isSuspended = false
-    /// Whether what it sends is answered.
-    var silence = Silence()
 
     /// "connection/child".
     var name: String { "\(lane.connection)/\(lane.child)" }
@@ -30,4 +25,64 @@ struct DataplaneChild {
         guard let inbound, !inbound.parameters.extendedSequenceNumbers else { return false }
         return inbound.usage.sequence >= ChildParameters.lastComfortableSequence
     }
+}
+
+/// Which worker an SA belongs to. SAs that replace each other share a lane, and a lane stays with its worker, so that a
+/// rekey moves no traffic between cores; the lanes of one tunnel, and then those of all, are spread over the workers
+/// (RFC 9611).
+struct ChildOwners {
+    /// A child of a configuration with one set of selectors. Several lanes with one request id are parallel SAs.
+    struct Lane: Hashable {
+        var requestID: UInt32
+        var connection: String
+        var child: String
+        var selectors: [TrafficSelector]
+    }
+
+    private struct Place {
+        var owner: Int
+        /// SAs of the lane.
+        var count: Int
+    }
+
+    private var places: [Lane: Place] = [:]
+    /// Lanes of each request id on each worker, and all lanes on each worker.
+    private var ofRequest: [UInt32: [Int]] = [:]
+    private var total: [Int]
+
+    init(workers: Int) { total = Array(repeating: 0, count: workers) }
+
+    /// The worker for one more SA of the lane.
+    mutating func add(_ lane: Lane) -> Int {
+        if let place = places[lane] {
+            places[lane]?.count += 1
+            return place.owner
+        }
+        var mine = ofRequest[lane.requestID] ?? Array(repeating: 0, count: total.count)
+        let owner = total.indices.min { (mine[$0], total[$0], $0) < (mine[$1], total[$1], $1) } ?? 0
+        mine[owner] += 1
+        total[owner] += 1
+        ofRequest[lane.requestID] = mine
+        places[lane] = Place(owner: owner, count: 1)
+        return owner
+    }
+
+    /// How many SAs the lane has.
+    func count(_ lane: Lane) -> Int { places[lane]?.count ?? 0 }
+
+    /// An SA of the lane is gone.
+    mutating func remove(_ lane: Lane) {
+        guard let place = places[lane] else { return }
+        guard place.count == 1 else {
+            places[lane]?.count -= 1
+            return
+        }
+        places[lane] = nil
+        total[place.owner] -= 1
+        ofRequest[lane.requestID]?[place.owner] -= 1
+        if ofRequest[lane.requestID]?.allSatisfy({ $0 == 0 }) == true { ofRequest[lane.requestID] = nil }
+    }
+
+    /// Whether anything is left.
+    var isEmpty: Bool { places.isEmpty && ofRequest.isEmpty && total.allSatisfy { $0 == 0 } }
 }

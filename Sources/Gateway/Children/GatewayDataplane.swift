@@ -1,4 +1,5 @@
 import Cryptography
+import Dataplane
 import IKEv2
 import IPsec
 import Logging
@@ -10,14 +11,14 @@ import Policy
 /// Everything goes through snapshots: calls change the builder, and `settle` publishes what has come together, so that
 /// what workers look up changes as a whole and many handshakes share one publication.
 final class GatewayDataplane: ChildDataplane {
-    weak var host: (any ChildHost)?
+    weak var host: (any ChildPublishing)?
     let builder: SnapshotBuilder
     private let engine: any ESPEngine
     private let logger: Logger
     /// Packets; of children that name none.
     private let replayWindow: Int
     var children: [UInt32: DataplaneChild] = [:]
-    private var covers: [CoverKey: InstalledCover] = [:]
+    private(set) var covers = InstalledCovers()
     /// What is covered is another list than before: to be called after workers have it.
     var coveredChanged: () -> Void = {}
     private var book: PolicyBook
@@ -29,16 +30,8 @@ final class GatewayDataplane: ChildDataplane {
     /// Inbound SPIs that are given out, installed or not.
     private(set) var spis: Set<UInt32> = []
 
-    /// Inbound SAs that a worker may not have yet, the oldest first.
-    private var unseen: [Unseen] = []
-
-    private struct Unseen {
-        var publication: UInt64
-        var spis: [UInt32]
-        /// Nanoseconds.
-        var since: UInt64
-        var isReported = false
-    }
+    private var unseen = UnseenSAs()
+    private var watch = ChildWatch()
 
     private struct Pending {
         /// Of new inbound SAs, which the peer may use as soon as it hears of them.
@@ -47,12 +40,6 @@ final class GatewayDataplane: ChildDataplane {
         /// An outbound SA that replaces no other one came, or one went without a successor: the host's routes follow.
         var isOutboundChanged = false
         var isCoverChanged = false
-    }
-
-    /// A child of a connection.
-    private struct CoverKey: Hashable {
-        var connection: String
-        var child: String
     }
 
     /// - Parameters:
@@ -78,16 +65,7 @@ final class GatewayDataplane: ChildDataplane {
     func isOurs(requestID: UInt32) -> Bool { requestID != 0 && !book.configuredRequestIDs.contains(requestID) }
 
     /// What leaves through SAs or not at all, and what was configured by hand.
-    var covered: CoveredList {
-        var traffic = CoveredTraffic.list(book.byHand)
-        var incomplete: [String] = []
-        let ordered = covers.values.map(\.cover).sorted { ($0.rank, $0.child.name) < ($1.rank, $1.child.name) }
-        for cover in ordered {
-            traffic += cover.selectors.map { CoveredTraffic(name: cover.name, selector: $0, of: cover.child) }
-            if !cover.isComplete { incomplete.append(cover.name) }
-        }
-        return CoveredList(traffic, incomplete: incomplete)
-    }
+    var covered: CoveredList { covers.list(beside: book.byHand) }
 
     /// Whether nothing is left of any CHILD_SA or loaded child.
     var isEmpty: Bool {
@@ -128,7 +106,7 @@ final class GatewayDataplane: ChildDataplane {
         var child = entry(sa)
         do {
             let parameters = ChildParameters.inbound(
-                sa, requestID: cover(of: sa)?.cover.requestID ?? sa.requestID, replayWindow: replayWindow,
+                sa, requestID: covers.cover(of: sa)?.cover.requestID ?? sa.requestID, replayWindow: replayWindow,
                 owner: child.owner)
             let association = try InboundSA(parameters, engine: engine, now: now)
             try builder.addInbound(association)
@@ -137,7 +115,7 @@ final class GatewayDataplane: ChildDataplane {
             forgetLane(child)
             throw InstallationError("inbound SA \(hexadecimal(sa.inboundSPI)): \(error)")
         }
-        child.inboundClaims = ChildPolicies.inbound(sa, cover: cover(of: sa))
+        child.inboundClaims = ChildPolicies.inbound(sa, cover: covers.cover(of: sa))
         children[sa.inboundSPI] = child
         spis.insert(sa.inboundSPI)
         change(adding: child.inboundClaims, installed: sa.inboundSPI)
@@ -160,9 +138,9 @@ final class GatewayDataplane: ChildDataplane {
             forgetLane(child)
             throw InstallationError("outbound SA \(hexadecimal(sa.outboundSPI)): \(error)")
         }
-        child.outboundClaims = ChildPolicies.outbound(sa, cover: cover(of: sa))
+        child.outboundClaims = ChildPolicies.outbound(sa, cover: covers.cover(of: sa))
         children[sa.inboundSPI] = child
-        if let (selector, owner) = overshadowed(sa) {
+        if let (selector, owner) = covers.overshadowed(sa) {
             logger.warning(
                 "a peer has narrowed its CHILD_SA to packets that the configuration gives to another child",
                 metadata: ["child": "\(child.name)", "packets": "\(selector)", "whose": "\(owner)"])
@@ -223,37 +201,14 @@ final class GatewayDataplane: ChildDataplane {
 
     func cover(_ cover: ChildCover) throws(InstallationError) {
         try check(requestID: cover.requestID)
-        let key = CoverKey(connection: cover.connectionName, child: cover.child.name)
-        let old = covers[key]
-        guard old?.cover != cover else { return }
-        let new = InstalledCover(cover)
-        covers[key] = new
+        guard let (new, old) = covers.set(cover) else { return }
         // In one snapshot, so that no packet finds a gap.
         change(adding: new.claims, removing: old?.claims ?? [], isOutbound: true, isCover: true)
     }
 
     func uncover(connection: String, child: String) {
-        guard let old = covers.removeValue(forKey: CoverKey(connection: connection, child: child)) else { return }
+        guard let old = covers.remove(connection: connection, child: child) else { return }
         change(removing: old.claims, isOutbound: true, isCover: true)
-    }
-
-    /// A selector that the peer has narrowed until another child goes before this one, and that child: the SA gets none of
-    /// these packets.
-    func overshadowed(_ sa: ChildSA) -> (selector: TrafficSelector, owner: String)? {
-        let own = CoverKey(connection: sa.connectionName, child: sa.child.name)
-        guard let mine = covers[own] else { return nil }
-        for selector in sa.selectors {
-            guard let home = mine.home(of: selector), home != selector else { continue }
-            let priority = sa.child.priority ?? ChildPolicies.priority(home)
-            for (key, other) in covers where key != own {
-                if other.goesBefore(priority, for: selector) { return (selector, other.cover.name) }
-            }
-        }
-        return nil
-    }
-
-    private func cover(of sa: ChildSA) -> InstalledCover? {
-        covers[CoverKey(connection: sa.connectionName, child: sa.child.name)]
     }
 
     // MARK: Usage
@@ -318,6 +273,7 @@ extension GatewayDataplane {
     private func keep(_ child: DataplaneChild, spi: UInt32) {
         if child.isEmpty {
             children[spi] = nil
+            watch.forget(spi: spi)
             owners.remove(child.lane)
         } else {
             children[spi] = child
@@ -351,7 +307,7 @@ extension GatewayDataplane {
         pending = nil
         for spi in work.installed { host?.expectedSPIs.insert(spi) }
         if let publication = host?.publish(builder, waiting: !work.installed.isEmpty), !work.installed.isEmpty {
-            unseen.append(Unseen(publication: publication, spis: work.installed, since: now))
+            unseen.add(work.installed, publication: publication, now: now)
         }
         followWorkers()
         if !work.policies.isEmpty || work.isOutboundChanged { host?.policiesChanged(work.policies) }
@@ -360,21 +316,76 @@ extension GatewayDataplane {
 
     /// Inbound SAs that all workers have are expected no longer. To be called every now and then.
     func followWorkers() {
-        while let oldest = unseen.first, host?.isSeenByAll(oldest.publication) ?? true {
-            for spi in oldest.spis { host?.expectedSPIs.remove(spi) }
-            unseen.removeFirst()
-        }
-        guard let oldest = unseen.first, !oldest.isReported, now > oldest.since + Self.patienceWithWorkers else {
-            return
-        }
-        unseen[0].isReported = true
-        logger.warning(
-            "a worker does not get to new SAs, its core may be taken by something else; packets may be lost",
-            metadata: ["since-milliseconds": "\((now - oldest.since) / 1_000_000)"])
+        let seen = unseen.takeSeen(now: now, logger) { host?.isSeenByAll($0) ?? true }
+        for spi in seen { host?.expectedSPIs.remove(spi) }
     }
 
-    /// Nanoseconds.
-    private static var patienceWithWorkers: UInt64 { 250_000_000 }
-
     private func hexadecimal(_ spi: UInt32) -> String { "0x" + String(spi, radix: 16) }
+}
+
+// MARK: - What the manager has to hear of
+
+extension GatewayDataplane {
+    /// Limits that SAs have reached since the last call. To be called a few times a second.
+    func takeLimitEvents() -> [DataplaneEvent] { watch.limits(of: children, now: now) }
+
+    /// SAs whose packets have not been answered for a while. To be called a few times a second.
+    func takeSilences() -> [DataplaneEvent] { watch.silences(of: children, now: now) }
+
+    /// Whose CHILD_SA it is; nil when it is none.
+    func connection(inboundSPI spi: UInt32) -> String? { children[spi]?.lane.connection }
+
+    /// What a worker's event means to the manager; nil when it is about something else.
+    func translate(_ event: WorkerEvent) -> DataplaneEvent? {
+        switch event.kind {
+        case .neighbourWanted: return nil
+        case .acquire:
+            guard isOurs(requestID: event.number) else { return nil }
+            return .acquire(requestID: event.number, packet: event.selector)
+        case .mappingChanged:
+            guard children[event.number]?.inbound != nil else { return nil }
+            return .mappingChanged(
+                inboundSPI: event.number, remote: Endpoint(event.address, port: event.sourcePort))
+        case .unknownSPI: return .unknownSPI(event.number, from: event.address)
+        }
+    }
+}
+
+// MARK: - Lost addresses
+
+/// Outbound SAs whose source is no longer an address of this host. Workers do not get them: nothing leaves with an address
+/// that may be somebody else's by now, and what they would have carried is dropped.
+extension GatewayDataplane {
+    /// The host has these addresses now.
+    func follow(ownAddresses addresses: Set<IPAddress>) {
+        guard addresses != ownAddresses else { return }
+        ownAddresses = addresses
+        var isChanged = false
+        for (spi, child) in children where child.outbound != nil {
+            let next = suspendedAsNeeded(child)
+            guard next.isSuspended != child.isSuspended else { continue }
+            children[spi] = next
+            isChanged = true
+        }
+        if isChanged { outboundChanged() }
+    }
+
+    /// Outbound SAs that workers do not have.
+    var suspended: [OutboundSA] { children.values.filter(\.isSuspended).compactMap(\.outbound) }
+
+    func isLost(_ source: IPAddress) -> Bool { ownAddresses.map { !$0.contains(source) } ?? false }
+
+    /// The child with its outbound SA given to workers or taken from them, as the host's addresses are.
+    func suspendedAsNeeded(_ child: DataplaneChild) -> DataplaneChild {
+        guard let outbound = child.outbound else { return child }
+        var child = child
+        let isLost = isLost(outbound.parameters.source)
+        if isLost, !child.isSuspended {
+            builder.removeOutbound(outbound)
+            child.isSuspended = true
+        } else if !isLost, child.isSuspended, (try? builder.addOutbound(outbound)) != nil {
+            child.isSuspended = false
+        }
+        return child
+    }
 }

@@ -14,7 +14,7 @@ import XDP
 /// Every few milliseconds it looks for a new network configuration and for what workers tell; once a second it looks after
 /// SAs and neighbours. What comes of it is a new snapshot for the workers.
 final class ControlLoop {
-    let parts: ControlParts
+    let parts: GatewayParts
     let eventLoop: any EventLoop
     let logger: Logger
     let startedAt = Worker.clock()
@@ -32,20 +32,12 @@ final class ControlLoop {
     /// Where IKE goes whether or not there is an SA: no route of ours may catch it.
     var peersOfIKE: () -> Set<IPAddress> = { [] }
     let builder: SnapshotBuilder
-    var watch = AssociationWatch()
     var hostRoutes: HostRouteKeeper
     private(set) var boundary: BoundaryKeeper
-    var routesAreStale = false
-    /// When routes are planned again at the earliest, in nanoseconds.
-    var routesDue: UInt64 = 0
-    var steeringView: SteeringView?
+    private(set) var steering: SteeringKeeper
     var portReturns: PortReturns
-    var steeringHasFailed = false
-    var hasSaidWhatIsCut = false
     private var queueCheck = QueueCheck()
-    private var ownAddresses = OwnAddresses()
-    private(set) var hasManualAssociations = false
-    var suspended = SuspendedSAs()
+    private(set) var manual: ManualSAs
     /// Lines of the `ip xfrm` file that are not served.
     let manualErrors: [ConfigurationError]
     private var neighbours: NeighbourKeeper
@@ -64,7 +56,7 @@ final class ControlLoop {
 
     /// Sets up policies and SAs, and publishes the first snapshot. Throws what the configuration does not allow.
     init(
-        _ parts: ControlParts, configuration: ManualConfiguration, network: NetworkState, on eventLoop: any EventLoop,
+        _ parts: GatewayParts, configuration: ManualConfiguration, network: NetworkState, on eventLoop: any EventLoop,
         logger: Logger
     ) throws {
         self.parts = parts
@@ -76,18 +68,26 @@ final class ControlLoop {
         neighbours = NeighbourKeeper(session: parts.session, logger: logger)
         boundary = parts.boundary
         hostRoutes = HostRouteKeeper(session: parts.session, device: parts.hostTunnel, logger: logger)
+        steering = SteeringKeeper(parts.tables, logger: logger)
         children = GatewayDataplane(
             builder: builder, configured: configuration.policies, engine: parts.engine,
             replayWindow: parts.options.replayWindow, logger: logger)
         let returns = PortReturns(parts, logger: logger)
         portReturns = returns
         inboxes = parts.events.map { EventInbox($0.consumer()) }
-        view = ForwardingView(network, ports: returns.served)
+        let view = ForwardingView(network, ports: returns.served)
+        self.view = view
+        manual = try ManualSAs(
+            configuration,
+            AssociationSet(
+                configuration, localAddresses: view.localAddresses, workers: parts.plan.workers, engine: parts.engine,
+                pathMTU: parts.options.mtu ?? 1500, now: startedAt),
+            file: parts.options.xfrmBatch, addresses: view.localAddresses, in: builder, logger: logger)
         children.host = self
         children.coveredChanged = { [weak self] in self?.closeCovered() }
-        steerByNetwork()
-        try install(configuration)
-        try enterOwnAddresses()
+        steering.follow(network, &portReturns, parts.ports)
+        try steering.change(PolicyChange(added: configuration.policies))
+        try steering.enter(view.localAddresses)
         apply(view, before: nil)
     }
 
@@ -104,43 +104,6 @@ final class ControlLoop {
 
     /// The kernel's half of the boundary follows what is covered, once workers have it.
     private func closeCovered() { boundary.update(covered) }
-
-    // MARK: The configuration
-
-    private func install(_ configuration: ManualConfiguration) throws {
-        let associations = try AssociationSet(
-            configuration, localAddresses: view.localAddresses, workers: parts.plan.workers, engine: parts.engine,
-            pathMTU: parts.options.mtu ?? 1500, now: startedAt)
-        do {
-            try builder.setPolicies(configuration.policies)
-            for association in associations.inbound { try builder.addInbound(association) }
-            for association in associations.outbound { try builder.addOutbound(association) }
-        } catch {
-            throw GatewayError(.configuration, "\(parts.options.xfrmBatch ?? ""): \(error)", remedy: "")
-        }
-        suspendManual(serving: associations.outbound)
-        for state in associations.foreign {
-            logger.warning(
-                "SA is neither to nor from this host, and no policy names it",
-                metadata: [
-                    "spi": "\(state.spi.spiText)", "source": "\(state.source)", "destination": "\(state.destination)",
-                ])
-        }
-        hasManualAssociations = !associations.inbound.isEmpty || !associations.outbound.isEmpty
-        try steer(PolicyChange(added: configuration.policies))
-        guard let file = parts.options.xfrmBatch else { return }
-        logger.info(
-            "configuration loaded",
-            metadata: [
-                "file": "\(file)", "policies": "\(configuration.policies.count)",
-                "inbound": "\(associations.inbound.count)", "outbound": "\(associations.outbound.count)",
-            ])
-    }
-
-    /// What is published next has the SAs that the host has the addresses for.
-    private func suspendManual(serving: [OutboundSA]) {
-        suspended.follow(view.localAddresses, serving: serving, in: builder, logger)
-    }
 
     // MARK: Events
 
@@ -185,11 +148,12 @@ final class ControlLoop {
     private func lookAgain() {
         let before = view
         view = ForwardingView(network, ports: portReturns.served, before: before, peers: Set(peerNeighbours))
-        steerByNetwork()
+        steering.follow(network, &portReturns, parts.ports)
         guard view != before else { return }
-        followOwnAddresses()
+        // The program hears of new addresses before workers do.
+        steering.follow(view.localAddresses)
         children.follow(ownAddresses: view.localAddresses)
-        suspendManual(serving: snapshot.outboundAssociations)
+        manual.follow(view.localAddresses, serving: snapshot.outboundAssociations)
         apply(view, before: before)
         PortChanges.log(parts.plan.ports, before: before, after: view, logger)
         if view.routes != before.routes || view.localAddresses != before.localAddresses { isNetworkNews = true }
@@ -219,10 +183,9 @@ final class ControlLoop {
         parts.publisher.reclaim()
         builder.catchUp()
         if portReturns.secondPassed(network) { lookAgain() }
-        steerAgain()
+        steering.secondPassed(network, addresses: view.localAddresses, &portReturns, parts.ports)
         boundary.secondPassed()
         queueCheck.look(parts.ports, logger)
-        if ownAddresses.areStale { followOwnAddresses() }
         if monitorHasFailed {
             do {
                 try parts.monitor.restart()
@@ -231,7 +194,7 @@ final class ControlLoop {
                 logger.error("netlink monitor not restarted", metadata: ["error": "\(error)"])
             }
         }
-        lookAfterAssociations()
+        if manual.look(snapshot, now: now) { parts.publisher.publish(builder.build()) }
         peerNeighbours = peerHops()
     }
 
@@ -246,24 +209,6 @@ final class ControlLoop {
 
     // MARK: Snapshots
 
-    private func enterOwnAddresses() throws {
-        try ownAddresses.set(view.localAddresses) { addresses throws(XDPError) in
-            try parts.tables.setLocalAddresses(addresses)
-        }
-    }
-
-    /// The program hears of new addresses before workers do. When it cannot take them the rest of the network's change counts
-    /// all the same.
-    private func followOwnAddresses() {
-        do {
-            try enterOwnAddresses()
-        } catch {
-            logger.error(
-                "the steering program does not know all of the host's addresses; tried again within a second",
-                metadata: ["error": "\(error)"])
-        }
-    }
-
     /// Hands what changed to the builder and the host's routes, and publishes.
     private func apply(_ view: ForwardingView, before: ForwardingView?) {
         if view.interfaces != before?.interfaces { builder.setInterfaces(view.interfaces) }
@@ -273,6 +218,95 @@ final class ControlLoop {
         if view.interfaces != before?.interfaces || view.routes != before?.routes { setPathMTU(next) }
         parts.publisher.publish(next)
         hostRoutesAreStale()
+    }
+
+    // MARK: What follows from policies and SAs
+
+    /// The configuration is in force: what no rule is about passes from now on.
+    func openSteering() throws {
+        children.settle()
+        try steering.open()
+    }
+
+    private func updateHostRoutesIfDue() {
+        let start = now
+        guard hostRoutes.isDue(at: start) else { return }
+        let associations = snapshot.outboundAssociations
+        let peers = peersOfIKE().union(associations.map(\.parameters.destination))
+        // IPv6 needs 1280.
+        let mtus = associations.map { ($0.parameters.requestID, max(UInt32($0.runtime.pointee.mtu), 1280)) }
+        hostRoutes.update(
+            network, policies: children.policies, peers: peers, innerMTUs: Dictionary(mtus, uniquingKeysWith: min))
+        hostRoutes.wereUpdated(from: start, to: now)
+    }
+
+    private func hostRoutesAreStale() {
+        hostRoutes.becomeStale()
+        updateHostRoutesIfDue()
+    }
+
+    /// The largest outer packet of each SA follows from where its peer is reached.
+    private func setPathMTU(_ snapshot: Snapshot) {
+        for association in snapshot.outboundAssociations {
+            guard let mtu = pathMTU(towards: association.parameters.destination, in: snapshot) else { continue }
+            association.setPathMTU(mtu)
+        }
+    }
+
+    /// nil when the peer is not reached through a port.
+    private func pathMTU(towards peer: IPAddress, in snapshot: Snapshot) -> Int? {
+        let hop = snapshot.tables.pointee.route(to: peer).pointee
+        guard hop.portIndex != NextHop.noPort else { return nil }
+        return min(Int(hop.mtu), parts.options.mtu ?? .max)
+    }
+}
+
+// MARK: - CHILD_SAs
+
+extension ControlLoop: ChildPublishing {
+    var now: UInt64 { Worker.clock() }
+    var expectedSPIs: ExpectedSPIs { parts.publisher.expectedSPIs }
+
+    /// A worker gets to the end of its batch within microseconds, unless its core is taken from it: then nobody waits, as
+    /// handshakes and liveness checks of all peers would have to.
+    private static var patienceInMilliseconds: Int { 1 }
+
+    func settleSoon() {
+        let bound = NIOLoopBound(children, eventLoop: eventLoop)
+        eventLoop.execute { bound.value.settle() }
+    }
+
+    func publish(_ builder: SnapshotBuilder, waiting: Bool) -> UInt64 {
+        // Tables that workers still read cost a copy; those that they have left are used again.
+        if !parts.publisher.waitForReaders(milliseconds: Self.patienceInMilliseconds) {
+            logger.debug("a worker still reads the tables before the last ones")
+        }
+        let publication = parts.publisher.publish(builder.build())
+        if waiting { _ = parts.publisher.waitForReaders(milliseconds: Self.patienceInMilliseconds) }
+        return publication
+    }
+
+    func isSeenByAll(_ publication: UInt64) -> Bool { parts.publisher.isSeenByAll(publication) }
+
+    func policiesChanged(_ change: PolicyChange) {
+        if !change.isEmpty { steerChanged(change) }
+        hostRoutesAreStale()
+    }
+
+    private func steerChanged(_ change: PolicyChange) {
+        do {
+            try steering.change(change)
+        } catch {
+            logger.error(
+                "steering program not told of all policies: it drops what may be concerned; tried again within a second",
+                metadata: ["error": "\(error)"])
+        }
+    }
+
+    func canSteer(_ selectors: [TrafficSelector]) -> Bool { steering.canHold(selectors) }
+
+    func pathMTU(towards peer: IPAddress) -> Int {
+        pathMTU(towards: peer, in: snapshot) ?? parts.options.mtu ?? 1500
     }
 }
 

@@ -77,3 +77,158 @@ public struct GatewayOptions: Hashable, Sendable {
         self.wan = wan
     }
 }
+
+extension GatewayOptions {
+    /// Checks where SAs come from, and the times and limits of IKE.
+    func validateNegotiation() throws(OptionError) {
+        if let xfrmBatch {
+            if configuration != nil {
+                throw OptionError(
+                    flag: "--xfrm-batch", value: xfrmBatch,
+                    reason: "keys are either written by hand or negotiated, not both in one gateway",
+                    remedy: "leave out --config, or move the tunnel into the swanctl.conf")
+            }
+            if let keyLog {
+                throw OptionError(
+                    flag: "--ike-keylog", value: keyLog, reason: "with --xfrm-batch nothing is negotiated",
+                    remedy: "leave it out; the keys are in \(xfrmBatch)")
+            }
+        }
+        try validateRetransmission()
+        try validateLimits()
+    }
+
+    private func validateRetransmission() throws(OptionError) {
+        let timeout = Double(ike.retransmitTimeoutInMilliseconds) / 1000
+        guard (0.1...60).contains(timeout) else {
+            throw OptionError(
+                flag: "--retransmit-timeout", value: "\(timeout)", reason: "out of range",
+                remedy: "give 0.1 to 60 seconds")
+        }
+        guard (1...10).contains(ike.retransmitBase) else {
+            throw OptionError(
+                flag: "--retransmit-base", value: "\(ike.retransmitBase)", reason: "out of range",
+                remedy: "give 1 (always the same wait) to 10")
+        }
+        try within("--retransmit-tries", Int(ike.retransmitTries), 1...60, "repetitions")
+        var wait = timeout
+        for _ in 0..<ike.retransmitTries { wait *= ike.retransmitBase }
+        guard wait <= 3600 else {
+            throw OptionError(
+                flag: "--retransmit-tries", value: "\(ike.retransmitTries)",
+                reason: "the last wait would be longer than an hour",
+                remedy: "give fewer, or a smaller --retransmit-base or --retransmit-timeout")
+        }
+    }
+
+    private func validateLimits() throws(OptionError) {
+        try within("--keepalive", Int(clamping: ike.keepaliveInSeconds), 5...3600, unless: 0, "seconds (0: none)")
+        try within("--ike-fragment-size", ike.fragmentSizeInBytes, 576...9_000, "bytes")
+        try within("--ike-maximum-message", ike.maximumFragmentedMessageInBytes, 1_280...65_535, "bytes")
+        try within("--maximum-sessions", ike.maximumSessions, 1...1_000_000, "IKE SAs")
+        try within("--maximum-children", ike.maximumChildren, 1...65_536, "CHILD_SAs")
+        try within("--maximum-half-open", ike.maximumHalfOpen, 1...1_000_000, "negotiations")
+        try within("--maximum-half-open-per-address", ike.maximumHalfOpenPerAddress, 1...1_000_000, "negotiations")
+        try within("--cookie-threshold", ike.cookieThreshold, 0...1_000_000, "negotiations")
+        try within("--cookie-rate", Int(clamping: ike.cookieRate), 0...1_000_000, "requests a second")
+        try within("--strangers-share", ike.strangersShareInPercent, 1...90, "percent")
+        try within("--half-open-timeout", Int(clamping: ike.halfOpenTimeoutInSeconds), 1...3600, "seconds")
+        try within("--drain", Int(clamping: ike.drainInSeconds), 0...300, "seconds")
+    }
+}
+
+/// A flag whose value cannot work: which, why, and what to give instead.
+public struct OptionError: Error, Hashable, Sendable, CustomStringConvertible {
+    public var flag: String
+    public var value: String
+    public var reason: String
+    public var remedy: String
+
+    public var description: String { "\(flag) \(value): \(reason); \(remedy)" }
+}
+
+extension GatewayOptions {
+    /// Checks every value against its bounds and against the others, without looking at the machine.
+    public func validate() throws(OptionError) {
+        try validateInterfaces()
+        try validateWorkers()
+        try validateMemory()
+        try validateNegotiation()
+        try within("--replay-window", replayWindow, 32...65_536, unless: 0, "packets (0 turns replay protection off)")
+        if let mtu { try within("--mtu", mtu, 576...9_000, "bytes") }
+        guard !controlSocket.isEmpty, controlSocket.utf8.count < 108 else {
+            throw OptionError(
+                flag: "--control", value: controlSocket, reason: "a socket's path has 1 to 107 bytes",
+                remedy: "give a shorter path")
+        }
+    }
+
+    private func validateInterfaces() throws(OptionError) {
+        for (flag, names) in [("--lan", lan), ("--wan", wan)] {
+            guard !names.isEmpty else {
+                throw OptionError(
+                    flag: flag, value: "", reason: "no interface is named",
+                    remedy: "name at least one, e.g. \(flag) eth0")
+            }
+            for name in names where !Self.isInterfaceName(name) {
+                throw OptionError(
+                    flag: flag, value: name, reason: "an interface's name has 1 to 15 bytes, no blank and no slash",
+                    remedy: "list names with `ip link`, separated by commas")
+            }
+            if Set(names).count < names.count {
+                throw OptionError(
+                    flag: flag, value: names.joined(separator: ","), reason: "an interface is named twice",
+                    remedy: "name each once")
+            }
+        }
+    }
+
+    private func validateWorkers() throws(OptionError) {
+        if let workers { try within("--workers", workers, 1...256, "threads") }
+        try within("--batch", batch, 1...256, "packets")
+        guard let cores else { return }
+        let text = cores.map(String.init).joined(separator: ",")
+        for core in cores { try within("--cores", core, 0...1023, "for a core's number") }
+        if Set(cores).count < cores.count {
+            throw OptionError(
+                flag: "--cores", value: text, reason: "a core is named twice",
+                remedy: "give each worker a core of its own")
+        }
+        if let workers, cores.count != workers {
+            throw OptionError(
+                flag: "--cores", value: text, reason: "\(cores.count) cores for \(workers) workers",
+                remedy: "name as many cores as --workers says, or leave one of the two out")
+        }
+    }
+
+    private func validateMemory() throws(OptionError) {
+        guard [2048, 4096].contains(frameSizeInBytes) else {
+            throw OptionError(
+                flag: "--frame-size", value: "\(frameSizeInBytes)", reason: "AF_XDP knows frames of two sizes",
+                remedy: "give 2048, or 4096 for an MTU above 1500")
+        }
+        try within("--ring-size", ringSize, 64...32_768, "descriptors")
+        guard ringSize.nonzeroBitCount == 1 else {
+            throw OptionError(
+                flag: "--ring-size", value: "\(ringSize)", reason: "the kernel wants a power of two",
+                remedy: "give e.g. 1024 or 2048")
+        }
+        if let frames { try within("--frames", frames, 256...16_777_216, "frames") }
+    }
+
+    func within(
+        _ flag: String, _ value: Int, _ range: ClosedRange<Int>, unless exception: Int? = nil, _ unit: String
+    ) throws(OptionError) {
+        guard !range.contains(value), value != exception else { return }
+        throw OptionError(
+            flag: flag, value: "\(value)", reason: "out of range",
+            remedy: "give \(range.lowerBound) to \(range.upperBound) \(unit)")
+    }
+
+    /// What the kernel takes as an interface's name (`dev_valid_name`).
+    static func isInterfaceName(_ name: String) -> Bool {
+        let bytes = name.utf8
+        return (1...15).contains(bytes.count) && name != "." && name != ".."
+            && bytes.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: "/") && $0 != UInt8(ascii: ":") }
+    }
+}

@@ -2,12 +2,13 @@ import Dataplane
 import Logging
 import Netlink
 import Packets
+import Synchronization
 import XDP
 
 /// Ports whose interfaces were removed and are back under another index. A steering program comes onto the new interface at once, so that
 /// nothing passes there in clear; as soon as it is up it gets sockets, which take the place of the old ones in the workers.
 struct PortReturns {
-    private let parts: ControlParts
+    private let parts: GatewayParts
     private let logger: Logger
     /// Those that are not served, by the port's number.
     private var returned: [Int: UnservedPort] = [:]
@@ -24,7 +25,7 @@ struct PortReturns {
     /// How long packets of the old interface may be on their way.
     private static let patienceInNanoseconds: UInt64 = 2_000_000_000
 
-    init(_ parts: ControlParts, logger: Logger) {
+    init(_ parts: GatewayParts, logger: Logger) {
         self.parts = parts
         self.logger = logger
     }
@@ -159,4 +160,15 @@ struct PortReturns {
         }
         exchanges.removeAll { $0.exchange.lostFrames != nil }
     }
+}
+
+/// The ports that the workers serve, by number: one that came back as another interface takes the place of what it was.
+final class ServedPorts: Sendable {
+    private let ports: Mutex<[XDPPort]>
+
+    init(_ ports: [XDPPort]) { self.ports = Mutex(ports) }
+
+    var current: [XDPPort] { ports.withLock { $0 } }
+
+    func replace(_ number: Int, by port: XDPPort) { ports.withLock { $0[number] = port } }
 }

@@ -1,4 +1,5 @@
 import Configuration
+import Glibc
 import IKEv2
 import Logging
 
@@ -48,4 +49,72 @@ struct LoadedConfiguration {
         let names = refused.prefix(shown).joined(separator: ", ") + (refused.count > shown ? ", …" : "")
         logger.error("not all of the configuration is served\(more)", metadata: ["refused": "\(names)"])
     }
+}
+
+/// Reads the files of `ip xfrm` lines and swanctl.conf as `run` and `check` both do.
+public enum ConfigurationFile {
+    /// The SAs and policies of the file, and what of it is not served. Throws when it cannot be read.
+    public static func load(_ path: String, replayWindow: Int) throws(GatewayError) -> ManualConfiguration {
+        do throws(ConfigurationErrors) {
+            return try XfrmBatch.load(path: path, defaultReplayWindow: replayWindow)
+        } catch {
+            throw GatewayError(error)
+        }
+    }
+
+    /// The connections, keys and certificates of a swanctl.conf and the folders beside it, and what of them is not served.
+    /// Throws when the text cannot be parsed.
+    public static func loadConnections(
+        _ path: String, rules: ProposalRules = ProposalRules()
+    ) throws(GatewayError) -> SwanctlConfiguration {
+        do throws(ConfigurationErrors) {
+            return try SwanctlConfiguration.load(path: path, rules: rules)
+        } catch {
+            throw GatewayError(error)
+        }
+    }
+
+    /// What to say about who may read the file; nil when only its owner may.
+    public static func permissionWarning(_ path: String) -> ConfigurationWarning? {
+        var status = stat()
+        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_mode & 0o077 != 0 else {
+            return nil
+        }
+        return ConfigurationWarning(
+            location: SourceLocation(file: path, line: 0), word: nil, reason: "holds keys and others may read it",
+            remedy: "chmod 600 \(path)")
+    }
+}
+
+/// Why a gateway did not start, or had to end: what failed, and what to do about it.
+public struct GatewayError: Error, Hashable, Sendable, CustomStringConvertible {
+    /// Which sort of reason it was; decides the exit code.
+    public enum Kind: Sendable {
+        /// A configuration file cannot be used.
+        case configuration
+        /// The machine does not provide what the gateway needs.
+        case environment
+        /// A call failed that should not.
+        case failure
+    }
+
+    public var kind: Kind
+    public var problem: String
+    public var remedy: String
+    /// Every line of it begins with the place that it is about, FILE:LINE.
+    public private(set) var namesPlaces = false
+
+    /// What is wrong with files.
+    public init(_ errors: ConfigurationErrors) {
+        self.init(.configuration, "\(errors)", remedy: "")
+        namesPlaces = true
+    }
+
+    public init(_ kind: Kind, _ problem: String, remedy: String) {
+        self.kind = kind
+        self.problem = problem
+        self.remedy = remedy
+    }
+
+    public var description: String { remedy.isEmpty ? problem : "\(problem); \(remedy)" }
 }

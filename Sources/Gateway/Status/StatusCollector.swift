@@ -21,7 +21,9 @@ extension ControlLoop {
                 hugePages: parts.umem.usedHugePages),
             configuration: ConfigurationStatus(errors: manualErrors), boundary: boundary.report(),
             securityAssociations: current.outboundAssociations.map { AssociationStatus($0.status(now: now)) }
-                + (children.suspended + suspended.all).map { AssociationStatus($0.status(now: now), isSuspended: true) }
+                + (children.suspended + manual.suspended).map {
+                    AssociationStatus($0.status(now: now), isSuspended: true)
+                }
                 + current.inboundAssociations.map { AssociationStatus($0.status(now: now)) },
             policies: current.policies.enumerated().map { PolicyStatus(index: $0, $1) },
             peers: peerStatus(current), neighbours: neighbourStatus(), drops: dropStatus())

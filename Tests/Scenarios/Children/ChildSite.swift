@@ -10,7 +10,7 @@ import TestSupport
 @testable import Gateway
 
 /// One site of a `ChildLab`: a gateway in memory whose SAs and policies come through `GatewayDataplane`.
-final class ChildSite: ChildHost {
+final class ChildSite: ChildPublishing {
     let site: MemorySite
     let dataplane: GatewayDataplane
     /// The policies that steering and host routes would follow now.

@@ -85,7 +85,7 @@ import Testing
                     $0.connection = connection
                     $0.selectors = selectors
                 })
-            return lab.left.dataplane.overshadowed(pair.left)?.owner
+            return lab.left.dataplane.covers.overshadowed(pair.left)?.owner
         }
         #expect(try overshadowed("cloud", [host(lab)]) == "branch/net")
         #expect(try overshadowed("cloud", [everything]) == nil)

@@ -118,7 +118,7 @@ public struct ChildBenchmark {
 }
 
 /// A control loop without a kernel. All workers are asleep, so nobody is waited for.
-private final class BenchmarkHost: ChildHost {
+private final class BenchmarkHost: ChildPublishing {
     private let publisher = SnapshotPublisher(workers: 1)
     private var steered = 0
 

@@ -4,17 +4,17 @@ import IKEv2
 import Logging
 import NIOCore
 
-/// The control loop as other threads see it: everything is asked of its event loop.
-struct ControlHandle: Sendable {
+/// The control thread as other threads see it: everything is asked of its event loop.
+struct ControlThread: Sendable {
     private let eventLoop: any EventLoop
     private let bound: NIOLoopBound<ControlLoop>
     private let timer: RepeatedTask
     /// nil: nothing is negotiated.
-    let ike: IKEHandle?
+    let ike: IKEThread?
 
     /// Makes the loop and publishes the first snapshot. Blocks until that is done.
     init(
-        _ parts: ControlParts, configuration: ManualConfiguration, on eventLoop: any EventLoop, logger: Logger
+        _ parts: GatewayParts, configuration: ManualConfiguration, on eventLoop: any EventLoop, logger: Logger
     ) throws {
         self.eventLoop = eventLoop
         let bound = try eventLoop.submit {
@@ -25,7 +25,7 @@ struct ControlHandle: Sendable {
                 eventLoop: eventLoop)
         }.wait()
         self.bound = bound
-        let ike = parts.options.negotiates ? try IKEHandle(parts.options, control: bound, on: eventLoop) : nil
+        let ike = parts.options.negotiates ? try IKEThread(parts.options, control: bound, on: eventLoop) : nil
         self.ike = ike
         timer = eventLoop.scheduleRepeatedTask(
             initialDelay: .zero, delay: .milliseconds(ControlLoop.tickInMilliseconds)

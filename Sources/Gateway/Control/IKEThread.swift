@@ -10,7 +10,7 @@ import Packets
 import Policy
 
 /// IKE as other threads see it: everything is asked of its event loop, which is the control loop's.
-struct IKEHandle: Sendable {
+struct IKEThread: Sendable {
     let service: NIOLoopBound<IKEService>
     private let eventLoop: any EventLoop
 

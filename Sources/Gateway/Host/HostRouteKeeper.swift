@@ -12,6 +12,12 @@ struct HostRouteKeeper {
     private var routes: [Key: Route] = [:]
     private var rules: Set<RoutingRule> = []
     private var hasFailed = false
+    private var areStale = false
+    /// When they are planned again at the earliest, nanoseconds.
+    private var due: UInt64 = 0
+
+    /// The part of the time that planning may take is one of so many: for thousands of policies it takes tens of milliseconds.
+    private static let share: UInt64 = 16
 
     /// There is one route for each.
     private struct Key: Hashable {
@@ -32,9 +38,20 @@ struct HostRouteKeeper {
         Self.removeAll(session)
     }
 
+    /// Policies, SAs or the network have changed.
+    mutating func becomeStale() { areStale = true }
+
+    /// Whether all routes are to be planned anew: not at every change, but so that it takes a small part of the time. With few
+    /// policies that is every tick.
+    func isDue(at now: UInt64) -> Bool { areStale && now >= due }
+
+    /// They were planned, which began and ended at these times, nanoseconds.
+    mutating func wereUpdated(from start: UInt64, to end: UInt64) { due = end + Self.share * (end - start) }
+
     mutating func update(
         _ state: NetworkState, policies: [SecurityPolicy], peers: Set<IPAddress>, innerMTUs: [UInt32: UInt32]
     ) {
+        areStale = false
         guard let device else { return }
         let addresses = state.localAddresses().filter { $0.interfaceIndex != device.interfaceIndex }.map(\.address)
         let next = HostRoutes(
@@ -112,4 +129,20 @@ struct HostRouteKeeper {
             "host route not added: packets of this host itself to that network are dropped",
             metadata: ["destination": "\(destination)", "error": "\(error)"])
     }
+}
+
+/// The TUN device of the slow path, shared between the thread that moves packets and the routes that lead to it. The
+/// interface goes away with the last reference.
+final class HostTunnel: Sendable {
+    let device: TUNDevice
+    /// In bytes.
+    let mtu: UInt32
+
+    init(_ device: consuming TUNDevice, mtu: UInt32) {
+        self.device = device
+        self.mtu = mtu
+    }
+
+    var name: String { device.name }
+    var interfaceIndex: UInt32 { device.interfaceIndex }
 }

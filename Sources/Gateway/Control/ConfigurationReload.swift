@@ -6,7 +6,7 @@ import UnixSignals
 struct ConfigurationReload: Sendable {
     let options: GatewayOptions
     /// nil: nothing is negotiated.
-    let ike: IKEHandle?
+    let ike: IKEThread?
     let logger: Logger
 
     /// Handles signals until the task is cancelled.

@@ -5,7 +5,7 @@ import Policy
 import XDP
 
 /// What the control loop works with, made at the start; only ports that come back are exchanged. All of it may be used from any thread.
-struct ControlParts: Sendable {
+struct GatewayParts: Sendable {
     let options: GatewayOptions
     let plan: PortPlan
     let engine: any ESPEngine
@@ -21,7 +21,7 @@ struct ControlParts: Sendable {
     let mesh: HandoverMesh
     /// Where each worker gets queues that take the place of others.
     let mailboxes: [PortMailbox]
-    let monitor: MonitorHolder
+    let monitor: RestartableMonitor
     /// The TUN device that the host's own packets go through, if there is one.
     let hostTunnel: HostTunnel?
     /// The boundary as it was closed at the start.

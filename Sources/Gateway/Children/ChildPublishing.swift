@@ -3,7 +3,7 @@ import Packets
 import Policy
 
 /// What the gateway does around its CHILD_SAs. All calls are made on the control thread.
-protocol ChildHost: AnyObject {
+protocol ChildPublishing: AnyObject {
     /// Nanoseconds of the dataplane's clock.
     var now: UInt64 { get }
 

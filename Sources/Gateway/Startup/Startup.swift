@@ -8,7 +8,7 @@ import XDP
 
 /// Makes the parts of a gateway, in the order in which they need each other. Nothing here changes what happens to packets:
 /// that begins when the ports are opened, and ends in the end state when they start.
-enum Assembly {
+enum Startup {
     /// Packets that one ring of the handover mesh holds.
     private static let handoverCapacity = 2048
     /// Events of a worker that may wait for the control loop.
@@ -79,7 +79,7 @@ enum Assembly {
 
     /// The workers, each with its queues of every port and its share of the frames; not started yet.
     static func workers(
-        _ parts: ControlParts
+        _ parts: GatewayParts
     ) throws(GatewayError) -> [WorkerThread] {
         var workers: [WorkerThread] = []
         for index in 0..<parts.plan.workers {

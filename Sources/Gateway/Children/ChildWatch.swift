@@ -1,0 +1,85 @@
+import IKEv2
+import IPsec
+
+/// What the manager has to hear of CHILD_SAs without being told by a packet: limits that they reach, and packets that are
+/// not answered.
+struct ChildWatch {
+    private struct Record {
+        /// When the manager is told of a soft limit (again), nanoseconds. A rekeying may come to nothing.
+        var softLimitDue: UInt64 = 0
+        var toldHard = false
+        var silence = Silence()
+    }
+
+    /// By the inbound SPI.
+    private var records: [UInt32: Record] = [:]
+
+    /// How often a soft limit is told of while the SA goes on sending.
+    static let reminderInNanoseconds: UInt64 = 30_000_000_000
+
+    /// Limits that SAs have reached since the last call. To be called a few times a second.
+    mutating func limits(of children: [UInt32: DataplaneChild], now: UInt64) -> [DataplaneEvent] {
+        var events: [DataplaneEvent] = []
+        for (spi, child) in children {
+            let reached = child.events
+            let isHard = !reached.isDisjoint(with: .hard)
+            guard isHard || !reached.isDisjoint(with: .soft) || child.isNearLastSequence else { continue }
+            var record = records[spi] ?? Record()
+            guard !record.toldHard else { continue }
+            if isHard {
+                record.toldHard = true
+                events.append(.hardLimit(inboundSPI: spi))
+            } else if record.softLimitDue <= now, record.softLimitDue == 0 || child.outbound != nil {
+                record.softLimitDue = now + Self.reminderInNanoseconds
+                events.append(.softLimit(inboundSPI: spi))
+            }
+            records[spi] = record
+        }
+        return events
+    }
+
+    /// SAs whose packets have not been answered for a while. To be called a few times a second.
+    mutating func silences(of children: [UInt32: DataplaneChild], now: UInt64) -> [DataplaneEvent] {
+        var events: [DataplaneEvent] = []
+        for (spi, child) in children {
+            guard let inbound = child.inbound, let outbound = child.outbound, !child.isSuspended else { continue }
+            let isTold = records[spi, default: Record()].silence.look(
+                inbound: inbound.usage.lastUsed, outbound: outbound.usage.lastUsed, now: now)
+            if isTold { events.append(.unanswered(inboundSPI: spi)) }
+        }
+        return events
+    }
+
+    mutating func forget(spi: UInt32) { records[spi] = nil }
+}
+
+/// Whether an SA sends and nothing comes back: packets of one way alone are all that a peer gives who has lost the SA, and
+/// it says nothing (RFC 7296 section 2.4).
+struct Silence {
+    /// When something last came, as of the last look; 0: never.
+    private var lastInbound: UInt64 = 0
+    /// When it was first seen that something was sent since; 0: nothing was.
+    private var since: UInt64 = 0
+    private var toldAt: UInt64 = 0
+
+    /// Nanoseconds that an answer may take.
+    static let patience: UInt64 = 500_000_000
+    /// How soon it is told again while the SA goes on sending, nanoseconds.
+    static let repetition: UInt64 = 1_000_000_000
+
+    /// True: it is to be told. All times are nanoseconds of one clock; nil: never.
+    mutating func look(inbound: UInt64?, outbound: UInt64?, now: UInt64) -> Bool {
+        let inbound = inbound ?? 0
+        if inbound != lastInbound {
+            lastInbound = inbound
+            since = 0
+        }
+        guard let outbound, outbound > inbound else { return false }
+        if since == 0 { since = now }
+        guard now - min(now, since) >= Self.patience, toldAt == 0 || outbound > toldAt,
+            now - min(now, toldAt) >= Self.repetition
+        else { return false }
+        toldAt = now
+        return true
+    }
+}

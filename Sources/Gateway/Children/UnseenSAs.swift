@@ -1,0 +1,41 @@
+import Logging
+
+/// Inbound SAs that a worker may not have yet, although they are published. Their SPIs are expected until it has: packets of
+/// them are kept.
+struct UnseenSAs {
+    private struct Publication {
+        var number: UInt64
+        var spis: [UInt32]
+        /// Nanoseconds.
+        var since: UInt64
+        var isReported = false
+    }
+
+    /// The oldest first.
+    private var publications: [Publication] = []
+
+    /// Nanoseconds that a worker may take before it is told of.
+    private static let patience: UInt64 = 250_000_000
+
+    /// `now` in nanoseconds.
+    mutating func add(_ spis: [UInt32], publication number: UInt64, now: UInt64) {
+        publications.append(Publication(number: number, spis: spis, since: now))
+    }
+
+    /// The SPIs that all workers have by now. To be called every now and then.
+    mutating func takeSeen(now: UInt64, _ logger: Logger, isSeen: (UInt64) -> Bool) -> [UInt32] {
+        var seen: [UInt32] = []
+        while let oldest = publications.first, isSeen(oldest.number) {
+            seen += oldest.spis
+            publications.removeFirst()
+        }
+        guard let oldest = publications.first, !oldest.isReported, now > oldest.since + Self.patience else {
+            return seen
+        }
+        publications[0].isReported = true
+        logger.warning(
+            "a worker does not get to new SAs, its core may be taken by something else; packets may be lost",
+            metadata: ["since-milliseconds": "\((now - oldest.since) / 1_000_000)"])
+        return seen
+    }
+}
