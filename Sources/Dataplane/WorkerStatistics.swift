@@ -32,6 +32,9 @@ public enum WorkerCounter: Int, CaseIterable, Sendable {
     case reassembled
     /// ICMP errors sent.
     case icmpErrors
+    /// ICMP errors not sent, as the gateway has no address of its own to send them from: none on the port, or, about a packet
+    /// out of a tunnel, none from which policies protect the way back to its sender.
+    case icmpErrorsWithheld
     /// Fragments made, before encryption or for a LAN.
     case fragments
     /// Packets that were split into those.

@@ -22,6 +22,25 @@ public enum ICMPError {
         case hostUnreachable
         /// No route.
         case networkUnreachable
+
+        /// Type << 8 | code of the message, as policies see it (`PacketSummary.sourcePort`).
+        public func typeAndCode(_ family: AddressFamily) -> UInt16 {
+            let isIPv4 = family == .ipv4
+            switch self {
+            case .packetTooBig: return isIPv4 ? 3 << 8 | 4 : 2 << 8
+            case .timeExceeded: return isIPv4 ? 11 << 8 : 3 << 8
+            case .prohibited: return isIPv4 ? 3 << 8 | 13 : 1 << 8 | 1
+            case .hostUnreachable: return isIPv4 ? 3 << 8 | 1 : 1 << 8 | 3
+            case .networkUnreachable: return isIPv4 ? 3 << 8 : 1 << 8
+            }
+        }
+
+        /// The field behind the checksum: the MTU, in a message that names one.
+        fileprivate func rest(_ family: AddressFamily) -> UInt32 {
+            guard case .packetTooBig(let mtu) = self else { return 0 }
+            // Less than 1280 is no size that a sender of IPv6 could keep to (RFC 8201 section 4).
+            return family == .ipv4 ? min(mtu, 0xFFFF) : max(mtu, 1280)
+        }
     }
 
     /// Room that is enough for any message.
@@ -92,13 +111,7 @@ public enum ICMPError {
         _ length: Int
     ) {
         let icmp = buffer + IPv4Header.minimumLength
-        switch message {
-        case .packetTooBig(let mtu): writeICMP(icmp, type: 3, code: 4, rest: min(mtu, 0xFFFF))
-        case .timeExceeded: writeICMP(icmp, type: 11, code: 0)
-        case .prohibited: writeICMP(icmp, type: 3, code: 13)
-        case .hostUnreachable: writeICMP(icmp, type: 3, code: 1)
-        case .networkUnreachable: writeICMP(icmp, type: 3, code: 0)
-        }
+        writeICMP(message, .ipv4, icmp)
         icmp.store(Checksum.internet(icmp, count: length &- IPv4Header.minimumLength), at: 2)
 
         buffer.store(UInt8(0x45), at: 0)
@@ -118,14 +131,7 @@ public enum ICMPError {
     ) {
         let icmp = buffer + IPv6Header.length
         let payloadLength = length &- IPv6Header.length
-        switch message {
-        // Less than 1280 is no size that a sender could keep to (RFC 8201 section 4).
-        case .packetTooBig(let mtu): writeICMP(icmp, type: 2, code: 0, rest: max(mtu, 1280))
-        case .timeExceeded: writeICMP(icmp, type: 3, code: 0)
-        case .prohibited: writeICMP(icmp, type: 1, code: 1)
-        case .hostUnreachable: writeICMP(icmp, type: 1, code: 3)
-        case .networkUnreachable: writeICMP(icmp, type: 1, code: 0)
-        }
+        writeICMP(message, .ipv6, icmp)
         let pseudo = Checksum.pseudoHeader(
             source: source, destination: destination, protocol: IPProtocol.icmpv6,
             length: UInt32(truncatingIfNeeded: payloadLength))
@@ -139,9 +145,8 @@ public enum ICMPError {
         destination.store(to: buffer + 24)
     }
 
-    private static func writeICMP(_ icmp: UnsafeMutableRawPointer, type: UInt8, code: UInt8, rest: UInt32 = 0) {
-        icmp.store(type, at: 0)
-        icmp.store(code, at: 1)
-        icmp.store(rest, at: 4)
+    private static func writeICMP(_ message: Message, _ family: AddressFamily, _ icmp: UnsafeMutableRawPointer) {
+        icmp.store(message.typeAndCode(family), at: 0)
+        icmp.store(message.rest(family), at: 4)
     }
 }

@@ -66,6 +66,8 @@ struct ICMPErrorTests {
     func codes(message: ICMPError.Message, ipv4: [UInt8], ipv6: [UInt8], rest: UInt16) {
         let four = error(message, about: IPv4Sample().bytes)
         #expect(Array(four[20..<22]) == ipv4)
+        #expect(message.typeAndCode(.ipv4) == UInt16(ipv4[0]) << 8 | UInt16(ipv4[1]))
+        #expect(message.typeAndCode(.ipv6) == UInt16(ipv6[0]) << 8 | UInt16(ipv6[1]))
         #expect(four.uint16(at: 24) == 0 && four.uint16(at: 26) == rest)
         #expect(naiveChecksum(Array(four[20...])) == 0)
         #expect(naiveChecksum(Array(four[..<20])) == 0)

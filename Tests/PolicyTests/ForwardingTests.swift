@@ -209,8 +209,35 @@ struct ForwardingTests {
         ] as [(UInt16, AddressFamily, String?)])
     func portAddresses(port: UInt16, family: AddressFamily, expected: String?) throws {
         let snapshot = try builder().build()
-        let found = snapshot.tables.pointee.localAddress(forPort: port, family: family)
+        let found = snapshot.tables.pointee.localAddress(forPort: port, vlan: 0, family: family)
         #expect(found == (try expected.map(address)))
+    }
+
+    @Test(
+        "A frame of a VLAN is answered from the VLAN's address, else from another one of its port",
+        arguments: [
+            (10, AddressFamily.ipv4, "10.1.10.1"), (10, .ipv6, "2001:db8:10::1"), (20, .ipv4, "10.1.0.1"),
+            (20, .ipv6, "2001:db8:10::1"), (30, .ipv4, "10.1.0.1"), (30, .ipv6, "2001:db8:10::1"),
+            (0, .ipv4, "10.1.0.1"),
+            (40, .ipv4, "10.1.40.1"),
+        ] as [(UInt16, AddressFamily, String)])
+    func vlanAddresses(vlan: UInt16, family: AddressFamily, expected: String) throws {
+        let builder = SnapshotBuilder(workers: 1)
+        func interface(_ index: UInt32, vlan: UInt16?, port: UInt16 = 0, _ texts: [String]) throws -> PortInterface {
+            PortInterface(
+                interfaceIndex: index, port: port, vlan: vlan, linkAddress: MACAddress(0x02_0000_0000_01),
+                addresses: try texts.map(address))
+        }
+        builder.setInterfaces([
+            // Another port's VLANs do not matter.
+            try interface(2, vlan: 20, port: 1, ["10.2.20.1", "2001:db8:20::1"]),
+            try interface(3, vlan: 20, ["fe80::20"]),
+            try interface(4, vlan: 10, ["10.1.10.1", "10.1.10.2", "fe80::10", "2001:db8:10::1"]),
+            try interface(5, vlan: nil, ["10.1.0.1", "fe80::1"]),
+            try interface(6, vlan: 40, ["169.254.0.40", "10.1.40.1"]),
+        ])
+        let found = builder.build().tables.pointee.localAddress(forPort: 0, vlan: vlan, family: family)
+        #expect(found == (try address(expected)))
     }
 
     @Test("Among routes to one prefix the lowest metric wins, then the first")

@@ -10,18 +10,18 @@ extension Worker {
     mutating func answer(_ slot: PacketSlot, with message: ICMPError.Message, reason: DropReason) {
         if slot.flags.contains(.generated) { return drop(slot, reason) }
         guard icmpLimiter.allow(now: now) else { return drop(slot, .icmpRateLimited) }
+        let isIPv4 = slot.packet.load(as: UInt8.self) >> 4 == 4
+        guard let source = answerSource(slot, message, family: isIPv4 ? .ipv4 : .ipv6) else {
+            count(.icmpErrorsWithheld)
+            return drop(slot, reason)
+        }
         let frame = pool.pop()
         if frame == FramePool.empty { return drop(slot, reason) }
         let start = base + Int(truncatingIfNeeded: frame) + UMEM.headroom
         let buffer = start + Worker.largestLinkHeader
-        let isIPv4 = slot.packet.load(as: UInt8.self) >> 4 == 4
-        let family: AddressFamily = isIPv4 ? .ipv4 : .ipv6
-        var length = 0
-        if let source = answerSource(slot, family: family) {
-            length = ICMPError.build(
-                message, from: source, offending: slot.packet, available: Int(slot.length), into: buffer,
-                capacity: roomBehind(buffer))
-        }
+        let length = ICMPError.build(
+            message, from: source, offending: slot.packet, available: Int(slot.length), into: buffer,
+            capacity: roomBehind(buffer))
         if length == 0 {
             pool.push(frame)
             return drop(slot, reason)
@@ -62,15 +62,19 @@ extension Worker {
         if let reason = verdict.reason { drop(error, reason) }
     }
 
-    /// Our address towards the sender: that of the port of arrival, or of a LAN port for packets out of a tunnel.
-    private mutating func answerSource(_ slot: PacketSlot, family: AddressFamily) -> IPAddress? {
-        if slot.port != PacketSlot.noPort, !slot.flags.contains(.decrypted) {
-            return tables.pointee.localAddress(forPort: slot.port, family: family)
+    /// Our address towards the sender of the packet. Out of a tunnel: one from which the error goes back into a tunnel.
+    @inline(never)
+    private mutating func answerSource(
+        _ slot: PacketSlot, _ message: ICMPError.Message, family: AddressFamily
+    ) -> IPAddress? {
+        if slot.flags.contains(.decrypted) { return protectedSource(slot, message, family: family) }
+        if slot.port != PacketSlot.noPort {
+            return tables.pointee.localAddress(forPort: slot.port, vlan: Worker.vlan(of: slot), family: family)
         }
         var port = 0
         while port < portCount {
             if ports[port].roles.contains(.lan),
-                let address = tables.pointee.localAddress(forPort: ports[port].portIndex, family: family)
+                let address = tables.pointee.localAddress(forPort: ports[port].portIndex, vlan: 0, family: family)
             {
                 return address
             }
@@ -78,4 +82,41 @@ extension Worker {
         }
         return nil
     }
+
+    /// The VLAN of the frame that a packet came in; 0 for none, and for a tag that says no more than a priority.
+    private static func vlan(of slot: PacketSlot) -> UInt16 {
+        guard slot.packet - slot.start == largestLinkHeader,
+            slot.start.loadUnaligned(fromByteOffset: 12, as: UInt16.self) == LinkLayer.vlan
+        else { return 0 }
+        return slot.start.loadUnaligned(fromByteOffset: 14, as: UInt16.self).bigEndian & 0xFFF
+    }
+
+    /// An own address that a policy protects on the way to the packet's sender, one of a LAN if there is. An error from any
+    /// other would quote in clear what came protected, or end here (RFC 4301 section 6).
+    private mutating func protectedSource(
+        _ slot: PacketSlot, _ message: ICMPError.Message, family: AddressFamily
+    ) -> IPAddress? {
+        var flow = PacketSummary(
+            source: .unspecified(family), destination: Worker.source(of: slot.packet),
+            upperProtocol: family == .ipv4 ? IPProtocol.icmp : IPProtocol.icmpv6,
+            sourcePort: message.typeAndCode(family))
+        let count = min(tables.pointee.ownAddressCount, Worker.mostAnswerSources)
+        var found: IPAddress?
+        var index = 0
+        while index < count {
+            let own = tables.pointee.ownAddress(at: index)
+            index &+= 1
+            let port = portNumber(ofIndex: own.port)
+            let isLAN = port >= 0 && ports[port].roles.contains(.lan)
+            guard own.address.family == family, own.isGlobal, isLAN || found == nil else { continue }
+            flow.source = own.address
+            guard tables.pointee.outbound(flow, worker: self.index).action == .protect else { continue }
+            if isLAN { return own.address }
+            found = own.address
+        }
+        return found
+    }
+
+    /// Each costs a look-up of policies.
+    private static var mostAnswerSources: Int { 256 }
 }

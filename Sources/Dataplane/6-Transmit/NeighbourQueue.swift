@@ -172,7 +172,7 @@ extension Worker {
         return sa.assumingMemoryBound(to: InboundRuntime.self).pointee.spi
     }
 
-    private static func source(of packet: UnsafeRawPointer) -> IPAddress {
+    static func source(of packet: UnsafeRawPointer) -> IPAddress {
         packet.load(as: UInt8.self) >> 4 == 4
             ? IPAddress(loading: packet + 12, family: .ipv4) : IPAddress(loading: packet + 8, family: .ipv6)
     }

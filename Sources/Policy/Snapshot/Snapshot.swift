@@ -18,7 +18,7 @@ public final class Snapshot: @unchecked Sendable {
         var routes: RouteTables
         var routeNextHops: HotArray<NextHop>
         var neighbours: NeighbourTables
-        var portAddresses: HotArray<IPAddress>
+        var ownAddresses: HotArray<OwnAddress>
     }
 
     init(generation: UInt64, tables tableSet: TableSet, forwarding: Forwarding) {
@@ -34,8 +34,8 @@ public final class Snapshot: @unchecked Sendable {
                 routesIPv4: forwarding.routes.ipv4.table, routesIPv6: forwarding.routes.ipv6.table,
                 routeNextHops: UnsafePointer(forwarding.routeNextHops.base), neighbours: forwarding.neighbours.table,
                 neighbourNextHops: UnsafePointer(forwarding.neighbours.nextHops.base),
-                portAddresses: UnsafePointer(forwarding.portAddresses.base),
-                portCount: forwarding.portAddresses.count / 2, policyCount: tableSet.policies.records.count))
+                ownAddresses: UnsafePointer(forwarding.ownAddresses.base),
+                ownAddressCount: forwarding.ownAddresses.count, policyCount: tableSet.policies.records.count))
         tables = UnsafePointer(memory)
     }
 

@@ -46,7 +46,7 @@ public final class SnapshotBuilder {
         self.neighbourTables = neighbourTables
         let made = Snapshot.Forwarding(
             routes: routeTables, routeNextHops: routeTables.nextHops(interfaces: byIndex, neighbours: neighbourTables),
-            neighbours: neighbourTables, portAddresses: .portAddresses(interfaces))
+            neighbours: neighbourTables, ownAddresses: .ownAddresses(interfaces))
         forwarding = made
         return made
     }

@@ -19,9 +19,8 @@ public struct SnapshotTables: @unchecked Sendable {
     @usableFromInline let routeNextHops: UnsafePointer<NextHop>
     @usableFromInline let neighbours: NeighbourTable
     @usableFromInline let neighbourNextHops: UnsafePointer<NextHop>
-    /// Two addresses for each port, IPv4 and IPv6; unspecified when it has none.
-    @usableFromInline let portAddresses: UnsafePointer<IPAddress>
-    @usableFromInline let portCount: Int
+    @usableFromInline let ownAddresses: UnsafePointer<OwnAddress>
+    public let ownAddressCount: Int
     /// Policy indices are below it.
     public let policyCount: Int
 }
@@ -67,11 +66,24 @@ extension SnapshotTables {
         return neighbourNextHops + Int(slot.pointee.nextHop)
     }
 
-    /// The gateway's own address on a port, as the source of ICMP errors; nil when the port has none of the family.
+    /// The gateway's own address towards where a frame came from, as the source of ICMP errors: that of the VLAN, or, where
+    /// that has none of the family, another one of the port. nil when the port has none at all. VLAN 0: an untagged frame.
     @inlinable
-    public func localAddress(forPort port: UInt16, family: AddressFamily) -> IPAddress? {
-        if Int(port) >= portCount { return nil }
-        let address = portAddresses[Int(port) &* 2 &+ (family == .ipv4 ? 0 : 1)]
-        return address.isUnspecified ? nil : address
+    public func localAddress(forPort port: UInt16, vlan: UInt16, family: AddressFamily) -> IPAddress? {
+        var found: IPAddress?
+        var rank = Int.max
+        var index = 0
+        while index < ownAddressCount, rank > 0 {
+            let own = ownAddresses[index]
+            index &+= 1
+            guard own.port == port, own.address.family == family, own.rank(forVLAN: vlan) < rank else { continue }
+            found = own.address
+            rank = own.rank(forVLAN: vlan)
+        }
+        return found
     }
+
+    /// One of the gateway's own addresses; `index` is less than `ownAddressCount`. The global ones come first.
+    @inlinable
+    public func ownAddress(at index: Int) -> OwnAddress { ownAddresses[index] }
 }

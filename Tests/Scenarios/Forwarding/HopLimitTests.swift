@@ -32,6 +32,50 @@ import Testing
         #expect(left.lostFrames == 0)
     }
 
+    /// From a VLAN the answer comes from the address of its device, whatever priority the tag names; with no more than a
+    /// priority the frame is the port's own.
+    @Test(arguments: [AddressFamily.ipv4, .ipv6])
+    func answersFromTheVLAN(family: AddressFamily) throws {
+        let network = try MemoryNetwork(TunnelOptions())
+        let left = network.left
+        let own = left.plan.host(family, 0x2A01)
+        left.interfaces.append(
+            PortInterface(
+                interfaceIndex: 3, port: MemoryGateway.lanPort, vlan: 42, linkAddress: left.plan.lanPort,
+                addresses: [own]))
+        try left.publish()
+        let expected: [(UInt16?, IPAddress)] = [
+            (42, own), (0xA000 | 42, own), (nil, left.plan.lanAddress(family)), (0xA000, left.plan.lanAddress(family)),
+            (43, left.plan.lanAddress(family)),
+        ]
+        for (tag, source) in expected {
+            var packet = IPPacket(from: left.plan.host(family), to: network.right.plan.host(family), size: 300)
+            packet.hopLimit = 1
+            left.receiveFromLAN([packet.bytes], vlan: tag)
+            let sent = left.takeLAN().map(SentFrame.init)
+            #expect(sent.first?.vlan == tag)
+            #expect(ICMPMessage(sent.map(\.packet))?.source == source)
+        }
+        #expect(left[.icmpErrors] == 5 && left[.icmpErrorsWithheld] == 0)
+        #expect(left.lostFrames == 0)
+    }
+
+    /// A port without an address of the family cannot answer.
+    @Test(arguments: [AddressFamily.ipv4, .ipv6])
+    func noAddress(family: AddressFamily) throws {
+        let network = try MemoryNetwork(TunnelOptions())
+        let left = network.left
+        left.interfaces[0].addresses.removeAll { $0.family == family }
+        try left.publish()
+        var packet = IPPacket(from: left.plan.host(family), to: network.right.plan.host(family), size: 300)
+        packet.hopLimit = 1
+        left.receiveFromLAN([packet.bytes])
+        #expect(left.takeLAN() == [] && left.takeWAN() == [])
+        #expect(left.drops == [.hopLimitExpired: 1])
+        #expect(left[.icmpErrors] == 0 && left[.icmpErrorsWithheld] == 1)
+        #expect(left.lostFrames == 0)
+    }
+
     /// At the far gateway: the answer goes back through the tunnel.
     @Test(arguments: [AddressFamily.ipv4, .ipv6], [AddressFamily.ipv4, .ipv6])
     func atTheFarGateway(family: AddressFamily, outer: AddressFamily) throws {
@@ -73,7 +117,58 @@ import Testing
         packet.hopLimit = reason == "hop limit" ? 2 : 64
         packet.dontFragment = true
         #expect(network.exchange([packet.bytes]) == [])
-        #expect(right[.icmpErrors] == 1)
+        #expect(right[.icmpErrors] == 0 && right[.icmpErrorsWithheld] == 1)
+        #expect(right.takeWAN() == [] && right.takeLAN() == [])
+        #expect(right.lostFrames == 0)
+    }
+
+    /// The address on the LAN lies outside of what is protected, another one inside: the error comes from there.
+    @Test(arguments: [AddressFamily.ipv4, .ipv6], [SitePlan.lanInterface, SitePlan.wanInterface])
+    func answersFromAProtectedAddress(family: AddressFamily, interface: UInt32) throws {
+        let network = try MemoryNetwork(TunnelOptions())
+        let (left, right) = (network.left, network.right)
+        let inside = right.plan.host(family, 200)
+        right.interfaces[0].addresses = [
+            family == .ipv4 ? IPAddress(ipv4: 0xC0A8_0901) : IPAddress(ipv6High: 0xFD00 << 48, low: 1)
+        ]
+        if interface == SitePlan.wanInterface {
+            right.interfaces[1].addresses.append(inside)
+        } else {
+            right.interfaces.append(
+                PortInterface(
+                    interfaceIndex: 3, port: MemoryGateway.lanPort, vlan: 7, linkAddress: right.plan.lanPort,
+                    addresses: [inside]))
+        }
+        try right.publish()
+        var packet = IPPacket(from: left.plan.host(family), to: right.plan.host(family), size: 500)
+        packet.hopLimit = 2
+        #expect(network.exchange([packet.bytes]) == [])
+        left.receive(right.takeWAN(), at: .wan)
+        let error = try #require(ICMPMessage(left.takeLANPackets()))
+        #expect(error.source == inside && error.destination == packet.source && error.quotes(packet.bytes))
+        #expect(right[.icmpErrors] == 1 && right[.icmpErrorsWithheld] == 0)
+        for site in network.sites { #expect(site.lostFrames == 0) }
+    }
+
+    /// The error is on its way to the worker that owns the SA when the policies change: it ends there, and does not leave in
+    /// clear.
+    @Test(arguments: [AddressFamily.ipv4, .ipv6])
+    func quotedPlaintextStaysProtectedBetweenWorkers(family: AddressFamily) throws {
+        let network = try MemoryNetwork(
+            TunnelOptions { $0.change = { $0.owner = $0.spi >> 12 == 2 ? 1 : 0 } },
+            MemorySite.Options { $0.workers = 2 })
+        let (left, right) = (network.left, network.right)
+        var packet = IPPacket(from: left.plan.host(family), to: right.plan.host(family), size: 500)
+        packet.hopLimit = 2
+        left.receiveFromLAN([packet.bytes])
+        for frame in left.takeWAN() { #expect(right.gateway.queues[0].wan.deliver(frame)) }
+        #expect(right.gateway.poll(worker: 0, now: network.clock.now) > 0)
+        #expect(right[.icmpErrors] == 1 && right[.handedOver] == 1)
+        right.policies = right.policies.filter { $0.direction != .out }
+        right.policies.append(SecurityPolicy(selector: .any(family), direction: .out, action: .bypass))
+        try right.publish()
+        right.settle()
+        #expect(right.drops == [.hopLimitExpired: 1, .noPolicy: 1])
         #expect(right.takeWAN() == [] && right.takeLAN() == [])
         #expect(right.lostFrames == 0)
     }
