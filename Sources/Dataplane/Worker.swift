@@ -6,18 +6,24 @@ import Policy
 import Telemetry
 import XDP
 
-/// One core's share of the gateway: it takes packets from its queues in batches, walks each batch through the stages,
-/// and sends it. Nothing that it changes is seen by another thread, except rings and counters.
+/// One core's share of the gateway: it takes packets from its queues in batches, brings each batch through the stages of its
+/// direction, and sends it. Nothing that it changes is seen by another thread, except rings and counters.
 ///
-/// The way of a packet, a folder per stage; every stage walks the whole batch before the next one starts:
+///     LAN   receive → parse → policy, SA → protect (ESPOutbound, cipher) → next hop → transmit   WAN     Outbound.swift
+///     WAN   receive → parse → SPI → open (ESPInbound, cipher) → inner packet → forward → transmit   LAN  Inbound.swift
 ///
-///     LAN   1 receive → 2 parse → 3 look up policy, SA → 4 protect (ESPOutbound, cipher) → 5 next hop → 6 transmit   WAN
-///     WAN   1 receive → 2 parse → 3 look up SPI        → 4 open (ESPInbound, cipher)     → 5 forward  → 6 transmit   LAN
+/// Up to the cipher every stage walks the whole batch before the next one starts; behind it, packet by packet goes all the rest
+/// of its way. Nobody's packets overtake others of their flow.
 ///
-/// Beside it: a packet whose SA another worker owns goes to that worker (`Handover`); one whose neighbour is not resolved
-/// waits (`NeighbourQueue`), and so does one that came before its SA (`EarlyPackets`); one that is too big is answered
-/// with an ICMP error or fragmented before encryption; one out of a tunnel that may go into another one is looked at again
-/// after its batch (`DerivedPackets`); one that the port has no room for is dropped before it is encrypted (`TransmitRoom`).
+/// Where to read on:
+/// - `Ports`: receiving, the transmit rings, and what is dropped before it is encrypted as there is no room to send it.
+/// - `Flows`: how packets of a flow that was decided about are recognised.
+/// - `Outbound`, `Inbound`: the two directions, each from its first to its last step.
+/// - `Routing`: out of a tunnel to a LAN, this host or another tunnel; unprotected; too big.
+/// - `ICMPReplies`: errors to the senders of packets that cannot go on.
+/// - `Waiting`: packets whose neighbour is not resolved, or that came before their SA.
+/// - `Handover`: packets whose SA another worker owns, and those from and to this host.
+/// - `Events`: what the control thread is told.
 ///
 /// `poll` does one round. It neither allocates nor locks, and makes a system call per batch and port at most.
 public struct Worker: ~Copyable {
@@ -77,6 +83,74 @@ public struct Worker: ~Copyable {
     var pieces: SlotBatch
     var scratch: BatchScratch
 
+    /// A worker over its queues. Traps on a configuration that no gateway can have; nothing here runs per packet.
+    ///
+    /// - Parameters:
+    ///   - queues: what it receives from and sends to; queues of one port may be several.
+    ///   - pool: its share of the frames.
+    ///   - events: what it tells the control thread; when the ring is full, events are lost and asked for again.
+    public init(
+        configuration: WorkerConfiguration, queues: [WorkerQueue], umem: UMEM, pool: consuming FramePool,
+        reader: consuming SnapshotReader, mesh: HandoverMesh, events: consuming ProducerRing<WorkerEvent>,
+        statistics: WorkerStatistics
+    ) {
+        precondition((1...256).contains(configuration.batchSize), "a batch holds 1 to 256 packets")
+        self.configuration = configuration
+        index = configuration.index
+        self.umem = umem
+        base = umem.base
+        frameSize = umem.frameSize
+        frameMask = ~UInt64(umem.frameSize - 1)
+        self.statistics = statistics
+        counters = statistics.counters
+        drops = statistics.drops
+
+        portCount = queues.count
+        ports = .allocate(capacity: max(queues.count, 1))
+        let highest = queues.map { Int($0.portIndex) }.max() ?? 0
+        portIndexLimit = highest + 1
+        portOfIndex = .allocate(capacity: portIndexLimit)
+        portOfIndex.initialize(repeating: -1, count: portIndexLimit)
+        for (number, queue) in queues.enumerated() {
+            let portIndex = queue.portIndex
+            (ports + number).initialize(
+                to: WorkerPort(rings: queue.take(), portIndex: portIndex, roles: queue.roles))
+            if portOfIndex[Int(portIndex)] < 0 { portOfIndex[Int(portIndex)] = Int32(number) }
+        }
+        self.pool = pool
+        lendingReserve = self.pool.count / 8
+        handover = HandoverEnds(mesh: mesh, index: configuration.index)
+        self.events = events
+        descriptors = .allocate(capacity: portCount + 1)
+        for number in 0..<portCount {
+            let socket = ports[number].rings.fileDescriptor
+            (descriptors + number).initialize(to: pollfd(fd: socket, events: Int16(POLLIN), revents: 0))
+        }
+        (descriptors + portCount).initialize(
+            to: pollfd(fd: handover.wakeUp.fileDescriptor, events: Int16(POLLIN), revents: 0))
+        self.reader = reader
+        tables = self.reader.acquire()
+        flows = FlowCache(capacity: configuration.flowCacheCapacity)
+        innerFlows = FlowCache(capacity: configuration.flowCacheCapacity)
+        waiting = NeighbourQueue(capacity: configuration.neighbourQueueCapacity)
+        early = EarlyPackets(capacity: configuration.earlyPacketCapacity)
+        icmpLimiter = RateLimiter(
+            perSecond: configuration.icmpErrorsPerSecond, burst: configuration.icmpErrorsPerSecond)
+        eventLimiter = EventLimiter(interval: configuration.repetitionInNanoseconds)
+        neighbourLimiter = NeighbourLimiter(interval: configuration.repetitionInNanoseconds)
+        outbound = SlotBatch(capacity: configuration.batchSize)
+        inbound = SlotBatch(capacity: configuration.batchSize)
+        derived = SlotBatch(capacity: Worker.derivedCapacity(configuration))
+        derivedBatch = SlotBatch(capacity: configuration.batchSize)
+        pieces = SlotBatch(capacity: configuration.batchSize)
+        scratch = BatchScratch(capacity: configuration.batchSize)
+    }
+
+    /// Packets that may lead to others at a time: those of a batch, or all that wait.
+    private static func derivedCapacity(_ configuration: WorkerConfiguration) -> Int {
+        max(256, configuration.batchSize, configuration.neighbourQueueCapacity)
+    }
+
     deinit {
         ports.deinitialize(count: portCount)
         ports.deallocate()
@@ -117,7 +191,7 @@ public struct Worker: ~Copyable {
     }
 
     @inline(__always)
-    func account(work: Int, started: UInt64) {
+    private func account(work: Int, started: UInt64) {
         count(.rounds)
         if work == 0 { return }
         count(.busyRounds)
@@ -155,5 +229,18 @@ public struct Worker: ~Copyable {
     @inline(__always)
     func roomBefore(_ pointer: UnsafeMutableRawPointer) -> Int {
         Int(truncatingIfNeeded: address(of: pointer) & ~frameMask)
+    }
+
+    /// The destination of a packet whose IP header was checked.
+    @inline(__always)
+    static func destination(of packet: UnsafeRawPointer) -> IPAddress {
+        packet.load(as: UInt8.self) >> 4 == 4
+            ? IPAddress(loading: packet + 16, family: .ipv4) : IPAddress(loading: packet + 24, family: .ipv6)
+    }
+
+    /// The source of a packet whose IP header was checked.
+    static func source(of packet: UnsafeRawPointer) -> IPAddress {
+        packet.load(as: UInt8.self) >> 4 == 4
+            ? IPAddress(loading: packet + 12, family: .ipv4) : IPAddress(loading: packet + 8, family: .ipv6)
     }
 }

@@ -4,6 +4,7 @@ import Policy
 import Telemetry
 import XDP
 
+/// ICMP errors about packets that cannot go on, back the way that they came.
 extension Worker {
     /// Drops a packet that cannot go on and tells its sender, if the rules and the rate allow (RFC 1812 4.3.2).
     @inline(never)
@@ -33,33 +34,6 @@ extension Worker {
         error.packet = buffer
         dispatch(error, packetLength: length, to: slot, isIPv4: isIPv4)
         drop(slot, reason)
-    }
-
-    /// Sends an error message that is ready in its frame: back the way the offending packet came.
-    private mutating func dispatch(_ error: PacketSlot, packetLength: Int, to offending: PacketSlot, isIPv4: Bool) {
-        if offending.flags.contains(.decrypted) {
-            // Into the tunnel back, as the policy says, or nowhere: it quotes what came protected. Parsed again on its way.
-            var error = error
-            error.flags.insert(.decrypted)
-            let type = isIPv4 ? LinkLayer.ipv4 : LinkLayer.ipv6
-            error.packet.storeBytes(of: type, toByteOffset: -2, as: UInt16.self)
-            return processLater(error)
-        }
-        if offending.port == PacketSlot.noPort {
-            var plain = error
-            plain.length = UInt32(truncatingIfNeeded: packetLength)
-            return handOver(plain, to: handover.host, kind: .toHost)
-        }
-        // To the station that sent the frame: its link header, turned round.
-        let isTagged = offending.packet - offending.start == Worker.largestLinkHeader
-        let linkLength = isTagged ? Worker.largestLinkHeader : 14
-        let link = error.packet - linkLength
-        link.copyMemory(from: offending.start + 6, byteCount: 6)
-        (link + 6).copyMemory(from: offending.start, byteCount: 6)
-        // The tag if there is one; the EtherType is that of the packet, which is of the same family.
-        (link + 12).copyMemory(from: offending.start + 12, byteCount: isTagged ? 6 : 2)
-        let verdict = stage(link, length: packetLength &+ linkLength, port: portNumber(ofIndex: offending.port))
-        if let reason = verdict.reason { drop(error, reason) }
     }
 
     /// Our address towards the sender of the packet. Out of a tunnel: one from which the error goes back into a tunnel.
@@ -119,4 +93,31 @@ extension Worker {
 
     /// Each costs a look-up of policies.
     private static var mostAnswerSources: Int { 256 }
+
+    /// Sends an error message that is ready in its frame: back the way the offending packet came.
+    private mutating func dispatch(_ error: PacketSlot, packetLength: Int, to offending: PacketSlot, isIPv4: Bool) {
+        if offending.flags.contains(.decrypted) {
+            // Into the tunnel back, as the policy says, or nowhere: it quotes what came protected. Parsed again on its way.
+            var error = error
+            error.flags.insert(.decrypted)
+            let type = isIPv4 ? LinkLayer.ipv4 : LinkLayer.ipv6
+            error.packet.storeBytes(of: type, toByteOffset: -2, as: UInt16.self)
+            return processLater(error)
+        }
+        if offending.port == PacketSlot.noPort {
+            var plain = error
+            plain.length = UInt32(truncatingIfNeeded: packetLength)
+            return handOver(plain, to: handover.host, kind: .toHost)
+        }
+        // To the station that sent the frame: its link header, turned round.
+        let isTagged = offending.packet - offending.start == Worker.largestLinkHeader
+        let linkLength = isTagged ? Worker.largestLinkHeader : 14
+        let link = error.packet - linkLength
+        link.copyMemory(from: offending.start + 6, byteCount: 6)
+        (link + 6).copyMemory(from: offending.start, byteCount: 6)
+        // The tag if there is one; the EtherType is that of the packet, which is of the same family.
+        (link + 12).copyMemory(from: offending.start + 12, byteCount: isTagged ? 6 : 2)
+        let verdict = stage(link, length: packetLength &+ linkLength, port: portNumber(ofIndex: offending.port))
+        if let reason = verdict.reason { drop(error, reason) }
+    }
 }

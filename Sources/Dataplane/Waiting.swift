@@ -113,6 +113,29 @@ struct NeighbourQueue: ~Copyable {
     }
 }
 
+/// A few ESP packets that came before their SA: the peer sends by it already, and the message that lets us make it is still
+/// on its way. They are opened when it is there, and not looked into before.
+struct EarlyPackets: ~Copyable {
+    struct Entry {
+        /// As it arrived.
+        var slot: PacketSlot
+        /// Network order.
+        var spi: UInt32
+        var since: UInt64
+    }
+
+    let entries: UnsafeMutablePointer<Entry>
+    let capacity: Int
+    var count = 0
+
+    init(capacity: Int) {
+        self.capacity = max(capacity, 1)
+        entries = .allocate(capacity: self.capacity)
+    }
+
+    deinit { entries.deallocate() }
+}
+
 extension Worker {
     /// No resolved next hop: waits, or ends here.
     @inline(never)
@@ -145,36 +168,21 @@ extension Worker {
         answer(slot, with: message, reason: reason)
     }
 
-    /// Tells the control thread which neighbour is wanted; when that cannot be told now, a later packet asks. Returns the
-    /// neighbour's key.
-    ///
-    /// Half of the ring of events is left to the other kinds: they are rarer, and tunnels depend on them.
-    private mutating func askForNeighbour(_ hop: UnsafePointer<NextHop>, slot: PacketSlot, requester: UInt32) -> UInt64
-    {
-        let address = hop.pointee.isOnLink ? Worker.destination(of: slot.packet) : hop.pointee.address
-        let neighbour = neighbourLimiter.key(address, interfaceIndex: hop.pointee.interfaceIndex)
-        // Tunnels do not share one sender's part.
-        let sender = slot.flags.contains(.sealed) ? address : Worker.source(of: slot.packet)
-        guard neighbourLimiter.isDue(neighbour, requester: requester, sender: sender, now: now),
-            events.reserve(upTo: events.capacity / 2 &+ 1).count > events.capacity / 2
-        else { return neighbour }
-        var event = WorkerEvent(.neighbourWanted, number: hop.pointee.interfaceIndex, address: address)
-        event.source = sender
-        event.requester = requester
-        if events.push(event) { neighbourLimiter.told(neighbour, requester: requester, sender: sender, now: now) }
-        return neighbour
-    }
-
-    /// Whose packet it is: ours to a peer, the tunnel's that it came out of, or the port's of arrival.
-    private static func requester(of slot: PacketSlot) -> UInt32 {
-        if slot.flags.contains(.sealed) { return WorkerEvent.ownPackets }
-        guard slot.flags.contains(.decrypted), let sa = slot.association else { return UInt32(slot.port) }
-        return sa.assumingMemoryBound(to: InboundRuntime.self).pointee.spi
-    }
-
-    static func source(of packet: UnsafeRawPointer) -> IPAddress {
-        packet.load(as: UInt8.self) >> 4 == 4
-            ? IPAddress(loading: packet + 12, family: .ipv4) : IPAddress(loading: packet + 8, family: .ipv6)
+    /// No SA has the packet's SPI: it waits if one is to come, or ends here.
+    @inline(never)
+    mutating func keepEarly(_ slot: PacketSlot) {
+        let spi = slot.esp.loadUnaligned(as: UInt32.self)
+        guard reader.expects(spi: spi) else {
+            announceUnknown(slot, spi: spi)
+            return drop(slot, .unknownSPI)
+        }
+        guard early.count < early.capacity else { return drop(slot, .unknownSPI) }
+        // Nothing in the frame was changed yet: it is parsed again, as one that is handed over.
+        let length = UInt32(truncatingIfNeeded: slot.packet - slot.start) &+ slot.length
+        let whole = PacketSlot(
+            start: slot.start, length: length, port: slot.port, flags: slot.flags.intersection(.ofTheJourney))
+        (early.entries + early.count).initialize(to: EarlyPackets.Entry(slot: whole, spi: spi, since: now))
+        early.count &+= 1
     }
 
     /// A new snapshot: pointers of the old one must not be used any more, and neighbours may be known now.
@@ -197,6 +205,8 @@ extension Worker {
         lastInner = nil
         generation = 1
     }
+
+    // MARK: Neighbours
 
     /// Looks up the next hop of every waiting packet again, and lets go what need not wait any more.
     @inline(never)
@@ -242,5 +252,111 @@ extension Worker {
                 answer(entry.slot, with: .hostUnreachable, reason: .neighbourUnresolved)
             }
         }
+    }
+
+    /// Whether the packet came out of a tunnel and leaves by a LAN: then no outbound policy was asked.
+    @inline(__always)
+    func isForLAN(_ slot: PacketSlot, hop: UnsafePointer<NextHop>) -> Bool {
+        slot.flags.contains(.decrypted) && !slot.flags.contains(.sealed) && leavesByLAN(hop)
+    }
+
+    /// Sends a packet that has waited, to its next hop of today.
+    @inline(never)
+    mutating func resume(_ slot: PacketSlot, hop: UnsafePointer<NextHop>, isForLAN: Bool) {
+        if slot.flags.contains(.sealed) { return resumeSealed(slot, hop: hop) }
+        if isForLAN {
+            guard leavesByLAN(hop) else { return redirect(slot, hop: hop) }
+            guard slot.length <= UInt32(hop.pointee.mtu) else { return tooBigForLAN(slot, hop: hop) }
+            return sendNow(slot)
+        }
+        var summary = PacketSummary()
+        let length = Int(slot.length)
+        guard PacketSummary.parse(slot.packet, available: length, into: &summary) == .none,
+            tables.pointee.outbound(summary, worker: index).action == .bypass
+        else { return decideAgain(slot) }
+        guard slot.length <= UInt32(hop.pointee.mtu) else {
+            guard !slot.flags.contains(.dontFragment) else {
+                return answer(
+                    slot, with: .packetTooBig(mtu: UInt32(hop.pointee.mtu)), reason: .tooBigSentICMP)
+            }
+            return fragmentPlain(slot, mtu: Int(hop.pointee.mtu))
+        }
+        sendNow(slot)
+    }
+
+    private mutating func sendNow(_ slot: PacketSlot) {
+        var slot = slot
+        withUnsafeMutablePointer(to: &slot) { send($0) }
+    }
+
+    /// An ESP packet goes wherever its peer is now. What does not fit there any more ends here: nobody can be told.
+    private mutating func resumeSealed(_ slot: PacketSlot, hop: UnsafePointer<NextHop>) {
+        guard slot.length <= UInt32(hop.pointee.mtu) else { return drop(slot, .tooBig) }
+        sendNow(slot)
+    }
+
+    /// The LAN's route has gone. For the host it is not: the policy that let it pass was one for forwarded packets.
+    private mutating func redirect(_ slot: PacketSlot, hop: UnsafePointer<NextHop>) {
+        if hop.pointee.state == .local { return drop(slot, .localDeliveryUnavailable) }
+        var slot = slot
+        slot.flags.insert(.forwarded)
+        divert(slot)
+    }
+
+    /// No policy lets it pass in clear any more: as a packet that has just come.
+    private mutating func decideAgain(_ slot: PacketSlot) {
+        var next = slot
+        let type = slot.packet.load(as: UInt8.self) >> 4 == 4 ? LinkLayer.ipv4 : LinkLayer.ipv6
+        slot.packet.storeBytes(of: type, toByteOffset: -2, as: UInt16.self)
+        next.length = UInt32(truncatingIfNeeded: slot.packet - slot.start) &+ slot.length
+        next.association = nil
+        next.nextHop = nil
+        next.flags = slot.flags.intersection(.ofTheJourney)
+        processLater(next)
+    }
+
+    // MARK: SAs
+
+    /// A new snapshot: what has its SA now goes on its way, as if it had just come.
+    @inline(never)
+    mutating func retryEarly() {
+        let count = early.count
+        early.count = 0
+        var index = 0
+        while index < count {
+            let entry = early.entries[index]
+            index &+= 1
+            if tables.pointee.inbound(spi: entry.spi) == nil {
+                early.entries[early.count] = entry
+                early.count &+= 1
+            } else {
+                inbound.append(entry.slot)
+            }
+            if inbound.isFull || index == count { processInbound() }
+        }
+    }
+
+    /// Ends the wait of packets whose SA did not come in time, or will not come.
+    @inline(__always)
+    mutating func expireEarly() {
+        if early.count == 0 { return }
+        dropLate()
+    }
+
+    @inline(never)
+    private mutating func dropLate() {
+        var kept = 0
+        var index = 0
+        while index < early.count {
+            let entry = early.entries[index]
+            index &+= 1
+            if now &- entry.since > configuration.earlyWaitInNanoseconds || !reader.expects(spi: entry.spi) {
+                drop(entry.slot, .unknownSPI)
+            } else {
+                early.entries[kept] = entry
+                kept &+= 1
+            }
+        }
+        early.count = kept
     }
 }

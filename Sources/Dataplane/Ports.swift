@@ -1,0 +1,355 @@
+import IPsec
+import Packets
+import Policy
+import Telemetry
+import XDP
+
+/// One queue of one port, as one worker holds it.
+struct WorkerPort: ~Copyable {
+    var rings: SocketRings
+    /// The number of the port in snapshots (`NextHop.portIndex`); several queues of a worker may belong to one port.
+    let portIndex: UInt16
+    let roles: PortRoles
+    /// Index into the transmit ring of the first packet that is staged but not submitted.
+    var stagedIndex: UInt32 = 0
+    /// Packets staged since the last submission.
+    var staged = 0
+    /// Places in the transmit ring known to be free, those of staged packets included, those that were promised not.
+    var room = 0
+    /// Places that packets on their way through the cipher will take: nobody else gets them.
+    private(set) var promised = 0
+    /// Packets were submitted, and when last looked at the kernel did not have them all: it may have to be asked.
+    var needsKick = false
+
+    init(rings: consuming SocketRings, portIndex: UInt16, roles: PortRoles) {
+        self.rings = rings
+        self.portIndex = portIndex
+        self.roles = roles
+    }
+
+    /// Goes on with other rings; nothing may be staged.
+    mutating func replace(_ rings: consuming SocketRings) {
+        self.rings = rings
+        stagedIndex = 0
+        staged = 0
+        room = 0
+        needsKick = false
+    }
+
+    /// Whether the transmit ring has room for so many more packets, beside those that are staged and those that were promised
+    /// it.
+    @inline(__always)
+    mutating func hasRoom(for count: Int) -> Bool {
+        let wanted = staged &+ count
+        if wanted > room { findRoom(for: wanted) }
+        return wanted <= room
+    }
+
+    @inline(__always)
+    private mutating func findRoom(for wanted: Int) {
+        let (index, free) = rings.transmit.reserve(upTo: wanted &+ promised)
+        stagedIndex = index
+        room = free &- promised
+    }
+
+    /// Keeps places for packets that come later. `hasRoom` was asked before.
+    mutating func promise(_ count: Int) {
+        promised &+= count
+        room &-= count
+    }
+
+    /// Whoever was promised places takes them now, or does without.
+    mutating func endPromises() {
+        room &+= promised
+        promised = 0
+    }
+
+    /// Writes one packet into the transmit ring without showing it to the kernel; false when the ring is full.
+    @inline(__always)
+    mutating func stage(_ descriptor: XDPDescriptor) -> Bool {
+        if staged >= room {
+            findRoom(for: staged &+ WorkerPort.reservation)
+            if staged >= room { return false }
+        }
+        rings.transmit.write(descriptor, at: stagedIndex &+ UInt32(truncatingIfNeeded: staged))
+        staged &+= 1
+        return true
+    }
+
+    private static var reservation: Int { 64 }
+
+    /// Shows the staged packets to the kernel.
+    @inline(__always)
+    mutating func submit() {
+        if staged == 0 { return }
+        rings.transmit.submit(staged)
+        staged = 0
+        room = 0
+        needsKick = true
+    }
+}
+
+// MARK: - Receive
+
+extension Worker {
+    /// Takes back the frames of sent packets, and gives the port free ones for packets to come.
+    @inline(__always)
+    mutating func reclaimAndRefill(_ number: Int) {
+        reclaim(number)
+        // By a pointer of its own: under ThreadSanitizer the compiler takes `ports[port]` for a use of the whole worker.
+        let port = ports + number
+        // Twice a batch: frames must go in faster than packets come out, or a burst would leave a debt.
+        _ = pool.refill(&port.pointee.rings.fill, upTo: 2 &* configuration.batchSize)
+        if port.pointee.rings.fill.needsWakeup { wakeReceiver(number) }
+    }
+
+    /// Takes back the frames of all sent packets. One round sends what several queues and workers brought, so any smaller
+    /// number would sooner or later leave the kernel no place for more, and it would stop sending.
+    @inline(__always)
+    mutating func reclaim(_ port: Int) {
+        let port = ports + port
+        _ = pool.reclaim(&port.pointee.rings.completion, upTo: port.pointee.rings.completion.capacity)
+    }
+
+    /// A driver that had run out of frames looks at the fill ring again only when asked, however busy other ports are.
+    @inline(never)
+    private mutating func wakeReceiver(_ number: Int) {
+        let port = ports + number
+        guard port.pointee.rings.fileDescriptor >= 0, port.pointee.rings.fill.pending > 0 else { return }
+        count(.receiveWakeUps)
+        port.pointee.rings.wakeReceive()
+    }
+
+    /// Takes up to a batch from a port and sorts it by direction. Returns how many.
+    @inline(__always)
+    mutating func receive(_ port: Int) -> Int {
+        let (first, count) = ports[port].rings.receive.peek(upTo: configuration.batchSize)
+        if count == 0 { return 0 }
+        let roles = ports[port].roles
+        let number = ports[port].portIndex
+        var offset = 0
+        while offset < count {
+            let descriptor = ports[port].rings.receive.read(at: first &+ UInt32(truncatingIfNeeded: offset))
+            let start = base + Int(truncatingIfNeeded: descriptor.address)
+            let slot = PacketSlot(start: start, length: descriptor.length, port: number)
+            if roles == .lan {
+                outbound.append(slot)
+            } else if roles == .wan || Worker.looksProtected(start, length: descriptor.length, tables: tables) {
+                inbound.append(slot)
+            } else {
+                outbound.append(slot)
+            }
+            offset &+= 1
+        }
+        ports[port].rings.receive.release(count)
+        countBatch(count)
+        return count
+    }
+
+    @inline(__always)
+    private func countBatch(_ received: Int) {
+        count(.batches)
+        count(.received, UInt64(truncatingIfNeeded: received))
+    }
+
+    /// On a port that is LAN and WAN at once: whether the packet is ESP, AH or UDP-encapsulated ESP for the gateway
+    /// itself, as the steering program judges it. What a LAN host sends to others through the tunnel may be ESP too.
+    ///
+    /// Takes neither the slot nor the worker. A slot that a call may look at has to lie in memory as a whole, and copying it
+    /// from there waits until its fields are stored, 12 cycles a packet on every port; of the worker the compiler makes a copy.
+    @inline(never)
+    private static func looksProtected(
+        _ start: UnsafeMutableRawPointer, length: UInt32, tables: UnsafePointer<SnapshotTables>
+    ) -> Bool {
+        var link = LinkLayer()
+        guard link.parse(start, available: Int(length)) else { return false }
+        let header = start + link.headerLength
+        let available = Int(length) &- link.headerLength
+        let number: UInt8
+        let upper: Int
+        switch link.family {
+        case .ipv4:
+            guard available >= 20 else { return false }
+            number = header.load(fromByteOffset: 9, as: UInt8.self)
+            upper = Int(header.load(as: UInt8.self) & 0xF) &* 4
+        case .ipv6:
+            guard available >= 40 else { return false }
+            let length = 40 &+ Int(UInt16(bigEndian: header.loadUnaligned(fromByteOffset: 4, as: UInt16.self)))
+            var walk = IPv6ExtensionWalk()
+            guard IPv6ExtensionWalk.walk(header, totalLength: min(length, available), into: &walk) == .none else {
+                return false
+            }
+            number = walk.upperProtocol
+            upper = Int(walk.offset)
+        }
+        guard tables.pointee.route(to: Worker.destination(of: header)).pointee.state == .local else { return false }
+        if number == IPProtocol.esp || number == IPProtocol.ah { return true }
+        guard number == IPProtocol.udp, available >= upper &+ 12 else { return false }
+        return header.loadUnaligned(fromByteOffset: upper &+ 2, as: UInt16.self) == UInt16(4500).bigEndian
+    }
+}
+
+// MARK: - Room
+
+/// Room in transmit rings is asked for before the work that it is for: a packet that could not leave is not encrypted, and
+/// uses up no sequence number.
+///
+/// Asked for a batch as a whole, which costs next to nothing. Only when a ring has not room for all is every packet asked
+/// about; what it is promised then, nothing else gets.
+extension Worker {
+    /// Whether every port has room for so many packets.
+    @inline(__always)
+    func hasRoom(for count: Int) -> Bool {
+        var isRoomy = true
+        var port = 0
+        while port < portCount {
+            isRoomy = ports[port].hasRoom(for: count) && isRoomy
+            port &+= 1
+        }
+        return isRoomy
+    }
+
+    /// Before a batch of so many packets: rings that may become full are emptied as far as the kernel is ready for it.
+    @inline(__always)
+    mutating func makeRoom(for count: Int) {
+        if !hasRoom(for: count) { relieve(count) }
+    }
+
+    /// Shows the kernel what is staged, asks it to send, and takes back what it has sent: without places in the completion ring
+    /// it does not go on. One system call a port at most.
+    @inline(never)
+    private mutating func relieve(_ count: Int) {
+        var port = 0
+        while port < portCount {
+            if !ports[port].hasRoom(for: count) {
+                reclaim(port)
+                transmit(port)
+            }
+            port &+= 1
+        }
+    }
+
+    /// The place of one packet that is to be sealed, in the ring of the port that it leaves by. False when there is none. Whoever
+    /// waits for a neighbour, or ends there, needs none.
+    @inline(never)
+    mutating func promiseRoom(_ slot: UnsafeMutablePointer<PacketSlot>, sa: UnsafeMutablePointer<OutboundRuntime>)
+        -> Bool
+    {
+        guard let hop = slot.pointee.nextHop, hop.pointee.isResolved else { return true }
+        let port = portNumber(of: hop)
+        guard port >= 0, port < portCount else { return true }
+        let needed = slot.pointee.flags.contains(.outgrowsPath) ? Worker.outerFragments(sa) : 1
+        guard ports[port].hasRoom(for: needed) else { return false }
+        ports[port].promise(needed)
+        return true
+    }
+
+    /// The packets take their places now.
+    @inline(never)
+    mutating func endPromises() {
+        var port = 0
+        while port < portCount {
+            ports[port].endPromises()
+            port &+= 1
+        }
+    }
+
+    /// Fragments at most of a sealed packet that outgrows its path.
+    private static func outerFragments(_ sa: UnsafeMutablePointer<OutboundRuntime>) -> Int {
+        let pathMTU = Int(sa.pointee.pathMTU)
+        // The headers of a fragment over IPv6; data in units of eight bytes.
+        let data = max((pathMTU &- 48) & ~7, 8)
+        var left = smallestIPv6MTU &+ OutboundRuntime.maximumHeadroom &+ OutboundRuntime.maximumTailroom
+        var fragments = 1
+        while left > max(pathMTU, data) {
+            left &-= data
+            fragments &+= 1
+        }
+        return fragments
+    }
+}
+
+// MARK: - Transmit
+
+extension Worker {
+    /// Puts the link header in front of an IP packet and stages it at the port of its next hop. A next hop without a
+    /// link-layer address makes the packet wait.
+    @inline(__always)
+    mutating func send(_ slot: UnsafeMutablePointer<PacketSlot>) {
+        guard let hop = slot.pointee.nextHop, hop.pointee.isResolved else { return sendLater(slot.pointee) }
+        let packet = slot.pointee.packet
+        hop.pointee.writeLinkHeader(before: packet, family: packet.load(as: UInt8.self) >> 4 == 4 ? .ipv4 : .ipv6)
+        let linkLength = Int(hop.pointee.linkHeaderLength)
+        let link = packet - linkLength
+        let length = linkLength &+ Int(slot.pointee.length)
+        // The slot is copied where the packet is dropped, and nowhere else: its fields were just written one by one, and
+        // reading them as a whole would wait for the stores.
+        if let reason = stage(link, length: length, port: portNumber(of: hop)).reason { drop(slot.pointee, reason) }
+    }
+
+    /// Which of this worker's queues sends for a next hop; -1 for none.
+    @inline(__always)
+    func portNumber(of hop: UnsafePointer<NextHop>) -> Int { portNumber(ofIndex: hop.pointee.portIndex) }
+
+    /// Which of this worker's queues sends for a port of the snapshot; -1 for none.
+    @inline(__always)
+    func portNumber(ofIndex portIndex: UInt16) -> Int {
+        Int(portIndex) < portIndexLimit ? Int(portOfIndex[Int(portIndex)]) : -1
+    }
+
+    /// Writes a finished frame into a port's transmit ring. When that is full the packet is to be dropped: waiting would
+    /// hold up all other ports.
+    @inline(__always)
+    mutating func stage(_ start: UnsafeMutableRawPointer, length: Int, port: Int) -> Verdict {
+        guard port >= 0, port < portCount else { return .drop(.egressNotAPort) }
+        let descriptor = XDPDescriptor(address: address(of: start), length: UInt32(truncatingIfNeeded: length))
+        return ports[port].stage(descriptor) ? .pass : .drop(.transmitRingFull)
+    }
+
+    /// Shows staged packets to the kernel, and asks it to send them where it wants to be asked.
+    @inline(__always)
+    mutating func transmitStaged() {
+        var port = 0
+        while port < portCount {
+            transmit(port)
+            port &+= 1
+        }
+    }
+
+    /// The same for one port. No room may be promised at the time.
+    @inline(__always)
+    mutating func transmit(_ port: Int) {
+        let staged = ports[port].staged
+        if staged != 0 {
+            count(.transmitted, UInt64(truncatingIfNeeded: staged))
+            ports[port].submit()
+        }
+        if ports[port].needsKick { kick(port) }
+    }
+
+    /// One system call at most. What the kernel does not have yet is looked at again in the next round: it did not take all,
+    /// or it looked just before the last packets were shown, and waits to be asked since.
+    private mutating func kick(_ port: Int) {
+        if ports[port].rings.transmit.pending == 0 {
+            ports[port].needsKick = false
+            return
+        }
+        guard ports[port].rings.fileDescriptor >= 0, ports[port].rings.transmit.needsWakeup else { return }
+        count(.kicks)
+        ports[port].rings.kick()
+    }
+
+    /// Asks once more for all that is not sent. False when everything is.
+    mutating func kickUnsent() -> Bool {
+        var isUnsent = false
+        var port = 0
+        while port < portCount {
+            if ports[port].needsKick {
+                kick(port)
+                isUnsent = isUnsent || ports[port].rings.transmit.pending > 0
+            }
+            port &+= 1
+        }
+        return isUnsent
+    }
+}
