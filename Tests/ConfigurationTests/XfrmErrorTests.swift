@@ -10,7 +10,7 @@ import Testing
         ("proto comp", "comp", "use 'proto esp'"),
         ("spi 0", "0", "from 1"),
         ("spi 0x100000000", "0x100000000", "to 4294967295"),
-        ("spi", "spi", "behind the word"),
+        ("spi", "spi", "after the word"),
         ("spi ten", "ten", "give a number"),
         ("reqid -1", "-1", "give a number"),
         ("src gateway.example", "gateway.example", "names are not looked up"),
@@ -30,7 +30,7 @@ import Testing
         ("encap espintcp 4500 4500 0.0.0.0", "espintcp", "encap espinudp"),
         ("encap espinudp-nonike 4500 4500 0.0.0.0", "espinudp-nonike", "encap espinudp"),
         ("encap espinudp 0 4500 0.0.0.0", "0", "from 1 to 65535"),
-        ("encap espinudp 4500 4500", "encap", "behind the word"),
+        ("encap espinudp 4500 4500", "encap", "after the word"),
         ("sel src 10.0.0.0/8 dst ::/0", "sel", "two IPv4 or two IPv6"),
         ("sel src 10.0.0.0/33", "10.0.0.0/33", "write it as"),
         ("sel dev eth0", "dev", "select by address"),
@@ -43,7 +43,7 @@ import Testing
         ("limit byte-hard 0", "0", "from 1"),
         ("limit bytes 5", "bytes", "byte-hard"),
         ("limit byte-hard 1k", "1k", "give a number"),
-        ("limit", "limit", "behind the word"),
+        ("limit", "limit", "after the word"),
         ("mark 1", "mark", "leave it out"),
         ("mark 0x1 mask 0xff", "mark", "leave it out"),
         ("if_id 5", "if_id", "leave it out"),
@@ -101,10 +101,10 @@ import Testing
         ("auth hmac(md5) \(key(16)) enc aes \(key(16))", "hmac(md5)", "not supported", "hmac(sha256)"),
         ("\(gcm) enc cbc(aes) \(key(16))", "enc", "encrypts and authenticates", "remove"),
         ("\(gcm) \(gcm)", "aead", "given twice", "keep one"),
-        ("aead", "aead", "algorithm name is missing", "behind the word"),
-        ("aead rfc4106(gcm(aes))", "aead", "a key is missing", "behind the word"),
-        ("aead rfc4106(gcm(aes)) \(key(20))", "aead", "ICV length in bits is missing", "behind the word"),
-        ("aead rfc4106(gcm(aes)) 0xzz 128", "aead", "no hexadecimal digit", "0-9, a-f"),
+        ("aead", "aead", "algorithm name is missing", "after the word"),
+        ("aead rfc4106(gcm(aes))", "aead", "a key is missing", "after the word"),
+        ("aead rfc4106(gcm(aes)) \(key(20))", "aead", "ICV length in bits is missing", "after the word"),
+        ("aead rfc4106(gcm(aes)) 0xzz 128", "aead", "not a hexadecimal digit", "0-9, a-f"),
     ])
     func algorithms(text: String, word: String, reason: String, remedy: String) throws {
         let errors = try errors("\(statePrefix) \(text)")
@@ -137,7 +137,7 @@ import Testing
 
     @Test(
         arguments: [
-            ("route add default", "route", "'xfrm' should stand here"), ("xfrm", nil, "where 'state' or 'policy'"),
+            ("route add default", "route", "expected 'xfrm'"), ("xfrm", nil, "where 'state' or 'policy'"),
             ("xfrm monitor", "monitor", "'state' or 'policy'"),
             ("xfrm state delete", "delete", "'add', 'update' or 'flush'"),
             ("xfrm state flush proto esp", "proto", "takes nothing more"), ("xfrm s a", "s", "'state' or 'policy'"),
@@ -165,7 +165,7 @@ import Testing
         #expect(errors.last?.reason.contains("from line 4") == true)
         #expect(
             errors[4].description
-                == "lab.xfrm:3: 'nonsense': 'xfrm' should stand here; begin with 'xfrm state' or 'xfrm policy'")
+                == "lab.xfrm:3: 'nonsense': expected 'xfrm'; begin with 'xfrm state' or 'xfrm policy'")
     }
 
     @Test func duplicatePolicy() throws {

@@ -151,7 +151,7 @@ private struct Fail: VICICommand {
             let client = try VICIClient(path: path, timeoutInSeconds: 120)
             #expect(try client.status(.json) == document)
             #expect(try client.status(.text) == Array("text".utf8))
-            #expect(throws: VICIClientError.refused("format xml does not exist; ask for json or text")) {
+            #expect(throws: VICIClientError.refused("unknown format 'xml'; use json or text")) {
                 _ = try client.request("sluice-status", ["format": "xml"])
             }
         }

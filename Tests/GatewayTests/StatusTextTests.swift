@@ -55,12 +55,12 @@ import Testing
         #expect(!report.text().contains("Errors of the configuration"))
         #expect(ConfigurationStatus(errors: []) == nil)
         let error = ConfigurationError(
-            location: SourceLocation(file: "swanctl.conf", line: 7), word: "updown", reason: "is not supported",
+            location: SourceLocation(file: "swanctl.conf", line: 7), word: "updown", reason: "not supported",
             remedy: "leave it out")
         report.configuration = ConfigurationStatus(errors: [error], refused: ["site/net"])
         let text = report.text()
         #expect(
-            text.contains("Errors of the configuration\n  swanctl.conf:7: 'updown': is not supported; leave it out\n"))
+            text.contains("Errors of the configuration\n  swanctl.conf:7: 'updown': not supported; leave it out\n"))
         #expect(text.contains("not served, and closed: site/net"))
         let json = try JSONDocument.text(report)
         #expect(json.contains("\"configuration\"") && json.contains("\"refused\""), "\(json)")

@@ -127,7 +127,7 @@ final class SettingsLoader {
     ) throws(ConfigurationError) {
         guard mayInclude else {
             throw ConfigurationError(
-                location: location, word: "include", reason: "this text comes from no file, and can include none",
+                location: location, word: "include", reason: "text that comes without a file cannot include files",
                 remedy: "write the content in place of the line")
         }
         guard active.count <= SettingsLimits.maximumIncludeDepth else {
@@ -156,7 +156,7 @@ final class SettingsLoader {
         if status == GLOB_NOMATCH, isPattern { return [] }
         throw ConfigurationError(
             location: location, word: pattern,
-            reason: status == GLOB_NOMATCH ? "there is no such file" : "the folder cannot be read",
+            reason: status == GLOB_NOMATCH ? "no such file" : "the folder cannot be read",
             remedy:
                 "write a path from the folder of this file, or from /; a pattern like conf.d/*.conf may match nothing")
     }

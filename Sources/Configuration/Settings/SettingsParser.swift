@@ -74,12 +74,12 @@ struct SettingsParser {
             if let length = ValueFaults.placeholder(scanner.restOfLine) {
                 throw error(
                     location, text(scanner.restOfLine.prefix(length)),
-                    "this looks like a placeholder of a template", "write what should stand in its place")
+                    "this looks like a template's placeholder", "write the value in its place")
             }
             let byte = scanner.peek ?? 0
             throw error(
                 location, (0x21...0x7E).contains(byte) ? String(decoding: [byte], as: UTF8.self) : nil,
-                "a name should stand here", "begin with a key or the name of a section; values go behind '='")
+                "expected a name", "begin with a key or the name of a section; values follow '='")
         }
         // What no letter stands for was replaced by this.
         if name.unicodeScalars.contains("\u{FFFD}") { throw notUTF8(name, location) }
@@ -102,7 +102,7 @@ struct SettingsParser {
         var name = first
         while scanner.take(UInt8(ascii: ".")) { name += "." + (scanner.name() ?? "") }
         return error(
-            location, name, "the name of a section or key has no dots",
+            location, name, "dots are not allowed in the name of a section or key",
             "write \(shown(name).map { "'\($0.replacing(".", with: "-"))'" } ?? "it with '-' in their place")")
     }
 
@@ -119,14 +119,15 @@ struct SettingsParser {
             let (outer, inner) = shown(first).flatMap({ outer in shown(second).map { (outer, $0) } })
         else { return incomplete(first, location) }
         return error(
-            location, "\(outer) \(inner)", "two names stand before '{'", "write '\(outer) { \(inner) { … } }'")
+            location, "\(outer) \(inner)", "two names before '{'", "write '\(outer) { \(inner) { … } }'")
     }
 
     private func text(_ bytes: some Sequence<UInt8>) -> String { String(decoding: Array(bytes), as: UTF8.self) }
 
     private func incomplete(_ name: String, _ location: SourceLocation) -> ConfigurationError {
         error(
-            location, name, "neither '=' nor '{' follows", "write '\(shown(name) ?? "key") = value' or open a section")
+            location, name, "expected '=' or '{' after the name",
+            "write '\(shown(name) ?? "key") = value' or open a section")
     }
 
     private mutating func openSection(
@@ -230,7 +231,7 @@ struct SettingsParser {
             }
             if byte == UInt8(ascii: "{"), !isSecret {
                 throw error(
-                    start, key, "a '{' stands in the value",
+                    start, key, "unexpected '{' in the value",
                     "begin a section on a line of its own, and write a value that has a '{' between quotes")
             }
             scratch.append(byte)
@@ -264,7 +265,7 @@ struct SettingsParser {
         loader.warnings.append(
             ConfigurationWarning(
                 location: location, word: shown(key),
-                reason: "the value looks like a placeholder that nothing has filled",
+                reason: "the value looks like an unfilled placeholder",
                 remedy: "write the value in its place"))
     }
 

@@ -48,7 +48,7 @@ struct SettingsReferences {
 
     private mutating func mayGoOn(_ depth: Int, at location: SourceLocation) -> Bool {
         if depth > SettingsLimits.maximumDepth {
-            report(location, nil, "the references within lead around in a circle", "let no section inherit from itself")
+            report(location, nil, "circular references", "break the circle: a section cannot inherit from itself")
             return false
         }
         if entries > SettingsLimits.maximumResolvedEntries {
@@ -82,7 +82,7 @@ struct SettingsReferences {
             guard let next = node.child(name) else {
                 let near = Spelling.nearest(to: name, among: node.children.map(\.name))
                 report(
-                    reference.location, reference.path, "there is no section of this name to inherit from",
+                    reference.location, reference.path, "unknown section to inherit from",
                     near.map { "did you mean '\($0)'?" } ?? "name it from the top of the file, as in connections.base")
                 return nil
             }

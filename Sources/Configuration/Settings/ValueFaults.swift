@@ -29,19 +29,19 @@ enum ValueFaults {
     static func secondSetting(_ words: [String]) -> SettingsSection.Value.Fault? {
         if words.last?.hasSuffix(";") == true {
             return SettingsSection.Value.Fault(
-                word: words.last, reason: "';' ends no setting, and is a part of the value",
+                word: words.last, reason: "';' does not end a setting and is a part of the value",
                 remedy: "leave it out: a setting ends with its line")
         }
         for (index, word) in words.enumerated().dropFirst() {
             let name = word.prefix { $0 != "=" }
             let isAssigned = name.count < word.count || (index + 1 < words.count && words[index + 1].hasPrefix("="))
-            guard isAssigned, KeyPlaces.all.contains(String(name)) else { continue }
+            guard isAssigned, SettingsManual.all.contains(String(name)) else { continue }
             let isSeparated = words[index - 1].hasSuffix(";")
             return SettingsSection.Value.Fault(
                 word: "\(name) =",
                 reason: isSeparated
-                    ? "';' separates nothing: this is a part of the value before it"
-                    : "a setting ends with its line, and this is a part of the value before it",
+                    ? "';' does not separate settings: this is a part of the value before it"
+                    : "a setting ends with its line: this is a part of the value before it",
                 remedy: "write '\(name) = …' on a line of its own" + (isSeparated ? ", without the ';'" : ""))
         }
         return nil

@@ -34,7 +34,7 @@ struct ActionText {
         if let action = ActionText(text) { return action }
         let known = key == "dpd_action" ? ["clear", "trap", "restart"] : ["none", "trap", "start", "trap|start"]
         let near = Spelling.nearest(to: text, among: known).map { "; did you mean '\($0)'?" } ?? ""
-        reader.fail(value, text, "is no value of '\(key)'", "write one of \(known.joined(separator: ", "))\(near)")
+        reader.fail(value, text, "invalid value of '\(key)'", "use \(SectionReader.alternatives(known))\(near)")
         return nil
     }
 }

@@ -61,12 +61,12 @@ struct AuthenticationPart {
             if hash == .identity {
                 throw WordProblem(
                     reason: "'identity' is the hash of Ed25519 and Ed448, not of \(kind.rawValue)",
-                    remedy: "write sha256, sha384 or sha512 behind \(kind.rawValue)")
+                    remedy: "write sha256, sha384 or sha512 after \(kind.rawValue)")
             }
         case .ed25519, .ed448:
             if hash != .identity {
                 throw WordProblem(
-                    reason: "\(kind.rawValue) hashes by itself", remedy: "leave '\(word)' behind it out")
+                    reason: "\(kind.rawValue) hashes by itself", remedy: "leave '\(word)' out")
             }
         case .any: break
         }
@@ -81,7 +81,7 @@ struct AuthenticationPart {
         case .ecdsa: most = 521
         case .ed25519, .ed448:
             throw WordProblem(
-                reason: "all \(kind.rawValue) keys have the same strength", remedy: "leave '\(word)' behind it out")
+                reason: "all \(kind.rawValue) keys have the same strength", remedy: "leave '\(word)' out")
         case .any:
             throw WordProblem(
                 reason: "'pubkey' has no strength of its own",
@@ -89,12 +89,12 @@ struct AuthenticationPart {
         }
         guard bits == nil, hashes.isEmpty else {
             throw WordProblem(
-                reason: "'\(word)' is not right behind its kind of key",
+                reason: "'\(word)' does not follow its kind of key",
                 remedy: "write one number for it, as in \(kind.rawValue)-\(word)-sha384")
         }
         guard let bits = Int(word), 1...most ~= bits else {
             throw WordProblem(
-                reason: "no \(kind.rawValue) key has '\(word)' bits as its least", remedy: "give from 1 to \(most) bits"
+                reason: "invalid least size '\(word)' of \(kind.rawValue) keys", remedy: "use 1 to \(most) bits"
             )
         }
         self.bits = bits

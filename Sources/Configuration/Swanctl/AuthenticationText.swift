@@ -74,7 +74,7 @@ enum AuthenticationText {
         }
         for (index, part) in parts.enumerated() where parts[..<index].contains(where: { $0.kind == part.kind }) {
             throw WordProblem(
-                reason: "'\(part.kind.rawValue)' is there twice",
+                reason: "'\(part.kind.rawValue)' is named twice",
                 remedy: "write it once, with all its hashes, as in \(part.kind.rawValue)-sha384-sha512")
         }
     }
@@ -85,12 +85,12 @@ enum AuthenticationText {
     ) throws(WordProblem) {
         if parts.contains(where: \.isDemanding) {
             throw WordProblem(
-                reason: "a least strength is asked of the peer, not of ourselves",
+                reason: "a least strength can be asked of the peer only",
                 remedy: "move it into the 'remote' section; our own is that of our key")
         }
         if !ofSignature.isEmpty, !ofChain.isEmpty {
             throw WordProblem(
-                reason: "what has no 'ike:' in front is about the peer's certificates",
+                reason: "a kind of key without 'ike:' is about the peer's certificates",
                 remedy: "move it into the 'remote' section, or write ike: in front of each kind of key")
         }
     }
@@ -110,7 +110,7 @@ enum AuthenticationText {
     private static func problem(_ word: String, in text: String) -> WordProblem {
         let near = Spelling.nearest(to: word, among: ["psk", "pubkey", "rsa", "ecdsa", "ed25519", "ed448"])
         return WordProblem(
-            reason: (word == text ? "" : "'\(word)' ") + "is no way to authenticate that is known here",
+            reason: "unknown authentication method" + (word == text ? "" : " '\(word)'"),
             remedy: near.map { "did you mean '\($0)'?" }
                 ?? "use psk, pubkey, rsa, ecdsa, ed25519 or ed448, with bits and hashes as in ecdsa-384-sha384")
     }

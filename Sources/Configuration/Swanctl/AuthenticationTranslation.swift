@@ -13,30 +13,9 @@ struct AuthenticationTranslation {
         self.folders = folders
     }
 
-    private static let common: [String: KeyRule] = [
-        "auth": .served, "id": .served, "certs": .served, "pubkeys": .served,
-        // One round has no order.
-        "round": .served,
-        "eap_id": .refused("leave it out; EAP is not supported"),
-        "aaa_id": .refused("leave it out; EAP is not supported"),
-        "xauth_id": .refused("leave it out; XAuth is not supported"),
-    ]
-
-    static let localRules = common.merging([
-        "cacerts": .refused("move it into the 'remote' section, for what the peer has to prove"),
-        "revocation": .refused("move it into the 'remote' section, for what the peer has to prove"),
-    ]) { first, _ in first }
-
-    static let remoteRules: [String: KeyRule] = common.merging([
-        "cacerts": .served, "revocation": .served,
-        "groups": .refused("leave it out; name the accepted authorities with cacerts"),
-        "cert_policy": .refused("leave it out; name the accepted authorities with cacerts"),
-        "ca_id": .refused("name the accepted authorities with cacerts"),
-    ]) { first, _ in first }
-
     mutating func local() -> LocalAuthentication {
         guard let reader = round("local") else { return LocalAuthentication(method: .publicKey(schemes: [])) }
-        reader.check(Self.localRules, prefixes: ["cert"])
+        reader.check(LocalAuthentication.keyRules, prefixes: ["cert"])
         var local = LocalAuthentication(method: authentication(reader, isLocal: true).kind)
         if let identity = identity(reader), identity != .any { local.identity = identity }
         guard local.method != .preSharedKey else {
@@ -54,7 +33,7 @@ struct AuthenticationTranslation {
 
     mutating func remote() -> RemoteAuthentication {
         guard let reader = round("remote") else { return RemoteAuthentication(method: .publicKey(schemes: [])) }
-        reader.check(Self.remoteRules, prefixes: ["cert", "cacert"])
+        reader.check(RemoteAuthentication.keyRules, prefixes: ["cert", "cacert"])
         let demanded = authentication(reader, isLocal: false)
         var remote = RemoteAuthentication(method: demanded.kind, identity: identity(reader) ?? .any)
         remote.chain = demanded.chain

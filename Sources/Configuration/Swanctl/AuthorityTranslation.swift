@@ -18,18 +18,9 @@ public struct Authority: Sendable {
         self = authority
     }
 
-    private static let rules: [String: KeyRule] = [
-        "cacert": .served, "file": .served, "crl_uris": .served,
-        "ocsp_uris": .refused("leave it out; revocation goes by CRLs in files"),
-        "cert_uri_base": .refused("leave it out; certificates are sent whole"),
-        "handle": .refused("name a file with cacert; tokens are not supported"),
-        "slot": .refused("name a file with cacert; tokens are not supported"),
-        "module": .refused("name a file with cacert; tokens are not supported"),
-    ]
-
     /// nil when there is no certificate, which is then reported.
     init?(_ reader: SectionReader, folders: CredentialFolders?) {
-        reader.check(Self.rules)
+        reader.check(CredentialSection.authorityKeys.rules())
         let items = CredentialItems(reader: reader, folders: folders)
         let errorsBefore = reader.findings.errors.count
         let found = ["cacert", "file"].flatMap { items.certificates(in: $0, folder: "x509ca").certificates }

@@ -62,7 +62,7 @@ struct CredentialChecks {
         let names = (peers + (connection.local.identity.map { [$0] } ?? [])).map { "'\($0)'" }
         reader.warn(
             connection.name,
-            "there is no pre-shared key" + (names.isEmpty ? "" : " for \(names.joined(separator: " or "))"),
+            "no pre-shared key" + (names.isEmpty ? "" : " for \(names.joined(separator: " or "))"),
             "add 'ike-\(connection.name) { id = … secret = … }' to the section secrets")
     }
 
@@ -74,7 +74,7 @@ struct CredentialChecks {
             guard identities.contains(where: key.isFor) else { continue }
             let section = root.section.section("secrets")?.section(key.name) ?? root.section
             SectionReader(section, path: "secrets.\(key.name)", findings: root.findings).warn(
-                key.name, "this pre-shared key names nobody but us, and so is for any peer that has it",
+                key.name, "the only identity of this pre-shared key is ours, so that it is for any peer that has it",
                 "name the peers with 'id' too, or write id-any = %any to say so")
         }
     }
@@ -88,11 +88,11 @@ struct CredentialChecks {
             let what = "the \(list.isDelta ? "delta CRL" : "CRL") of \"\(list.issuer)\""
             if !issuers.contains(where: list.isSigned) {
                 root.warn(
-                    nil, "\(what) of \(CertificateTime.text(list.thisUpdate)) was signed by nobody who is known",
+                    nil, "\(what) of \(CertificateTime.text(list.thisUpdate)) has no known signer",
                     "put the certificate of its issuer into x509ca, or replace the CRL")
             } else if list.isDelta, !credentials.revocationLists.contains(where: list.continues) {
                 root.warn(
-                    nil, "\(what) changes a complete one that is not there",
+                    nil, "\(what) is a delta to a complete CRL that is missing",
                     "put the complete CRL with number \(list.baseNumber?.description ?? "?") or later into x509crl too")
             }
         }
@@ -105,7 +105,7 @@ struct CredentialChecks {
         guard !isFound else { return }
         reader.warn(
             connection.name,
-            named.isEmpty ? "there is no private key" : "there is no private key of the certificate or public key",
+            named.isEmpty ? "no private key" : "no private key of the certificate or public key",
             "put it into the folder 'private'")
     }
 
@@ -116,7 +116,7 @@ struct CredentialChecks {
                 && credentials.authorities.isEmpty
         else { return }
         reader.warn(
-            connection.name, "there is no authority to check the peer's certificate with",
+            connection.name, "no authority to check the peer's certificate with",
             "put its certificate into the folder x509ca, or name the peer's with certs or pubkeys")
     }
 

@@ -63,11 +63,7 @@ struct CredentialItems {
     ) -> (certificates: [Certificate], others: [Certificate]) {
         var found = certificates(in: key, folder: folder)
         for section in reader.sections(prefix: prefix) {
-            section.check([
-                "file": .served, "handle": .refused("name a file; tokens are not supported"),
-                "slot": .refused("name a file; tokens are not supported"),
-                "module": .refused("name a file; tokens are not supported"),
-            ])
+            section.check(CredentialSection.certificateKeys.rules())
             if section.value("file") == nil {
                 section.fail(nil, "'file' is missing", "add file = /path/of/certificate.pem")
             }

@@ -36,7 +36,7 @@ struct CredentialLoader {
             guard access(path, F_OK) != 0 else { continue }
             passphrase.reader.warn(
                 passphrase.reader.value("file"), passphrase.file,
-                "there is no such file in the folder '\(passphrase.folder)'",
+                "no such file in the folder '\(passphrase.folder)'",
                 "name the key file that the passphrase is for, or remove the section")
         }
         for container in files("pkcs12") {
@@ -139,7 +139,7 @@ struct CredentialLoader {
             switch error {
             case .passphraseNeeded:
                 skip(
-                    path, "this private key is encrypted, and there is no passphrase for it",
+                    path, "this private key is encrypted, and its passphrase is missing",
                     "add '\(folder)-1 { file = \(name) secret = \"…\" }' to the section secrets")
             case .wrongPassphrase:
                 let location = passphrase.map { $0.reader.location($0.reader.value("secret")) }

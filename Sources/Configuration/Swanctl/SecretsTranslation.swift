@@ -15,18 +15,8 @@ struct SecretsTranslation {
     private(set) var sharedKeys: [Credentials.SharedKey] = []
     private(set) var passphrases: [Passphrase] = []
 
-    /// Nothing uses them; a connection that would need them is an error itself.
-    private static let unused: [(prefix: String, remedy: String)] = [
-        ("eap", "remove it; EAP is not supported, use auth = pubkey or auth = psk with an 'ike' secret"),
-        ("xauth", "remove it; XAuth is not supported, use auth = pubkey or auth = psk with an 'ike' secret"),
-        ("ntlm", "remove it; EAP is not supported, use auth = pubkey or auth = psk with an 'ike' secret"),
-        ("ppk", "remove it; postquantum pre-shared keys are not supported"),
-        ("pkcs12", "unpack it into x509, x509ca and private: openssl pkcs12 -in FILE -nodes -out FILE.pem"),
-        ("token", "put the key into a file in the folder 'private'; tokens are not supported"),
-    ]
-
     /// What the name of a section may begin with.
-    static let kinds = ["ike"] + CredentialLoader.keyFolders + unused.map(\.prefix)
+    static let kinds = ["ike"] + CredentialLoader.keyFolders + CredentialSection.unusedSecrets.map(\.prefix)
 
     /// `reader`: the whole section.
     init(_ reader: SectionReader) {
@@ -41,12 +31,12 @@ struct SecretsTranslation {
             readSharedKey(reader)
         } else if let folder = CredentialLoader.keyFolders.first(where: kind.hasPrefix) {
             readPassphrase(reader, folder)
-        } else if let (_, remedy) = Self.unused.first(where: { kind.hasPrefix($0.prefix) }) {
+        } else if let (_, remedy) = CredentialSection.unusedSecrets.first(where: { kind.hasPrefix($0.prefix) }) {
             reader.warn(name, "this kind of secret is not supported, and not used", remedy)
         } else {
             let near = Spelling.nearest(to: name, among: ["ike", "private", "rsa", "ecdsa", "pkcs8"])
             reader.fail(
-                near == nil ? nil : name, "this is no kind of secret that is known",
+                near == nil ? nil : name, "unknown kind of secret",
                 near.map { "did you mean '\($0)'?" }
                     ?? "begin the name with ike for a pre-shared key, with private for a passphrase")
         }
@@ -55,14 +45,14 @@ struct SecretsTranslation {
     private mutating func readSharedKey(_ reader: SectionReader) {
         // `id`, `id-moon`, `id2`: any suffix tells several identities apart.
         let identities = reader.section.values.filter { $0.key.hasPrefix("id") }
-        var rules: [String: KeyRule] = ["secret": .served, "id": .served]
+        var rules = CredentialSection.sharedKeyKeys.rules()
         for value in identities { rules[value.key] = .served }
         reader.check(rules, hidesWords: true)
         guard let secret = secret(reader) else { return }
         guard let key = SecretText.decode(secret), key.count > 0 else {
             reader.fail(
-                reader.value("secret"), "secret", "what stands behind 0x or 0s is not hexadecimal or base64",
-                "write it between quotes with a character before it if it is text that begins so")
+                reader.value("secret"), "secret", "the text after 0x or 0s is not hexadecimal or base64",
+                "write it between quotes, with a character before it, if it is text")
             return
         }
         if key.count < 16 {
@@ -85,7 +75,7 @@ struct SecretsTranslation {
         let section = reader.section
         let secrets = section.values.filter { SettingsSection.holdsSecret($0.key) }
         for value in section.values where value.key != "file" && !SettingsSection.holdsSecret(value.key) {
-            let near = Spelling.nearest(to: value.key, among: ["file", "secret"])
+            let near = Spelling.nearest(to: value.key, among: CredentialSection.passphraseKeys.map(\.name))
             reader.warn(
                 value, near == nil && value.key != "id" ? nil : value.key,
                 "unknown key in '\(section.name)', which is not used",

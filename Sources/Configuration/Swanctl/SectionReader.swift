@@ -22,31 +22,7 @@ final class Findings {
     }
 }
 
-/// What a key of swanctl.conf may hold here.
-enum KeyRule {
-    case served
-    /// Only values that ask for what is there anyway.
-    case only([String], else: String)
-    /// Other values ask for what makes no difference here; they are warned of.
-    case inert([String], because: String, remedy: String)
-    /// Never, unless it is empty. With what to do instead.
-    case refused(String)
-
-    static let no = ["no", "false", "0", "disabled"]
-    static let yes = ["yes", "true", "1", "enabled"]
-    /// Marks, interface numbers, paddings and times that are not set.
-    static let nothing = ["0", "0s", "0x0", "0/0", "0/0x00000000", "0x00000000/0x00000000", "0/0x0"]
-
-    var isServed: Bool { if case .served = self { true } else { false } }
-
-    /// Nothing that it could hold makes a difference.
-    static func noEffect(_ because: String) -> KeyRule { .inert([], because: because, remedy: "leave it out") }
-
-    static func onlyNo(_ remedy: String) -> KeyRule { .only(no, else: remedy) }
-    static func onlyNothing(_ remedy: String) -> KeyRule { .only(nothing, else: remedy) }
-}
-
-/// Takes one section apart, and says what is wrong with it.
+/// A reader of one section, which takes it apart and says what is wrong with it.
 struct SectionReader {
     let section: SettingsSection
     /// Names from the top, `connections.site.children.net`.
@@ -130,11 +106,11 @@ struct SectionReader {
         guard self.value(value.key) != nil else { return }
         switch rule {
         case .served: break
-        case .refused(let remedy): fail(value, value.key, "is not supported", remedy)
+        case .refused(let remedy): fail(value, value.key, "not supported", remedy)
         case .only(let allowed, let remedy):
             let text = text(value.key) ?? ""
             guard !allowed.contains(text.lowercased()) else { return }
-            fail(value, value.key, "is supported as '\(allowed[0])' only, not as '\(text)'", remedy)
+            fail(value, value.key, "unsupported value '\(text)': only '\(allowed[0])' is supported", remedy)
         case .inert(let silent, let because, let remedy):
             if !silent.contains((text(value.key) ?? "").lowercased()) { warn(value, value.key, because, remedy) }
         }
@@ -145,7 +121,7 @@ struct SectionReader {
     ) {
         let near = Spelling.nearest(to: name, among: known.sorted())
         let what = isKey ? "key" : "section"
-        let place = isKey && !hidesWords ? KeyPlaces.place(of: name) : nil
+        let place = isKey && !hidesWords ? SettingsManual.place(of: name) : nil
         let remedy = place.map { "move it into \($0)" } ?? near.map { "did you mean '\($0)'?" } ?? choice(known)
         findings.errors.append(
             ConfigurationError(
@@ -185,6 +161,12 @@ struct SectionReader {
         return parts.map(Self.trimmed).filter { !$0.isEmpty }
     }
 
+    /// "never, keep or replace".
+    static func alternatives(_ words: [String]) -> String {
+        guard words.count > 1 else { return words.first ?? "" }
+        return words.dropLast().joined(separator: ", ") + " or " + words[words.count - 1]
+    }
+
     static func trimmed(_ text: String) -> String {
         let isSpace: (Character) -> Bool = { $0.isWhitespace }
         return String(text.drop(while: isSpace).reversed().drop(while: isSpace).reversed())
@@ -194,7 +176,7 @@ struct SectionReader {
         guard let value = value(key), let text = text(key)?.lowercased() else { return preset }
         if KeyRule.yes.contains(text) { return true }
         if !KeyRule.no.contains(text) {
-            fail(value, text, "'\(key)' is yes or no", "write \(key) = yes or \(key) = no")
+            fail(value, text, "invalid value of '\(key)'", "write \(key) = yes or \(key) = no")
         }
         return false
     }
@@ -206,7 +188,7 @@ struct SectionReader {
         if let choice = Choice(rawValue: text.lowercased()) { return choice }
         let known = Choice.allCases.map(\.rawValue)
         let near = Spelling.nearest(to: text, among: known).map { "; did you mean '\($0)'?" } ?? ""
-        fail(value, text, "is no value of '\(key)'", "write one of \(known.joined(separator: ", "))\(near)")
+        fail(value, text, "invalid value of '\(key)'", "use \(Self.alternatives(known))\(near)")
         return preset
     }
 
@@ -216,7 +198,7 @@ struct SectionReader {
         guard let value = value(key), let text = text(key) else { return preset }
         if let number = Self.digits(text, as: Number.self), range.contains(number) { return number }
         fail(
-            value, text, "is no valid number for '\(key)'", "give one from \(range.lowerBound) to \(range.upperBound)")
+            value, text, "invalid number for '\(key)'", "use one from \(range.lowerBound) to \(range.upperBound)")
         return preset
     }
 
@@ -252,7 +234,7 @@ struct SectionReader {
             let (product, overflow) = number.multipliedReportingOverflow(by: unit)
             if !overflow, product <= maximum { return product }
         }
-        fail(value, text, "is no valid amount for '\(key)'", "write it as \(example), at most \(maximum)")
+        fail(value, text, "invalid amount for '\(key)'", "write it as \(example), at most \(maximum)")
         return nil
     }
 }
@@ -277,7 +259,7 @@ extension SectionReader {
             let identity = try Identity(parsing: text)
             if case .keyID = identity, text.contains("="), !text.lowercased().hasPrefix("keyid:") {
                 warn(
-                    value, text, "is no distinguished name, and so stands for a key ID of this text",
+                    value, text, "not a distinguished name: it stands for a key ID of this text",
                     "write it like \"C=CH, O=Example, CN=moon\", or with keyid: in front")
             }
             return identity

@@ -25,7 +25,7 @@ enum SelectorText {
             guard let number = SectionReader.digits(name, as: UInt8.self) ?? NetworkNames.protocolNumber(name)
             else {
                 throw WordProblem(
-                    reason: "'\(name)' is no known protocol",
+                    reason: "unknown protocol '\(name)'",
                     remedy:
                         "use tcp, udp, sctp, icmp, ipv6-icmp, gre, a name of /etc/protocols or a number from 0 to 255")
             }
@@ -68,7 +68,7 @@ enum SelectorText {
         if let ports = numbers(text) { return ports }
         if let port = NetworkNames.port(text) { return port...port }
         throw WordProblem(
-            reason: "'\(text)' is no port and no service that is known here",
+            reason: "unknown port or service '\(text)'",
             remedy: "give a number or a range from 0 to 65535, as in [tcp/443] or [udp/1024-2047]")
     }
 
@@ -86,7 +86,8 @@ enum SelectorText {
     /// RFC 7296 section 3.13.1 carries it.
     private static func messageTypes(_ text: String) throws(WordProblem) -> ClosedRange<UInt16> {
         let problem = WordProblem(
-            reason: "'\(text)' is no ICMP type", remedy: "write type(code), as in [icmp/8(0)], or leave it out for all")
+            reason: "invalid ICMP type '\(text)'",
+            remedy: "write type(code), as in [icmp/8(0)], or leave it out for all")
         if text.hasSuffix(")"), let open = text.firstIndex(of: "(") {
             let code = text[text.index(after: open)...].dropLast()
             guard let type = SectionReader.digits(String(text[..<open]), as: UInt8.self),

@@ -119,11 +119,11 @@ public struct SwanctlConfiguration: Sendable {
     /// Others make no difference, unless they are meant to be something that does.
     private static func checkTop(_ root: SectionReader, referenced: Set<String>) {
         for value in root.section.values {
-            if KeyPlaces.all.contains(value.key) {
-                root.fail(value, value.key, "stands outside of all sections", "move it into a section, or remove it")
+            if SettingsManual.all.contains(value.key) {
+                root.fail(value, value.key, "key outside any section", "move it into a section, or remove it")
             } else {
                 root.warn(
-                    value, value.key, "has no effect: it stands outside of all sections",
+                    value, value.key, "has no effect: key outside any section",
                     "move it into a section, or remove it")
             }
         }
@@ -145,9 +145,8 @@ public struct SwanctlConfiguration: Sendable {
     /// A connection that names one is an error itself.
     private static func warnOfPools(_ reader: SectionReader?) {
         for pool in reader?.section.sections ?? [] {
-            reader?.inside(pool).warn(
-                pool.name, "has no effect: pools of virtual addresses are not supported",
-                "remove it, and name the networks of both sites with local_ts and remote_ts")
+            let (because, remedy) = CredentialSection.unusedPools
+            reader?.inside(pool).warn(pool.name, because, remedy)
         }
     }
 }

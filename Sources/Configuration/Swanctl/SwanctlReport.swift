@@ -1,3 +1,4 @@
+import Cryptography
 import IKEv2
 
 /// Readable lines of what would be set up, for `sluice check`. Never a secret.
@@ -6,106 +7,97 @@ extension SwanctlConfiguration: CustomStringConvertible {
 
     /// - Parameter replayWindow: of children that name none.
     public func description(replayWindow: Int) -> String {
-        let document = SwanctlDocument(self, replayWindow: replayWindow)
-        var lines = [Self.count(document.connections.count, "connection")]
-        for connection in document.connections { lines += Self.describe(connection).map { "  " + $0 } }
+        var lines = [Self.count(connections.count, "connection")]
+        for connection in connections { lines += Self.describe(connection, replayWindow).map { "  " + $0 } }
         lines.append("credentials")
-        lines += Self.describe(document.credentials).map { "  " + $0 }
-        if !document.warnings.isEmpty {
-            lines.append(Self.count(document.warnings.count, "warning"))
+        lines += Self.describe(SwanctlDocument.Credentials(credentials)).map { "  " + $0 }
+        if !warnings.isEmpty {
+            lines.append(Self.count(warnings.count, "warning"))
             // Editors look for FILE:LINE at the beginning of a line.
-            lines += document.warnings
+            lines += warnings.map(\.description)
         }
         return lines.joined(separator: "\n")
     }
 
     private static func count(_ number: Int, _ what: String) -> String { "\(number) \(what)\(number == 1 ? "" : "s")" }
 
-    private static func list(_ items: [String], none: String, separator: String = ", ") -> String {
-        items.isEmpty ? none : items.joined(separator: separator)
-    }
-
-    private static func describe(_ connection: SwanctlDocument.Connection) -> [String] {
-        guard connection.served else {
-            return ["\(connection.name): not served, for its errors"]
-                + connection.children.flatMap(describe).map { "  " + $0 }
-        }
+    private static func describe(_ connection: Connection, _ replayWindow: Int) -> [String] {
+        let children = connection.children.flatMap { describe($0.withReplayWindow(orElse: replayWindow)) }
+            .map { "  " + $0 }
+        guard !connection.isRefused else { return ["\(connection.name): not served, for its errors"] + children }
         // Nobody speaks to anybody for these.
-        guard
-            connection.children.isEmpty
-                || connection.children.contains(where: { Child.Shunt(rawValue: $0.mode) == nil })
-        else { return ["\(connection.name): not negotiated"] + connection.children.flatMap(describe).map { "  " + $0 } }
+        guard connection.children.isEmpty || connection.children.contains(where: { $0.shunt == nil }) else {
+            return ["\(connection.name): not negotiated"] + children
+        }
         let ports = [connection.localPort, connection.remotePort]
         let port = ports == [500, 500] ? "" : ", ports \(ports[0]) -> \(ports[1])"
-        var lines = [
-            "\(connection.name): \(list(connection.localAddresses, none: "any address")) -> "
-                + list(connection.remoteAddresses, none: "any address") + port,
-            "  we are \(describe(connection.local, unnamed: "named by certificate or address"))",
-            "  the peer is \(describe(connection.remote, unnamed: "anybody"))",
-            "  IKE proposals: \(connection.proposals.joined(separator: ", "))",
+        let (local, remote) = (connection.localAddresses, connection.remoteAddresses)
+        let lines = [
+            "\(connection.name): \(list(local, none: "any address")) -> \(list(remote, none: "any address"))\(port)",
+            "  we are \(describe(connection.local))", "  the peer is \(describe(connection.remote))",
+            "  IKE proposals: \(list(connection.proposals))",
+            "  \(Connection.keys.phrases(of: connection).joined(separator: ", "))",
         ]
-        var times: [String] = []
-        if connection.rekeyTime > 0 { times.append("rekey after \(connection.rekeyTime) s") }
-        if connection.reauthenticationTime > 0 {
-            times.append("reauthenticate after \(connection.reauthenticationTime) s")
-        }
-        if !times.isEmpty {
-            times.append("up to \(connection.randomTime) s earlier")
-            times.append("close \(connection.overTime) s later")
-        }
-        times.append(connection.dpdDelay > 0 ? "dead peer check after \(connection.dpdDelay) s" : "no dead peer check")
-        times.append("ESP in UDP \(connection.udpEncapsulation)")
-        lines.append("  " + times.joined(separator: ", "))
-        return lines + connection.children.flatMap(describe).map { "  " + $0 }
+        return lines + settings(Connection.keys.settings(of: connection)) + children
     }
 
-    private static func describe(_ side: SwanctlDocument.Authentication, unnamed: String) -> String {
-        var text = side.identity.map { $0 == "%any" ? "anybody" : "'\($0)'" } ?? unnamed
-        text += side.method == "psk" ? ", by pre-shared key" : ", by public key"
-        if !side.schemes.isEmpty { text += " (\(side.schemes.joined(separator: ", ")))" }
-        if !side.chainKeys.isEmpty { text += ", keys of its chain \(side.chainKeys.joined(separator: ", "))" }
-        if !side.chainSchemes.isEmpty { text += ", certificates by \(side.chainSchemes.joined(separator: ", "))" }
-        let parts: [(String, [String])] = [
-            ("certificate", side.certificates), ("public key", side.publicKeys), ("authority", side.authorities),
-        ]
-        for (what, names) in parts where !names.isEmpty {
-            text += ", \(what) " + names.map { "\"\($0)\"" }.joined(separator: " or ")
+    /// Keys without words of their own, where they are not as they are by default.
+    private static func settings(_ settings: [String]) -> [String] {
+        settings.isEmpty ? [] : ["  " + settings.joined(separator: ", ")]
+    }
+
+    private static func list(_ items: [some CustomStringConvertible], none: String = "") -> String {
+        items.isEmpty ? none : items.map(\.description).joined(separator: ", ")
+    }
+
+    private static func describe(_ local: LocalAuthentication) -> String {
+        (local.identity.map { "'\($0)'" } ?? "named by certificate or address") + proof(local.method)
+            + named([("certificate", local.certificates.map(\.description)), ("public key", types(local.publicKeys))])
+    }
+
+    private static func describe(_ remote: RemoteAuthentication) -> String {
+        var text = (remote.identity == .any ? "anybody" : "'\(remote.identity)'") + proof(remote.method)
+        if let keys = remote.chain?.keys, !keys.isEmpty {
+            text += ", keys of its chain \(list(keys.map(\.boundDescription)))"
         }
-        if let revocation = side.revocation { text += ", revocation \(revocation)" }
+        if let schemes = remote.chain?.schemes, !schemes.isEmpty { text += ", certificates by \(list(schemes))" }
+        text += named([
+            ("certificate", remote.certificates.map(\.description)), ("public key", types(remote.publicKeys)),
+            ("authority", remote.authorities.map(\.description)),
+        ])
+        if case .publicKey = remote.method { text += ", revocation \(remote.revocation.rawValue)" }
         return text
     }
 
-    private static func describe(_ child: SwanctlDocument.Child) -> [String] {
-        guard child.served else {
-            let covered =
-                "\(list(child.localSelectors, none: "nothing")) -> \(list(child.remoteSelectors, none: "nothing"))"
+    private static func proof(_ method: AuthenticationKind) -> String {
+        switch method {
+        case .preSharedKey: ", by pre-shared key"
+        case .publicKey(let schemes): ", by public key" + (schemes.isEmpty ? "" : " (\(list(schemes)))")
+        }
+    }
+
+    private static func types(_ keys: [PublicKey]) -> [String] { keys.map(\.type.description) }
+
+    private static func named(_ parts: [(String, [String])]) -> String {
+        parts.filter { !$0.1.isEmpty }.map { what, names in
+            ", \(what) " + names.map { "\"\($0)\"" }.joined(separator: " or ")
+        }.joined()
+    }
+
+    private static func describe(_ child: Child) -> [String] {
+        let (local, remote) = (child.localSelectors, child.remoteSelectors)
+        guard !child.isRefused else {
+            let covered = "\(list(local, none: "nothing")) -> \(list(remote, none: "nothing"))"
             return ["\(child.name): not served, for its errors; closed is \(covered)"]
         }
-        if Child.Shunt(rawValue: child.mode) != nil {
-            return [
-                "\(child.name): \(child.localSelectors.joined(separator: ", ")) -> "
-                    + "\(child.remoteSelectors.joined(separator: ", ")), \(child.mode), not negotiated"
-            ]
-        }
-        var actions = ["at start: \(child.startAction)", "when closed: \(child.closeAction)"]
-        actions.append("when the peer is dead: \(child.dpdAction)")
-        var traits = [child.replayWindow == 0 ? "no replay check" : "replay window \(child.replayWindow)"]
-        if child.cutsSha256 { traits.append("HMAC-SHA-256 cut to 96 bits") }
-        if child.requestIdentifier > 0 { traits.append("reqid \(child.requestIdentifier)") }
-        if let priority = child.priority { traits.append("priority \(priority)") }
-        var lines = [
-            "\(child.name): \(child.localSelectors.joined(separator: ", ")) -> "
-                + "\(child.remoteSelectors.joined(separator: ", ")), \(child.mode) mode",
-            "  ESP proposals: \(child.proposals.joined(separator: ", "))", "  \(actions.joined(separator: ", "))",
+        let covered = "\(child.name): \(list(local)) -> \(list(remote)), \(child.modeName)"
+        guard child.shunt == nil else { return ["\(covered), not negotiated"] }
+        let lines = [
+            "\(covered) mode", "  ESP proposals: \(list(child.proposals))",
+            "  \(Child.keys.phrases(of: child).joined(separator: ", "))",
+            "  \(Child.keys.phrases(of: child, line: 1).joined(separator: ", "))",
         ]
-        let limits = [("s", child.time), ("bytes", child.bytes), ("packets", child.packets)].flatMap { unit, limit in
-            [
-                limit.rekey > 0 ? "rekey after \(limit.rekey) \(unit) (up to \(limit.random) earlier)" : nil,
-                limit.life > 0 ? "close after \(limit.life) \(unit)" : nil,
-            ].compactMap { $0 }
-        }
-        lines.append("  " + (limits + traits).joined(separator: ", "))
-        return lines
+        return lines + settings(Child.keys.settings(of: child))
     }
 
     private static func describe(_ credentials: SwanctlDocument.Credentials) -> [String] {

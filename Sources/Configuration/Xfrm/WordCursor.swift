@@ -30,7 +30,7 @@ struct WordCursor {
     /// The value behind `key`.
     mutating func value(of key: Word, _ what: String) throws(ConfigurationError) -> Word {
         guard let word = peek else {
-            throw XfrmAlgorithms.error(self, key, "\(what) is missing", "write it behind the word; see ip-xfrm(8)")
+            throw XfrmAlgorithms.error(self, key, "\(what) is missing", "write it after the word; see ip-xfrm(8)")
         }
         skip()
         return word

@@ -69,7 +69,7 @@ struct XfrmAlgorithms {
             let what =
                 isName
                 ? "this algorithm is not supported for '\(keyword.text)'"
-                : "behind it stands no name of an algorithm that is supported"
+                : "the algorithm after it is not supported"
             throw Self.error(cursor, place, what, "use one of \(known.joined(separator: ", "))")
         }
         return name
@@ -93,14 +93,14 @@ struct XfrmAlgorithms {
         let digits = UnsafeRawBufferPointer(rebasing: bytes[2...])
         guard digits.allSatisfy({ Self.nibble($0) != nil }) else {
             throw Self.error(
-                cursor, keyword, "the key behind it has a character that is no hexadecimal digit",
+                cursor, keyword, "the key has a character that is not a hexadecimal digit",
                 "write 0x and the digits 0-9, a-f")
         }
         if !digits.count.isMultiple(of: 2) {
             cursor.warnings.append(
                 ConfigurationWarning(
                     location: .init(file: cursor.file, line: keyword.line, column: keyword.column),
-                    word: keyword.text, reason: "the key behind it has an odd number of digits",
+                    word: keyword.text, reason: "the key has an odd number of digits",
                     remedy: "a digit seems to be missing; Linux puts a zero in front"))
         }
         let leading = digits.count % 2

@@ -157,7 +157,7 @@ struct Batch {
         guard let word = cursor.peek else {
             return XfrmBatch.problem(file, line.line, "the line ends where \(expected) should stand", remedy)
         }
-        return cursor.error(word, "\(expected) should stand here", remedy)
+        return cursor.error(word, "expected \(expected)", remedy)
     }
 
     private mutating func flush(isState: Bool, _ verb: Word, _ cursor: WordCursor) throws(ConfigurationError) {

@@ -202,7 +202,7 @@ struct XfrmPolicyParser {
 
     private static let unsupported = [
         "mark": "leave it out: all packets are looked up in one policy database",
-        "if_id": "leave it out: there are no xfrm interfaces, policies decide",
+        "if_id": "leave it out: xfrm interfaces are not supported, policies decide",
         "ctx": "leave it out: security contexts are not supported",
         "limit": "give limits to the states; a policy holds until it is removed",
         "offload": "leave it out: policies are looked up on the processor",

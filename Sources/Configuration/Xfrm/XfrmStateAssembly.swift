@@ -55,7 +55,7 @@ extension XfrmStateParser {
     private mutating func checkSequence() {
         guard let word = sequence.highWord, flags.extendedSequenceNumbers == nil else { return }
         if sequence.outbound.high != 0 || sequence.inbound.high != 0 {
-            cursor.report(word, "there is a high half with extended sequence numbers only", "add 'flag esn'")
+            cursor.report(word, "a high half needs extended sequence numbers", "add 'flag esn'")
         }
     }
 

@@ -71,7 +71,7 @@ extension XfrmStateParser {
     private static let unsupported = [
         "mark": "leave it out: all packets of the protected prefixes are looked up in one policy database",
         "output-mark": "leave it out: Sluice routes packets itself, by the main routing table",
-        "if_id": "leave it out: there are no xfrm interfaces, policies decide",
+        "if_id": "leave it out: xfrm interfaces are not supported, policies decide",
         "tfcpad": "leave it out: padding for traffic flow confidentiality is accepted, and not sent",
         "coa": "leave it out: Mobile IPv6 is not supported",
         "ctx": "leave it out: security contexts are not supported",

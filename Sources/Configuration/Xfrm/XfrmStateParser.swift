@@ -84,7 +84,7 @@ struct XfrmStateParser {
         }
         cursor.isBehindKey = true
         throw cursor.error(
-            word, "a word behind a key is not understood",
+            word, "unknown word after a key",
             "put quotes around a key with blanks in it; see ip-xfrm(8) for the words")
     }
 

@@ -49,7 +49,7 @@ public struct StatusCommand: VICICommand {
 
         var description: String {
             switch self {
-            case .unknownFormat(let name): "format \(name) does not exist; ask for json or text"
+            case .unknownFormat(let name): "unknown format '\(name)'; use json or text"
             }
         }
     }

@@ -1,3 +1,4 @@
+import Configuration
 import IKEv2
 
 /// One line of what IKE does, as the events `log` and `control-log` carry it.

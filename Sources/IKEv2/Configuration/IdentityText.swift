@@ -68,7 +68,7 @@ extension Identity {
         let unknown = ["uri:", "asn1gn:", "xmppaddr:"].first { text.lowercased().hasPrefix($0) }
         if let unknown {
             throw IdentityTextError(
-                "\"\(text)\" is of a type that IKEv2 has no identities of (\"\(unknown)\")",
+                "\"\(text)\" is of a type that IKEv2 does not have (\"\(unknown)\")",
                 remedy: "write a domain name, an e-mail address, a distinguished name, or keyid: and the text")
         }
     }
@@ -104,12 +104,12 @@ extension Identity {
             }
             guard let name = DistinguishedName(value) else {
                 throw IdentityTextError(
-                    "\"\(value)\" is no distinguished name", remedy: "write it like \"C=CH, O=Example, CN=moon\"")
+                    "\"\(value)\" is not a distinguished name", remedy: "write it like \"C=CH, O=Example, CN=moon\"")
             }
             return .distinguishedName(name)
         case .address:
             guard let address = IPAddress(String(value[...].trimmingSpaces)) else {
-                throw IdentityTextError("\"\(value)\" is no IP address", remedy: "write it like ipv4:192.0.2.1")
+                throw IdentityTextError("\"\(value)\" is not an IP address", remedy: "write it like ipv4:192.0.2.1")
             }
             return .address(address)
         }

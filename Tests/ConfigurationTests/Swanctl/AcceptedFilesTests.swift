@@ -47,7 +47,7 @@ import Testing
             .replacing("192.0.2.2", "%any").child("start_action = trap"),
             ["192.0.2.1 -> any address", "at start: none,"],
             warnings: [
-                "swanctl.conf:17: warning: 'trap': start_action has no peer to go to, as remote_addrs names none: the child "
+                "swanctl.conf:17: warning: 'trap': start_action needs a peer, and remote_addrs names none: the child "
                     + "waits for peers; give the peer's address or name in remote_addrs, or leave start_action out"
             ]),
         row(
@@ -211,19 +211,19 @@ import Testing
         row(
             .top("charon_debug = 2"),
             warnings: [
-                "swanctl.conf:26: warning: 'charon_debug': has no effect: it stands outside of all sections; move it into a "
+                "swanctl.conf:26: warning: 'charon_debug': has no effect: key outside any section; move it into a "
                     + "section, or remove it"
             ]),
         row(
             .replacing("\"0123456789abcdef\"", "\"{{ site_to_site_key }}\""),
             warnings: [
-                "swanctl.conf:23: warning: the value looks like a placeholder that nothing has filled; write the value in its "
+                "swanctl.conf:23: warning: the value looks like an unfilled placeholder; write the value in its "
                     + "place"
             ]),
         row(
             .replacing("id = r.example.org", "id = \"${PEER_ID}\""), ["the peer is '${PEER_ID}'"],
             warnings: [
-                "swanctl.conf:11: warning: 'id': the value looks like a placeholder that nothing has filled; write the value "
+                "swanctl.conf:11: warning: 'id': the value looks like an unfilled placeholder; write the value "
                     + "in its place"
             ]),
         row(.replacing("\"0123456789abcdef\"", "0x00:01:02:03:04:05:06:07:08:09:0a:0b:0c:0d:0e:0f")),
@@ -233,7 +233,7 @@ import Testing
             warnings: [
                 "swanctl.conf:26: warning: 'id': unknown key in 'private-1', which is not used; remove it; a passphrase has "
                     + "'file' and 'secret' only",
-                "swanctl.conf:27: warning: 'key.pem': there is no such file in the folder 'private'; name the key file that "
+                "swanctl.conf:27: warning: 'key.pem': no such file in the folder 'private'; name the key file that "
                     + "the passphrase is for, or remove the section",
             ]),
     ]
@@ -242,7 +242,7 @@ import Testing
         row(
             .replacing("r.example.org", "\"group=a\""), ["the peer is 'keyid:group=a'"],
             warnings: [
-                "swanctl.conf:11: warning: 'group=a': is no distinguished name, and so stands for a key ID of this text; "
+                "swanctl.conf:11: warning: 'group=a': not a distinguished name: it stands for a key ID of this text; "
                     + "write it like \"C=CH, O=Example, CN=moon\", or with keyid: in front"
             ]),
         row(.replacing("r.example.org", "0::0"), ["the peer is anybody"]),

@@ -158,7 +158,7 @@ import Testing
             Issue.record("no error")
         } catch {
             #expect(
-                error.description.hasPrefix("connections.site.children.net: 'beet': of the modes only tunnel"),
+                error.description.hasPrefix("connections.site.children.net: 'beet': unsupported mode: only tunnel"),
                 "\(error)")
         }
     }

@@ -28,19 +28,19 @@ import Testing
         row(.replacing("\"0123456789abcdef\"", "${PSK}"), "23: the value looks like a placeholder; \(fill)"),
         row(
             .connection("{% if nat %}"),
-            "5: '{% if nat %}': this looks like a placeholder of a template; write what should stand in its place"),
+            "5: '{% if nat %}': this looks like a template's placeholder; write the value in its place"),
     ]
 
     private static let names: [Row] = [
         row(
             .replacing("site {", "site.a {"),
-            "2: 'site.a': the name of a section or key has no dots; write 'site-a'"),
+            "2: 'site.a': dots are not allowed in the name of a section or key; write 'site-a'"),
         row(
             .secret("id-192.0.2.1 = l.example.org"),
-            "24: the name of a section or key has no dots; write it with '-' in their place"),
+            "24: dots are not allowed in the name of a section or key; write it with '-' in their place"),
         row(
             .replacing("connections {\n  site {", "connections site {"),
-            "1: 'connections site': two names stand before '{'; write 'connections { site { … } }'"),
+            "1: 'connections site': two names before '{'; write 'connections { site { … } }'"),
         row(
             .replacing("connections {", "config setup\nconnections {"),
             "1: 'config setup': this is the format of ipsec.conf, not of swanctl.conf; write 'connections { NAME { … } }' "
@@ -58,28 +58,29 @@ import Testing
             "26: 'conections': unknown section, and none inherits from it; did you mean 'connections'?"),
         row(
             .top("start_action = trap"),
-            "26: 'start_action': stands outside of all sections; move it into a section, or remove it"),
+            "26: 'start_action': key outside any section; move it into a section, or remove it"),
     ]
 
     private static let lines: [Row] = [
         row(
             .replacing("auth = psk\n      id = l.example.org", "auth = psk; id = l.example.org"),
-            "6: 'id =': ';' separates nothing: this is a part of the value before it; write 'id = …' on a line of its own, "
+            "6: 'id =': ';' does not separate settings: this is a part of the value before it; write 'id = …' on a line of its own, "
                 + "without the ';'"),
         row(
             .replacing("auth = psk\n", "auth = psk;\n"),
-            "6: 'psk;': ';' ends no setting, and is a part of the value; leave it out: a setting ends with its line"),
+            "6: 'psk;': ';' does not end a setting and is a part of the value; leave it out: a setting ends with its line"
+        ),
         row(
             .replacing("10.1.0.0/16\n        remote_ts", "10.1.0.0/16 remote_ts"),
-            "15: 'remote_ts =': a setting ends with its line, and this is a part of the value before it; write "
+            "15: 'remote_ts =': a setting ends with its line: this is a part of the value before it; write "
                 + "'remote_ts = …' on a line of its own"),
         row(
             .replacing("id = l.example.org", "id = \"l.example.org\" certs=moon.pem"),
-            "7: 'certs =': a setting ends with its line, and this is a part of the value before it; write 'certs = …' on a "
+            "7: 'certs =': a setting ends with its line: this is a part of the value before it; write 'certs = …' on a "
                 + "line of its own"),
         row(
             .replacing("192.0.2.2\n    local {", "192.0.2.2 local {"),
-            "4: 'remote_addrs': a '{' stands in the value; begin a section on a line of its own, and write a value that has "
+            "4: 'remote_addrs': unexpected '{' in the value; begin a section on a line of its own, and write a value that has "
                 + "a '{' between quotes"),
     ]
 
@@ -114,7 +115,7 @@ import Testing
         row(.replacing("r.example.org", "\"fqdn:\""), "11: 'fqdn:': \(empty)"),
         row(
             .replacing("r.example.org", "uri:http://x"),
-            "11: 'uri:http://x': \"uri:http://x\" is of a type that IKEv2 has no identities of (\"uri:\"); \(words)"),
+            "11: 'uri:http://x': \"uri:http://x\" is of a type that IKEv2 does not have (\"uri:\"); \(words)"),
         row(
             .replacing("r.example.org", "10.0.0.0/8"),
             "11: '10.0.0.0/8': \"10.0.0.0/8\" is a subnet, and an identity is one address; write \"%any\" or the address"
@@ -125,15 +126,17 @@ import Testing
     private static let features: [Row] = [
         row(
             .connection("ocsp = request"),
-            "5: 'ocsp': is supported as 'never' only, not as 'request'; leave it out; revocation goes by CRLs in files"),
+            "5: 'ocsp': unsupported value 'request': only 'never' is supported; leave it out; revocation goes by CRLs in files"
+        ),
         row(
             .child("icmp = yes"),
-            "17: 'icmp': is supported as 'no' only, not as 'yes'; leave it out; ICMP errors go by the selectors"),
+            "17: 'icmp': unsupported value 'yes': only 'no' is supported; leave it out; ICMP errors go by the selectors"
+        ),
         row(
             .connection("pools = p").replacing("secrets {", "pools {\np {\naddrs = 10.3.0.0/24\n}\n}\nsecrets {"),
-            "5: 'pools': is not supported; leave it out; no addresses are assigned to peers yet"),
+            "5: 'pools': not supported; leave it out; no addresses are assigned to peers yet"),
         row(
             .child("mode = pass\nmark_in = 5"),
-            "18: 'mark_in': is supported as '0' only, not as '5'; leave it out; select by address"),
+            "18: 'mark_in': unsupported value '5': only '0' is supported; leave it out; select by address"),
     ]
 }

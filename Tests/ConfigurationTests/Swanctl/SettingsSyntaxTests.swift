@@ -92,14 +92,14 @@ import Testing
 
     @Test(
         arguments: [
-            ("a {", "a", "never closed", 1), ("}", "}", "closes no section", 1), ("a\nb = 1", "a", "neither '='", 1),
-            ("a b = 1", "a", "neither '='", 1), ("x = 1\n= 2", "=", "a name should stand", 2),
+            ("a {", "a", "never closed", 1), ("}", "}", "closes no section", 1), ("a\nb = 1", "a", "expected '='", 1),
+            ("a b = 1", "a", "expected '='", 1), ("x = 1\n= 2", "=", "expected a name", 2),
             ("a : { }", nil, "inherits from is missing", 1), ("a : b. { }", nil, "inherits from is missing", 1),
-            ("a : b\nc = 1", "a", "no '{' follows", 1), ("x { }\na : xs { }", "xs", "no section of this name", 2),
-            ("a = \"open", "a", "never closed", 1), ("a = 1\n\"b\" = 2", "\"", "a name should stand", 2),
+            ("a : b\nc = 1", "a", "no '{' follows", 1), ("x { }\na : xs { }", "xs", "unknown section to inherit from", 2),
+            ("a = \"open", "a", "never closed", 1), ("a = 1\n\"b\" = 2", "\"", "expected a name", 2),
             ("include", "include", "no file name", 1),
             ("include nothing-here.conf", "nothing-here.conf", "no such file", 1),
-            ("a = 1\n\u{0}", nil, "not a text file", 2), ("a { x : a { } }", nil, "around in a circle", 1),
+            ("a = 1\n\u{0}", nil, "not a text file", 2), ("a { x : a { } }", nil, "circular references", 1),
         ] as [(String, String?, String, Int)])
     func errors(text: String, word: String?, reason: String, line: Int) throws {
         let errors = try errors(text)

@@ -56,7 +56,7 @@ import Testing
         }
         for owner in ["sun", "%any", "sun\nid2 = moon", "*"] { #expect(try warnings(owner).isEmpty, "\(owner)") }
         for owner in ["mars", "moon\nid2 = mars"] {
-            #expect(try warnings(owner) == ["there is no pre-shared key for 'sun' or 'moon'"], "\(owner)")
+            #expect(try warnings(owner) == ["no pre-shared key for 'sun' or 'moon'"], "\(owner)")
         }
     }
 

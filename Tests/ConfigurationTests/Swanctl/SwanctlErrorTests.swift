@@ -24,7 +24,7 @@ import Testing
             ("dpd_delay = 99999999999999999999", "99999999999999999999", "at most"),
             ("rekey_time = 1 week", "1 week", "4h"),
             ("fragmentation = ye", "ye", "did you mean 'yes'"), ("unique = always", "always", "replace"),
-            ("childless = maybe", "maybe", "allow, prefer, force, never"), ("send_cert = yes", "yes", "ifasked"),
+            ("childless = maybe", "maybe", "allow, prefer, force or never"), ("send_cert = yes", "yes", "ifasked"),
             ("keyingtries = %forever", "%forever", "from 0"),
         ] as [(String, String?, String)])
     func connectionKeys(line: String, word: String?, remedy: String) throws {
@@ -53,7 +53,7 @@ import Testing
             ("local_ts = 10.0.0.0/8[256]", "10.0.0.0/8[256]", "from 0 to 255"),
             ("local_ts = 10.0.0.9-10.0.0.1", "10.0.0.9-10.0.0.1", "10.1.0.1-10.1.0.9"),
             ("start_action = begin", "begin", "none, trap, start"),
-            ("dpd_action = hold", "hold", "clear, trap, restart"),
+            ("dpd_action = hold", "hold", "clear, trap or restart"),
             ("rekey_bytes = 5t", "5t", "10g or"), ("rekey_packets = 5k", "5k", "1000000"),
             ("reqid = 4294967296", "4294967296", "to 4294967295"), ("replay_window = many", "many", "4294967295"),
             ("copy_dscp = maybe", "maybe", "copy_dscp = out"),
@@ -94,7 +94,7 @@ import Testing
     }
 
     @Test(arguments: [
-        ("revocation = never", "never", "strict, ifuri, relaxed"), ("groups = a", "groups", "cacerts"),
+        ("revocation = never", "never", "strict, ifuri or relaxed"), ("groups = a", "groups", "cacerts"),
         ("cert_policy = 1.2.3", "cert_policy", "cacerts"), ("ca_id = x", "ca_id", "cacerts"),
     ])
     func remoteKeys(lines: String, word: String, remedy: String) throws {
@@ -208,7 +208,7 @@ import Testing
         #expect(errors.map(\.location.line) == [2, 5, 9, 10])
         #expect(
             errors[2].description
-                == "swanctl.conf:9: 'beet': of the modes only tunnel, pass and drop are supported; write mode = tunnel, or leave it out; "
+                == "swanctl.conf:9: 'beet': unsupported mode: only tunnel, pass and drop are supported; write mode = tunnel, or leave it out; "
                 + "the peer has to use tunnel mode too")
     }
 }

@@ -43,15 +43,15 @@ import Testing
         ("load-cert", ["type": "X509", "flag": "NONE", "data": "no certificate"], "certificate"),
         ("load-cert", ["type": "X509_AC", "flag": "NONE", "data": "x"], "not supported"),
         ("load-token", ["slot": "0"], "not supported"),
-        ("unload-key", ["id": "00"], "there is no private key 00"),
+        ("unload-key", ["id": "00"], "unknown private key '00'"),
         ("load-conn", [:], "one connection"),
-        ("unload-conn", ["name": "x"], "there is no connection x"),
+        ("unload-conn", ["name": "x"], "unknown connection 'x'"),
         ("unload-conn", [:], "name is missing"),
         ("load-authority", [:], "one authority"),
-        ("unload-authority", ["name": "x"], "there is no authority x"),
+        ("unload-authority", ["name": "x"], "unknown authority 'x'"),
         ("load-pool", [:], "one pool"),
-        ("get-counters", ["name": "x"], "nothing has been counted"),
-        ("initiate", ["child": "net", "timeout": "soon"], "timeout = soon"),
+        ("get-counters", ["name": "x"], "no counters of a connection"),
+        ("initiate", ["child": "net", "timeout": "soon"], "invalid number 'soon' of 'timeout'"),
     ]
 
     @Test(arguments: refused)

@@ -1,3 +1,4 @@
+import Configuration
 import Cryptography
 import IKEv2
 import IPsec

@@ -17,7 +17,7 @@ extension IKECommands {
             IKECommand("unload-authority", control) { control, request in
                 let name = try request.required("name")
                 guard control.credentials.removeAuthority(name: name) else {
-                    throw CommandError("there is no authority \(name) to unload")
+                    throw CommandError("unknown authority '\(name)'")
                 }
                 control.log(1, "authority \(name) is unloaded over the control socket")
                 return .success

@@ -27,7 +27,7 @@ extension IKECommands {
             IKECommand("unload-conn", control) { control, request in
                 let name = try request.required("name")
                 guard control.unload(name) else {
-                    throw CommandError("there is no connection \(name) to unload")
+                    throw CommandError("unknown connection '\(name)'")
                 }
                 control.log(1, "connection \(name) is unloaded over the control socket")
                 return .success

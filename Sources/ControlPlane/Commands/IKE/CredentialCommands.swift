@@ -22,7 +22,7 @@ extension IKECommands {
             IKECommand("unload-key", control) { control, request in
                 let id = try request.required("id")
                 guard control.credentials.removePrivateKey(id: id) else {
-                    throw CommandError("there is no private key \(id)")
+                    throw CommandError("unknown private key '\(id)'")
                 }
                 control.log(1, "private key \(id) is unloaded over the control socket")
                 return .success

@@ -100,7 +100,7 @@ extension IKECommands {
                     }
                 } else if let name = request["name"] {
                     guard let listing = control.counters.listing(connection: name) else {
-                        throw CommandError("nothing has been counted for a connection \(name)")
+                        throw CommandError("no counters of a connection '\(name)'")
                     }
                     counters.append(name, section: listing)
                 } else {

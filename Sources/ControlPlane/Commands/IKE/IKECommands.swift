@@ -78,7 +78,7 @@ extension VICIMessage {
     func number<Number: FixedWidthInteger>(_ name: String, as type: Number.Type) throws(CommandError) -> Number? {
         guard let text = self[name] else { return nil }
         guard let number = Number(text) else {
-            throw CommandError("\(name) = \(text): give a number from \(Number.min) to \(Number.max)")
+            throw CommandError("invalid number '\(text)' of '\(name)'; use one from \(Number.min) to \(Number.max)")
         }
         return number
     }

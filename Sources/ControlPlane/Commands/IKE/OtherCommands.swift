@@ -16,7 +16,7 @@ extension IKECommands {
                 control.log(0, "pool \(pool) is not used: pools of virtual addresses are not supported")
                 return .success
             },
-            refusal("unload-pool", "there are no pools", control),
+            refusal("unload-pool", "pools are not supported", control),
             IKECommand("get-pools", control) { _, _ in VICIMessage() },
             IKECommand("get-algorithms", control) { _, _ in AlgorithmListing.message },
         ]

@@ -1,22 +1,18 @@
-import Cryptography
+import Configuration
 import IKEv2
 
-/// Connections in the shape of strongSwan's `list-conn`.
+/// Connections in the shape of strongSwan's `list-conn`. The tables of keys say what VICI has words for.
 enum ConnectionListing {
     static func message(_ connection: Connection) -> VICIMessage {
         var section = VICIMessage()
-        section.append("local_addrs", list: addresses(connection.localAddresses))
-        section.append("remote_addrs", list: addresses(connection.remoteAddresses))
-        section.append("version", "IKEv2")
-        section.append("reauth_time", connection.reauthenticationTime)
-        section.append("rekey_time", connection.rekeyTime)
-        if connection.dpdDelay > 0 { section.append("dpd_delay", connection.dpdDelay) }
-        section.append("unique", "UNIQUE_\(connection.unique.rawValue.uppercased())")
-        section.append("local-1", section: local(connection.local))
-        section.append("remote-1", section: remote(connection.remote))
+        section.append(Connection.keys.listing(of: connection))
+        section.append("local-1", section: authentication(LocalAuthentication.keys.listing(of: connection.local)))
+        section.append("remote-1", section: authentication(RemoteAuthentication.keys.listing(of: connection.remote)))
         var children = VICIMessage()
         for child in connection.children where !child.isRefused {
-            children.append(child.name, section: self.child(child))
+            var section = VICIMessage()
+            section.append(Child.keys.listing(of: child))
+            children.append(child.name, section: section)
         }
         section.append("children", section: children)
         var message = VICIMessage()
@@ -24,47 +20,25 @@ enum ConnectionListing {
         return message
     }
 
-    private static func addresses(_ patterns: [AddressPattern]) -> [String] {
-        patterns.isEmpty ? ["%any"] : patterns.map(\.description)
-    }
-
-    private static func local(_ local: LocalAuthentication) -> VICIMessage {
-        authentication(local.identity, local.method, certificates: local.certificates, authorities: [])
-    }
-
-    private static func remote(_ remote: RemoteAuthentication) -> VICIMessage {
-        var section = authentication(
-            remote.identity == .any ? nil : remote.identity, remote.method, certificates: remote.certificates,
-            authorities: remote.authorities)
-        if remote.revocation != .relaxed { section.append("revocation", remote.revocation.rawValue) }
-        return section
-    }
-
-    private static func authentication(
-        _ identity: Identity?, _ method: AuthenticationKind, certificates: [Certificate], authorities: [Certificate]
-    ) -> VICIMessage {
+    /// With lists that VICI's clients look for, although no key fills them.
+    private static func authentication(_ members: [ListedValue.Member]) -> VICIMessage {
         var section = VICIMessage()
-        if let identity { section.append("id", PlainText.of("\(identity)")) }
-        section.append("class", method == .preSharedKey ? "pre-shared key" : "public key")
-        section.append("groups", list: [])
-        section.append("cert_policy", list: [])
-        section.append("certs", list: certificates.map(\.subject.description))
-        section.append("cacerts", list: authorities.map(\.subject.description))
+        section.append(members)
+        for name in ["groups", "cert_policy", "cacerts"] where !members.contains(where: { $0.name == name }) {
+            section.append(name, list: [])
+        }
         return section
     }
+}
 
-    private static func child(_ child: Child) -> VICIMessage {
-        var section: VICIMessage = [
-            "mode": child.modeName.uppercased(),
-            "rekey_time": "\(child.time.rekey)",
-            "rekey_bytes": "\(child.bytes.rekey)",
-            "rekey_packets": "\(child.packets.rekey)",
-            "dpd_action": child.deadPeerAction == .clear ? "none" : child.deadPeerAction.rawValue,
-            "close_action": child.closeAction.rawValue,
-        ]
-        section.append("local-ts", list: ListedSelector.list(child.localSelectors))
-        section.append("remote-ts", list: ListedSelector.list(child.remoteSelectors))
-        return section
+extension VICIMessage {
+    fileprivate mutating func append(_ members: [ListedValue.Member]) {
+        for member in members {
+            switch member.value {
+            case .list(let items): append(member.name, list: items.map { PlainText.of($0) })
+            default: append(member.name, PlainText.of(member.value.description))
+            }
+        }
     }
 }
 

@@ -1,3 +1,4 @@
+import Configuration
 import IKEv2
 
 /// IKE SAs and CHILD_SAs in the shape of strongSwan's `list-sa`, which the events of SAs have too.

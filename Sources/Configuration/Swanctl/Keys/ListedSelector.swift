@@ -2,16 +2,16 @@ import IKEv2
 import IPsec
 
 /// Traffic selectors as listings show them: "10.1.0.0/16", "dynamic[tcp/80]", "10.2.0.0/16[udp/1000-2000]".
-enum ListedSelector {
-    static func text(_ side: SelectorSide) -> String {
+public enum ListedSelector {
+    public static func text(_ side: SelectorSide) -> String {
         let addresses = side.addresses.map(text) ?? "dynamic"
         guard let what = restriction(side) else { return addresses }
         return "\(addresses)[\(what)]"
     }
 
-    static func list(_ sides: [SelectorSide]) -> [String] { sides.map(text) }
+    public static func list(_ sides: [SelectorSide]) -> [String] { sides.map(text) }
 
-    static func joined(_ sides: [SelectorSide]) -> String { list(sides).joined(separator: " ") }
+    public static func joined(_ sides: [SelectorSide]) -> String { list(sides).joined(separator: " ") }
 
     private static func text(_ range: AddressRange) -> String {
         range.prefix.map(\.description) ?? "\(range.first)..\(range.last)"
@@ -36,14 +36,4 @@ enum ListedSelector {
         let (first, last) = (side.ports.lowerBound, side.ports.upperBound)
         return first == last ? "\(name)/\(first)" : "\(name)/\(first)-\(last)"
     }
-}
-
-/// Numbers with all their hexadecimal digits, without a prefix.
-enum Hexadecimal {
-    static func text<Number: FixedWidthInteger & UnsignedInteger>(_ number: Number) -> String {
-        let digits = String(number, radix: 16)
-        return String(repeating: "0", count: Number.bitWidth / 4 - digits.count) + digits
-    }
-
-    static func text(_ bytes: [UInt8]) -> String { bytes.map { text($0) }.joined() }
 }

@@ -1,0 +1,77 @@
+/// A value of a configuration as reports show it: `sluice check`, its JSON document, and listings of connections.
+public enum ListedValue: Hashable, Sendable {
+    case text(String)
+    case number(UInt64)
+    case flag(Bool)
+    case list([String])
+    case object([Member])
+    case objects([[Member]])
+
+    /// A value with its name.
+    public struct Member: Hashable, Sendable {
+        public var name: String
+        public var value: ListedValue
+
+        public init(_ name: String, _ value: ListedValue) {
+            self.name = name
+            self.value = value
+        }
+    }
+
+    /// The value as swanctl.conf would have it.
+    public var description: String {
+        switch self {
+        case .text(let text): text
+        case .number(let number): "\(number)"
+        case .flag(let flag): flag ? "yes" : "no"
+        case .list(let items): items.joined(separator: ", ")
+        case .object(let members): members.map { "\($0.name) \($0.value.description)" }.joined(separator: ", ")
+        case .objects(let objects): objects.map { ListedValue.object($0).description }.joined(separator: "; ")
+        }
+    }
+}
+
+extension [ListedValue.Member] {
+    /// Appends a value; `time.rekey` is the member `rekey` of the member `time`.
+    mutating func add(_ path: String, _ value: ListedValue) {
+        guard let dot = path.firstIndex(of: ".") else { return append(.init(path, value)) }
+        let (name, rest) = (String(path[..<dot]), String(path[path.index(after: dot)...]))
+        var inner: [ListedValue.Member] = []
+        let place = firstIndex { $0.name == name }
+        if let place, case .object(let members) = self[place].value { inner = members }
+        inner.add(rest, value)
+        if let place { self[place].value = .object(inner) } else { append(.init(name, .object(inner))) }
+    }
+}
+
+extension ListedValue: Encodable {
+    private struct Name: CodingKey {
+        let stringValue: String
+        var intValue: Int? { nil }
+
+        init(stringValue: String) { self.stringValue = stringValue }
+        init?(intValue: Int) { nil }
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        switch self {
+        case .text(let text): try Self.encode(text, to: encoder)
+        case .number(let number): try Self.encode(number, to: encoder)
+        case .flag(let flag): try Self.encode(flag, to: encoder)
+        case .list(let items):
+            var container = encoder.unkeyedContainer()
+            for item in items { try container.encode(item) }
+        case .objects(let objects):
+            var container = encoder.unkeyedContainer()
+            for members in objects { try container.encode(ListedValue.object(members)) }
+        case .object(let members):
+            var container = encoder.container(keyedBy: Name.self)
+            for member in members { try container.encode(member.value, forKey: Name(stringValue: member.name)) }
+        }
+    }
+
+    private static func encode(_ value: some Encodable, to encoder: any Encoder) throws {
+        var container = encoder.singleValueContainer()
+        try container.encode(value)
+    }
+}
