@@ -70,8 +70,8 @@ let package = Package(
         .target(
             name: "ControlPlane",
             dependencies: [
-                "IKEv2", "IKEv2Messages", "Configuration", "Cryptography", "IPsec", "Packets", "CLinux", "CMalloc",
-                "CLibBPF",
+                "IKEv2", "IKEv2Messages", "Configuration", "Cryptography", "IPsec", "Packets", "Telemetry", "CLinux",
+                "CMalloc", "CLibBPF",
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -150,7 +150,7 @@ let package = Package(
             name: "GatewayTests",
             dependencies: [
                 "Gateway", "ControlPlane", "IKEv2", "Configuration", "Cryptography", "Dataplane", "IPsec", "Netlink",
-                "Packets", "Policy", "XDP", "TestSupport",
+                "Packets", "Policy", "Telemetry", "XDP", "TestSupport",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),

@@ -25,7 +25,7 @@ struct Sluice: AsyncParsableCommand {
         version: Product.version,
         subcommands: [
             Run.self, Status.self, Initiate.self, Terminate.self, Rekey.self, Check.self, Guard.self, Detach.self,
-            Bench.self, Keys.self,
+            Bench.self, Keys.self, Metrics.self,
         ])
 
     /// As the library's own, except that our failures say what they are on one line and have their own exit codes.

@@ -17,8 +17,15 @@ import Testing
                 steering: [NamedCount(name: "esp", packets: 1_234_567)],
                 queues: [
                     QueueStatus(
-                        queue: 0, worker: 0, receiveDropped: 1, receiveInvalidDescriptors: 0,
-                        transmitInvalidDescriptors: 0, receiveRingFull: 2, fillRingEmpty: 3, transmitRingEmpty: 4)
+                        queue: 0, worker: 0,
+                        figures: [
+                            NamedCount(name: "receiveDropped", packets: 1),
+                            NamedCount(name: "receiveInvalidDescriptors", packets: 0),
+                            NamedCount(name: "transmitInvalidDescriptors", packets: 0),
+                            NamedCount(name: "receiveRingFull", packets: 2),
+                            NamedCount(name: "fillRingEmpty", packets: 3),
+                            NamedCount(name: "transmitRingEmpty", packets: 4),
+                        ])
                 ])
         ],
         workers: [

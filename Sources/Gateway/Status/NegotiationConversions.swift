@@ -14,38 +14,9 @@ extension NegotiationStatus {
         _ statuses: [IKESAStatus], now: UInt64, manager: ManagerCounters, datagrams: IKEDatagramCounters
     ) {
         ikeAssociations = statuses.map { IKEAssociationStatus($0, now: now) }
-        counters = Self.counters(manager) + Self.counters(datagrams)
-    }
-
-    private static func counters(_ counters: ManagerCounters) -> [EventCount] {
-        let named: [(String, UInt64)] = [
-            ("sessions", UInt64(clamping: counters.sessions)), ("half-open", UInt64(clamping: counters.halfOpen)),
-            ("initiated", counters.initiated), ("responded", counters.responded),
-            ("established", counters.established), ("failed", counters.failed), ("peers-dead", counters.peersDead),
-            ("children-up", counters.childrenUp), ("children-rekeyed", counters.childrenRekeyed),
-            ("installations-failed", counters.installationsFailed), ("received", counters.received),
-            ("sent", counters.sent), ("keepalives-sent", counters.keepalivesSent),
-            ("malformed", counters.malformed), ("wrong-version", counters.wrongVersion),
-            ("unknown-spi", counters.unknownSPI), ("peers-doubted", counters.peersDoubted),
-            ("peers-called", counters.peersCalled), ("unprotected-errors-sent", counters.unprotectedErrorsSent),
-            ("unprotected-errors-suppressed", counters.unprotectedErrorsSuppressed),
-            ("without-connection", counters.withoutConnection), ("cookies-sent", counters.cookiesSent),
-            ("cookies-accepted", counters.cookiesAccepted), ("cookies-rejected", counters.cookiesRejected),
-            ("refused-half-open", counters.refusedHalfOpen),
-            ("refused-half-open-per-address", counters.refusedHalfOpenPerAddress),
-            ("refused-for-time", counters.refusedForTime), ("answers-held-back", counters.answersHeldBack),
-            ("refused-sessions", counters.refusedSessions), ("half-open-timeouts", counters.halfOpenTimeouts),
-            ("acquires-suppressed", counters.acquiresSuppressed),
-        ]
-        return named.map { EventCount(name: $0.0, count: $0.1) }
-    }
-
-    private static func counters(_ counters: IKEDatagramCounters) -> [EventCount] {
-        let named: [(String, UInt64)] = [
-            ("keepalives-received", counters.keepalivesReceived), ("esp-in-ike-socket", counters.espReceived),
-            ("malformed-datagrams", counters.malformed), ("send-failures", counters.sendFailures),
-        ]
-        return named.map { EventCount(name: $0.0, count: $0.1) }
+        counters =
+            NegotiationMetrics.all.map { EventCount(name: $0.name, count: $0.read(manager)) }
+            + NegotiationMetrics.sockets.listed.map { EventCount(name: $0.name, count: $0.read(datagrams)) }
     }
 }
 

@@ -61,7 +61,7 @@ extension ControlLoop {
         let interface = view.interfaces.first { $0.port == UInt16(number) && $0.vlan == nil }
         let program = portReturns.program(number) ?? port.program
         let counts = (try? program.verdicts()) ?? []
-        let steering = zip(SteeringVerdict.allCases, counts).filter { $0.1 > 0 }
+        let steering = zip(SteeringMetrics.all, counts).filter { $0.1 > 0 }
         return PortStatus(
             name: port.interface.name, interfaceIndex: UInt32(bitPattern: port.interface.index),
             roles: port.roles.names, isUp: interface?.isUp ?? false,
@@ -75,10 +75,8 @@ extension ControlLoop {
     private func queueStatus(_ port: XDPPort, _ queue: Int) -> QueueStatus? {
         guard let figures = try? port.statistics(queue: queue) else { return nil }
         return QueueStatus(
-            queue: queue, worker: parts.plan.worker(ofQueue: queue), receiveDropped: figures.receiveDropped,
-            receiveInvalidDescriptors: figures.invalidFill, transmitInvalidDescriptors: figures.invalidTransmit,
-            receiveRingFull: figures.receiveRingFull, fillRingEmpty: figures.fillRingEmpty,
-            transmitRingEmpty: figures.transmitRingEmpty)
+            queue: queue, worker: parts.plan.worker(ofQueue: queue),
+            figures: QueueMetrics.all.map { NamedCount(name: $0.name, packets: $0.read(figures)) })
     }
 
     private func workerStatus(_ index: Int, _ statistics: WorkerStatistics) -> WorkerStatus {
@@ -93,7 +91,7 @@ extension ControlLoop {
             handoversSent: statistics[.handedOver], handoversReceived: statistics[.takenOver],
             sleeps: statistics[.sleeps], freeFrames: Int(statistics[.freeFrames]),
             droppedPackets: statistics.drops.total,
-            counters: WorkerCounter.allCases.map { NamedCount(name: $0.name, packets: statistics[$0]) })
+            counters: WorkerMetrics.all.map { NamedCount(name: $0.name, packets: $0.read(statistics)) })
     }
 
     private func peerStatus(_ current: Snapshot) -> [PeerStatus] {

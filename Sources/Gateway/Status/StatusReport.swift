@@ -76,16 +76,45 @@ public struct NamedCount: Codable, Hashable, Sendable {
     public var packets: UInt64
 }
 
-/// The AF_XDP socket of one queue; the figures are the kernel's (`XDP_STATISTICS`).
+/// The AF_XDP socket of one queue. Its figures are members of the document, by the names of `QueueMetrics`.
 public struct QueueStatus: Codable, Hashable, Sendable {
     public var queue: Int
     public var worker: Int
-    public var receiveDropped: UInt64
-    public var receiveInvalidDescriptors: UInt64
-    public var transmitInvalidDescriptors: UInt64
-    public var receiveRingFull: UInt64
-    public var fillRingEmpty: UInt64
-    public var transmitRingEmpty: UInt64
+    public var figures: [NamedCount]
+
+    init(queue: Int, worker: Int, figures: [NamedCount]) {
+        (self.queue, self.worker, self.figures) = (queue, worker, figures)
+    }
+
+    func figure(_ name: String) -> UInt64 { figures.first { $0.name == name }?.packets ?? 0 }
+
+    private struct Key: CodingKey {
+        static let queue = Key(stringValue: "queue")
+        static let worker = Key(stringValue: "worker")
+
+        let stringValue: String
+        var intValue: Int? { nil }
+
+        init(stringValue: String) { self.stringValue = stringValue }
+        init?(intValue: Int) { nil }
+    }
+
+    public init(from decoder: any Decoder) throws {
+        let container = try decoder.container(keyedBy: Key.self)
+        queue = try container.decode(Int.self, forKey: .queue)
+        worker = try container.decode(Int.self, forKey: .worker)
+        figures = try QueueMetrics.all.map { metric in
+            NamedCount(
+                name: metric.name, packets: try container.decode(UInt64.self, forKey: Key(stringValue: metric.name)))
+        }
+    }
+
+    public func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: Key.self)
+        try container.encode(queue, forKey: .queue)
+        try container.encode(worker, forKey: .worker)
+        for figure in figures { try container.encode(figure.packets, forKey: Key(stringValue: figure.name)) }
+    }
 }
 
 /// One worker thread.

@@ -41,16 +41,12 @@ extension StatusReport {
         output += "  packets  \(port.copyMode): \(port.copyModeReason)\n"
         let steering = port.steering.map { "\($0.name) \(HumanText.count($0.packets))" }
         output += "  steering " + (steering.isEmpty ? "nothing yet" : steering.joined(separator: ", ")) + "\n"
-        var table = TextTable([
-            .right("queue"), .right("worker"), .right("rx dropped"), .right("rx ring full"), .right("fill empty"),
-            .right("tx empty"), .right("rx invalid"), .right("tx invalid"),
-        ])
+        var table = TextTable(
+            [.right("queue"), .right("worker")] + QueueMetrics.columns.map { title, _ in .right(title) })
         for queue in port.queues {
-            let figures = [
-                queue.receiveDropped, queue.receiveRingFull, queue.fillRingEmpty, queue.transmitRingEmpty,
-                queue.receiveInvalidDescriptors, queue.transmitInvalidDescriptors,
-            ]
-            table.append(["\(queue.queue)", "\(queue.worker)"] + figures.map { HumanText.count($0) })
+            table.append(
+                ["\(queue.queue)", "\(queue.worker)"]
+                    + QueueMetrics.columns.map { _, name in HumanText.count(queue.figure(name)) })
         }
         return output + table.text()
     }

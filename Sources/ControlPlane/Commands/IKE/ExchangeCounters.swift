@@ -1,9 +1,10 @@
 import IKEv2
 import IKEv2Messages
 import NIOCore
+import Telemetry
 
-/// What `get-counters` tells, of all IKE SAs and of each connection's.
-struct ExchangeCounters {
+/// The counters of `get-counters`, of all IKE SAs and of each connection's.
+public struct ExchangeCounters {
     /// strongSwan's counters, by its names and in its order.
     enum Name: String, CaseIterable {
         case rekeyInitiated = "ike-rekey-init"
@@ -27,6 +28,11 @@ struct ExchangeCounters {
         case infoInResponse = "info-in-resp"
         case infoOutRequest = "info-out-req"
         case infoOutResponse = "info-out-resp"
+    }
+
+    /// All of them, for the catalogue of figures.
+    public static let definitions: [MetricDefinition] = Name.allCases.map { name in
+        MetricDefinition(name.rawValue, name.unit, name.help)
     }
 
     private typealias Counts = [Name: UInt64]
@@ -80,11 +86,49 @@ struct ExchangeCounters {
     var connectionNames: [String] { connections.keys.sorted() }
 
     private static func listing(_ counts: Counts) -> VICIMessage {
-        VICIMessage(Name.allCases.map { .init(name: $0.rawValue, content: .value(Array("\(counts[$0] ?? 0)".utf8))) })
+        VICIMessage(
+            zip(definitions, Name.allCases).map { definition, name in
+                .init(name: definition.name, content: .value(Array("\(counts[name] ?? 0)".utf8)))
+            })
     }
 
     mutating func reset(connection: String?) {
         if let connection { connections[connection] = nil } else { self = ExchangeCounters() }
+    }
+}
+
+extension ExchangeCounters.Name {
+    fileprivate var unit: MetricDefinition.Unit {
+        switch self {
+        case .rekeyInitiated, .rekeyResponded, .childRekeyed: .count
+        default: .messages
+        }
+    }
+
+    fileprivate var help: String {
+        switch self {
+        case .rekeyInitiated: "IKE SAs rekeyed by us"
+        case .rekeyResponded: "IKE SAs rekeyed by the peer"
+        case .childRekeyed: "CHILD_SAs rekeyed"
+        case .invalid: "Malformed messages, and those of another major version"
+        case .invalidSPI: "Messages for unknown IKE SAs"
+        case .initInRequest: "IKE_SA_INIT requests received"
+        case .initInResponse: "IKE_SA_INIT responses received"
+        case .initOutRequest: "IKE_SA_INIT requests sent"
+        case .initOutResponse: "IKE_SA_INIT responses sent"
+        case .authInRequest: "IKE_AUTH requests received"
+        case .authInResponse: "IKE_AUTH responses received"
+        case .authOutRequest: "IKE_AUTH requests sent"
+        case .authOutResponse: "IKE_AUTH responses sent"
+        case .createInRequest: "CREATE_CHILD_SA requests received"
+        case .createInResponse: "CREATE_CHILD_SA responses received"
+        case .createOutRequest: "CREATE_CHILD_SA requests sent"
+        case .createOutResponse: "CREATE_CHILD_SA responses sent"
+        case .infoInRequest: "INFORMATIONAL requests received"
+        case .infoInResponse: "INFORMATIONAL responses received"
+        case .infoOutRequest: "INFORMATIONAL requests sent"
+        case .infoOutResponse: "INFORMATIONAL responses sent"
+        }
     }
 }
 
