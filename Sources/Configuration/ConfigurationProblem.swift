@@ -1,3 +1,5 @@
+import Packets
+
 /// A place in a configuration file.
 public struct SourceLocation: Hashable, Sendable, CustomStringConvertible {
     /// A path; for what came without a file (VICI), the section, as in `connections.site.children.net`.
@@ -16,54 +18,46 @@ public struct SourceLocation: Hashable, Sendable, CustomStringConvertible {
     public var description: String { line == 0 ? file : "\(file):\(line)" }
 }
 
-/// Something in a configuration file that cannot be done as written. Never holds key material.
-public struct ConfigurationError: Error, Hashable, Sendable, CustomStringConvertible {
+/// A fault of a configuration: where it is, what is wrong, and what to do about it. Never holds key material.
+public struct ConfigurationProblem: Error, Hashable, Sendable, CustomStringConvertible {
+    public enum Severity: Hashable, Sendable {
+        /// It cannot be done as written.
+        case error
+        /// It works as written, and is probably not meant, or not wise.
+        case warning
+    }
+
+    public var severity: Severity
     public var location: SourceLocation
     /// The word at fault; nil when it might be part of a key, or when there is none.
     public var word: String?
-    /// What is wrong.
-    public var reason: String
-    /// What to do about it.
-    public var remedy: String
+    public var problem: Problem
 
-    public init(location: SourceLocation, word: String?, reason: String, remedy: String) {
+    public var what: String { problem.what }
+    public var remedy: String { problem.remedy }
+
+    public init(_ severity: Severity, _ location: SourceLocation, word: String?, _ problem: Problem) {
+        self.severity = severity
         self.location = location
         self.word = word
-        self.reason = reason
-        self.remedy = remedy
+        self.problem = problem
     }
 
-    /// `FILE:LINE: 'word': reason; remedy`
+    public init(_ severity: Severity, _ location: SourceLocation, word: String?, _ what: String, remedy: String) {
+        self.init(severity, location, word: word, Problem(what, remedy: remedy))
+    }
+
+    /// `FILE:LINE: 'word': what; remedy`, with `warning: ` before the word of a warning.
     public var description: String {
-        "\(location): \(word.map { "'\($0)': " } ?? "")\(reason); \(remedy)"
-    }
-}
-
-/// Something that works as written and is probably not meant, or not wise.
-public struct ConfigurationWarning: Hashable, Sendable, CustomStringConvertible {
-    public var location: SourceLocation
-    public var word: String?
-    public var reason: String
-    public var remedy: String
-
-    public init(location: SourceLocation, word: String?, reason: String, remedy: String) {
-        self.location = location
-        self.word = word
-        self.reason = reason
-        self.remedy = remedy
-    }
-
-    /// `FILE:LINE: warning: 'word': reason; remedy`
-    public var description: String {
-        "\(location): warning: \(word.map { "'\($0)': " } ?? "")\(reason); \(remedy)"
+        "\(location): \(severity == .warning ? "warning: " : "")\(word.map { "'\($0)': " } ?? "")\(problem)"
     }
 }
 
 /// Every error of a file, in the order of its lines; never empty.
 public struct ConfigurationErrors: Error, Hashable, Sendable, CustomStringConvertible {
-    public var errors: [ConfigurationError]
+    public var errors: [ConfigurationProblem]
 
-    public init(_ errors: [ConfigurationError]) { self.errors = errors }
+    public init(_ errors: [ConfigurationProblem]) { self.errors = errors }
 
     /// One error per line.
     public var description: String { errors.map(\.description).joined(separator: "\n") }

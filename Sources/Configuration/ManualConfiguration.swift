@@ -7,9 +7,9 @@ public struct ManualConfiguration: Sendable {
     public var states: [SAParameters]
     /// In the order of the file.
     public var policies: [SecurityPolicy]
-    public var warnings: [ConfigurationWarning]
+    public var warnings: [ConfigurationProblem]
     /// Lines that are not served. What a policy among them covers is dropped.
-    public var errors: [ConfigurationError] = []
+    public var errors: [ConfigurationProblem] = []
 
     /// This configuration if all of it can be served; throws every error otherwise.
     public func checked() throws(ConfigurationErrors) -> ManualConfiguration {
@@ -18,7 +18,7 @@ public struct ManualConfiguration: Sendable {
     }
 
     public init(
-        states: [SAParameters] = [], policies: [SecurityPolicy] = [], warnings: [ConfigurationWarning] = []
+        states: [SAParameters] = [], policies: [SecurityPolicy] = [], warnings: [ConfigurationProblem] = []
     ) {
         self.states = states
         self.policies = policies

@@ -69,7 +69,7 @@ struct Check: ParsableCommand {
     }
 
     /// Lists all errors, and ends with what they cost.
-    private static func fail(_ errors: [ConfigurationError], refused: [String]) throws {
+    private static func fail(_ errors: [ConfigurationProblem], refused: [String]) throws {
         for error in errors { writeToStandardError("\(error)\n") }
         let cost = refused.isEmpty ? "" : "; not served, and closed: \(refused.joined(separator: ", "))"
         throw Failure(.configuration, "\(errors.count) \(errors.count == 1 ? "error" : "errors")\(cost)")

@@ -29,7 +29,7 @@ func state(_ text: String) throws -> SAParameters {
 }
 
 /// The errors of a text that must have some.
-func errors(_ text: String) throws -> [ConfigurationError] {
+func errors(_ text: String) throws -> [ConfigurationProblem] {
     do throws(ConfigurationErrors) {
         _ = try XfrmBatch.parse(text, file: "lab.xfrm").checked()
         Issue.record("no errors in: \(text)")

@@ -62,7 +62,7 @@ import Testing
         #expect(error.location.line == 2 && error.location.file == "lab.xfrm")
         #expect(error.word == word)
         #expect(error.remedy.contains(remedy), "\(error)")
-        #expect(!error.reason.isEmpty)
+        #expect(!error.what.isEmpty)
     }
 
     @Test(arguments: [
@@ -72,7 +72,7 @@ import Testing
     ])
     func missing(part: String, reason: String) throws {
         let errors = try errors("\(statePrefix.replacing(part, with: "")) \(gcm)")
-        #expect(errors.map(\.reason) == [reason])
+        #expect(errors.map(\.what) == [reason])
         #expect(errors.first?.word == "add")
     }
 
@@ -111,7 +111,7 @@ import Testing
         #expect(errors.count == 1)
         let error = try #require(errors.first)
         #expect(error.word == word)
-        #expect(error.reason.contains(reason), "\(error)")
+        #expect(error.what.contains(reason), "\(error)")
         #expect(error.remedy.contains(remedy), "\(error)")
     }
 
@@ -148,7 +148,7 @@ import Testing
         let errors = try errors(text)
         #expect(errors.count == 1)
         #expect(errors.first?.word == word)
-        #expect(errors.first?.reason.contains(reason) == true, "\(errors)")
+        #expect(errors.first?.what.contains(reason) == true, "\(errors)")
     }
 
     @Test func allErrorsOfAFileInOrder() throws {
@@ -162,14 +162,14 @@ import Testing
         let errors = try errors(text)
         #expect(errors.map(\.location.line) == [1, 1, 2, 2, 3, 5])
         #expect(errors.map(\.word) == ["transport", "x", "drop", "sub", "nonsense", "add"])
-        #expect(errors.last?.reason.contains("from line 4") == true)
+        #expect(errors.last?.what.contains("from line 4") == true)
         #expect(
             errors[4].description
                 == "lab.xfrm:3: 'nonsense': expected 'xfrm'; begin with 'xfrm state' or 'xfrm policy'")
     }
 
     @Test func duplicatePolicy() throws {
-        #expect(try errors("\(policyPrefix)\n\(policyPrefix) priority 7").first?.reason.contains("from line 1") == true)
+        #expect(try errors("\(policyPrefix)\n\(policyPrefix) priority 7").first?.what.contains("from line 1") == true)
     }
 
     @Test func unreadableFile() {

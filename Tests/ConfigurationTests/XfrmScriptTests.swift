@@ -20,7 +20,7 @@ import Testing
             """
         let found = try errors(text)
         #expect(found.map(\.location.line) == [2])
-        #expect(found[0].reason.contains("namespace right") && found[0].reason.contains("namespace left"))
+        #expect(found[0].what.contains("namespace right") && found[0].what.contains("namespace left"))
     }
 
     /// Linux's default for `auth` is the 96 bits of an early draft.
@@ -29,7 +29,7 @@ import Testing
         let bits = words.hasPrefix("auth-trunc") ? " 96" : ""
         let text = "\(statePrefix) \(words) \(key(32))\(bits) enc aes \(key(16))"
         #expect(try state(text).transform.integrity == .hmacSHA256_96)
-        #expect(try parse(text).warnings.contains { $0.reason.contains("96 bits") && $0.remedy.contains("KEY 128") })
+        #expect(try parse(text).warnings.contains { $0.what.contains("96 bits") && $0.remedy.contains("KEY 128") })
     }
 
     /// HMAC fills a short key up with zeros (RFC 2104 section 2).
@@ -39,13 +39,13 @@ import Testing
         let made = try state(text)
         let expected = key(16).dropFirst(2) + key(count).dropFirst(2) + String(repeating: "00", count: whole - count)
         #expect(SecretBytes(hexadecimal: expected).map { made.key == $0 } == true)
-        #expect(try parse(text).warnings.contains { $0.reason.contains("\(count) bytes, \(whole - count) fewer") })
+        #expect(try parse(text).warnings.contains { $0.what.contains("\(count) bytes, \(whole - count) fewer") })
     }
 
     @Test func aKeyOfNothingIsNone() throws {
         #expect(try errors("\(statePrefix) auth hmac(sha1) \"\" enc cbc(aes) \(key(16))").count == 1)
         #expect(
-            try errors("\(statePrefix) auth hmac(sha1) \(key(21)) enc cbc(aes) \(key(16))")[0].reason.contains(
+            try errors("\(statePrefix) auth hmac(sha1) \(key(21)) enc cbc(aes) \(key(16))")[0].what.contains(
                 "at most 20"))
     }
 
@@ -53,7 +53,7 @@ import Testing
     func reservedSPIsWork(_ spi: Int) throws {
         let text = "\(statePrefix.replacing("0x1000", with: "\(spi)")) \(gcm)"
         #expect(try state(text).spi == UInt32(spi))
-        #expect(try parse(text).warnings.contains { $0.reason.contains("reserved") })
+        #expect(try parse(text).warnings.contains { $0.what.contains("reserved") })
     }
 
     @Test func portsWithoutAProtocol() throws {

@@ -72,7 +72,7 @@ import Testing
             "\(statePrefix) aead rfc4106(gcm(aes)) 0x1\(String(repeating: "23", count: 19)) 128")
         let expected: [UInt8] = [0x01] + [UInt8](repeating: 0x23, count: 19)
         #expect(configuration.states.first?.key == SecretBytes(copying: expected))
-        #expect(configuration.warnings.contains { $0.reason.contains("odd number of digits") })
+        #expect(configuration.warnings.contains { $0.what.contains("odd number of digits") })
     }
 
     @Test(

@@ -61,8 +61,8 @@ import Testing
         var report = Self.report
         #expect(!report.text().contains("Errors of the configuration"))
         #expect(ConfigurationStatus(errors: []) == nil)
-        let error = ConfigurationError(
-            location: SourceLocation(file: "swanctl.conf", line: 7), word: "updown", reason: "not supported",
+        let error = ConfigurationProblem(
+            .error, SourceLocation(file: "swanctl.conf", line: 7), word: "updown", "not supported",
             remedy: "leave it out")
         report.configuration = ConfigurationStatus(errors: [error], refused: ["site/net"])
         let text = report.text()

@@ -34,7 +34,7 @@ import Testing
         "keyid:", "keyid:#", "keyid:0x", "asn1dn:", "ipv4:", "moon\nsun", "email:a\u{7f}",
     ])
     func badTextSaysWhatToWrite(_ text: String) {
-        let error = #expect(throws: IdentityTextError.self) { try Identity(parsing: text) }
+        let error = #expect(throws: Problem.self) { try Identity(parsing: text) }
         #expect(error?.remedy.contains("write") == true)
     }
 

@@ -25,11 +25,11 @@ struct SettingsFile {
     var referenced: Set<String>
     /// Files that hold secrets and that group or others may read.
     var exposedFiles: [String]
-    var warnings: [ConfigurationWarning]
+    var warnings: [ConfigurationProblem]
 
     /// Reads a file. Throws the first error of syntax, or all of wrong references.
     static func load(path: String) throws(ConfigurationErrors) -> SettingsFile {
-        try build { loader, root throws(ConfigurationError) in
+        try build { loader, root throws(ConfigurationProblem) in
             try loader.read(path, at: nil, into: root, depth: 0)
         }
     }
@@ -38,7 +38,7 @@ struct SettingsFile {
     static func parse(
         bytes: UnsafeRawBufferPointer, file: String, mayInclude: Bool = true
     ) throws(ConfigurationErrors) -> SettingsFile {
-        try build(mayInclude: mayInclude) { loader, root throws(ConfigurationError) in
+        try build(mayInclude: mayInclude) { loader, root throws(ConfigurationProblem) in
             var parser = SettingsParser(bytes, file: file, into: root, depth: 0, loader: loader)
             try parser.parse()
         }
@@ -46,11 +46,11 @@ struct SettingsFile {
 
     private static func build(
         mayInclude: Bool = true,
-        _ read: (SettingsLoader, SettingsNode) throws(ConfigurationError) -> Void
+        _ read: (SettingsLoader, SettingsNode) throws(ConfigurationProblem) -> Void
     ) throws(ConfigurationErrors) -> SettingsFile {
         let loader = SettingsLoader(mayInclude: mayInclude)
         let root = SettingsNode(name: "", location: SourceLocation(file: "", line: 0))
-        do throws(ConfigurationError) {
+        do throws(ConfigurationProblem) {
             try read(loader, root)
         } catch {
             throw ConfigurationErrors([error])
@@ -65,7 +65,7 @@ struct SettingsFile {
 
 /// Opens files and what they include, and keeps count.
 final class SettingsLoader {
-    var warnings: [ConfigurationWarning] = []
+    var warnings: [ConfigurationProblem] = []
     private(set) var exposedFiles: [String] = []
     private let mayInclude: Bool
     private var entries = 0
@@ -75,12 +75,12 @@ final class SettingsLoader {
 
     init(mayInclude: Bool) { self.mayInclude = mayInclude }
 
-    func count(_ location: SourceLocation) throws(ConfigurationError) {
+    func count(_ location: SourceLocation) throws(ConfigurationProblem) {
         entries += 1
         guard entries <= SettingsLimits.maximumEntries else {
-            throw ConfigurationError(
-                location: location, word: nil,
-                reason: "there are more than \(SettingsLimits.maximumEntries) keys and sections",
+            throw ConfigurationProblem(
+                .error, location, word: nil,
+                "there are more than \(SettingsLimits.maximumEntries) keys and sections",
                 remedy: "spread them over several gateways")
         }
     }
@@ -95,25 +95,25 @@ final class SettingsLoader {
     /// - Parameter location: of the `include`; nil for the file that was asked for.
     func read(
         _ path: String, at location: SourceLocation?, into node: SettingsNode, depth: Int
-    ) throws(ConfigurationError) {
+    ) throws(ConfigurationProblem) {
         let content: FileContent
         do throws(FileProblem) {
             content = try FileContent(path: path, maximum: SettingsLimits.maximumFileLength)
         } catch {
-            throw ConfigurationError(
-                location: location ?? SourceLocation(file: path, line: 0), word: location == nil ? nil : path,
-                reason: "cannot be read: \(error.reason)", remedy: "check the path and its permissions")
+            throw ConfigurationProblem(
+                .error, location ?? SourceLocation(file: path, line: 0), word: location == nil ? nil : path,
+                "cannot be read: \(error.reason)", remedy: "check the path and its permissions")
         }
         if let location, active.contains(where: { $0.content.identity == content.identity }) {
-            throw ConfigurationError(
-                location: location, word: path, reason: "this file includes itself, directly or through others",
+            throw ConfigurationProblem(
+                .error, location, word: path, "this file includes itself, directly or through others",
                 remedy: "remove one of the 'include' lines")
         }
         files += 1
         guard files <= SettingsLimits.maximumFiles else {
-            throw ConfigurationError(
-                location: location ?? SourceLocation(file: path, line: 0), word: path,
-                reason: "more than \(SettingsLimits.maximumFiles) files are included", remedy: "join some of them")
+            throw ConfigurationProblem(
+                .error, location ?? SourceLocation(file: path, line: 0), word: path,
+                "more than \(SettingsLimits.maximumFiles) files are included", remedy: "join some of them")
         }
         active.append((path, content))
         defer { active.removeLast() }
@@ -124,16 +124,16 @@ final class SettingsLoader {
     /// Reads all files that a pattern stands for, in the order of their names, into a section of that depth.
     func include(
         _ pattern: String, from file: String, at location: SourceLocation, into node: SettingsNode, depth: Int
-    ) throws(ConfigurationError) {
+    ) throws(ConfigurationProblem) {
         guard mayInclude else {
-            throw ConfigurationError(
-                location: location, word: "include", reason: "text that comes without a file cannot include files",
+            throw ConfigurationProblem(
+                .error, location, word: "include", "text that comes without a file cannot include files",
                 remedy: "write the content in place of the line")
         }
         guard active.count <= SettingsLimits.maximumIncludeDepth else {
-            throw ConfigurationError(
-                location: location, word: pattern,
-                reason: "files include files more than \(SettingsLimits.maximumIncludeDepth) deep",
+            throw ConfigurationProblem(
+                .error, location, word: pattern,
+                "files include files more than \(SettingsLimits.maximumIncludeDepth) deep",
                 remedy: "include them from the main file")
         }
         let path = pattern.hasPrefix("/") ? pattern : FilePath.directory(of: file) + "/" + pattern
@@ -144,7 +144,7 @@ final class SettingsLoader {
 
     private static func expand(
         _ path: String, _ pattern: String, _ location: SourceLocation
-    ) throws(ConfigurationError) -> [String] {
+    ) throws(ConfigurationProblem) -> [String] {
         var matches = glob_t()
         defer { globfree(&matches) }
         let status = glob(path, 0, nil, &matches)
@@ -154,9 +154,9 @@ final class SettingsLoader {
         // A pattern may stand for nothing; a name may not.
         let isPattern = pattern.contains { "*?[".contains($0) }
         if status == GLOB_NOMATCH, isPattern { return [] }
-        throw ConfigurationError(
-            location: location, word: pattern,
-            reason: status == GLOB_NOMATCH ? "no such file" : "the folder cannot be read",
+        throw ConfigurationProblem(
+            .error, location, word: pattern,
+            status == GLOB_NOMATCH ? "no such file" : "the folder cannot be read",
             remedy:
                 "write a path from the folder of this file, or from /; a pattern like conf.d/*.conf may match nothing")
     }

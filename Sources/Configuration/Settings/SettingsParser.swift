@@ -34,10 +34,10 @@ struct SettingsParser {
     private var depth: Int { outerDepth + open.count - 1 }
     private var here: SourceLocation { SourceLocation(file: file, line: scanner.line, column: scanner.column) }
 
-    mutating func parse() throws(ConfigurationError) {
+    mutating func parse() throws(ConfigurationProblem) {
         if let line = Self.lineOfNull(scanner.bytes) {
-            throw ConfigurationError(
-                location: SourceLocation(file: file, line: line), word: nil, reason: "this is not a text file",
+            throw ConfigurationProblem(
+                .error, SourceLocation(file: file, line: line), word: nil, "this is not a text file",
                 remedy: "write sections and 'key = value' lines; see swanctl.conf(5)")
         }
         scanner.skipByteOrderMark()
@@ -60,7 +60,7 @@ struct SettingsParser {
         return 1 + bytes[..<offset].count { $0 == UInt8(ascii: "\n") }
     }
 
-    private mutating func closeSection() throws(ConfigurationError) {
+    private mutating func closeSection() throws(ConfigurationProblem) {
         guard open.count > 1 else {
             throw error(here, "}", "this closes no section", "remove it, or look for a '{' that is missing above")
         }
@@ -68,7 +68,7 @@ struct SettingsParser {
         open.removeLast()
     }
 
-    private mutating func readStatement() throws(ConfigurationError) {
+    private mutating func readStatement() throws(ConfigurationProblem) {
         let location = here
         guard let name = scanner.name() else {
             if let length = ValueFaults.placeholder(scanner.restOfLine) {
@@ -98,7 +98,7 @@ struct SettingsParser {
         }
     }
 
-    private mutating func dotted(_ first: String, _ location: SourceLocation) -> ConfigurationError {
+    private mutating func dotted(_ first: String, _ location: SourceLocation) -> ConfigurationProblem {
         var name = first
         while scanner.take(UInt8(ascii: ".")) { name += "." + (scanner.name() ?? "") }
         return error(
@@ -107,7 +107,7 @@ struct SettingsParser {
     }
 
     /// `connections site {`, or a file of another format.
-    private mutating func twoNames(_ first: String, _ location: SourceLocation) -> ConfigurationError {
+    private mutating func twoNames(_ first: String, _ location: SourceLocation) -> ConfigurationProblem {
         guard let second = scanner.name() else { return incomplete(first, location) }
         if isRoot, open.count == 1, ["config", "conn", "ca"].contains(first), !isBehindSecret {
             return error(
@@ -124,7 +124,7 @@ struct SettingsParser {
 
     private func text(_ bytes: some Sequence<UInt8>) -> String { String(decoding: Array(bytes), as: UTF8.self) }
 
-    private func incomplete(_ name: String, _ location: SourceLocation) -> ConfigurationError {
+    private func incomplete(_ name: String, _ location: SourceLocation) -> ConfigurationProblem {
         error(
             location, name, "expected '=' or '{' after the name",
             "write '\(shown(name) ?? "key") = value' or open a section")
@@ -132,7 +132,7 @@ struct SettingsParser {
 
     private mutating func openSection(
         _ name: String, _ references: [SettingsNode.Reference], _ location: SourceLocation
-    ) throws(ConfigurationError) {
+    ) throws(ConfigurationProblem) {
         scanner.advance()
         guard depth < SettingsLimits.maximumDepth else {
             throw error(
@@ -149,7 +149,7 @@ struct SettingsParser {
     /// `: a.b, c` up to the brace.
     private mutating func readReferences(
         _ name: String, _ location: SourceLocation
-    ) throws(ConfigurationError) -> [SettingsNode.Reference] {
+    ) throws(ConfigurationProblem) -> [SettingsNode.Reference] {
         var references: [SettingsNode.Reference] = []
         repeat {
             scanner.advance()
@@ -177,7 +177,7 @@ struct SettingsParser {
 
     // MARK: Values
 
-    private mutating func readValue(_ key: String, _ location: SourceLocation) throws(ConfigurationError) {
+    private mutating func readValue(_ key: String, _ location: SourceLocation) throws(ConfigurationProblem) {
         scanner.advance()
         try loader.count(location)
         let isSecret = SettingsSection.holdsSecret(key)
@@ -217,7 +217,7 @@ struct SettingsParser {
     }
 
     /// Reads one word that is not between quotes. Returns what is wrong with it.
-    private mutating func readWord(_ key: String) throws(ConfigurationError) -> SettingsSection.Value.Fault? {
+    private mutating func readWord(_ key: String) throws(ConfigurationProblem) -> SettingsSection.Value.Fault? {
         let start = here
         let isSecret = SettingsSection.holdsSecret(key)
         var fault: SettingsSection.Value.Fault?
@@ -241,7 +241,7 @@ struct SettingsParser {
         return fault
     }
 
-    private func notUTF8(_ word: String, _ location: SourceLocation) -> ConfigurationError {
+    private func notUTF8(_ word: String, _ location: SourceLocation) -> ConfigurationProblem {
         error(location, word, "a character is not in UTF-8", "save the file as UTF-8, as by: iconv -f latin1 -t utf-8")
     }
 
@@ -251,9 +251,9 @@ struct SettingsParser {
             place.file == file, !old.content.isSame(as: value.content)
         {
             loader.warnings.append(
-                ConfigurationWarning(
-                    location: value.location ?? here, word: shown(value.key),
-                    reason: (shown(value.key) == nil ? "a key is set" : "is set")
+                ConfigurationProblem(
+                    .warning, value.location ?? here, word: shown(value.key),
+                    (shown(value.key) == nil ? "a key is set" : "is set")
                         + " in '\(sectionName)' a second time, and what line \(place.line) says is lost",
                     remedy: "keep one of the two, or give the two sections different names"))
         }
@@ -263,22 +263,22 @@ struct SettingsParser {
     /// One between quotes, which is a value like any other, and even a secret that everybody can guess.
     private func warnOfPlaceholder(_ key: String, _ location: SourceLocation) {
         loader.warnings.append(
-            ConfigurationWarning(
-                location: location, word: shown(key),
-                reason: "the value looks like an unfilled placeholder",
+            ConfigurationProblem(
+                .warning, location, word: shown(key),
+                "the value looks like an unfilled placeholder",
                 remedy: "write the value in its place"))
     }
 
     private func warnOfCut(_ key: String) {
         loader.warnings.append(
-            ConfigurationWarning(
-                location: here, word: shown(key) ?? (SettingsSection.holdsSecret(key) ? "secret" : nil),
-                reason: "the value ends before a '#' or '}' that touches it",
+            ConfigurationProblem(
+                .warning, here, word: shown(key) ?? (SettingsSection.holdsSecret(key) ? "secret" : nil),
+                "the value ends before a '#' or '}' that touches it",
                 remedy: "write the value between quotes if the character is part of it"))
     }
 
     /// - Parameter start: of the value: where a quote that is not closed opened is known to nobody.
-    private mutating func readQuoted(_ key: String, _ start: SourceLocation) throws(ConfigurationError) {
+    private mutating func readQuoted(_ key: String, _ start: SourceLocation) throws(ConfigurationProblem) {
         scanner.advance()
         while let byte = scanner.peek {
             scanner.advance()
@@ -312,7 +312,7 @@ struct SettingsParser {
     // MARK: Includes
 
     /// Patterns up to the end of the line, between quotes if they have blanks.
-    private mutating func readIncludes(_ location: SourceLocation) throws(ConfigurationError) {
+    private mutating func readIncludes(_ location: SourceLocation) throws(ConfigurationProblem) {
         var patterns: [String] = []
         while let byte = scanner.peek, byte == UInt8(ascii: "\"") || SettingsScanner.isValue(byte) {
             scratch.clear()
@@ -351,7 +351,7 @@ struct SettingsParser {
 
     private func error(
         _ location: SourceLocation, _ word: String?, _ reason: String, _ remedy: String
-    ) -> ConfigurationError {
-        ConfigurationError(location: location, word: shown(word), reason: reason, remedy: remedy)
+    ) -> ConfigurationProblem {
+        ConfigurationProblem(.error, location, word: shown(word), reason, remedy: remedy)
     }
 }

@@ -8,7 +8,7 @@ struct SettingsReferences {
     private let root: SettingsNode
     /// Top-level sections that others refer to.
     private(set) var referenced: Set<String> = []
-    private var errors: [ConfigurationError] = []
+    private var errors: [ConfigurationProblem] = []
     private var entries = 0
     private var isTooLarge = false
 
@@ -92,22 +92,22 @@ struct SettingsReferences {
     }
 
     private mutating func report(_ location: SourceLocation, _ word: String?, _ reason: String, _ remedy: String) {
-        let error = ConfigurationError(location: location, word: word, reason: reason, remedy: remedy)
+        let error = ConfigurationProblem(.error, location, word: word, reason, remedy: remedy)
         if errors.count < 100, !errors.contains(error) { errors.append(error) }
     }
 }
 
 extension ConfigurationErrors {
     /// Sorted by file (in the order of first appearance), then by line; each once.
-    static func inOrder(_ errors: [ConfigurationError]) -> [ConfigurationError] {
+    static func inOrder(_ errors: [ConfigurationProblem]) -> [ConfigurationProblem] {
         var files: [String: Int] = [:]
-        var seen: Set<ConfigurationError> = []
+        var seen: Set<ConfigurationProblem> = []
         let unique = errors.filter { error in
             if files[error.location.file] == nil { files[error.location.file] = files.count }
             return seen.insert(error).inserted
         }
         return unique.enumerated().sorted { left, right in
-            func key(_ item: (offset: Int, element: ConfigurationError)) -> (Int, Int, Int, Int) {
+            func key(_ item: (offset: Int, element: ConfigurationProblem)) -> (Int, Int, Int, Int) {
                 let location = item.element.location
                 return (files[location.file] ?? 0, location.line, location.column, item.offset)
             }

@@ -1,4 +1,5 @@
 import Cryptography
+import Packets
 
 /// A section of swanctl.conf, or of a VICI message: values and sections within, in the order of the text.
 ///
@@ -28,8 +29,7 @@ public struct SettingsSection: Sendable {
         public struct Fault: Sendable {
             /// nil: it may be a piece of a secret.
             public var word: String?
-            public var reason: String
-            public var remedy: String
+            public var problem: Problem
         }
 
         public var key: String

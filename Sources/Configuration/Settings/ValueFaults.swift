@@ -1,4 +1,6 @@
-/// Finds values that nobody means as they are written: placeholders of templates, and two settings in one line.
+import Packets
+
+/// A search for values that nobody means as they are written: placeholders of templates, and two settings in one line.
 enum ValueFaults {
     /// The length of the placeholder that `text` begins with, in bytes; nil when it begins with none: `{{ peer }}`,
     /// `{% if x %}` or `${PEER}`.
@@ -21,16 +23,19 @@ enum ValueFaults {
     static func unfilled(_ placeholder: String?) -> SettingsSection.Value.Fault {
         SettingsSection.Value.Fault(
             word: placeholder,
-            reason: placeholder == nil ? "the value looks like a placeholder" : "looks like a placeholder",
-            remedy: "write the value in its place, or put it between quotes if it is meant so")
+            problem: Problem(
+                placeholder == nil ? "the value looks like a placeholder" : "looks like a placeholder",
+                remedy: "write the value in its place, or put it between quotes if it is meant so"))
     }
 
     /// - Parameter words: of the value, those between quotes left empty.
     static func secondSetting(_ words: [String]) -> SettingsSection.Value.Fault? {
         if words.last?.hasSuffix(";") == true {
             return SettingsSection.Value.Fault(
-                word: words.last, reason: "';' does not end a setting and is a part of the value",
-                remedy: "leave it out: a setting ends with its line")
+                word: words.last,
+                problem: Problem(
+                    "';' does not end a setting and is a part of the value",
+                    remedy: "leave it out: a setting ends with its line"))
         }
         for (index, word) in words.enumerated().dropFirst() {
             let name = word.prefix { $0 != "=" }
@@ -39,10 +44,11 @@ enum ValueFaults {
             let isSeparated = words[index - 1].hasSuffix(";")
             return SettingsSection.Value.Fault(
                 word: "\(name) =",
-                reason: isSeparated
-                    ? "';' does not separate settings: this is a part of the value before it"
-                    : "a setting ends with its line: this is a part of the value before it",
-                remedy: "write '\(name) = …' on a line of its own" + (isSeparated ? ", without the ';'" : ""))
+                problem: Problem(
+                    isSeparated
+                        ? "';' does not separate settings: this is a part of the value before it"
+                        : "a setting ends with its line: this is a part of the value before it",
+                    remedy: "write '\(name) = …' on a line of its own" + (isSeparated ? ", without the ';'" : "")))
         }
         return nil
     }

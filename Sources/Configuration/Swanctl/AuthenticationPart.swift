@@ -1,5 +1,6 @@
 import Cryptography
 import IKEv2
+import Packets
 
 /// One kind of key in `auth`, with what is behind it: `ecdsa-384-sha384`.
 struct AuthenticationPart {
@@ -27,7 +28,7 @@ struct AuthenticationPart {
     }
 
     /// Takes the word behind it; false when that is neither a hash nor a number.
-    mutating func take(_ word: Substring) throws(WordProblem) -> Bool {
+    mutating func take(_ word: Substring) throws(Problem) -> Bool {
         if !word.isEmpty, word.allSatisfy(\.isNumber) {
             try demand(word)
         } else if let hash = Self.hash(word) {
@@ -49,24 +50,23 @@ struct AuthenticationPart {
         }
     }
 
-    private mutating func add(_ hash: SignatureHash, _ word: Substring) throws(WordProblem) {
+    private mutating func add(_ hash: SignatureHash, _ word: Substring) throws(Problem) {
         // Authentication method 1 of old peers (RFC 7296 section 3.8); certificates with SHA-1 are refused anyway.
         if hash == .sha1, kind != .rsa || !isSignature {
-            throw WordProblem(
-                reason: "SHA-1 is broken, and accepted only of RSA in IKE_AUTH",
+            throw Problem(
+                "SHA-1 is broken, and accepted only of RSA in IKE_AUTH",
                 remedy: "leave 'sha1' out, or write ike:rsa-sha1 for a peer that has nothing better")
         }
         switch kind {
         case .rsa, .pss, .ecdsa:
             if hash == .identity {
-                throw WordProblem(
-                    reason: "'identity' is the hash of Ed25519 and Ed448, not of \(kind.rawValue)",
+                throw Problem(
+                    "'identity' is the hash of Ed25519 and Ed448, not of \(kind.rawValue)",
                     remedy: "write sha256, sha384 or sha512 after \(kind.rawValue)")
             }
         case .ed25519, .ed448:
             if hash != .identity {
-                throw WordProblem(
-                    reason: "\(kind.rawValue) hashes by itself", remedy: "leave '\(word)' out")
+                throw Problem("\(kind.rawValue) hashes by itself", remedy: "leave '\(word)' out")
             }
         case .any: break
         }
@@ -74,27 +74,26 @@ struct AuthenticationPart {
     }
 
     /// Keys below 2048 bits of RSA or 256 bits of ECDSA are refused anyway.
-    private mutating func demand(_ word: Substring) throws(WordProblem) {
+    private mutating func demand(_ word: Substring) throws(Problem) {
         let most: Int
         switch kind {
         case .rsa, .pss: most = 16_384
         case .ecdsa: most = 521
         case .ed25519, .ed448:
-            throw WordProblem(
-                reason: "all \(kind.rawValue) keys have the same strength", remedy: "leave '\(word)' out")
+            throw Problem("all \(kind.rawValue) keys have the same strength", remedy: "leave '\(word)' out")
         case .any:
-            throw WordProblem(
-                reason: "'pubkey' has no strength of its own",
+            throw Problem(
+                "'pubkey' has no strength of its own",
                 remedy: "name the kinds of keys, each with its least bits, as in rsa-3072-ecdsa-256")
         }
         guard bits == nil, hashes.isEmpty else {
-            throw WordProblem(
-                reason: "'\(word)' does not follow its kind of key",
+            throw Problem(
+                "'\(word)' does not follow its kind of key",
                 remedy: "write one number for it, as in \(kind.rawValue)-\(word)-sha384")
         }
         guard let bits = Int(word), 1...most ~= bits else {
-            throw WordProblem(
-                reason: "invalid least size '\(word)' of \(kind.rawValue) keys", remedy: "use 1 to \(most) bits"
+            throw Problem(
+                "invalid least size '\(word)' of \(kind.rawValue) keys", remedy: "use 1 to \(most) bits"
             )
         }
         self.bits = bits

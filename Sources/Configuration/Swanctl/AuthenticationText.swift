@@ -1,5 +1,6 @@
 import Cryptography
 import IKEv2
+import Packets
 
 /// Reads `auth` of a `local` or `remote` section: `psk`, `pubkey`, `ecdsa-384-sha384`, `rsa-3072-ike:rsa/pss-sha256`.
 ///
@@ -15,7 +16,7 @@ enum AuthenticationText {
     }
 
     /// - Parameter isLocal: of a `local` section.
-    static func parse(_ text: String, isLocal: Bool) throws(WordProblem) -> Result {
+    static func parse(_ text: String, isLocal: Bool) throws(Problem) -> Result {
         let text = text.lowercased()
         if text == "psk" { return Result(kind: .preSharedKey) }
         try refuseOthers(text)
@@ -32,7 +33,7 @@ enum AuthenticationText {
             kind: .publicKey(schemes: schemes), chain: isLocal ? nil : chain(parts, ofChain: ofChain, text: text))
     }
 
-    private static func parts(_ text: String) throws(WordProblem) -> [AuthenticationPart] {
+    private static func parts(_ text: String) throws(Problem) -> [AuthenticationPart] {
         var parts: [AuthenticationPart] = []
         for word in text.split(separator: "-", omittingEmptySubsequences: false) {
             if let part = AuthenticationPart(word) {
@@ -66,15 +67,15 @@ enum AuthenticationText {
     // MARK: Problems
 
     /// Parts about the same thing must not contradict each other.
-    private static func checkCombination(_ parts: [AuthenticationPart]) throws(WordProblem) {
+    private static func checkCombination(_ parts: [AuthenticationPart]) throws(Problem) {
         if parts.count > 1, parts.contains(where: { $0.kind == .any }) {
-            throw WordProblem(
-                reason: "'pubkey' is every kind of key, and others are named beside it",
+            throw Problem(
+                "'pubkey' is every kind of key, and others are named beside it",
                 remedy: "leave out pubkey, or the others")
         }
         for (index, part) in parts.enumerated() where parts[..<index].contains(where: { $0.kind == part.kind }) {
-            throw WordProblem(
-                reason: "'\(part.kind.rawValue)' is named twice",
+            throw Problem(
+                "'\(part.kind.rawValue)' is named twice",
                 remedy: "write it once, with all its hashes, as in \(part.kind.rawValue)-sha384-sha512")
         }
     }
@@ -82,20 +83,20 @@ enum AuthenticationText {
     /// We have no chain to verify of our own.
     private static func checkLocal(
         _ parts: [AuthenticationPart], ofSignature: [AuthenticationPart], ofChain: [AuthenticationPart]
-    ) throws(WordProblem) {
+    ) throws(Problem) {
         if parts.contains(where: \.isDemanding) {
-            throw WordProblem(
-                reason: "a least strength can be asked of the peer only",
+            throw Problem(
+                "a least strength can be asked of the peer only",
                 remedy: "move it into the 'remote' section; our own is that of our key")
         }
         if !ofSignature.isEmpty, !ofChain.isEmpty {
-            throw WordProblem(
-                reason: "a kind of key without 'ike:' is about the peer's certificates",
+            throw Problem(
+                "a kind of key without 'ike:' is about the peer's certificates",
                 remedy: "move it into the 'remote' section, or write ike: in front of each kind of key")
         }
     }
 
-    private static func refuseOthers(_ text: String) throws(WordProblem) {
+    private static func refuseOthers(_ text: String) throws(Problem) {
         let refused: [(prefix: String, reason: String, remedy: String)] = [
             ("eap", "EAP is not supported", "use auth = pubkey or auth = psk; EAP is for roaming users"),
             ("xauth", "XAuth belongs to IKEv1, which is not supported", "use auth = pubkey or auth = psk"),
@@ -103,14 +104,14 @@ enum AuthenticationText {
             ("null", "authentication without a proof is not supported", "use auth = pubkey or auth = psk"),
         ]
         for (prefix, reason, remedy) in refused where text.hasPrefix(prefix) || text.hasPrefix("ike:" + prefix) {
-            throw WordProblem(reason: reason, remedy: remedy)
+            throw Problem(reason, remedy: remedy)
         }
     }
 
-    private static func problem(_ word: String, in text: String) -> WordProblem {
+    private static func problem(_ word: String, in text: String) -> Problem {
         let near = Spelling.nearest(to: word, among: ["psk", "pubkey", "rsa", "ecdsa", "ed25519", "ed448"])
-        return WordProblem(
-            reason: "unknown authentication method" + (word == text ? "" : " '\(word)'"),
+        return Problem(
+            "unknown authentication method" + (word == text ? "" : " '\(word)'"),
             remedy: near.map { "did you mean '\($0)'?" }
                 ?? "use psk, pubkey, rsa, ecdsa, ed25519 or ed448, with bits and hashes as in ecdsa-384-sha384")
     }

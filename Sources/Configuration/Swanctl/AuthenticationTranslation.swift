@@ -1,5 +1,6 @@
 import Cryptography
 import IKEv2
+import Packets
 
 /// From the `local` and `remote` sections of a connection to how each side proves who it is.
 struct AuthenticationTranslation {
@@ -83,10 +84,10 @@ struct AuthenticationTranslation {
 
     private func authentication(_ reader: SectionReader, isLocal: Bool) -> AuthenticationText.Result {
         guard let text = reader.text("auth"), let value = reader.value("auth") else { return Self.anyKey }
-        do throws(WordProblem) {
+        do throws(Problem) {
             return try AuthenticationText.parse(text, isLocal: isLocal)
         } catch {
-            reader.fail(value, text, error.reason, error.remedy)
+            reader.fail(value, text, error)
             return Self.anyKey
         }
     }

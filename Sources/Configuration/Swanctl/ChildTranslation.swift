@@ -41,11 +41,11 @@ enum ChildTranslation {
     static func selectors(_ key: String, _ reader: SectionReader) -> [SelectorSide] {
         var sides: [SelectorSide] = []
         for item in reader.items(key) {
-            do throws(WordProblem) {
+            do throws(Problem) {
                 let side = try SelectorText.parse(item)
                 if !sides.contains(side) { sides.append(side) }
             } catch {
-                reader.fail(reader.value(key), item, error.reason, error.remedy)
+                reader.fail(reader.value(key), item, error)
             }
         }
         // RFC 7296 section 3.13: the number of selectors is one byte.

@@ -1,5 +1,6 @@
 import Cryptography
 import IKEv2
+import Packets
 
 /// From a section of `connections` (swanctl.conf or VICI's `load-conn`) to a connection.
 public enum ConnectionTranslation {
@@ -8,8 +9,8 @@ public enum ConnectionTranslation {
         /// The connection. With a fault of its own it is refused, with one of a child that child is: `isRefused` says so, and
         /// their packets stay closed.
         public var connection: Connection
-        public var warnings: [ConfigurationWarning]
-        public var errors: [ConfigurationError]
+        public var warnings: [ConfigurationProblem]
+        public var errors: [ConfigurationProblem]
     }
 
     /// - Parameter folders: where the file names of `certs`, `cacerts` and `pubkeys` lead; nil: items are the
@@ -29,7 +30,7 @@ public enum ConnectionTranslation {
     /// The same for a connection that is to be served as it is; throws every problem of the section.
     public static func connection(
         _ section: SettingsSection, folders: CredentialFolders? = nil
-    ) throws(ConfigurationErrors) -> (connection: Connection, warnings: [ConfigurationWarning]) {
+    ) throws(ConfigurationErrors) -> (connection: Connection, warnings: [ConfigurationProblem]) {
         let outcome = outcome(section, folders: folders)
         guard outcome.errors.isEmpty else { throw ConfigurationErrors(outcome.errors) }
         return (outcome.connection, outcome.warnings)
@@ -70,7 +71,7 @@ public enum ConnectionTranslation {
     static func addresses(_ key: String, _ reader: SectionReader) -> [AddressPattern] {
         var patterns: [AddressPattern] = []
         for item in reader.items(key) {
-            do throws(WordProblem) {
+            do throws(Problem) {
                 if let pattern = try PeerAddressText.pattern(item) {
                     patterns.append(pattern)
                 } else if patterns.isEmpty {
@@ -79,7 +80,7 @@ public enum ConnectionTranslation {
                     patterns += [.range(.any(.ipv4)), .range(.any(.ipv6))].filter { !patterns.contains($0) }
                 }
             } catch {
-                reader.fail(reader.value(key), item, error.reason, error.remedy)
+                reader.fail(reader.value(key), item, error)
             }
         }
         return patterns

@@ -163,9 +163,9 @@ struct CredentialLoader {
 
     func warnOfExposure(_ path: String) {
         findings.warn(
-            ConfigurationWarning(
-                location: SourceLocation(file: path, line: 0), word: nil,
-                reason: "holds secrets and others may read it",
+            ConfigurationProblem(
+                .warning, SourceLocation(file: path, line: 0), word: nil,
+                "holds secrets and others may read it",
                 remedy: "chmod 600 \(path)"))
     }
 
@@ -209,8 +209,8 @@ struct CredentialLoader {
     /// A file that cannot be used keeps nothing else down: who needs it is warned of by name.
     private func skip(_ path: String, _ reason: String, _ remedy: String) {
         findings.warn(
-            ConfigurationWarning(
-                location: SourceLocation(file: path, line: 0), word: nil, reason: "is not used: \(reason)",
+            ConfigurationProblem(
+                .warning, SourceLocation(file: path, line: 0), word: nil, "is not used: \(reason)",
                 remedy: remedy))
     }
 }

@@ -81,7 +81,7 @@ struct SecretsTranslation {
                 "unknown key in '\(section.name)', which is not used",
                 near.map { "did you mean '\($0)'?" } ?? "remove it; a passphrase has 'file' and 'secret' only")
         }
-        for fault in section.values.compactMap(\.fault) { reader.fail(nil, fault.reason, fault.remedy) }
+        for fault in section.values.compactMap(\.fault) { reader.fail(nil, nil, fault.problem) }
         guard let file = reader.text("file") else {
             reader.warn(
                 section.name, "has no effect: 'file' is missing",

@@ -1,18 +1,19 @@
 import Cryptography
 import IKEv2
+import Packets
 
 /// Errors and warnings as they are found.
 final class Findings {
     /// What proposals may name.
     let proposalRules: ProposalRules
-    var errors: [ConfigurationError] = []
-    private(set) var warnings: [ConfigurationWarning] = []
-    private var known: Set<ConfigurationWarning> = []
+    var errors: [ConfigurationProblem] = []
+    private(set) var warnings: [ConfigurationProblem] = []
+    private var known: Set<ConfigurationProblem> = []
 
     init(_ proposalRules: ProposalRules = ProposalRules()) { self.proposalRules = proposalRules }
 
     /// Each warning once, although several sections may inherit what it is about.
-    func warn(_ warning: ConfigurationWarning) {
+    func warn(_ warning: ConfigurationProblem) {
         if known.insert(warning).inserted { warnings.append(warning) }
     }
 
@@ -62,21 +63,28 @@ struct SectionReader {
     }
 
     /// An error at a value; at the section when there is none.
-    func fail(_ value: SettingsSection.Value?, _ word: String?, _ reason: String, _ remedy: String) {
-        findings.errors.append(
-            ConfigurationError(location: location(value), word: word, reason: reason, remedy: remedy))
+    func fail(_ value: SettingsSection.Value?, _ word: String?, _ problem: Problem) {
+        findings.errors.append(ConfigurationProblem(.error, location(value), word: word, problem))
+    }
+
+    func fail(_ value: SettingsSection.Value?, _ word: String?, _ what: String, _ remedy: String) {
+        fail(value, word, Problem(what, remedy: remedy))
     }
 
     /// An error at the section.
-    func fail(_ word: String?, _ reason: String, _ remedy: String) { fail(nil, word, reason, remedy) }
+    func fail(_ word: String?, _ what: String, _ remedy: String) { fail(nil, word, what, remedy) }
 
     /// A warning at a value; at the section when there is none.
-    func warn(_ value: SettingsSection.Value?, _ word: String?, _ reason: String, _ remedy: String) {
-        findings.warn(ConfigurationWarning(location: location(value), word: word, reason: reason, remedy: remedy))
+    func warn(_ value: SettingsSection.Value?, _ word: String?, _ problem: Problem) {
+        findings.warn(ConfigurationProblem(.warning, location(value), word: word, problem))
+    }
+
+    func warn(_ value: SettingsSection.Value?, _ word: String?, _ what: String, _ remedy: String) {
+        warn(value, word, Problem(what, remedy: remedy))
     }
 
     /// A warning at the section.
-    func warn(_ word: String?, _ reason: String, _ remedy: String) { warn(nil, word, reason, remedy) }
+    func warn(_ word: String?, _ what: String, _ remedy: String) { warn(nil, word, what, remedy) }
 
     /// Reports all keys that `rules` do not allow, values that are damaged, and all sections that are neither in `names`
     /// nor begin with one of `prefixes`. `hidesWords`: keys may be pieces of secrets.
@@ -85,7 +93,7 @@ struct SectionReader {
     ) {
         for value in section.values {
             if let fault = value.fault {
-                fail(value, hidesWords ? nil : fault.word, fault.reason, fault.remedy)
+                fail(value, hidesWords ? nil : fault.word, fault.problem)
                 continue
             }
             guard let rule = rules[value.key] else {
@@ -124,9 +132,9 @@ struct SectionReader {
         let place = isKey && !hidesWords ? SettingsManual.place(of: name) : nil
         let remedy = place.map { "move it into \($0)" } ?? near.map { "did you mean '\($0)'?" } ?? choice(known)
         findings.errors.append(
-            ConfigurationError(
-                location: location ?? self.location(), word: hidesWords && near == nil ? nil : name,
-                reason: "unknown \(what) in \(section.name.isEmpty ? "this place" : "'\(section.name)'")",
+            ConfigurationProblem(
+                .error, location ?? self.location(), word: hidesWords && near == nil ? nil : name,
+                "unknown \(what) in \(section.name.isEmpty ? "this place" : "'\(section.name)'")",
                 remedy: remedy))
     }
 
@@ -248,14 +256,14 @@ extension SectionReader {
         _ key: String, default standard: [Proposal], _ read: ([String], ProposalRules) -> ProposalReading<Proposal>
     ) -> [Proposal] {
         let reading = read(items(key), findings.proposalRules)
-        for remark in reading.errors { fail(value(key), remark.item, remark.text.problem, remark.text.remedy) }
-        for remark in reading.warnings { warn(value(key), remark.item, remark.text.problem, remark.text.remedy) }
+        for remark in reading.errors { fail(value(key), remark.item, remark.problem) }
+        for remark in reading.warnings { warn(value(key), remark.item, remark.problem) }
         return reading.proposals.isEmpty ? standard : reading.proposals
     }
 
     /// An identity of `id`. nil: it is none, which is then reported at `value`.
     func identity(_ text: String, of value: SettingsSection.Value?) -> Identity? {
-        do throws(IdentityTextError) {
+        do throws(Problem) {
             let identity = try Identity(parsing: text)
             if case .keyID = identity, text.contains("="), !text.lowercased().hasPrefix("keyid:") {
                 warn(
@@ -264,7 +272,7 @@ extension SectionReader {
             }
             return identity
         } catch {
-            fail(value, text, error.problem, error.remedy)
+            fail(value, text, error)
             return nil
         }
     }

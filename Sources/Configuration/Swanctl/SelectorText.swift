@@ -2,15 +2,9 @@ import IKEv2
 import IPsec
 import Packets
 
-/// What is wrong with a word, and what to write instead.
-struct WordProblem: Error {
-    let reason: String
-    let remedy: String
-}
-
 /// Items of `local_ts` and `remote_ts`: `10.1.0.0/16[tcp/443]`, `dynamic[udp]`, `10.0.0.1-10.0.0.9`.
 enum SelectorText {
-    static func parse(_ text: String) throws(WordProblem) -> SelectorSide {
+    static func parse(_ text: String) throws(Problem) -> SelectorSide {
         guard let bracket = text.firstIndex(of: "[") else {
             return SelectorSide(addresses: try addresses(text))
         }
@@ -24,8 +18,8 @@ enum SelectorText {
         if !isAny(name) {
             guard let number = SectionReader.digits(name, as: UInt8.self) ?? NetworkNames.protocolNumber(name)
             else {
-                throw WordProblem(
-                    reason: "unknown protocol '\(name)'",
+                throw Problem(
+                    "unknown protocol '\(name)'",
                     remedy:
                         "use tcp, udp, sctp, icmp, ipv6-icmp, gre, a name of /etc/protocols or a number from 0 to 255")
             }
@@ -43,7 +37,7 @@ enum SelectorText {
     private static func isAny(_ text: String) -> Bool { ["", "any", "%any"].contains(text.lowercased()) }
 
     /// A prefix, an address or a range; nil for `dynamic`.
-    private static func addresses(_ text: String) throws(WordProblem) -> AddressRange? {
+    private static func addresses(_ text: String) throws(Problem) -> AddressRange? {
         if text.lowercased() == "dynamic" { return nil }
         guard let range = PeerAddressText.range(text) else {
             throw form("neither addresses nor 'dynamic'")
@@ -51,24 +45,23 @@ enum SelectorText {
         return range
     }
 
-    private static func form(_ reason: String) -> WordProblem {
-        WordProblem(
-            reason: reason, remedy: "write it as 10.1.0.0/16, 10.1.0.0/16[tcp/443], 10.1.0.1-10.1.0.9 or dynamic[udp]")
+    private static func form(_ reason: String) -> Problem {
+        Problem(reason, remedy: "write it as 10.1.0.0/16, 10.1.0.0/16[tcp/443], 10.1.0.1-10.1.0.9 or dynamic[udp]")
     }
 
-    private static func ports(_ text: String, _ number: UInt8?) throws(WordProblem) -> ClosedRange<UInt16> {
+    private static func ports(_ text: String, _ number: UInt8?) throws(Problem) -> ClosedRange<UInt16> {
         if number == IPProtocol.icmp || number == IPProtocol.icmpv6 { return try messageTypes(text) }
         if let number,
             ![IPProtocol.tcp, IPProtocol.udp, IPProtocol.sctp, IPProtocol.dccp, IPProtocol.udpLite].contains(number)
         {
-            throw WordProblem(
-                reason: "protocol \(number) has no ports", remedy: "leave '/\(text)' out, or use tcp, udp, sctp or dccp"
+            throw Problem(
+                "protocol \(number) has no ports", remedy: "leave '/\(text)' out, or use tcp, udp, sctp or dccp"
             )
         }
         if let ports = numbers(text) { return ports }
         if let port = NetworkNames.port(text) { return port...port }
-        throw WordProblem(
-            reason: "unknown port or service '\(text)'",
+        throw Problem(
+            "unknown port or service '\(text)'",
             remedy: "give a number or a range from 0 to 65535, as in [tcp/443] or [udp/1024-2047]")
     }
 
@@ -84,9 +77,9 @@ enum SelectorText {
 
     /// `type(code)`; else a number or range of them: below 256 a type (with code 0), from there on type × 256 + code, as
     /// RFC 7296 section 3.13.1 carries it.
-    private static func messageTypes(_ text: String) throws(WordProblem) -> ClosedRange<UInt16> {
-        let problem = WordProblem(
-            reason: "invalid ICMP type '\(text)'",
+    private static func messageTypes(_ text: String) throws(Problem) -> ClosedRange<UInt16> {
+        let problem = Problem(
+            "invalid ICMP type '\(text)'",
             remedy: "write type(code), as in [icmp/8(0)], or leave it out for all")
         if text.hasSuffix(")"), let open = text.firstIndex(of: "(") {
             let code = text[text.index(after: open)...].dropLast()
@@ -116,7 +109,7 @@ enum PeerAddressText {
     }
 
     /// One item of `local_addrs` or `remote_addrs`; nil for `%any`.
-    static func pattern(_ text: String) throws(WordProblem) -> AddressPattern? {
+    static func pattern(_ text: String) throws(Problem) -> AddressPattern? {
         switch text.lowercased() {
         case "%any": return nil
         case "%any4": return .range(.any(.ipv4))
@@ -128,8 +121,8 @@ enum PeerAddressText {
             return range.first == range.last && range.first.isUnspecified ? .range(.any(range.family)) : .range(range)
         }
         guard isHostName(text) else {
-            throw WordProblem(
-                reason: "neither an address nor a host name",
+            throw Problem(
+                "neither an address nor a host name",
                 remedy: "write an address, a subnet, FIRST-LAST, a host name, or %any")
         }
         return .name(text)

@@ -13,9 +13,9 @@ public struct SwanctlConfiguration: Sendable {
     /// In the order of the file.
     public var connections: [Connection]
     public var credentials: Credentials
-    public var warnings: [ConfigurationWarning]
+    public var warnings: [ConfigurationProblem]
     /// In the order of files and lines.
-    public var errors: [ConfigurationError] = []
+    public var errors: [ConfigurationProblem] = []
     /// Some secret, key, certificate, authority or CRL could not be read.
     public internal(set) var lacksCredentials = false
 
@@ -30,7 +30,7 @@ public struct SwanctlConfiguration: Sendable {
 
     public init(
         connections: [Connection] = [], credentials: Credentials = Credentials(),
-        warnings: [ConfigurationWarning] = []
+        warnings: [ConfigurationProblem] = []
     ) {
         self.connections = connections
         self.credentials = credentials

@@ -8,8 +8,8 @@ struct WordCursor {
     /// An algorithm's key lies in the words just read: what follows may be a piece of it, and is never shown.
     var isBehindKey = false
     /// Things that are wrong without hindering the reading of the rest.
-    var errors: [ConfigurationError] = []
-    var warnings: [ConfigurationWarning] = []
+    var errors: [ConfigurationProblem] = []
+    var warnings: [ConfigurationProblem] = []
 
     init(file: String, words: [Word]) {
         self.file = file
@@ -28,7 +28,7 @@ struct WordCursor {
     }
 
     /// The value behind `key`.
-    mutating func value(of key: Word, _ what: String) throws(ConfigurationError) -> Word {
+    mutating func value(of key: Word, _ what: String) throws(ConfigurationProblem) -> Word {
         guard let word = peek else {
             throw XfrmAlgorithms.error(self, key, "\(what) is missing", "write it after the word; see ip-xfrm(8)")
         }
@@ -41,7 +41,7 @@ struct WordCursor {
     /// A number in decimal, hexadecimal (0x…) or octal (0…), as `ip` reads them.
     mutating func number<Number: FixedWidthInteger>(
         of key: Word, _ what: String, in range: ClosedRange<Number> = Number.min...Number.max
-    ) throws(ConfigurationError) -> Number {
+    ) throws(ConfigurationProblem) -> Number {
         let word = try value(of: key, what)
         guard let number = Self.number(word.text, as: Number.self), range.contains(number) else {
             throw error(
@@ -63,7 +63,7 @@ struct WordCursor {
         return Number(text, radix: radix)
     }
 
-    mutating func address(of key: Word) throws(ConfigurationError) -> IPAddress {
+    mutating func address(of key: Word) throws(ConfigurationProblem) -> IPAddress {
         let word = try value(of: key, "an IP address")
         guard let address = IPAddress(word.text) else {
             throw error(word, "not an IP address", "write it as 192.0.2.1 or 2001:db8::1; names are not looked up")
@@ -72,7 +72,7 @@ struct WordCursor {
     }
 
     /// A prefix; nil for "any", "all" and "default", which are of either family.
-    mutating func prefix(of key: Word) throws(ConfigurationError) -> IPPrefix? {
+    mutating func prefix(of key: Word) throws(ConfigurationProblem) -> IPPrefix? {
         let word = try value(of: key, "an address or a prefix")
         if word == "any" || word == "all" || word == "default" { return nil }
         guard let prefix = IPPrefix(word.text) else {
@@ -85,10 +85,10 @@ struct WordCursor {
 
     // MARK: Problems
 
-    func error(_ word: Word, _ reason: String, _ remedy: String) -> ConfigurationError {
-        ConfigurationError(
-            location: SourceLocation(file: file, line: word.line, column: word.column), word: shown(word),
-            reason: reason, remedy: remedy)
+    func error(_ word: Word, _ reason: String, _ remedy: String) -> ConfigurationProblem {
+        ConfigurationProblem(
+            .error, SourceLocation(file: file, line: word.line, column: word.column), word: shown(word),
+            reason, remedy: remedy)
     }
 
     mutating func report(_ word: Word, _ reason: String, _ remedy: String) {
@@ -97,17 +97,17 @@ struct WordCursor {
 
     mutating func warn(_ word: Word, _ reason: String, _ remedy: String) {
         warnings.append(
-            ConfigurationWarning(
-                location: SourceLocation(file: file, line: word.line, column: word.column), word: shown(word),
-                reason: reason, remedy: remedy))
+            ConfigurationProblem(
+                .warning, SourceLocation(file: file, line: word.line, column: word.column), word: shown(word),
+                reason, remedy: remedy))
     }
 
     /// A warning at a keyword, which is shown also behind a key.
     mutating func warnAtKeyword(_ word: Word, _ reason: String, _ remedy: String) {
         warnings.append(
-            ConfigurationWarning(
-                location: SourceLocation(file: file, line: word.line, column: word.column), word: word.text,
-                reason: reason, remedy: remedy))
+            ConfigurationProblem(
+                .warning, SourceLocation(file: file, line: word.line, column: word.column), word: word.text,
+                reason, remedy: remedy))
     }
 
     /// The word as it may be shown: not behind a key, and nothing that looks like one.

@@ -26,7 +26,7 @@ struct XfrmAlgorithms {
     ]
 
     /// Reads the clause that `keyword` begins.
-    mutating func read(_ keyword: Word, _ cursor: inout WordCursor) throws(ConfigurationError) {
+    mutating func read(_ keyword: Word, _ cursor: inout WordCursor) throws(ConfigurationProblem) {
         let name = try readName(keyword, &cursor)
         let key = try readKey(keyword, &cursor)
         cursor.isBehindKey = true
@@ -50,7 +50,7 @@ struct XfrmAlgorithms {
         if isSecond { cursor.errors.append(Self.error(cursor, keyword, "given twice", "keep one")) }
     }
 
-    private func readName(_ keyword: Word, _ cursor: inout WordCursor) throws(ConfigurationError) -> String {
+    private func readName(_ keyword: Word, _ cursor: inout WordCursor) throws(ConfigurationProblem) -> String {
         let word = try cursor.value(of: keyword, "an algorithm name")
         let known: [String]
         if keyword == "aead" {
@@ -84,7 +84,7 @@ struct XfrmAlgorithms {
     }
 
     /// `0x` and hexadecimal digits, or else the characters themselves. An odd number of digits gets a zero in front.
-    private func readKey(_ keyword: Word, _ cursor: inout WordCursor) throws(ConfigurationError) -> SecretBytes {
+    private func readKey(_ keyword: Word, _ cursor: inout WordCursor) throws(ConfigurationProblem) -> SecretBytes {
         let word = try cursor.value(of: keyword, "a key")
         let bytes = word.bytes
         guard bytes.count >= 2, bytes[0] == UInt8(ascii: "0"), bytes[1] == UInt8(ascii: "x") else {
@@ -98,9 +98,9 @@ struct XfrmAlgorithms {
         }
         if !digits.count.isMultiple(of: 2) {
             cursor.warnings.append(
-                ConfigurationWarning(
-                    location: .init(file: cursor.file, line: keyword.line, column: keyword.column),
-                    word: keyword.text, reason: "the key has an odd number of digits",
+                ConfigurationProblem(
+                    .warning, .init(file: cursor.file, line: keyword.line, column: keyword.column),
+                    word: keyword.text, "the key has an odd number of digits",
                     remedy: "a digit seems to be missing; Linux puts a zero in front"))
         }
         let leading = digits.count % 2
@@ -124,9 +124,9 @@ struct XfrmAlgorithms {
     /// An error at a keyword or a name, which are shown also behind a key.
     static func error(
         _ cursor: WordCursor, _ word: Word, _ reason: String, _ remedy: String
-    ) -> ConfigurationError {
-        ConfigurationError(
-            location: SourceLocation(file: cursor.file, line: word.line, column: word.column), word: word.text,
-            reason: reason, remedy: remedy)
+    ) -> ConfigurationProblem {
+        ConfigurationProblem(
+            .error, SourceLocation(file: cursor.file, line: word.line, column: word.column), word: word.text,
+            reason, remedy: remedy)
     }
 }

@@ -43,9 +43,9 @@ public enum XfrmBatch {
         var batch = Batch(file: file, defaultReplayWindow: defaultReplayWindow)
         for (line, column, hasComment) in text.unterminatedQuotes {
             batch.errors.append(
-                ConfigurationError(
-                    location: SourceLocation(file: file, line: line, column: column), word: nil,
-                    reason: hasComment
+                ConfigurationProblem(
+                    .error, SourceLocation(file: file, line: line, column: column), word: nil,
+                    hasComment
                         ? "a '#' between quotes starts a comment, so the quote is never closed"
                         : "a quote is opened and never closed",
                     remedy: hasComment ? "write the key as 0x and hexadecimal digits" : "close it on the same line"))
@@ -71,8 +71,8 @@ public enum XfrmBatch {
         return try parse(bytes: content.bytes, file: path, defaultReplayWindow: defaultReplayWindow)
     }
 
-    static func problem(_ file: String, _ line: Int, _ reason: String, _ remedy: String) -> ConfigurationError {
-        ConfigurationError(location: SourceLocation(file: file, line: line), word: nil, reason: reason, remedy: remedy)
+    static func problem(_ file: String, _ line: Int, _ reason: String, _ remedy: String) -> ConfigurationProblem {
+        ConfigurationProblem(.error, SourceLocation(file: file, line: line), word: nil, reason, remedy: remedy)
     }
 }
 
@@ -86,8 +86,8 @@ struct Batch {
     private var standIns: [ParsedPolicy] = []
     /// The network namespace that the first line is for; nil: that of whoever runs it.
     private var namespace: (name: String?, line: Int)?
-    var errors: [ConfigurationError] = []
-    var warnings: [ConfigurationWarning] = []
+    var errors: [ConfigurationProblem] = []
+    var warnings: [ConfigurationProblem] = []
     /// Positions in `states` and `policies`.
     private var stateIndex: [StateKey: Int] = [:]
     private var policyIndex: [PolicyKey: Int] = [:]
@@ -111,7 +111,7 @@ struct Batch {
     /// Reads one command: `[ip …] xfrm {state|policy} {add|update|flush} …`.
     mutating func read(_ line: BatchLine) {
         var cursor = WordCursor(file: file, words: line.words)
-        do throws(ConfigurationError) {
+        do throws(ConfigurationProblem) {
             let prefix = CommandPrefix(&cursor)
             try check(prefix, line)
             guard cursor.take("xfrm") != nil else {
@@ -138,7 +138,7 @@ struct Batch {
     }
 
     /// All lines are for one gateway.
-    private mutating func check(_ prefix: CommandPrefix, _ line: BatchLine) throws(ConfigurationError) {
+    private mutating func check(_ prefix: CommandPrefix, _ line: BatchLine) throws(ConfigurationProblem) {
         guard let namespace else {
             namespace = (prefix.namespace, line.line)
             return
@@ -153,14 +153,14 @@ struct Batch {
 
     private func unknown(
         _ cursor: WordCursor, _ line: BatchLine, _ expected: String, _ remedy: String
-    ) -> ConfigurationError {
+    ) -> ConfigurationProblem {
         guard let word = cursor.peek else {
             return XfrmBatch.problem(file, line.line, "the line ends where \(expected) should stand", remedy)
         }
         return cursor.error(word, "expected \(expected)", remedy)
     }
 
-    private mutating func flush(isState: Bool, _ verb: Word, _ cursor: WordCursor) throws(ConfigurationError) {
+    private mutating func flush(isState: Bool, _ verb: Word, _ cursor: WordCursor) throws(ConfigurationProblem) {
         if let word = cursor.peek {
             throw cursor.error(word, "'flush' takes nothing more", "flush everything, or leave the line out")
         }

@@ -5,8 +5,8 @@ import Policy
 /// Checks across the lines of a batch file.
 enum XfrmChecks {
     static func check(
-        file: String, states: [ParsedState], policies: [ParsedPolicy], errors: inout [ConfigurationError],
-        warnings: inout [ConfigurationWarning]
+        file: String, states: [ParsedState], policies: [ParsedPolicy], errors: inout [ConfigurationProblem],
+        warnings: inout [ConfigurationProblem]
     ) {
         let byRequestID = Dictionary(grouping: states.map(\.parameters), by: \.requestID)
         for policy in policies { check(policy, byRequestID, &errors, &warnings) }
@@ -16,16 +16,16 @@ enum XfrmChecks {
         warnAboutForwarding(policies, &warnings)
         if states.isEmpty, policies.isEmpty, errors.isEmpty {
             warnings.append(
-                ConfigurationWarning(
-                    location: SourceLocation(file: file, line: 1), word: nil, reason: "there is nothing in the file",
+                ConfigurationProblem(
+                    .warning, SourceLocation(file: file, line: 1), word: nil, "there is nothing in the file",
                     remedy: "add 'xfrm state add' and 'xfrm policy add' lines"))
         }
     }
 
     /// A template has to lead to a state, or nothing gets through.
     private static func check(
-        _ parsed: ParsedPolicy, _ states: [UInt32: [SAParameters]], _ errors: inout [ConfigurationError],
-        _ warnings: inout [ConfigurationWarning]
+        _ parsed: ParsedPolicy, _ states: [UInt32: [SAParameters]], _ errors: inout [ConfigurationProblem],
+        _ warnings: inout [ConfigurationProblem]
     ) {
         guard case .protect(let template) = parsed.policy.action else { return }
         let candidates =
@@ -35,21 +35,21 @@ enum XfrmChecks {
         }
         if parsed.templateSPI != 0, serving.contains(where: { $0.spi != parsed.templateSPI }) {
             errors.append(
-                ConfigurationError(
-                    location: parsed.location, word: "spi",
-                    reason: "the template's addresses and reqid lead to states with other SPIs, too",
+                ConfigurationProblem(
+                    .error, parsed.location, word: "spi",
+                    "the template's addresses and reqid lead to states with other SPIs, too",
                     remedy: "give each SA a reqid of its own, and name it instead of the SPI"))
         } else if serving.isEmpty {
             warnings.append(
-                ConfigurationWarning(
-                    location: parsed.location, word: "tmpl",
-                    reason: "no state in this file serves the policy \(parsed.policy)",
+                ConfigurationProblem(
+                    .warning, parsed.location, word: "tmpl",
+                    "no state in this file serves the policy \(parsed.policy)",
                     remedy: "add one with these addresses and reqid, or all its packets are dropped"))
         }
     }
 
     /// Which of two overlapping outbound policies of equal priority wins is easily guessed wrong.
-    private static func warnAboutOverlaps(_ policies: [ParsedPolicy], _ warnings: inout [ConfigurationWarning]) {
+    private static func warnAboutOverlaps(_ policies: [ParsedPolicy], _ warnings: inout [ConfigurationProblem]) {
         let outbound = policies.filter { $0.policy.direction == .out }
         // A warning is worth quadratic work for files that people write, not for generated ones.
         let mostCompared = 1000
@@ -62,16 +62,15 @@ enum XfrmChecks {
                 })
             else { continue }
             warnings.append(
-                ConfigurationWarning(
-                    location: later.location, word: "priority",
-                    reason:
-                        "packets of this policy are also those of line \(earlier.location.line), with equal priority",
+                ConfigurationProblem(
+                    .warning, later.location, word: "priority",
+                    "packets of this policy are also those of line \(earlier.location.line), with equal priority",
                     remedy: "give them different priorities; else the longer prefixes win, then the first line"))
         }
     }
 
     /// `dir in` is for the gateway's own packets: what it is to hand on to others needs `dir fwd`, as in Linux.
-    private static func warnAboutForwarding(_ policies: [ParsedPolicy], _ warnings: inout [ConfigurationWarning]) {
+    private static func warnAboutForwarding(_ policies: [ParsedPolicy], _ warnings: inout [ConfigurationProblem]) {
         let forwarded = policies.filter { $0.policy.direction == .forward }
         let mostCompared = 1000
         guard policies.count <= mostCompared else { return }
@@ -81,16 +80,15 @@ enum XfrmChecks {
                 !forwarded.contains(where: { $0.policy.selector.overlaps(selector) })
             else { continue }
             warnings.append(
-                ConfigurationWarning(
-                    location: parsed.location, word: "in",
-                    reason:
-                        "without a policy with 'dir fwd' packets from \(selector.source) are dropped unless they are for this gateway itself, not for hosts of \(selector.destination) behind it; so it is in Linux",
+                ConfigurationProblem(
+                    .warning, parsed.location, word: "in",
+                    "without a policy with 'dir fwd' packets from \(selector.source) are dropped unless they are for this gateway itself, not for hosts of \(selector.destination) behind it; so it is in Linux",
                     remedy: "add the same line with 'dir fwd'"))
         }
     }
 
     private static func warnAboutUnusedStates(
-        _ states: [ParsedState], _ policies: [ParsedPolicy], _ warnings: inout [ConfigurationWarning]
+        _ states: [ParsedState], _ policies: [ParsedPolicy], _ warnings: inout [ConfigurationProblem]
     ) {
         guard !policies.isEmpty else { return }
         let templates = policies.compactMap { parsed -> SecurityPolicy.Protection? in
@@ -99,8 +97,8 @@ enum XfrmChecks {
         let used = TemplateIndex(templates)
         for state in states where !used.accepts(state.parameters) {
             warnings.append(
-                ConfigurationWarning(
-                    location: state.location, word: "reqid", reason: "no policy in this file uses the state",
+                ConfigurationProblem(
+                    .warning, state.location, word: "reqid", "no policy in this file uses the state",
                     remedy: "add 'xfrm policy add' with a 'tmpl' of these addresses and this reqid"))
         }
     }

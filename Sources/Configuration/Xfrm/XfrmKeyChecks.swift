@@ -5,7 +5,7 @@ import IPsec
 /// initialisation vectors, so that sooner or later both use the same one, and the cipher is broken (RFC 4106 section 2, RFC 3686
 /// section 4, RFC 7634 section 2). The two directions of a tunnel are two SAs, too.
 enum XfrmKeyChecks {
-    static func check(_ states: [ParsedState], _ errors: inout [ConfigurationError]) {
+    static func check(_ states: [ParsedState], _ errors: inout [ConfigurationProblem]) {
         var places: [Int: [Int]] = [:]
         // One that was updated stands where it was, with the line of its update.
         let states = states.sorted { $0.location.line < $1.location.line }
@@ -15,9 +15,9 @@ enum XfrmKeyChecks {
             places[digest, default: []].append(index)
             guard let earlier else { continue }
             errors.append(
-                ConfigurationError(
-                    location: state.location, word: nil,
-                    reason: "the key is that of the state in line \(states[earlier].location.line), "
+                ConfigurationProblem(
+                    .error, state.location, word: nil,
+                    "the key is that of the state in line \(states[earlier].location.line), "
                         + "so that the two SAs repeat each other's initialisation vectors (RFC 4106 section 2)",
                     remedy: "give each state a key of its own, those of the other direction too"))
         }

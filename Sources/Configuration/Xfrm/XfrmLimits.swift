@@ -2,7 +2,7 @@ import IPsec
 
 extension Lifetime {
     /// Reads `limit KIND NUMBER`, whose first word has just been read.
-    mutating func read(_ limit: Word, _ cursor: inout WordCursor) throws(ConfigurationError) {
+    mutating func read(_ limit: Word, _ cursor: inout WordCursor) throws(ConfigurationProblem) {
         let kind = try cursor.value(of: limit, "a kind of limit")
         // 0 seconds are no limit; 0 bytes or packets would be reached at once.
         switch kind.text {
@@ -22,14 +22,14 @@ extension Lifetime {
         }
     }
 
-    private static func seconds(_ kind: Word, _ cursor: inout WordCursor) throws(ConfigurationError) -> UInt64? {
+    private static func seconds(_ kind: Word, _ cursor: inout WordCursor) throws(ConfigurationProblem) -> UInt64? {
         let value: UInt64 = try cursor.number(of: kind, "number of seconds")
         return value == 0 || value == .max ? nil : value
     }
 
     private static func amount(
         _ kind: Word, _ what: String, _ cursor: inout WordCursor
-    ) throws(ConfigurationError) -> UInt64? {
+    ) throws(ConfigurationProblem) -> UInt64? {
         let value: UInt64 = try cursor.number(of: kind, what, in: 1...UInt64.max)
         return value == .max ? nil : value
     }

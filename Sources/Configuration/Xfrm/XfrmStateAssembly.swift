@@ -4,7 +4,7 @@ import Packets
 
 /// From the words of a line to an SA: what is missing, what contradicts, what is unwise.
 extension XfrmStateParser {
-    mutating func finish(_ defaultReplayWindow: Int) throws(ConfigurationError) -> SAParameters? {
+    mutating func finish(_ defaultReplayWindow: Int) throws(ConfigurationProblem) -> SAParameters? {
         if !hasProtocol { reportMissing("proto", "add 'proto esp'") }
         if !hasTunnelMode {
             reportMissing("mode", "add 'mode tunnel': Linux takes a line without it as transport mode")

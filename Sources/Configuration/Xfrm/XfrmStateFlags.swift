@@ -29,7 +29,7 @@ extension XfrmStateParser {
         ]
     }
 
-    mutating func readFlags(_ keyword: Word, _ known: [String: FlagEffect]) throws(ConfigurationError) {
+    mutating func readFlags(_ keyword: Word, _ known: [String: FlagEffect]) throws(ConfigurationProblem) {
         var count = 0
         while let word = cursor.peek, let effect = known[word.text] {
             cursor.skip()
@@ -49,7 +49,7 @@ extension XfrmStateParser {
     }
 
     /// Words of `ip xfrm` that cannot be served, with the number of values to skip.
-    mutating func readUnsupported(_ word: Word) throws(ConfigurationError) -> Bool {
+    mutating func readUnsupported(_ word: Word) throws(ConfigurationProblem) -> Bool {
         guard let remedy = Self.unsupported[word.text] else { return false }
         if word == "offload" {
             cursor.report(word, "not supported", remedy)

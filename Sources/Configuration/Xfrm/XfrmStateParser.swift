@@ -55,7 +55,7 @@ struct XfrmStateParser {
     ///
     /// - Parameter defaultReplayWindow: packets, for lines without `replay-window`.
     mutating func parse(defaultReplayWindow: Int) -> (state: ParsedState?, cursor: WordCursor) {
-        do throws(ConfigurationError) {
+        do throws(ConfigurationProblem) {
             while let word = cursor.peek {
                 cursor.skip()
                 try read(word)
@@ -73,7 +73,7 @@ struct XfrmStateParser {
 
     // MARK: Words
 
-    mutating func read(_ word: Word) throws(ConfigurationError) {
+    mutating func read(_ word: Word) throws(ConfigurationProblem) {
         let isBehindKey = cursor.isBehindKey
         cursor.isBehindKey = false
         if try readIdentity(word) { return }
@@ -89,7 +89,7 @@ struct XfrmStateParser {
     }
 
     /// `src`, `dst`, `proto`, `spi`, `mode`, `reqid` and the algorithms.
-    mutating func readIdentity(_ word: Word) throws(ConfigurationError) -> Bool {
+    mutating func readIdentity(_ word: Word) throws(ConfigurationProblem) -> Bool {
         if word == "src" {
             source = try cursor.address(of: word)
         } else if word == "dst" {
@@ -121,7 +121,7 @@ struct XfrmStateParser {
         return true
     }
 
-    static func readMode(_ word: Word, _ cursor: inout WordCursor) throws(ConfigurationError) {
+    static func readMode(_ word: Word, _ cursor: inout WordCursor) throws(ConfigurationProblem) {
         let mode = try cursor.value(of: word, "a mode")
         if !(mode == "tunnel") {
             cursor.report(mode, "this mode is not supported", "this version serves tunnel mode: use 'mode tunnel'")
@@ -129,7 +129,7 @@ struct XfrmStateParser {
     }
 
     /// `replay-…`, `seq`, `flag`, `extra-flag`, `sel`, `limit`, `encap`.
-    mutating func readHandling(_ word: Word) throws(ConfigurationError) -> Bool {
+    mutating func readHandling(_ word: Word) throws(ConfigurationProblem) -> Bool {
         if word == "replay-window" {
             replayWindow = (word, try cursor.number(of: word, "replay window", in: 0...65_536))
         } else if word == "replay-seq" {
@@ -163,7 +163,7 @@ struct XfrmStateParser {
         return true
     }
 
-    mutating func readEncapsulation(_ word: Word) throws(ConfigurationError) {
+    mutating func readEncapsulation(_ word: Word) throws(ConfigurationProblem) {
         let type = try cursor.value(of: word, "an encapsulation")
         if !(type == "espinudp") {
             cursor.report(type, "this encapsulation is not supported", "use 'encap espinudp' (RFC 3948)")

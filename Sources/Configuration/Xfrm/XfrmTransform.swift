@@ -7,7 +7,7 @@ extension XfrmAlgorithms {
     /// - Parameter line: any word of the line, for what is missing.
     func transform(
         _ line: Word, _ cursor: inout WordCursor
-    ) throws(ConfigurationError) -> (transform: ESPTransform, key: SecretBytes) {
+    ) throws(ConfigurationProblem) -> (transform: ESPTransform, key: SecretBytes) {
         if let aead {
             if let other = encryption ?? authentication {
                 throw Self.error(
@@ -35,7 +35,7 @@ extension XfrmAlgorithms {
 
     private func aeadTransform(
         _ clause: Clause, _ cursor: borrowing WordCursor
-    ) throws(ConfigurationError) -> ESPTransform {
+    ) throws(ConfigurationProblem) -> ESPTransform {
         let bits = clause.bits ?? 0
         let isGCM = clause.name == "rfc4106(gcm(aes))"
         let lengths = isGCM ? [64, 96, 128] : [128]
@@ -59,7 +59,7 @@ extension XfrmAlgorithms {
 
     private func make(
         _ clause: Clause, _ encryption: ESPTransform.Encryption, _ cursor: borrowing WordCursor
-    ) throws(ConfigurationError) -> ESPTransform {
+    ) throws(ConfigurationProblem) -> ESPTransform {
         do throws(CryptographyError) {
             return try ESPTransform(encryption: encryption)
         } catch {
@@ -69,7 +69,7 @@ extension XfrmAlgorithms {
 
     private func encryptionTransform(
         _ clause: Clause, _ cursor: borrowing WordCursor
-    ) throws(ConfigurationError) -> ESPTransform.Encryption {
+    ) throws(ConfigurationProblem) -> ESPTransform.Encryption {
         switch clause.name {
         case "cbc(aes)":
             try check(clause, takes: Self.aesKeyLengths, plus: 0, "", cursor)
@@ -87,7 +87,7 @@ extension XfrmAlgorithms {
     /// The integrity algorithm, and its key with the length that it has there.
     private func integrity(
         _ clause: Clause, _ cursor: inout WordCursor
-    ) throws(ConfigurationError) -> (ESPTransform.Integrity, SecretBytes) {
+    ) throws(ConfigurationProblem) -> (ESPTransform.Integrity, SecretBytes) {
         // `auth` leaves the truncation to the kernel, which for SHA-256 cuts to the 96 bits of an early draft.
         let (choices, kernelDefault): ([Int: ESPTransform.Integrity], Int) =
             switch clause.name {
@@ -115,7 +115,7 @@ extension XfrmAlgorithms {
     /// HMAC takes keys of any length: a shorter one is the same as one with zeros behind it (RFC 2104 section 2).
     private func key(
         _ clause: Clause, of integrity: ESPTransform.Integrity, _ cursor: inout WordCursor
-    ) throws(ConfigurationError) -> SecretBytes {
+    ) throws(ConfigurationProblem) -> SecretBytes {
         let missing = integrity.keyLength - clause.key.count
         if missing == 0 { return clause.key }
         guard missing > 0, clause.key.count > 0 else {
@@ -134,7 +134,7 @@ extension XfrmAlgorithms {
     /// Checks the length of a key in bytes, which may have a salt behind it.
     private func check(
         _ clause: Clause, takes lengths: [Int], plus extra: Int, _ name: String, _ cursor: borrowing WordCursor
-    ) throws(ConfigurationError) {
+    ) throws(ConfigurationProblem) {
         guard !lengths.contains(clause.key.count - extra) else { return }
         let expected = lengths.map { String($0 + extra) }.joined(separator: ", ")
         let parts = extra == 0 ? "" : " (of which the last \(extra) are the \(name))"

@@ -1,5 +1,6 @@
 import NIOCore
 import NIOPosix
+import Packets
 
 /// `sluice-status`: the status document, rendered as the request's `format` says: `json` (default) or `text`.
 ///
@@ -29,7 +30,7 @@ public struct StatusCommand: VICICommand {
     public func respond(to request: VICIMessage, session: VICISession) -> EventLoopFuture<VICIMessage> {
         let wanted = request["format"] ?? Format.json.rawValue
         guard let format = Format(rawValue: wanted) else {
-            return session.eventLoop.makeFailedFuture(StatusError.unknownFormat(wanted))
+            return session.eventLoop.makeFailedFuture(Problem("unknown format '\(wanted)'", remedy: "use json or text"))
         }
         let rendering = collect()
         return NIOThreadPool.singleton.runIfActive(eventLoop: session.eventLoop) { try rendering(format) }.map {
@@ -41,16 +42,6 @@ public struct StatusCommand: VICICommand {
                 session.emit(Self.event, piece)
             }
             return ["success": "yes"]
-        }
-    }
-
-    private enum StatusError: Error, CustomStringConvertible {
-        case unknownFormat(String)
-
-        var description: String {
-            switch self {
-            case .unknownFormat(let name): "unknown format '\(name)'; use json or text"
-            }
         }
     }
 }

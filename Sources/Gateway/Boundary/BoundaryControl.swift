@@ -27,7 +27,7 @@ public enum BoundaryControl {
     /// Parts with errors are closed too, as far as they can be read.
     public static func close(
         _ request: Request
-    ) throws(GatewayError) -> (report: BoundaryReport, errors: [ConfigurationError]) {
+    ) throws(GatewayError) -> (report: BoundaryReport, errors: [ConfigurationProblem]) {
         let (covered, errors) = try covered(request)
         try Privileges.check([.netAdmin])
         try environment { () throws(NetlinkError) in
@@ -40,7 +40,7 @@ public enum BoundaryControl {
     /// What the files configure, and what of them no gateway would serve.
     private static func covered(
         _ request: Request
-    ) throws(GatewayError) -> (covered: CoveredList, errors: [ConfigurationError]) {
+    ) throws(GatewayError) -> (covered: CoveredList, errors: [ConfigurationProblem]) {
         // A guard negotiates nothing, so that no proposal is too weak for it.
         let connections = try request.configuration.map { path throws(GatewayError) in
             try ConfigurationFile.loadConnections(path, rules: ProposalRules(allowsWeakGroups: true))

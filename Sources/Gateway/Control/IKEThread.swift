@@ -102,9 +102,9 @@ struct IKEThread: Sendable {
 
     private static func errors(_ error: any Error, file: String) -> ConfigurationErrors {
         ConfigurationErrors([
-            ConfigurationError(
-                location: SourceLocation(file: file, line: 0), word: nil,
-                reason: "the configuration was not reloaded, and the old one stays in force: \(error)",
+            ConfigurationProblem(
+                .error, SourceLocation(file: file, line: 0), word: nil,
+                "the configuration was not reloaded, and the old one stays in force: \(error)",
                 remedy: "mend the file, and load it again")
         ])
     }

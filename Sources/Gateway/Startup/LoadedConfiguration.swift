@@ -35,14 +35,14 @@ struct LoadedConfiguration {
     /// So many of each; a file of thousands of lines can have as many.
     private static let shown = 10
 
-    private static func log(_ warnings: [ConfigurationWarning], _ logger: Logger) {
+    private static func log(_ warnings: [ConfigurationProblem], _ logger: Logger) {
         for warning in warnings.prefix(shown) { logger.warning("\(warning)") }
         if warnings.count > shown {
             logger.warning("\(warnings.count - shown) more warnings about the configuration; `sluice check` shows all")
         }
     }
 
-    private static func log(_ errors: [ConfigurationError], refused: [String], _ logger: Logger) {
+    private static func log(_ errors: [ConfigurationProblem], refused: [String], _ logger: Logger) {
         guard !errors.isEmpty else { return }
         for error in errors.prefix(shown) { logger.error("\(error)") }
         let more = errors.count > shown ? "; `sluice check` shows \(errors.count - shown) more errors" : ""
@@ -75,13 +75,13 @@ public enum ConfigurationFile {
     }
 
     /// What to say about who may read the file; nil when only its owner may.
-    public static func permissionWarning(_ path: String) -> ConfigurationWarning? {
+    public static func permissionWarning(_ path: String) -> ConfigurationProblem? {
         var status = stat()
         guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_mode & 0o077 != 0 else {
             return nil
         }
-        return ConfigurationWarning(
-            location: SourceLocation(file: path, line: 0), word: nil, reason: "holds keys and others may read it",
+        return ConfigurationProblem(
+            .warning, SourceLocation(file: path, line: 0), word: nil, "holds keys and others may read it",
             remedy: "chmod 600 \(path)")
     }
 }

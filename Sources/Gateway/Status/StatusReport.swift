@@ -31,7 +31,7 @@ public struct ConfigurationStatus: Codable, Hashable, Sendable {
     public var refused: [String]
 
     /// nil when there are no errors.
-    init?(errors: [ConfigurationError], refused: [String] = []) {
+    init?(errors: [ConfigurationProblem], refused: [String] = []) {
         guard !errors.isEmpty else { return nil }
         self.errors = errors.map(\.description)
         self.refused = refused

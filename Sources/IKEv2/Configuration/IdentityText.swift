@@ -1,25 +1,12 @@
 import Cryptography
 import Packets
 
-/// Why a text is no identity: what is wrong, and what to write instead.
-public struct IdentityTextError: Error, Hashable, Sendable, CustomStringConvertible {
-    public var problem: String
-    public var remedy: String
-
-    public init(_ problem: String, remedy: String) {
-        self.problem = problem
-        self.remedy = remedy
-    }
-
-    public var description: String { "\(problem); \(remedy)" }
-}
-
 extension Identity {
     /// Reads an identity as swanctl.conf has it. In this order: `%any`; a prefix that names the type (`fqdn:`, `email:`,
     /// `keyid:`, `asn1dn:`, `ipv4:`, `ipv6:`); `@name`, `@@mail` and `@#hex`; a distinguished name, which has "=", and is a
     /// key id when it is none; an e-mail address, which has "@"; an IP address; and else a domain name. Blanks around it do
     /// not count, but between a prefix and a name they do, and behind such a name.
-    public init(parsing whole: String) throws(IdentityTextError) {
+    public init(parsing whole: String) throws(Problem) {
         let text = String(whole[...].trimmingSpaces)
         let colon = text.firstIndex(of: ":")
         let type = colon.flatMap { Self.types[text[..<$0].lowercased()] }
@@ -42,7 +29,7 @@ extension Identity {
         } else if let address = IPAddress(text) {
             self = address.isUnspecified ? .any : .address(address)
         } else if IPPrefix(text) != nil || IPAddress(String(text.prefix { $0 != "/" })) != nil {
-            throw IdentityTextError(
+            throw Problem(
                 "\"\(text)\" is a subnet, and an identity is one address", remedy: "write \"%any\" or the address")
         } else {
             self = try Self.typed(text.contains(":") ? .keyID : .domainName, text)
@@ -52,22 +39,22 @@ extension Identity {
     /// What other implementations read as something else than its letters.
     private static func refuseOtherForms(
         _ text: String, type: IdentificationTypeName?, value: String
-    ) throws(IdentityTextError) {
+    ) throws(Problem) {
         if type != .keyID, value.count > 1, value.hasPrefix("^"), value.hasSuffix("$") {
-            throw IdentityTextError(
+            throw Problem(
                 "\"\(text)\" is a regular expression, and identities are matched by wildcards only",
                 remedy: "write a name, or * for its first part as in *.example.org")
         }
         if text.hasPrefix("{"), let end = text.firstIndex(of: "}"), UInt8(text[..<end].dropFirst()) != nil {
             let rest = text[end...].dropFirst()
-            throw IdentityTextError(
+            throw Problem(
                 "\"\(text)\" names its type by a number",
                 remedy: "write it as a word: fqdn, email, keyid, asn1dn, ipv4 or ipv6, as in "
                     + "\"fqdn\(rest.hasPrefix(":") ? "" : ":")\(rest)\"")
         }
         let unknown = ["uri:", "asn1gn:", "xmppaddr:"].first { text.lowercased().hasPrefix($0) }
         if let unknown {
-            throw IdentityTextError(
+            throw Problem(
                 "\"\(text)\" is of a type that IKEv2 does not have (\"\(unknown)\")",
                 remedy: "write a domain name, an e-mail address, a distinguished name, or keyid: and the text")
         }
@@ -80,11 +67,11 @@ extension Identity {
 
     private enum IdentificationTypeName { case domainName, email, keyID, distinguishedName, address }
 
-    private static func typed(_ type: IdentificationTypeName, _ value: String) throws(IdentityTextError) -> Identity {
+    private static func typed(_ type: IdentificationTypeName, _ value: String) throws(Problem) -> Identity {
         // In a file, what is behind a "#" without quotes is a comment.
         let isName = type == .domainName || type == .email
         guard !value.isEmpty, isName || !["0x", "#"].contains(value) else {
-            throw IdentityTextError("the identity is empty", remedy: "write it between quotes if it has a \"#\"")
+            throw Problem("the identity is empty", remedy: "write it between quotes if it has a \"#\"")
         }
         switch type {
         case .domainName: return .domainName(try name(value))
@@ -92,7 +79,7 @@ extension Identity {
         case .keyID:
             guard value.hasPrefix("0x") || value.hasPrefix("#") else { return .keyID(Array(value.utf8)) }
             guard let bytes = bytes(hexadecimal: value.dropFirst(value.hasPrefix("#") ? 1 : 2)) else {
-                throw IdentityTextError("\"\(value)\" is not hexadecimal", remedy: "write keyid:0x and pairs of digits")
+                throw Problem("\"\(value)\" is not hexadecimal", remedy: "write keyid:0x and pairs of digits")
             }
             return .keyID(bytes)
         case .distinguishedName:
@@ -103,22 +90,22 @@ extension Identity {
                 return .distinguishedName(name)
             }
             guard let name = DistinguishedName(value) else {
-                throw IdentityTextError(
+                throw Problem(
                     "\"\(value)\" is not a distinguished name", remedy: "write it like \"C=CH, O=Example, CN=moon\"")
             }
             return .distinguishedName(name)
         case .address:
             guard let address = IPAddress(String(value[...].trimmingSpaces)) else {
-                throw IdentityTextError("\"\(value)\" is not an IP address", remedy: "write it like ipv4:192.0.2.1")
+                throw Problem("\"\(value)\" is not an IP address", remedy: "write it like ipv4:192.0.2.1")
             }
             return .address(address)
         }
     }
 
     /// What a peer could say too: the other end would not take anything else.
-    private static func name(_ text: String) throws(IdentityTextError) -> String {
+    private static func name(_ text: String) throws(Problem) -> String {
         if isName(text) { return text }
-        throw IdentityTextError(
+        throw Problem(
             "a name has control characters", remedy: "write the name, or keyid:0x and its bytes in hexadecimal digits")
     }
 

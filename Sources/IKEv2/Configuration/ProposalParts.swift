@@ -1,4 +1,17 @@
 import Cryptography
+import Packets
+
+/// Why a proposal cannot be used.
+struct ProposalFault: Error {
+    let problem: Problem
+    /// Nothing is misspelt: strongSwan would read it, but nobody here can do it.
+    let isUnserved: Bool
+
+    init(_ what: String, remedy: String, isUnserved: Bool = false) {
+        problem = Problem(what, remedy: remedy)
+        self.isUnserved = isUnserved
+    }
+}
 
 /// The keywords of one proposal, sorted by kind and in the order of the text.
 struct ProposalParts {
@@ -13,10 +26,10 @@ struct ProposalParts {
     /// Known to strongSwan, and not served.
     private(set) var unserved: [ProposalKeyword.Unserved] = []
     /// What is left out of the text without harm.
-    private(set) var notes: [ProposalTextError] = []
+    private(set) var notes: [Problem] = []
 
     /// Throws all words at once that nobody knows, with those that are not served.
-    init(_ text: String, _ rules: ProposalRules) throws(ProposalTextError) {
+    init(_ text: String, _ rules: ProposalRules) throws(ProposalFault) {
         self.text = text
         var unknown: [String] = []
         for word in text.split(separator: "-", omittingEmptySubsequences: false) {
@@ -37,7 +50,7 @@ struct ProposalParts {
         if !unknown.isEmpty { throw Self.error(unknown: unknown, unserved) }
         for method in keyExchanges where method.isWeak {
             notes.append(
-                ProposalTextError(
+                Problem(
                     "\(method) is weak (RFC 8247 section 2.4)",
                     remedy: "use modp2048, ecp256 or x25519 as soon as the peer can"))
         }
@@ -63,35 +76,35 @@ struct ProposalParts {
 
     /// A word of the text that changes nothing.
     mutating func leaveOut(_ word: String, _ reason: String) {
-        notes.append(ProposalTextError("\"\(word)\" has no effect here: \(reason)", remedy: "leave \"-\(word)\" out"))
+        notes.append(Problem("\"\(word)\" has no effect here: \(reason)", remedy: "leave \"-\(word)\" out"))
     }
 
     /// Leaves words out that are not served, where others of their kind are there; throws all of those that are missed.
     /// - Parameter present: kinds of which something else is named.
-    mutating func resolveUnserved(present: Set<ProposalKeyword.Kind>) throws(ProposalTextError) {
+    mutating func resolveUnserved(present: Set<ProposalKeyword.Kind>) throws(ProposalFault) {
         let missed = unserved.filter { !present.contains($0.kind) }
         if !missed.isEmpty { throw Self.error(unknown: [], unserved) }
         for word in unserved {
             notes.append(
-                ProposalTextError(
+                Problem(
                     "\"\(word.word)\" \(word.reason), and is left out", remedy: Self.remedy(for: [word])))
         }
     }
 
     /// Whether all encryptions are combined modes. RFC 7296 section 3.3 wants two proposals for the two kinds.
-    func isAEAD(encryption: [(name: String, isAEAD: Bool)]) throws(ProposalTextError) -> Bool {
+    func isAEAD(encryption: [(name: String, isAEAD: Bool)]) throws(ProposalFault) -> Bool {
         let combined = encryption.filter(\.isAEAD).map(\.name)
         let plain = encryption.filter { !$0.isAEAD }.map(\.name)
         if let first = combined.first, let second = plain.first {
-            throw ProposalTextError(
+            throw ProposalFault(
                 "\"\(text)\" mixes \(first), which authenticates by itself, with \(second), which does not",
                 remedy: "write two proposals, separated by a comma")
         }
         if encryption.isEmpty {
-            throw ProposalTextError("\"\(text)\" names no encryption", remedy: "begin with \"aes256gcm16\"")
+            throw ProposalFault("no encryption in \"\(text)\"", remedy: "begin with \"aes256gcm16\"")
         }
         if let first = plain.first, integrity.isEmpty {
-            throw ProposalTextError(
+            throw ProposalFault(
                 "\(first) in \"\(text)\" needs an integrity algorithm", remedy: "append \"-sha256\"")
         }
         return plain.isEmpty
@@ -108,17 +121,16 @@ struct ProposalParts {
 
     private static func error(
         unknown: [String], _ unserved: [ProposalKeyword.Unserved]
-    ) -> ProposalTextError {
-        let problems = unknown.map { "\"\($0)\" is not known" } + unserved.map { "\"\($0.word)\" \($0.reason)" }
+    ) -> ProposalFault {
+        let problems = unknown.map { "unknown algorithm \"\($0)\"" } + unserved.map { "\"\($0.word)\" \($0.reason)" }
         let near = unknown.compactMap { word in ProposalKeyword.nearest(to: word).map { (word, $0) } }
         var remedies = near.map { "did you mean \"\($0.1)\" for \"\($0.0)\"?" }
         if !unserved.isEmpty { remedies.append(remedy(for: unserved)) }
         if remedies.isEmpty {
             remedies.append("write it like aes256gcm16-prfsha384-ecp384, or aes256-sha256-modp2048")
         }
-        var error = ProposalTextError(problems.joined(separator: ", "), remedy: remedies.joined(separator: "; "))
-        error.isUnserved = unknown.isEmpty
-        return error
+        return ProposalFault(
+            problems.joined(separator: ", "), remedy: remedies.joined(separator: "; "), isUnserved: unknown.isEmpty)
     }
 
     /// The nearest good word for each.

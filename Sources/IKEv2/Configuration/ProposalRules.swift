@@ -1,3 +1,5 @@
+import Packets
+
 /// What proposals may name.
 public struct ProposalRules: Hashable, Sendable {
     /// `--allow-weak`: MODP-1024 and MODP-1536 too, which RFC 8247 section 2.4 advises against.
@@ -11,7 +13,7 @@ public struct ProposalReading<Proposal: Hashable & Sendable>: Sendable {
     /// A remark about one item of the list, or why it is left out.
     public struct Remark: Sendable {
         public var item: String
-        public var text: ProposalTextError
+        public var problem: Problem
     }
 
     /// In the order of the list, each once.
@@ -24,18 +26,18 @@ public struct ProposalReading<Proposal: Hashable & Sendable>: Sendable {
     /// - Parameter read: one item that is not `default`, with remarks about what of it is left out.
     init(
         _ items: [String], default standard: [Proposal],
-        _ read: (String) throws(ProposalTextError) -> (proposal: Proposal, notes: [ProposalTextError])
+        _ read: (String) throws(ProposalFault) -> (proposal: Proposal, notes: [Problem])
     ) {
         var unserved: [Remark] = []
         for item in items {
             var next = standard
             if item.lowercased() != "default" {
-                do throws(ProposalTextError) {
+                do throws(ProposalFault) {
                     let result = try read(item)
                     next = [result.proposal]
-                    warnings += result.notes.map { Remark(item: item, text: $0) }
+                    warnings += result.notes.map { Remark(item: item, problem: $0) }
                 } catch {
-                    let remark = Remark(item: item, text: error)
+                    let remark = Remark(item: item, problem: error.problem)
                     if error.isUnserved { unserved.append(remark) } else { errors.append(remark) }
                     continue
                 }
@@ -48,7 +50,7 @@ public struct ProposalReading<Proposal: Hashable & Sendable>: Sendable {
         } else {
             warnings += unserved.map { remark in
                 var remark = remark
-                remark.text.problem += ", and this proposal is left out"
+                remark.problem.what += ", and this proposal is left out"
                 return remark
             }
         }

@@ -1,29 +1,19 @@
 import Cryptography
-
-/// Why a text is no proposal, or what of it is left out: what is wrong, and what to write instead.
-public struct ProposalTextError: Error, Hashable, Sendable, CustomStringConvertible {
-    public var problem: String
-    public var remedy: String
-    /// Nothing is misspelt: strongSwan would read it, but nobody here can do it.
-    var isUnserved = false
-
-    public init(_ problem: String, remedy: String) {
-        self.problem = problem
-        self.remedy = remedy
-    }
-
-    public var description: String { "\(problem); \(remedy)" }
-}
+import Packets
 
 extension IKEProposal {
     /// Reads strongSwan's notation, "aes256gcm16-prfsha384-ecp384". Several algorithms of one kind are alternatives.
     /// Without a PRF the one of the integrity algorithm is meant, with "aes256gcm16-sha384-ecp384" too.
-    public init(parsing text: String, rules: ProposalRules = ProposalRules()) throws(ProposalTextError) {
-        self = try Self.read(text, rules).proposal
+    public init(parsing text: String, rules: ProposalRules = ProposalRules()) throws(Problem) {
+        do throws(ProposalFault) {
+            self = try Self.read(text, rules).proposal
+        } catch {
+            throw error.problem
+        }
     }
 
     /// Reads a list as swanctl.conf has it, "aes128gcm16-prfsha256-x25519, default"; throws the first error.
-    public static func list(parsing text: String) throws(ProposalTextError) -> [IKEProposal] {
+    public static func list(parsing text: String) throws(Problem) -> [IKEProposal] {
         try proposals(text, reading(text.proposalItems))
     }
 
@@ -31,12 +21,12 @@ extension IKEProposal {
     public static func reading(
         _ items: [String], rules: ProposalRules = ProposalRules()
     ) -> ProposalReading<IKEProposal> {
-        ProposalReading(items, default: Self.default) { text throws(ProposalTextError) in try read(text, rules) }
+        ProposalReading(items, default: Self.default) { text throws(ProposalFault) in try read(text, rules) }
     }
 
     private static func read(
         _ text: String, _ rules: ProposalRules
-    ) throws(ProposalTextError) -> (proposal: IKEProposal, notes: [ProposalTextError]) {
+    ) throws(ProposalFault) -> (proposal: IKEProposal, notes: [Problem]) {
         var parts = try ProposalParts(text, rules)
         let encryption = parts.restrictToIKE()
         var present: Set<ProposalKeyword.Kind> = []
@@ -49,11 +39,11 @@ extension IKEProposal {
         let derived = parts.integrity.compactMap(\.function)
         let functions = parts.functions.isEmpty ? derived : parts.functions
         if functions.isEmpty {
-            throw ProposalTextError("\"\(text)\" names no PRF", remedy: "append \"-prfsha256\"")
+            throw ProposalFault("no PRF in \"\(text)\"", remedy: "append \"-prfsha256\"")
         }
         if isAEAD, !parts.functions.isEmpty { parts.leaveOutIntegrity() }
         if parts.keyExchanges.isEmpty {
-            throw ProposalTextError("\"\(text)\" names no key exchange", remedy: "append \"-x25519\" or \"-ecp256\"")
+            throw ProposalFault("no key exchange in \"\(text)\"", remedy: "append \"-x25519\" or \"-ecp256\"")
         }
         let proposal = IKEProposal(
             encryption: encryption, integrity: isAEAD ? [] : parts.integrity.compactMap(\.ike), functions: functions,
@@ -63,19 +53,23 @@ extension IKEProposal {
         return (proposal, notes)
     }
 
-    private static let legacySHA1 = ProposalTextError(
+    private static let legacySHA1 = Problem(
         "SHA-1 for IKE is on its way out (RFC 8247: MUST-)", remedy: "use sha256 as soon as the peer can")
 }
 
 extension ChildProposal {
     /// Reads strongSwan's notation, "aes128gcm16-x25519-esn-noesn". Without "esn" sequence numbers are not extended; with
     /// "none" the key exchange is optional.
-    public init(parsing text: String, rules: ProposalRules = ProposalRules()) throws(ProposalTextError) {
-        self = try Self.read(text, rules).proposal
+    public init(parsing text: String, rules: ProposalRules = ProposalRules()) throws(Problem) {
+        do throws(ProposalFault) {
+            self = try Self.read(text, rules).proposal
+        } catch {
+            throw error.problem
+        }
     }
 
     /// Reads a list as swanctl.conf has it, "aes128gcm16, default"; throws the first error.
-    public static func list(parsing text: String) throws(ProposalTextError) -> [ChildProposal] {
+    public static func list(parsing text: String) throws(Problem) -> [ChildProposal] {
         try proposals(text, reading(text.proposalItems))
     }
 
@@ -83,12 +77,12 @@ extension ChildProposal {
     public static func reading(
         _ items: [String], rules: ProposalRules = ProposalRules()
     ) -> ProposalReading<ChildProposal> {
-        ProposalReading(items, default: Self.default) { text throws(ProposalTextError) in try read(text, rules) }
+        ProposalReading(items, default: Self.default) { text throws(ProposalFault) in try read(text, rules) }
     }
 
     private static func read(
         _ text: String, _ rules: ProposalRules
-    ) throws(ProposalTextError) -> (proposal: ChildProposal, notes: [ProposalTextError]) {
+    ) throws(ProposalFault) -> (proposal: ChildProposal, notes: [Problem]) {
         var parts = try ProposalParts(text, rules)
         for function in parts.functions { parts.leaveOut(function.name, "ESP has no PRF") }
         // A PRF is not used whatever it is.
@@ -109,10 +103,10 @@ extension ChildProposal {
 
 private func proposals<Proposal>(
     _ text: String, _ reading: ProposalReading<Proposal>
-) throws(ProposalTextError) -> [Proposal] {
-    if let error = reading.errors.first { throw error.text }
+) throws(Problem) -> [Proposal] {
+    if let error = reading.errors.first { throw error.problem }
     if reading.proposals.isEmpty {
-        throw ProposalTextError("\"\(text)\" names no proposal", remedy: "write \"default\"")
+        throw Problem("no proposal in \"\(text)\"", remedy: "write \"default\"")
     }
     return reading.proposals
 }

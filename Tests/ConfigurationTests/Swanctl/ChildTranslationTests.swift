@@ -95,7 +95,7 @@ import Testing
         let child = "local_ts = 10.1.0.0/16\nremote_ts = 10.2.0.0/16, 10.3.0.0/16\nstart_action = trap"
         let other = child.replacing("10.2.0.0/16, 10.3.0.0/16", with: "10.3.0.0/16, 10.2.0.0/16")
         let text = sites(child: child + "\n }\n more {\n" + other + "\n" + lines)
-        let warnings = try swanctl(text).warnings.filter { $0.reason.contains("site/net") }
+        let warnings = try swanctl(text).warnings.filter { $0.what.contains("site/net") }
         #expect(warnings.map(\.word) == Array(repeating: "more", count: count), "\(warnings)")
     }
 }

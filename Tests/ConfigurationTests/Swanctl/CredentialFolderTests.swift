@@ -116,7 +116,7 @@ import Testing
         let numbers = configuration.credentials.revocationLists.map { $0.number?.description ?? "nil" }
         #expect(numbers == kept)
         #expect(configuration.warnings.count == warnings.count, "\(configuration.warnings)")
-        for (found, wanted) in zip(configuration.warnings, warnings) { #expect(found.reason.contains(wanted)) }
+        for (found, wanted) in zip(configuration.warnings, warnings) { #expect(found.what.contains(wanted)) }
     }
 
     /// It would be trusted like one that `certs` names.
@@ -189,7 +189,7 @@ import Testing
                 "x509/a", "x509ca/b", "x509crl/c", "pubkey/d", "private/e", "rsa/f", "ecdsa/g", "pkcs8/h",
                 "pkcs12/i.p12",
             ])
-        #expect(errors.allSatisfy { !$0.remedy.isEmpty && $0.reason.hasPrefix("is not used: ") }, "\(errors)")
+        #expect(errors.allSatisfy { !$0.remedy.isEmpty && $0.what.hasPrefix("is not used: ") }, "\(errors)")
     }
 
     /// One stray file keeps nothing else down.
@@ -217,8 +217,8 @@ import Testing
             atPath: folder.path + "/x509ca/ca.pem", withDestinationPath: "/nonexistent/ca.pem")
         let warnings = try folder.warnings()
         #expect(warnings.map(\.location.description) == ["x509ca/ca.pem", "private"], "\(warnings)")
-        #expect(warnings.first?.reason == "is not used: cannot be read: No such file or directory")
-        #expect(warnings.last?.reason == "is not used: cannot be read: Not a directory")
+        #expect(warnings.first?.what == "is not used: cannot be read: No such file or directory")
+        #expect(warnings.last?.what == "is not used: cannot be read: Not a directory")
     }
 
     @Test func authorityInTheWrongFolder() throws {
@@ -238,12 +238,12 @@ import Testing
 
     @Test func warnsOfWhatIsMissing() throws {
         let files = ["x509/moon.crt": "moon.crt", "private/ed.key": "ed.key"]
-        let reasons = try folder(text(), files).load().warnings.map(\.reason)
+        let reasons = try folder(text(), files).load().warnings.map(\.what)
         #expect(reasons.contains("no private key of the certificate or public key"))
         #expect(reasons.contains("no authority to check the peer's certificate with"))
         let expired = try folder(
             text(local: "certs = old.crt"), ["x509/old.crt": "old.crt", "private/old.key": "old.key"])
-        #expect(try expired.load().warnings.contains { $0.reason.contains("expired") })
+        #expect(try expired.load().warnings.contains { $0.what.contains("expired") })
     }
 
     @Test func warnsOfFilesThatOthersMayRead() throws {

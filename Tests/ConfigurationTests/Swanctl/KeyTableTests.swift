@@ -130,7 +130,7 @@ import Testing
         for key in keys where !key.rule.isServed {
             let configuration = try SwanctlConfiguration.parse(text("\(key.name) = other"), file: "swanctl.conf")
             if case .inert(_, let because, _) = key.rule {
-                #expect(configuration.warnings.contains { $0.word == key.name && $0.reason == because }, "\(key.name)")
+                #expect(configuration.warnings.contains { $0.word == key.name && $0.what == because }, "\(key.name)")
             } else {
                 #expect(configuration.errors.contains { $0.word == key.name }, "\(key.name)")
             }

@@ -22,7 +22,7 @@ import Testing
         // An é of Latin 1 between the parts.
         let result = parse(Array(parts[0].utf8) + [0xE9] + Array(parts[1].utf8))
         let error = try #require(#expect(throws: ConfigurationErrors.self) { _ = try result.get() }?.errors.first)
-        #expect(error.location.line == line && error.reason.contains("UTF-8"), "\(error)")
+        #expect(error.location.line == line && error.what.contains("UTF-8"), "\(error)")
     }
 
     /// A passphrase may be any bytes, and a comment is nobody's business.
@@ -53,11 +53,11 @@ import Testing
             """
         let warnings = try parse(Array(text.utf8)).get().warnings
         #expect(warnings.map(\.location.line) == [7], "\(warnings)")
-        #expect(warnings.first?.reason.contains("what line 3 says is lost") == true, "\(warnings)")
+        #expect(warnings.first?.what.contains("what line 3 says is lost") == true, "\(warnings)")
         #expect(warnings.first?.description.contains("another") == false)
         let section = "connections { a { version = 1\n } }\nconnections { a { version = 2\n } }"
         let warning = try #require(parse(Array(section.utf8)).get().warnings.first)
-        #expect(warning.word == "version" && warning.location.line == 3 && warning.reason.contains("'a'"))
+        #expect(warning.word == "version" && warning.location.line == 3 && warning.what.contains("'a'"))
     }
 
     @Test func anotherFileMaySetAKeyAnew() throws {
@@ -66,6 +66,6 @@ import Testing
         try folder.write("more.inc", "connections { a { encap = yes\n } }\n")
         let configuration = try folder.load()
         #expect(configuration.connections.map(\.forcesEncapsulation) == [true])
-        #expect(!configuration.warnings.contains { $0.reason.contains("second time") })
+        #expect(!configuration.warnings.contains { $0.what.contains("second time") })
     }
 }

@@ -31,7 +31,7 @@ import Testing
         try folder.write("b.inc", "include a.inc\n")
         let error = try #require(folder.errors().first)
         #expect(error.location.description == "./b.inc:1" || error.location.description == "b.inc:1", "\(error)")
-        #expect(error.reason.contains("includes itself"))
+        #expect(error.what.contains("includes itself"))
     }
 
     @Test func errorsNameTheIncludedFile() throws {
@@ -47,15 +47,15 @@ import Testing
 
     @Test func missingFileAndFolder() throws {
         let folder = try TestFolder()
-        #expect(try folder.errors().first?.reason.contains("No such file") == true)
+        #expect(try folder.errors().first?.what.contains("No such file") == true)
         try folder.write("swanctl.conf", "include .\n")
-        #expect(try folder.errors().first?.reason.contains("is a directory") == true)
+        #expect(try folder.errors().first?.what.contains("is a directory") == true)
     }
 
     @Test func tooDeep() throws {
         let folder = try TestFolder()
         for level in 0..<20 { try folder.write("\(level).inc", "include \(level + 1).inc\n") }
         try folder.write("20.inc", "")
-        #expect(try folder.errors("0.inc").first?.reason.contains("more than 16 deep") == true)
+        #expect(try folder.errors("0.inc").first?.what.contains("more than 16 deep") == true)
     }
 }

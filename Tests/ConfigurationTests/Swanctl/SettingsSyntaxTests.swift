@@ -8,7 +8,7 @@ import Testing
         try Array(text.utf8).withUnsafeBytes { try SettingsFile.parse(bytes: $0, file: "f") }.root
     }
 
-    private func errors(_ text: String) throws -> [ConfigurationError] {
+    private func errors(_ text: String) throws -> [ConfigurationProblem] {
         do {
             _ = try parse(text)
             Issue.record("no errors in: \(text)")
@@ -95,7 +95,8 @@ import Testing
             ("a {", "a", "never closed", 1), ("}", "}", "closes no section", 1), ("a\nb = 1", "a", "expected '='", 1),
             ("a b = 1", "a", "expected '='", 1), ("x = 1\n= 2", "=", "expected a name", 2),
             ("a : { }", nil, "inherits from is missing", 1), ("a : b. { }", nil, "inherits from is missing", 1),
-            ("a : b\nc = 1", "a", "no '{' follows", 1), ("x { }\na : xs { }", "xs", "unknown section to inherit from", 2),
+            ("a : b\nc = 1", "a", "no '{' follows", 1),
+            ("x { }\na : xs { }", "xs", "unknown section to inherit from", 2),
             ("a = \"open", "a", "never closed", 1), ("a = 1\n\"b\" = 2", "\"", "expected a name", 2),
             ("include", "include", "no file name", 1),
             ("include nothing-here.conf", "nothing-here.conf", "no such file", 1),
@@ -106,7 +107,7 @@ import Testing
         #expect(errors.count == 1)
         let error = try #require(errors.first)
         #expect(error.word == word)
-        #expect(error.reason.contains(reason), "\(error)")
+        #expect(error.what.contains(reason), "\(error)")
         #expect(error.location.line == line && !error.remedy.isEmpty, "\(error)")
     }
 
@@ -116,14 +117,14 @@ import Testing
 
     @Test func depthAndSizeAreBounded() throws {
         let deep = String(repeating: "a {\n", count: 40) + String(repeating: "}\n", count: 40)
-        #expect(try errors(deep).first?.reason.contains("nested more than 32 deep") == true)
+        #expect(try errors(deep).first?.what.contains("nested more than 32 deep") == true)
         // Each level inherits ten times from the next: 10^7 keys in the end.
         var wide = ""
         for level in 0..<7 {
             wide += "l\(level) {\n" + (0..<10).map { "s\($0) : l\(level + 1) { }\n" }.joined() + "}\n"
         }
         wide += "l7 { k = 1 }\n"
-        #expect(try errors(wide).first?.reason.contains("too many") == true)
+        #expect(try errors(wide).first?.what.contains("too many") == true)
     }
 
     @Test func patternsMayMatchNothing() throws {

@@ -46,13 +46,13 @@ import Testing
         #expect(keys[0].owners.map(\.description) == ["moon.example.org", "192.0.2.2"])
         #expect(keys[1].owners.isEmpty)
         #expect(configuration.warnings.map(\.location.line) == [9])
-        #expect(configuration.warnings.first?.reason.contains("can be guessed") == true)
+        #expect(configuration.warnings.first?.what.contains("can be guessed") == true)
     }
 
     @Test func warnsOfAPeerWithoutAKey() throws {
         let text = sites(local: "auth = psk\nid = moon", remote: "auth = psk\nid = sun")
         func warnings(_ owner: String) throws -> [String] {
-            try swanctl(text.replacing("ike {", with: "ike {\nid = \(owner)\n")).warnings.map(\.reason)
+            try swanctl(text.replacing("ike {", with: "ike {\nid = \(owner)\n")).warnings.map(\.what)
         }
         for owner in ["sun", "%any", "sun\nid2 = moon", "*"] { #expect(try warnings(owner).isEmpty, "\(owner)") }
         for owner in ["mars", "moon\nid2 = mars"] {
@@ -65,7 +65,7 @@ import Testing
         let text = sites(local: "auth = psk\nid = moon", remote: "auth = psk\nid = sun")
         let configuration = try swanctl(text.replacing("ike {", with: "ike {\nid = moon\n"))
         #expect(configuration.warnings.map(\.word) == ["ike"])
-        #expect(configuration.warnings.first?.reason.contains("for any peer that has it") == true)
+        #expect(configuration.warnings.first?.what.contains("for any peer that has it") == true)
         #expect(configuration.warnings.first?.remedy.contains("%any") == true)
     }
 }

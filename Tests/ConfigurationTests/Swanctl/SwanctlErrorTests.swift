@@ -33,7 +33,7 @@ import Testing
         let error = try #require(errors.first)
         #expect(error.location.line == 4 && error.location.file == "swanctl.conf", "\(error)")
         #expect(error.word == word, "\(error)")
-        #expect(error.remedy.contains(remedy) && !error.reason.isEmpty, "\(error)")
+        #expect(error.remedy.contains(remedy) && !error.what.isEmpty, "\(error)")
     }
 
     @Test(
@@ -71,7 +71,7 @@ import Testing
         #expect(errors.count == 1, "\(errors)")
         let error = try #require(errors.first)
         #expect(error.word == word, "\(error)")
-        #expect(error.remedy.contains(remedy) && !error.reason.isEmpty, "\(error)")
+        #expect(error.remedy.contains(remedy) && !error.what.isEmpty, "\(error)")
         #expect((13...15).contains(error.location.line), "\(error)")
     }
 
@@ -90,7 +90,7 @@ import Testing
     func localKeys(lines: String, word: String, remedy: String) throws {
         let errors = try swanctlErrors(sites(local: lines))
         let error = try #require(errors.first { $0.word == word }, "\(errors)")
-        #expect(error.remedy.contains(remedy) && !error.reason.isEmpty, "\(error)")
+        #expect(error.remedy.contains(remedy) && !error.what.isEmpty, "\(error)")
     }
 
     @Test(arguments: [
@@ -120,7 +120,7 @@ import Testing
         #expect(errors.count == 1, "\(errors)")
         let error = try #require(errors.first)
         #expect(error.word == text && error.location.line == 9, "\(error)")
-        #expect(error.remedy.contains(remedy) && !error.reason.isEmpty, "\(error)")
+        #expect(error.remedy.contains(remedy) && !error.what.isEmpty, "\(error)")
     }
 
     @Test(
@@ -143,7 +143,7 @@ import Testing
     func otherSections(text: String, word: String?, remedy: String) throws {
         let errors = try swanctlErrors(text)
         let error = try #require(errors.first { $0.word == word }, "\(errors)")
-        #expect(error.remedy.contains(remedy) && !error.reason.isEmpty, "\(error)")
+        #expect(error.remedy.contains(remedy) && !error.what.isEmpty, "\(error)")
     }
 
     @Test func oneRoundOnEachSide() throws {

@@ -41,7 +41,7 @@ func child(_ lines: String) throws -> Child {
 }
 
 /// The errors of a text that must have some.
-func swanctlErrors(_ text: String) throws -> [ConfigurationError] {
+func swanctlErrors(_ text: String) throws -> [ConfigurationProblem] {
     do throws(ConfigurationErrors) {
         _ = try SwanctlConfiguration.parse(text, file: "swanctl.conf").checked()
         Issue.record("no errors in: \(text)")
@@ -76,7 +76,7 @@ final class TestFolder {
     }
 
     /// The errors of a file that must have some, with paths from this folder.
-    func errors(_ name: String = "swanctl.conf") throws -> [ConfigurationError] {
+    func errors(_ name: String = "swanctl.conf") throws -> [ConfigurationProblem] {
         do throws(ConfigurationErrors) {
             _ = try SwanctlConfiguration.load(path: path + "/" + name, directory: path).checked()
             Issue.record("no errors in \(name)")
@@ -91,7 +91,7 @@ final class TestFolder {
     }
 
     /// The warnings of a file without errors, with paths from this folder.
-    func warnings(_ name: String = "swanctl.conf") throws -> [ConfigurationWarning] {
+    func warnings(_ name: String = "swanctl.conf") throws -> [ConfigurationProblem] {
         try load(name).warnings.map { warning in
             var warning = warning
             warning.location.file = warning.location.file.replacing(path + "/", with: "")

@@ -1,5 +1,6 @@
 import Configuration
 import NIOCore
+import Packets
 
 extension IKECommands {
     /// `load-authority`, `unload-authority`, `get-authorities`, `list-authorities`.
@@ -8,7 +9,7 @@ extension IKECommands {
             IKECommand("load-authority", control) { control, request in
                 let sections = request.sections
                 guard let section = sections.first, sections.count == 1, !section.name.isEmpty else {
-                    throw CommandError("one authority is loaded at a time: one section that has its name")
+                    throw Problem("one authority is loaded at a time: one section that has its name")
                 }
                 control.credentials.add(try Authority(SettingsSection(name: section.name, section.message)))
                 control.log(1, "authority \(section.name) is loaded over the control socket")
@@ -17,7 +18,7 @@ extension IKECommands {
             IKECommand("unload-authority", control) { control, request in
                 let name = try request.required("name")
                 guard control.credentials.removeAuthority(name: name) else {
-                    throw CommandError("unknown authority '\(name)'")
+                    throw Problem("unknown authority '\(name)'")
                 }
                 control.log(1, "authority \(name) is unloaded over the control socket")
                 return .success

@@ -3,16 +3,16 @@ import Configuration
 /// What of the loaded configuration is not served: errors of the file, and of connections that came over the control socket
 /// since.
 public struct ConfigurationFaults: Sendable {
-    var file: [ConfigurationError]
-    private var connections: [(name: String, errors: [ConfigurationError])] = []
+    var file: [ConfigurationProblem]
+    private var connections: [(name: String, errors: [ConfigurationProblem])] = []
 
-    init(file: [ConfigurationError] = []) { self.file = file }
+    init(file: [ConfigurationProblem] = []) { self.file = file }
 
     /// In the order in which they came.
-    public var errors: [ConfigurationError] { file + connections.flatMap(\.errors) }
+    public var errors: [ConfigurationProblem] { file + connections.flatMap(\.errors) }
 
     /// Replaces the errors of a connection that came over the control socket.
-    mutating func set(_ errors: [ConfigurationError], connection: String) {
+    mutating func set(_ errors: [ConfigurationProblem], connection: String) {
         remove(connection: connection)
         if !errors.isEmpty { connections.append((connection, errors)) }
     }

@@ -1,6 +1,7 @@
 import Configuration
 import IKEv2
 import NIOCore
+import Packets
 
 extension IKECommands {
     /// `load-conn`, `unload-conn`, `get-conns`, `reload-settings`.
@@ -16,7 +17,7 @@ extension IKECommands {
             IKECommand("load-conn", control) { control, request in
                 let sections = request.sections
                 guard let section = sections.first, sections.count == 1, !section.name.isEmpty else {
-                    throw CommandError("one connection is loaded at a time: one section that has its name")
+                    throw Problem("one connection is loaded at a time: one section that has its name")
                 }
                 let outcome = ConnectionTranslation.outcome(
                     SettingsSection(name: section.name, section.message), rules: control.proposalRules)
@@ -27,7 +28,7 @@ extension IKECommands {
             IKECommand("unload-conn", control) { control, request in
                 let name = try request.required("name")
                 guard control.unload(name) else {
-                    throw CommandError("unknown connection '\(name)'")
+                    throw Problem("unknown connection '\(name)'")
                 }
                 control.log(1, "connection \(name) is unloaded over the control socket")
                 return .success

@@ -1,6 +1,7 @@
 import Cryptography
 import IKEv2
 import NIOCore
+import Packets
 
 extension IKECommands {
     /// `load-cert`, `load-key`, `unload-key`, `get-keys`, `load-shared`, `unload-shared`, `get-shared`, `clear-creds`,
@@ -14,7 +15,7 @@ extension IKECommands {
                 return .success
             },
             IKECommand("load-key", control) { control, request in
-                guard let source = request.secret("data") else { throw CommandError("data is missing") }
+                guard let source = request.secret("data") else { throw Problem("data is missing") }
                 let id = control.credentials.add(try PrivateKey(source))
                 control.log(1, "private key \(id) is loaded over the control socket")
                 return ["success": "yes", "id": id]
@@ -22,7 +23,7 @@ extension IKECommands {
             IKECommand("unload-key", control) { control, request in
                 let id = try request.required("id")
                 guard control.credentials.removePrivateKey(id: id) else {
-                    throw CommandError("unknown private key '\(id)'")
+                    throw Problem("unknown private key '\(id)'")
                 }
                 control.log(1, "private key \(id) is unloaded over the control socket")
                 return .success
@@ -74,12 +75,12 @@ extension IKECommands {
     ) throws -> [String] {
         let type = try request.required("type").uppercased()
         let flag = request["flag"]?.uppercased() ?? "NONE"
-        guard let data = request.bytes("data") else { throw CommandError("data is missing") }
+        guard let data = request.bytes("data") else { throw Problem("data is missing") }
         switch (type, flag) {
         case ("X509", "CA"):
             let certificates = try Certificate.read(data)
             if let other = certificates.first(where: { !$0.isAuthority }) {
-                throw CommandError(
+                throw Problem(
                     "\"\(other)\" may not issue other certificates (basicConstraints); load it with flag NONE")
             }
             for certificate in certificates { store.add(certificate, isAuthority: true) }
@@ -97,7 +98,7 @@ extension IKECommands {
             _ = try PublicKey(data)
             return []
         default:
-            throw CommandError(
+            throw Problem(
                 "certificates of type \(type) with flag \(flag) are not supported; X509 with NONE or CA, X509_CRL and PUBKEY are"
             )
         }
@@ -108,9 +109,9 @@ extension IKECommands {
         let type = try request.required("type").uppercased()
         if ["EAP", "XAUTH", "NTLM", "PPK"].contains(type) { return nil }
         guard type == "IKE" else {
-            throw CommandError("secrets of type \(type) are not supported; pre-shared keys (IKE) are")
+            throw Problem("secrets of type \(type) are not supported; pre-shared keys (IKE) are")
         }
-        guard let secret = request.secret("data"), secret.count > 0 else { throw CommandError("data is missing") }
+        guard let secret = request.secret("data"), secret.count > 0 else { throw Problem("data is missing") }
         let owners = try (request.list("owners") ?? []).map { owner in
             try Identity(parsing: String(decoding: owner, as: UTF8.self))
         }

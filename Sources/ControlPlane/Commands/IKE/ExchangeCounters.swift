@@ -1,6 +1,7 @@
 import IKEv2
 import IKEv2Messages
 import NIOCore
+import Packets
 import Telemetry
 
 /// The counters of `get-counters`, of all IKE SAs and of each connection's.
@@ -144,7 +145,7 @@ extension IKECommands {
                     }
                 } else if let name = request["name"] {
                     guard let listing = control.counters.listing(connection: name) else {
-                        throw CommandError("no counters of a connection '\(name)'")
+                        throw Problem("no counters of a connection '\(name)'")
                     }
                     counters.append(name, section: listing)
                 } else {

@@ -1,4 +1,5 @@
 import NIOCore
+import Packets
 
 /// All commands and events of IKE.
 public enum IKECommands {
@@ -56,29 +57,20 @@ struct IKECommand: VICICommand {
     }
 }
 
-/// Why a command was not carried out: becomes its `errmsg`.
-struct CommandError: Error, Hashable, CustomStringConvertible {
-    let description: String
-
-    init(_ description: String) {
-        self.description = description
-    }
-}
-
 extension VICIMessage {
     static let success: VICIMessage = ["success": "yes"]
 
     /// A value that must be there and not empty.
-    func required(_ name: String) throws(CommandError) -> String {
-        guard let value = self[name], !value.isEmpty else { throw CommandError("\(name) is missing") }
+    func required(_ name: String) throws(Problem) -> String {
+        guard let value = self[name], !value.isEmpty else { throw Problem("\(name) is missing") }
         return value
     }
 
     /// A number, if it is there. Throws when the value is none, or out of the type's range.
-    func number<Number: FixedWidthInteger>(_ name: String, as type: Number.Type) throws(CommandError) -> Number? {
+    func number<Number: FixedWidthInteger>(_ name: String, as type: Number.Type) throws(Problem) -> Number? {
         guard let text = self[name] else { return nil }
         guard let number = Number(text) else {
-            throw CommandError("invalid number '\(text)' of '\(name)'; use one from \(Number.min) to \(Number.max)")
+            throw Problem("invalid number '\(text)' of '\(name)'; use one from \(Number.min) to \(Number.max)")
         }
         return number
     }

@@ -2,6 +2,7 @@ import Configuration
 import IKEv2
 import Logging
 import NIOCore
+import Packets
 
 /// What the commands of IKE work on, and the way of the manager's events to the clients of the control socket.
 ///
@@ -66,7 +67,7 @@ public final class IKEControl {
     public func keep(for errors: ConfigurationErrors) { faults.file = errors.errors }
 
     /// Loads a connection as it came over the control socket; throws its errors, which are kept.
-    func load(_ outcome: ConnectionTranslation.Outcome) throws(CommandError) {
+    func load(_ outcome: ConnectionTranslation.Outcome) throws(Problem) {
         let connection = outcome.connection
         faults.set(outcome.errors, connection: connection.name)
         if !fileConnections.contains(connection.name) { ownConnections.insert(connection.name) }
@@ -78,7 +79,7 @@ public final class IKEControl {
         let refused = [connection].refusedParts.joined(separator: ", ")
         for error in outcome.errors { log(0, "\(error)") }
         log(0, "not served for these errors: \(refused)")
-        throw CommandError(
+        throw Problem(
             "\(ConfigurationErrors(outcome.errors))\nnot served for these errors, and closed or as before: \(refused)")
     }
 

@@ -1,5 +1,6 @@
 import IKEv2
 import NIOCore
+import Packets
 
 extension IKECommands {
     /// `initiate`, `terminate`, `rekey`, `install`, `uninstall`.
@@ -23,14 +24,14 @@ extension IKECommands {
                 control.log(1, "install \(child) over the control socket")
                 switch control.manager.install(connection: request["ike"], child: child, at: control.now) {
                 case .success: return .success
-                case .failure(let why): throw CommandError("\(why)")
+                case .failure(let why): throw Problem("\(why)")
                 }
             },
             IKECommand("uninstall", control) { control, request in
                 let child = try request.required("child")
                 control.log(1, "uninstall \(child) over the control socket")
                 guard control.manager.uninstall(connection: request["ike"], child: child, at: control.now) else {
-                    throw CommandError("policy '\(child)' not found")
+                    throw Problem("policy '\(child)' not found")
                 }
                 return .success
             },
@@ -47,7 +48,7 @@ extension VICIMessage {
 
 extension SAFilter {
     /// The fields of `terminate`, `rekey` and `list-sas`, in strongSwan's two spellings.
-    init(_ request: VICIMessage) throws(CommandError) {
+    init(_ request: VICIMessage) throws(Problem) {
         let ikeID = (try request.number("ike-id", as: UInt32.self), try request.number("ike_id", as: UInt32.self))
         let childID = (try request.number("child-id", as: UInt32.self), try request.number("child_id", as: UInt32.self))
         self.init(
@@ -56,10 +57,10 @@ extension SAFilter {
     }
 
     /// The same for a command that must not mean everything.
-    init(_ request: VICIMessage, of command: String) throws(CommandError) {
+    init(_ request: VICIMessage, of command: String) throws(Problem) {
         try self.init(request)
         guard self != SAFilter() else {
-            throw CommandError("say what to \(command): a child, an ike, or the number of one")
+            throw Problem("say what to \(command): a child, an ike, or the number of one")
         }
     }
 

@@ -1,5 +1,6 @@
 import Cryptography
 import NIOCore
+import Packets
 
 extension IKECommands {
     /// What Sluice has nothing for: commands that list it find nothing, commands that want it are refused, unless nothing
@@ -11,7 +12,7 @@ extension IKECommands {
             // A client that loads a file goes on with its connections only if this is no error.
             IKECommand("load-pool", control) { control, request in
                 guard let pool = request.sections.first?.name, request.sections.count == 1 else {
-                    throw CommandError("one pool is loaded at a time: one section that has its name")
+                    throw Problem("one pool is loaded at a time: one section that has its name")
                 }
                 control.log(0, "pool \(pool) is not used: pools of virtual addresses are not supported")
                 return .success
@@ -23,7 +24,7 @@ extension IKECommands {
     }
 
     private static func refusal(_ name: String, _ why: String, _ control: NIOLoopBound<IKEControl>) -> IKECommand {
-        IKECommand(name, control) { _, _ in throw CommandError(why) }
+        IKECommand(name, control) { _, _ in throw Problem(why) }
     }
 }
 

@@ -1,5 +1,6 @@
 import IKEv2
 import NIOCore
+import Packets
 
 /// A run of `initiate` or `terminate`: streams `control-log`, and answers when the outcome is known or the time is up.
 struct WaitingCommand {
@@ -10,7 +11,7 @@ struct WaitingCommand {
     private let timeout: Int64
     private let level: Int
 
-    init(_ control: IKEControl, _ request: VICIMessage, _ session: VICISession) throws(CommandError) {
+    init(_ control: IKEControl, _ request: VICIMessage, _ session: VICISession) throws(Problem) {
         self.control = control
         self.request = request
         self.session = session
@@ -20,9 +21,9 @@ struct WaitingCommand {
 
     // MARK: - initiate
 
-    func initiate() throws(CommandError) -> EventLoopFuture<VICIMessage> {
+    func initiate() throws(Problem) -> EventLoopFuture<VICIMessage> {
         let (child, ike) = (request["child"], request["ike"])
-        guard child != nil || ike != nil else { throw CommandError("say what to initiate: a child or an ike") }
+        guard child != nil || ike != nil else { throw Problem("say what to initiate: a child or an ike") }
         let what = child.map { "child \($0)" } ?? "ike \(ike ?? "")"
         control.log(1, "initiate \(what) over the control socket")
         let name = ike ?? control.manager.connections.first { $0.has(child: child) }?.name
@@ -41,7 +42,7 @@ struct WaitingCommand {
 
     // MARK: - terminate
 
-    func terminate() throws(CommandError) -> EventLoopFuture<VICIMessage> {
+    func terminate() throws(Problem) -> EventLoopFuture<VICIMessage> {
         let filter = try SAFilter(request, of: "terminate")
         control.log(1, "terminate \(filter.text) over the control socket")
         let statuses = control.manager.statuses(matching: filter)
