@@ -6,7 +6,8 @@ import CLinux
     public typealias Process = @convention(c) (UnsafeMutableRawPointer, UnsafeMutableRawPointer) -> Void
 
     public let process: Process
-    /// What the cipher will read beside its context: key schedule, hash tables. For prefetching only; nil for nothing.
+    /// The memory that the cipher will read beside its context: key schedule, hash tables. For prefetching only; nil
+    /// for nothing.
     @usableFromInline let companions: (UnsafeRawPointer?, UnsafeRawPointer?)
 
     @inlinable public init(
@@ -59,7 +60,7 @@ public enum ESPBatch {
         }
     }
 
-    /// Has the key of an operation fetched that will be run with its batch.
+    /// Fetches the key of an operation that will be run with its batch.
     @inlinable @inline(__always) public static func prepare(_ operation: UnsafePointer<ESPOperation>) {
         sluice_prefetch(operation.pointee.context)
         sluice_prefetch(operation.pointee.context + 64)

@@ -1,4 +1,4 @@
-/// Which way a cipher works.
+/// The direction of a cipher.
 public enum CipherDirection: Sendable {
     /// Encrypt and authenticate.
     case seal

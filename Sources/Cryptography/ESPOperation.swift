@@ -1,7 +1,7 @@
 /// One packet for the engine; owns nothing. Everything about the packet follows from its ESP header's address: SPI and
 /// sequence number (8 bytes), IV, payload with padding and trailer, ICV, all contiguous (RFC 4303 section 2).
 @frozen public struct ESPOperation: BitwiseCopyable {
-    /// What became of the packet; written by the engine.
+    /// The outcome for the packet; written by the engine.
     @frozen public enum Status: UInt8, Sendable, BitwiseCopyable {
         /// Sealed, or opened with a correct ICV.
         case ok
@@ -16,7 +16,7 @@
     /// The ESP header. To seal, the caller has written SPI and sequence number and the plain payload, and there is
     /// room for the ICV behind it.
     public var header: UnsafeMutableRawPointer
-    /// To seal with a counter mode: the explicit IV, which the engine writes behind the header in network order. It
+    /// The explicit IV for sealing with a counter mode, which the engine writes behind the header in network order. It
     /// must never repeat under one key. Unused otherwise (the engine makes CBC's unpredictable IV by itself).
     public var iv: UInt64
     /// Bytes between IV and ICV.

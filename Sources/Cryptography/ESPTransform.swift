@@ -1,6 +1,6 @@
 /// One ESP algorithm suite: an AEAD, or an encryption and an integrity algorithm. Only valid combinations exist.
 public struct ESPTransform: Hashable, Sendable {
-    /// What hides the payload.
+    /// The algorithm that hides the payload.
     public enum Encryption: Hashable, Sendable {
         /// RFC 4106; 128, 192 or 256 key bits and an ICV of 8, 12 or 16 bytes.
         case aesGCM(keyBits: Int, icvBytes: Int)
@@ -16,7 +16,7 @@ public struct ESPTransform: Hashable, Sendable {
         case null
     }
 
-    /// What authenticates the packet where the encryption does not.
+    /// The algorithm that authenticates the packet where the encryption does not.
     public enum Integrity: Hashable, Sendable, BitwiseCopyable, CaseIterable {
         /// RFC 2404. Legacy: kept because RFC 8221 still says MUST-.
         case hmacSHA1_96
@@ -31,7 +31,7 @@ public struct ESPTransform: Hashable, Sendable {
     }
 
     public let encryption: Encryption
-    /// nil exactly for AEADs (GMAC counts as one).
+    /// The integrity algorithm; nil exactly for AEADs (GMAC counts as one).
     public let integrity: Integrity?
 
     /// Throws `invalidTransform` for unknown key or ICV sizes, an AEAD with integrity, or anything else without.
@@ -126,7 +126,7 @@ extension ESPTransform {
     /// Length of the key material: encryption key, salt, integrity key, in this order (RFC 7296 section 2.17).
     public var keyMaterialLength: Int { encryptionKeyLength + saltLength + integrityKeyLength }
 
-    /// What the key material is made of, for error messages: "16 key + 4 salt".
+    /// The parts of the key material, for error messages: "16 key + 4 salt".
     var keyMaterialParts: String {
         [(encryptionKeyLength, "key"), (saltLength, "salt"), (integrityKeyLength, "integrity key")]
             .filter { $0.0 > 0 }.map { "\($0.0) \($0.1)" }.joined(separator: " + ")

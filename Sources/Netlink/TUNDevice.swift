@@ -16,7 +16,7 @@ public struct TUNDevice: ~Copyable, Sendable {
     /// Creates the interface and brings it up.
     ///
     /// - Parameters:
-    ///   - name: at most 15 bytes; a `%d` in it becomes the first free number.
+    ///   - wanted: the name, at most 15 bytes; a `%d` in it becomes the first free number.
     ///   - mtu: in bytes.
     ///   - session: a netlink session of the same network namespace.
     public init(

@@ -15,10 +15,10 @@ struct AttachedProgram {
 
     /// libxdp's name for its dispatcher.
     private static let dispatcher = "xdp_dispatcher"
-    /// It has places for ten.
+    /// The most programs that are looked for behind a dispatcher, which has places for ten.
     private static let mostBehindDispatcher = 16
 
-    /// What is on the interface itself, which may be a dispatcher; nil: nothing.
+    /// The program on the interface itself, which may be a dispatcher; nil: there is none.
     static func first(on interface: Int32, _ name: String) throws(XDPError) -> AttachedProgram? {
         var ids: (UInt32, UInt32, UInt32) = (0, 0, 0)
         let result = withUnsafeMutableBytes(of: &ids) { bytes in

@@ -27,10 +27,10 @@ public import Synchronization
         owner = memory.owner
     }
 
-    /// How many elements the ring holds at most.
+    /// The most elements that the ring holds.
     @inlinable public var capacity: Int { Int(truncatingIfNeeded: mask) &+ 1 }
 
-    /// How many elements can be read from the returned index on: at most `count`, 0 when the ring is empty.
+    /// The number of elements that can be read from the returned index on: at most `count`, 0 when the ring is empty.
     /// The other end's index is read only when the last known one doesn't suffice for a full batch.
     @inlinable public mutating func peek(upTo count: Int) -> (index: UInt32, count: Int) {
         var ready = Int(truncatingIfNeeded: limit &- next)

@@ -1,4 +1,4 @@
-/// What is left in the rings of a socket whose interface is gone.
+/// Frames that are left in the rings of a socket whose interface is gone.
 extension SocketRings {
     /// Packets that the kernel has begun to send and not reported as sent. It does so when it throws them away, too.
     public var sending: Int {
@@ -32,7 +32,7 @@ extension SocketRings {
 }
 
 extension ProducerRing {
-    /// What was written at an index, as long as nothing was written over it.
+    /// The element that was written at an index, as long as nothing was written over it.
     fileprivate func element(behind index: UInt32, _ offset: Int) -> Element {
         slots[Int(truncatingIfNeeded: (index &+ UInt32(truncatingIfNeeded: offset)) & mask)]
     }

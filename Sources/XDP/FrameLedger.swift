@@ -7,7 +7,7 @@
     /// frame that is in a pool already (double free), a pop of one that is out, and a frame that doesn't exist each trap.
     public final class FrameLedger: @unchecked Sendable {
         private let states: UnsafeMutablePointer<Atomic<UInt8>>
-        /// How many frames the UMEM has.
+        /// The number of frames of the UMEM.
         public let frameCount: Int
         private static let out: UInt8 = 0
         private static let pooled: UInt8 = 1

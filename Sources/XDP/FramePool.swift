@@ -4,7 +4,7 @@
 /// handovers between workers shift frames from pool to pool. Debug builds trap on a double free and on a frame that
 /// isn't the UMEM's; release builds ignore a push beyond the capacity (only a double free can lead there).
 public struct FramePool: ~Copyable, @unchecked Sendable {
-    /// What ``pop()`` returns when no frame is left.
+    /// The result of ``pop()`` when no frame is left.
     @inlinable public static var empty: UInt64 { .max }
 
     @usableFromInline let umem: UMEM
@@ -12,9 +12,9 @@ public struct FramePool: ~Copyable, @unchecked Sendable {
     @usableFromInline let frameMask: UInt64
     @usableFromInline let shift: UInt64
     @usableFromInline var stored = 0
-    /// How many frames the pool holds at most.
+    /// The most frames that the pool holds.
     public let capacity: Int
-    /// How many frames are free.
+    /// The number of free frames.
     @inlinable public var count: Int { stored }
 
     /// A pool that starts with the given frames of the UMEM (numbers, not addresses); no other pool may have them.

@@ -15,10 +15,10 @@ public struct NetworkInterface: Sendable, Equatable {
     public let mtu: Int
     /// Whether it is administratively up.
     public let isUp: Bool
-    /// How many receive queues the driver has in use (`ethtool -l`); 1 when it doesn't say.
+    /// The number of receive queues that the driver has in use (`ethtool -l`); 1 when it doesn't say.
     public let queueCount: Int
 
-    /// What frames for the host are addressed to.
+    /// The address of frames for the host.
     public let macAddress: MACAddress
     /// The name of its driver (`ethtool -i`), empty when it doesn't say.
     public let driver: String

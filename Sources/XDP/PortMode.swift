@@ -1,14 +1,14 @@
-/// Where the XDP program runs.
+/// The place where the XDP program runs.
 public enum XDPMode: String, Sendable, CaseIterable {
     /// Native when the driver can, else generic.
     case auto
-    /// In the driver, before the kernel allocates a packet buffer.
+    /// The driver, before the kernel allocates a packet buffer.
     case native
-    /// In the network stack: any driver, slower.
+    /// The network stack: any driver, slower.
     case generic
 }
 
-/// How packets get into the UMEM.
+/// The way of packets into the UMEM.
 public enum CopyMode: String, Sendable, CaseIterable {
     /// Zero-copy when the driver can, else copy.
     case auto
@@ -18,7 +18,7 @@ public enum CopyMode: String, Sendable, CaseIterable {
     case zeroCopy = "zero-copy"
 }
 
-/// What a port got, and why.
+/// The modes that a port got, and why.
 public struct PortMode: Sendable, Equatable, CustomStringConvertible {
     /// `native` or `generic`.
     public var xdp: XDPMode
@@ -36,7 +36,7 @@ public struct PortMode: Sendable, Equatable, CustomStringConvertible {
     }
 }
 
-/// What a port is for (`SLUICE_ROLE_*` of `bpf/steering.h`); it may be both.
+/// The roles of a port (`SLUICE_ROLE_*` of `bpf/steering.h`); it may be both.
 @frozen
 public struct PortRoles: OptionSet, Sendable, Hashable, BitwiseCopyable {
     public let rawValue: UInt32
@@ -47,15 +47,15 @@ public struct PortRoles: OptionSet, Sendable, Hashable, BitwiseCopyable {
     public static let wan = PortRoles(rawValue: 2)
 }
 
-/// How to open a port.
+/// Options for opening a port.
 public struct PortOptions: Sendable {
-    /// How many queues to open, from queue 0 on; nil opens all that the driver has in use.
+    /// The number of queues to open, from queue 0 on; nil opens all that the driver has in use.
     public var queueCount: Int?
     /// Elements of each ring; a power of two.
     public var ringSize = 2048
-    /// Where the XDP program runs.
+    /// The place where the XDP program runs.
     public var xdpMode = XDPMode.auto
-    /// How packets get into the UMEM.
+    /// The way of packets into the UMEM.
     public var copyMode = CopyMode.auto
     /// Preferred busy polling: the worker's system calls drive the NIC. nil is interrupt-driven.
     public var busyPoll: BusyPoll?
@@ -66,9 +66,9 @@ public struct PortOptions: Sendable {
 
     /// Busy polling parameters.
     public struct BusyPoll: Sendable {
-        /// How long one system call may poll.
+        /// The time for which one system call may poll.
         public var microseconds: Int32 = 20
-        /// How many packets one poll may take.
+        /// The most packets that one poll may take.
         public var budget: Int32 = 64
         public init() {}
     }

@@ -30,10 +30,10 @@ public import Synchronization
         owner = memory.owner
     }
 
-    /// How many elements the ring holds at most.
+    /// The most elements that the ring holds.
     @inlinable public var capacity: Int { Int(truncatingIfNeeded: mask) &+ 1 }
 
-    /// How many elements can be written from the returned index on: at most `count`, 0 when the ring is full.
+    /// The number of elements that can be written from the returned index on: at most `count`, 0 when the ring is full.
     /// The other end's index is read only when the last known one doesn't suffice.
     @inlinable public mutating func reserve(upTo count: Int) -> (index: UInt32, count: Int) {
         var free = Int(truncatingIfNeeded: limit &- next)
@@ -58,7 +58,7 @@ public import Synchronization
     /// True when the kernel asks for a system call before it looks at this ring again (`XDP_USE_NEED_WAKEUP`).
     @inlinable public var needsWakeup: Bool { flags.pointee.load(ordering: .relaxed) & 1 != 0 }
 
-    /// How many elements the consumer hasn't taken yet. Reads the shared index: not for every packet.
+    /// The number of elements that the consumer has not taken yet. Reads the shared index: not for every packet.
     @inlinable public var pending: Int {
         Int(truncatingIfNeeded: next &- consumer.pointee.load(ordering: .acquiring))
     }

@@ -24,7 +24,7 @@ final class ProgramAttachment: @unchecked Sendable {
     /// The program that was there before, kept until it is sure that it is not needed again.
     private let predecessor: Predecessor?
 
-    /// How often, and how long apart, to look again for a program or a queue of a process that is just ending.
+    /// The number of looks, and the time between them, for a program or a queue of a process that is just ending.
     static let patience = (attempts: 40, microseconds: UInt32(25_000))
 
     private final class Predecessor {
@@ -88,7 +88,7 @@ final class ProgramAttachment: @unchecked Sendable {
         UInt32(isNative ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE)
     }
 
-    /// What is on the interface and may stay until it is replaced; strangers' programs go by force only.
+    /// The program that is on the interface and may stay until it is replaced; strangers' programs go by force only.
     private static func makeRoom(_ interface: NetworkInterface, force: Bool) throws(XDPError) -> AttachedProgram? {
         for _ in 1...patience.attempts {
             guard let found = try AttachedProgram.first(on: interface.index, interface.name) else { return nil }

@@ -4,7 +4,7 @@ import CLibBPF
     import Glibc
 #endif
 
-/// Who an XDP program is: its id, its name, and whether it is a steering program of ours.
+/// The identity of an XDP program: its id, its name, and whether it is a steering program of ours.
 ///
 /// A program is ours when both its name and one of its maps' names say so.
 struct ProgramIdentity {

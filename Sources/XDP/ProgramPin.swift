@@ -13,7 +13,7 @@ struct ProgramPin {
 
     private static let directory = "/sys/fs/bpf/sluice"
 
-    /// Of an interface in the calling thread's network namespace.
+    /// The pin of an interface in the calling thread's network namespace.
     init(interface: Int32) {
         var file = stat()
         let inode = stat("/proc/thread-self/ns/net", &file) == 0 ? file.st_ino : 0
@@ -28,10 +28,10 @@ struct ProgramPin {
         _ = bpf_obj_pin(program, path + "-new")
     }
 
-    /// It was attached: takes the place of the one before.
+    /// Puts the program, now that it is attached, in the place of the one before.
     func confirm() { rename(path + "-new", path) }
 
-    /// Of a program that was attached without being prepared.
+    /// Names a program that was attached without being prepared.
     func set(_ program: Int32) {
         prepare(program)
         confirm()

@@ -28,7 +28,7 @@ final class RingMapping: @unchecked Sendable {
 
     deinit { munmap(base, size) }
 
-    /// Where the parts of the ring lie. `owner` keeps this mapping alive.
+    /// The places of the ring's parts. `owner` keeps this mapping alive.
     func memory<Element: BitwiseCopyable>(owner: AnyObject) -> RingMemory<Element> {
         RingMemory(
             producer: word(offsets.producer), consumer: word(offsets.consumer), flags: word(offsets.flags),

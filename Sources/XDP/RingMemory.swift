@@ -1,6 +1,6 @@
 public import Synchronization
 
-/// Where the parts of one ring lie: in memory that the kernel maps, or in a ``SPSCRing``.
+/// The places of the parts of one ring: in memory that the kernel maps, or in a ``SPSCRing``.
 public struct RingMemory<Element: BitwiseCopyable> {
     /// The producer's free-running index.
     public let producer: UnsafeMutablePointer<Atomic<UInt32>>
@@ -10,9 +10,9 @@ public struct RingMemory<Element: BitwiseCopyable> {
     public let flags: UnsafeMutablePointer<Atomic<UInt32>>
     /// `capacity` elements.
     public let slots: UnsafeMutablePointer<Element>
-    /// How many elements; a power of two.
+    /// The number of elements, a power of two.
     public let capacity: UInt32
-    /// Whoever unmaps or frees the memory when released.
+    /// The object that unmaps or frees the memory when it is released.
     public let owner: AnyObject?
 
     public init(

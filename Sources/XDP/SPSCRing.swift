@@ -9,7 +9,7 @@ public final class SPSCRing<Element: BitwiseCopyable>: @unchecked Sendable {
     private static var spacing: Int { 128 }
     private let base: UnsafeMutableRawPointer
     private let slots: UnsafeMutablePointer<Element>
-    /// How many elements the ring holds at most.
+    /// The most elements that the ring holds.
     public let capacity: Int
 
     /// A ring for at least `capacity` elements (rounded up to a power of two; 1 to 2^30).

@@ -1,4 +1,4 @@
-/// What a map holds, and what it ought to hold.
+/// The contents of a map, and what it ought to hold.
 struct SteeredSet<Element: Hashable> {
     private var present: Set<Element> = []
     private var wanted: Set<Element> = []

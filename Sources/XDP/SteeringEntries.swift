@@ -1,6 +1,6 @@
-/// What an entry of a rule map says: what becomes of the packets between two networks, by protocol and ports.
+/// The contents of an entry of a rule map: what becomes of the packets between two networks, by protocol and ports.
 struct SteeringEntries: Equatable {
-    /// What one or more rules say.
+    /// One decision, in which one or more rules agree.
     struct Entry: Equatable {
         var precedence: UInt64
         var action: SteeringRule.Action
@@ -21,7 +21,8 @@ struct SteeringEntries: Equatable {
             self.upper = upper
         }
 
-        /// Of two with the same precedence the one that protects goes first, then the one that discards.
+        /// The order of entries: by precedence; of equal ones the one that protects goes first, then the one that
+        /// discards.
         static func goesBefore(_ one: Entry, _ other: Entry) -> Bool {
             (one.precedence, one.action.rawValue) < (other.precedence, other.action.rawValue)
         }
@@ -33,7 +34,7 @@ struct SteeringEntries: Equatable {
         }
     }
 
-    /// In the order in which they decide. Never empty.
+    /// The entries in the order in which they decide. Never empty.
     private(set) var list: [Entry]
     /// There are more rules than the program holds here: the last entry takes what is theirs and more.
     private(set) var isCut = false
@@ -54,8 +55,9 @@ struct SteeringEntries: Equatable {
         }
     }
 
-    /// As far as so many entries, two at least, say it. What is left out is protected if one of them protects, so that nothing passes
-    /// that should not, and a worker decides. Those that only let pass are missing then, which protects too much.
+    /// The same with so many entries at most, two at least. What is left out is protected if one of them protects, so
+    /// that nothing passes that should not, and a worker decides. Those that only let pass are missing then, which
+    /// protects too much.
     func limited(to count: Int) -> SteeringEntries {
         guard list.count > count else { return self }
         var result = self

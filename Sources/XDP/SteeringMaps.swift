@@ -107,7 +107,7 @@ struct SteeringMaps: Sendable {
         }
     }
 
-    /// What fits into a list.
+    /// The most entries of a list.
     static let entriesPerList = Int(SLUICE_MAX_ENTRIES)
 
     /// Writes a list of `entriesPerList` entries at most.

@@ -26,8 +26,7 @@ public final class SteeringProgram: @unchecked Sendable {
     /// Queues per port that can have a socket.
     public static let maximumQueues = Int(SLUICE_MAX_QUEUES)
 
-    /// Loads the embedded program.
-    /// - Parameter links: what the port's frames may be addressed to; all others are the host's.
+    /// Loads the embedded program. `links` are the addresses that the port's frames may have; all others are the host's.
     public convenience init(
         tables: SteeringTables, links: Set<PortLink>, encapsulationPort: UInt16 = 4500
     ) throws(XDPError) {

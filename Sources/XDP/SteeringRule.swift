@@ -1,16 +1,16 @@
 public import Packets
 
-/// What becomes of packets between two networks, by protocol and ports: one line of the steering program's tables.
+/// A rule for packets between two networks, by protocol and ports: one line of the steering program's tables.
 ///
 /// A rule may be about more packets than the policy behind it: the worker decides about those that come to it.
 public struct SteeringRule: Hashable, Sendable {
-    /// Of rules with equal precedence the lower number decides; `enum sluice_action` has the same.
+    /// The fate of packets. Of rules with equal precedence the lower number decides; `enum sluice_action` has the same.
     public enum Action: UInt8, Hashable, Sendable {
-        /// To the gateway; and what comes the other way from a WAN port in clear is dropped.
+        /// Packets go to the gateway, and those that come the other way from a WAN port in clear are dropped.
         case protect = 0
-        /// To the gateway, which drops it.
+        /// Packets go to the gateway, which drops them.
         case discard = 1
-        /// To the host, as if there were no gateway.
+        /// Packets go to the host, as if there were no gateway.
         case pass = 2
     }
 
@@ -18,9 +18,9 @@ public struct SteeringRule: Hashable, Sendable {
     public var source, destination: IPPrefix
     public var upper: UpperSelector
     public var action: Action
-    /// Of several rules for a packet the one with the lowest number decides. Below 2^62.
+    /// The rank of the rule: of several for a packet the one with the lowest number decides. Below 2^62.
     public var precedence: UInt64
-    /// How narrow the policy's destination is, in bits: a network behind a LAN port that is narrower is none of its
+    /// The narrowness of the policy's destination, in bits: a network behind a LAN port that is narrower is none of its
     /// business. More than the length of `destination` when that holds more than the policy names.
     public var narrowness: Int
 

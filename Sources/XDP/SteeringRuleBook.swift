@@ -6,7 +6,7 @@ struct SteeringRuleBook {
     /// One entry of a rule map.
     struct Place: Hashable {
         var tuple: Int
-        /// As far as the tuple's masks leave them.
+        /// The networks as far as the tuple's masks leave them.
         var source, destination: IPPrefix
 
         var family: AddressFamily { destination.address.family }
@@ -14,7 +14,7 @@ struct SteeringRuleBook {
 
     private struct Entry {
         var count: Int
-        /// nil: a rule to pass that could only have been entered with others that should not.
+        /// The rule's place; nil for a rule to pass that could only have been entered with others that should not.
         var place: Place?
     }
 
@@ -68,7 +68,7 @@ struct SteeringRuleBook {
         return place
     }
 
-    /// What the entry has to say; nil: there is none.
+    /// The contents that the entry should have; nil: there is to be none.
     func content(_ place: Place) -> SteeringEntries? { rules[place].flatMap { SteeringEntries($0) } }
 
     private mutating func take(_ rule: SteeringRule) -> Place? {

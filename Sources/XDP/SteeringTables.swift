@@ -2,8 +2,9 @@ import CLibBPF
 public import Packets
 import Synchronization
 
-/// What the steering programs of all ports look packets up in: the gateway's own addresses, the networks behind LAN ports,
-/// and rules for pairs of networks, protocols and ports. Changes take effect on the next packet, on all ports.
+/// The tables in which the steering programs of all ports look packets up: the gateway's own addresses, the networks
+/// behind LAN ports, and rules for pairs of networks, protocols and ports. Changes take effect on the next packet, on
+/// all ports.
 ///
 /// The tables are closed until ``open()`` and again whenever a rule could not be written, or something that is gone could not
 /// be removed: the programs then drop what no rule takes and would go to or come from elsewhere, as a rule that is missing may

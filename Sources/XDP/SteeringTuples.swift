@@ -1,7 +1,8 @@
 import CLibBPF
 import Packets
 
-/// Which pairs of prefix lengths the rules of a family have, each with a number: the program looks a packet up once for each.
+/// The pairs of prefix lengths that the rules of a family have, each with a number: the program looks a packet up once
+/// for each.
 ///
 /// The first pairs that are asked for are had exactly. When their places are taken, lengths are rounded down to a grid,
 /// whose places are kept free for that: rules are then about more packets than they should be, but none is left out.
@@ -12,7 +13,7 @@ struct SteeringTuples {
 
     private struct Slot {
         var lengths: Lengths
-        /// How many rules use it.
+        /// The number of rules that use the pair.
         var uses: Int
     }
 

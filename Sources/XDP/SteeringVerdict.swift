@@ -1,6 +1,6 @@
 import CLibBPF
 
-/// What the steering program did with a packet; `bpf/steering.h` has the same list.
+/// The verdict of the steering program on a packet; `bpf/steering.h` has the same list.
 public enum SteeringVerdict: UInt32, Sendable, CaseIterable {
     /// ESP for the gateway, to the socket.
     case socketESP
@@ -8,13 +8,13 @@ public enum SteeringVerdict: UInt32, Sendable, CaseIterable {
     case socketAH
     /// UDP-encapsulated ESP for the gateway (RFC 3948), to the socket.
     case socketUDPESP
-    /// From the LAN, and a rule wants it protected or discarded: to the socket.
+    /// A packet from the LAN that a rule wants protected or discarded: to the socket.
     case socketProtected
     /// One of the above, but the queue has no socket: dropped.
     case dropNoSocket
-    /// In clear from the WAN, though its way back is protected (RFC 4301 section 5.2): dropped.
+    /// A packet in clear from the WAN, though its way back is protected (RFC 4301 section 5.2): dropped.
     case dropClearInbound
-    /// From the WAN, and it would be protected if it came from the LAN: dropped.
+    /// A packet from the WAN that would be protected if it came from the LAN: dropped.
     case dropStranger
     /// The rules are not complete, and a missing one may be about this packet: dropped.
     case dropClosed
@@ -36,11 +36,11 @@ public enum SteeringVerdict: UInt32, Sendable, CaseIterable {
     case passExtensionHeaders
     /// On a WAN port for somebody else, to the host.
     case passNotLocal
-    /// From the LAN, and a rule lets it pass, to the host.
+    /// A packet from the LAN that a rule lets pass, to the host.
     case passBypass
-    /// From the LAN to a network behind a LAN port, to the host.
+    /// A packet from the LAN to a network behind a LAN port, to the host.
     case passInside
-    /// From the LAN, and no rule is about it, to the host.
+    /// A packet from the LAN that no rule is about, to the host.
     case passUnprotected
     /// Headers cut short or contradicting themselves, to the host.
     case passMalformed

@@ -25,7 +25,7 @@ public final class UMEM: Sendable {
     public nonisolated(unsafe) let base: UnsafeMutableRawPointer
     /// Bytes per frame, headroom included: 2048 or 4096.
     public let frameSize: Int
-    /// How many frames.
+    /// The number of frames.
     public let frameCount: Int
     /// Whether the memory came from reserved huge pages (2 MiB).
     public let usedHugePages: Bool

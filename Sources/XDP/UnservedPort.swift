@@ -2,7 +2,7 @@
 ///
 /// For a port whose interface was removed and is back: the sockets of the old one cannot move to it.
 public final class UnservedPort: Sendable {
-    /// As it was when the program was attached.
+    /// The interface as it was when the program was attached.
     public let interface: NetworkInterface
     /// Its steering program, which stays on the interface when this object is gone.
     public let program: SteeringProgram

@@ -1,8 +1,9 @@
-/// What a rule asks of a packet beside its addresses: the next layer protocol and ports (RFC 4301 section 4.4.1.1).
+/// The demands of a rule on a packet beside its addresses: the next layer protocol and ports (RFC 4301 section
+/// 4.4.1.1).
 public struct UpperSelector: Hashable, Sendable {
-    /// nil: any.
+    /// The next layer protocol; nil: any.
     public var `protocol`: UInt8?
-    /// In host order. ICMP: type << 8 | code; Mobility Header: type << 8.
+    /// Ports in host order. ICMP: type << 8 | code; Mobility Header: type << 8.
     public var sourcePorts, destinationPorts: ClosedRange<UInt16>
 
     private static let anyPort: ClosedRange<UInt16> = 0...UInt16.max

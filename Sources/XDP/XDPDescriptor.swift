@@ -1,6 +1,6 @@
 /// One packet in a receive or transmit ring: the kernel's `struct xdp_desc`, 16 bytes.
 @frozen public struct XDPDescriptor: BitwiseCopyable, Equatable, Sendable {
-    /// Where the packet's first byte lies, in bytes from the start of the UMEM.
+    /// The place of the packet's first byte, in bytes from the start of the UMEM.
     public var address: UInt64
     /// The packet's length in bytes, from its Ethernet header on.
     public var length: UInt32

@@ -3,10 +3,10 @@
 #endif
 
 extension XDPError: CustomStringConvertible {
-    /// What happened, where, and the remedy: one line.
+    /// The error in one line: what happened, where, and the remedy.
     public var description: String { "\(cause); \(remedy)" }
 
-    /// What happened, and where.
+    /// The event and its place.
     public var cause: String {
         switch self {
         case .invalidArgument(let what, _): "\(what) can't work"
@@ -38,7 +38,7 @@ extension XDPError: CustomStringConvertible {
         }
     }
 
-    /// What to do about it.
+    /// The remedy.
     public var remedy: String {
         switch self {
         case .invalidArgument(_, let remedy): remedy
@@ -86,7 +86,7 @@ extension XDPError: CustomStringConvertible {
         String(cString: strerror(code)) + " (errno \(code))"
     }
 
-    /// What drivers mean by it when they refuse a program.
+    /// The meaning that drivers give to an error number when they refuse a program.
     private static func nativeText(_ code: Int32) -> String {
         switch code {
         case EOPNOTSUPP: "not supported"

@@ -15,13 +15,13 @@ import Synchronization
 public final class XDPPort: Sendable {
     /// The interface, as it was when the port was opened.
     public let interface: NetworkInterface
-    /// What it is for.
+    /// The roles of the port.
     public let roles: PortRoles
-    /// What was got, and why.
+    /// The modes that the port got, and why.
     public let mode: PortMode
     /// The port's steering program.
     public let program: SteeringProgram
-    /// How many queues are open, from queue 0 on.
+    /// The number of open queues, from queue 0 on.
     public let queueCount: Int
     /// Whether the kernel granted the busy polling that was asked for on every queue (Linux 5.11 and newer).
     public let busyPolling: Bool

@@ -73,7 +73,7 @@ public struct SocketStatistics: Sendable, Equatable {
     public var invalidFill: UInt64
     /// Invalid descriptors in the transmit ring.
     public var invalidTransmit: UInt64
-    /// How often the kernel found the transmit ring empty.
+    /// The number of times that the kernel found the transmit ring empty.
     public var transmitRingEmpty: UInt64
 
     init(_ raw: xdp_statistics) {

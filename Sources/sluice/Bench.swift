@@ -8,7 +8,7 @@ extension ESPTransform: ExpressibleByArgument {
     public var defaultValueDescription: String { name }
 }
 
-/// What `--size` takes: bytes, or `imix`.
+/// A value of `--size`: bytes, or `imix`.
 extension BenchmarkConfiguration.Load: ExpressibleByArgument {
     public init?(argument: String) {
         if argument == "imix" {
@@ -60,7 +60,7 @@ struct Bench: ParsableCommand {
     @Option(help: ArgumentHelp("Core to measure on. By default the scheduler's choice.", valueName: "core"))
     var core: Int?
 
-    @Option(help: ArgumentHelp("Who does the cryptography.", valueName: "engine"))
+    @Option(help: ArgumentHelp("Engine for the cryptography.", valueName: "engine"))
     var engine = GatewayOptions.Engine.auto
 
     @OptionGroup(title: "IKEv2")

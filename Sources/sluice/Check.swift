@@ -87,7 +87,8 @@ struct Check: ParsableCommand {
         BoundaryReport(CoveredList(manual ?? ManualConfiguration(), connections?.connections ?? []))
     }
 
-    /// With both kinds of files, one object of both; else the document of the one.
+    /// The document that is printed: one object with both when both kinds of files are given, else the document of the
+    /// one.
     private func document(
         _ connections: SwanctlConfiguration?, _ manual: ManualConfiguration?
     ) throws(GatewayError) -> String {

@@ -7,21 +7,20 @@ struct ControlRequest {
     let json: Bool
     var timeoutInSeconds = 10
 
-    /// What `--json` prints.
+    /// The document that `--json` prints.
     private struct Document: Encodable {
         var success: Bool
         /// Why not.
         var error: String?
         /// SAs that the command was about; absent for `initiate`.
         var matches: Int?
-        /// Those of them that are gone.
+        /// The number of those SAs that are gone.
         var terminated: Int?
-        /// What happened meanwhile, line by line.
+        /// The lines of `control-log`, in their order.
         var log: [String]
     }
 
-    /// Sends the command and waits. Lines of `control-log` are printed as they come.
-    /// - Parameter done: what to print when it went well.
+    /// Sends the command and waits. Lines of `control-log` are printed as they come; `done` makes the text of a success.
     func run(_ command: String, _ message: VICIMessage, streamsLog: Bool, done: (VICIMessage) -> String) throws {
         var log: [String] = []
         do throws(VICIClientError) {

@@ -27,7 +27,7 @@ struct Initiate: ParsableCommand {
     // Without this, -1 would be a flag.
     @Option(
         parsing: .unconditional,
-        help: ArgumentHelp("How much to show: -1 nothing, 0 outcomes, 1 messages, 2 details.", valueName: "level"))
+        help: ArgumentHelp("Level of detail: -1 nothing, 0 outcomes, 1 messages, 2 details.", valueName: "level"))
     var loglevel = 1
 
     func validate() throws {

@@ -28,7 +28,7 @@ struct Sluice: AsyncParsableCommand {
             Bench.self, Keys.self, Metrics.self,
         ])
 
-    /// As the library's own, except that our failures say what they are on one line and have their own exit codes.
+    /// The library's own `main`, except that our failures are one line and have their own exit codes.
     static func main() async {
         do {
             var command = try parseAsRoot()

@@ -17,7 +17,8 @@ public final class Certificate: Sendable {
     public let isAuthority: Bool
     /// Subject and issuer are the same name.
     public let isSelfIssued: Bool
-    /// It says where its CRL or its OCSP responder is, which is what the revocation policy `ifURI` goes by.
+    /// The certificate says where its CRL or its OCSP responder is, which is what the revocation policy `ifURI` goes
+    /// by.
     public let namesRevocationSource: Bool
 
     /// Never changed after `init`; libcrypto locks what it caches inside.
@@ -86,7 +87,7 @@ public final class Certificate: Sendable {
         return try PublicKey(LibraryKey(owning: key))
     }
 
-    /// How its issuer signed it. Throws `unsupportedAlgorithm` or `malformedAlgorithm`.
+    /// The scheme by which its issuer signed it. Throws `unsupportedAlgorithm` or `malformedAlgorithm`.
     public func signatureScheme() throws(SignatureError) -> SignatureScheme {
         var algorithm: UnsafePointer<X509_ALGOR>?
         X509_get0_signature(nil, &algorithm, handle)

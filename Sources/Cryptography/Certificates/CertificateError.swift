@@ -1,17 +1,17 @@
 /// Why a certificate was not accepted. Names are distinguished names as text, times are seconds since 1970, UTC.
 public enum CertificateError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// Not a certificate or CRL (`what`) at all.
+    /// The bytes are no certificate or CRL (`what`) at all.
     case unreadable(what: String, reason: String)
     case expired(subject: String, since: Int64)
     case notYetValid(subject: String, until: Int64)
     case revoked(subject: String, serialNumber: String, since: Int64?, reason: String?)
     /// No trusted authority has the name of its issuer.
     case unknownAuthority(subject: String, issuer: String)
-    /// It is its own issuer and not among the trusted ones.
+    /// The certificate is its own issuer and not among the trusted ones.
     case untrustedRoot(subject: String)
     /// Its issuer's key did not make its signature.
     case wrongSignature(subject: String, issuer: String)
-    /// It issued another certificate and may not.
+    /// The certificate issued another one and may not.
     case notAuthority(subject: String)
     /// keyUsage allows no signatures.
     case wrongUsage(subject: String)
@@ -42,14 +42,15 @@ public enum CertificateError: Error, Hashable, Sendable, CustomStringConvertible
         case .untrustedRoot(let subject): "\"\(subject)\" is self-signed and not among the trusted authorities"
         case .wrongSignature(let subject, let issuer):
             "certificate \"\(subject)\" was not signed by the key of \"\(issuer)\""
-        case .notAuthority(let subject): "\"\(subject)\" issued a certificate but is no authority (basicConstraints)"
+        case .notAuthority(let subject):
+            "\"\(subject)\" issued a certificate but is not an authority (basicConstraints)"
         case .wrongUsage(let subject): "certificate \"\(subject)\" may not sign (keyUsage lacks digitalSignature)"
         case .wrongPurpose(let subject, let purposes):
             "certificate \"\(subject)\" is not for IKE (extendedKeyUsage is \(purposes))"
         case .noRevocationList(let subject, let issuer):
             "the revocation policy wants a CRL of \"\(issuer)\" for \"\(subject)\", and there is none"
         case .staleRevocationList(let subject, let issuer):
-            "the revocation policy wants a current CRL of \"\(issuer)\" for \"\(subject)\"; the one there is is outdated"
+            "the revocation policy wants a current CRL of \"\(issuer)\" for \"\(subject)\"; the one at hand is outdated"
         case .insufficientRevocationList(let subject, let issuer, let reason):
             "the revocation policy wants a CRL of \"\(issuer)\" that tells of \"\(subject)\"; of those there are, none "
                 + "does: \(reason)"

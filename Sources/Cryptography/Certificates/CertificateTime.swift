@@ -6,7 +6,7 @@ import CLibCrypto
 
 /// Points in time of certificates and CRLs: seconds since 1970, UTC.
 public enum CertificateTime {
-    /// nil for what is no time.
+    /// The seconds since 1970 of an ASN.1 time; nil for what is no time.
     static func seconds(_ time: UnsafePointer<ASN1_TIME>?) -> Int64? {
         var parts = tm()
         guard let time, ASN1_TIME_to_tm(time, &parts) == 1 else { return nil }

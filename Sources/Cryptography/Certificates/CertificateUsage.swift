@@ -1,6 +1,6 @@
 import CLibCrypto
 
-/// What a certificate says that its key may be used for (RFC 5280 sections 4.2.1.3 and 4.2.1.12, RFC 4945 section 5.1.3).
+/// The uses that a certificate names for its key (RFC 5280 sections 4.2.1.3 and 4.2.1.12, RFC 4945 section 5.1.3).
 extension Certificate {
     /// keyUsage, when it is there, has digitalSignature or nonRepudiation (RFC 4945 section 5.1.3.2).
     public var maySign: Bool {
@@ -13,7 +13,7 @@ extension Certificate {
         return X509_get_key_usage(handle) & UInt32(KU_CRL_SIGN) != 0
     }
 
-    /// How lists and certificates name the key of their issuer; nil when it does not say.
+    /// The name that lists and certificates have for their issuer's key; nil when the certificate does not say.
     var subjectKeyIdentifier: [UInt8]? {
         guard let value = X509_get0_subject_key_id(handle) else { return nil }
         return Array(UnsafeBufferPointer(start: ASN1_STRING_get0_data(value), count: Int(ASN1_STRING_length(value))))

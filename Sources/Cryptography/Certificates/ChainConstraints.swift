@@ -1,10 +1,10 @@
-/// What the keys and signatures of a peer's trust chain have to be like: `auth` of a `remote` section, swanctl.conf(5).
+/// The demands on keys and signatures of a peer's trust chain: `auth` of a `remote` section, swanctl.conf(5).
 public struct ChainConstraints: Hashable, Sendable {
     /// Kinds of keys, each with the least number of bits; none: any key.
     public var keys: [SignatureKeyType]
-    /// How certificates may be signed; none: in any way.
+    /// The schemes by which certificates may be signed; none: any.
     public var schemes: [SignatureScheme]
-    /// As it was configured, for explanations.
+    /// The text that was configured, for explanations.
     public var text: String
 
     public init(keys: [SignatureKeyType], schemes: [SignatureScheme], text: String) {
@@ -50,18 +50,18 @@ public struct ChainConstraints: Hashable, Sendable {
     public var schemeDescription: String { schemes.map(\.description).joined(separator: ", ") }
 }
 
-/// What in a trust chain is not as demanded.
+/// The part of a trust chain that is not as demanded.
 public struct ChainViolation: Hashable, Sendable, CustomStringConvertible {
     public enum Fault: Hashable, Sendable {
         /// Too small, or of another kind.
         case key(SignatureKeyType)
         /// No key that is known here.
         case unknownKey
-        /// How the certificate is signed.
+        /// The scheme by which the certificate is signed.
         case signature(String)
     }
 
-    /// Whose certificate it is.
+    /// The subject of the certificate.
     public let subject: String
     public let fault: Fault
 

@@ -83,7 +83,7 @@ public struct DistinguishedName: Hashable, Sendable, CustomStringConvertible {
     }
 }
 
-/// What `write` prints into a memory BIO.
+/// The text that `write` prints into a memory BIO.
 func text(_ write: (OpaquePointer?) -> Int32) -> String {
     let output = BIO_new(BIO_s_mem())
     defer { BIO_free(output) }

@@ -7,7 +7,7 @@ import CLibCrypto
 /// literally, or two hexadecimal digits as a byte, and "#" begins a value in DER.
 enum DistinguishedNameText {
     struct Attribute {
-        /// As libcrypto knows it.
+        /// The name of the attribute's type, as libcrypto knows it.
         let type: String
         let value: [UInt8]
         /// The ASN.1 type of the value; nil: text, whatever string type fits.
@@ -19,7 +19,7 @@ enum DistinguishedNameText {
     /// One byte of the text, and whether it has its ordinary meaning.
     private typealias Letter = (byte: UInt8, isEscaped: Bool)
 
-    /// nil for empty text, and for parts without "=".
+    /// The attributes of a name's text; nil for empty text, and for parts without "=".
     static func attributes(of text: String) -> [Attribute]? {
         let slashes = text.hasPrefix("/")
         guard let letters = letters(slashes ? text.dropFirst() : text[...]) else { return nil }
@@ -33,7 +33,7 @@ enum DistinguishedNameText {
         return attributes.isEmpty ? nil : attributes
     }
 
-    /// nil when a backslash is the last one.
+    /// The letters of a text, escaped ones marked; nil when a backslash is the last one.
     private static func letters(_ text: Substring) -> [Letter]? {
         var letters: [Letter] = []
         var rest = Array(text.utf8)[...]
@@ -97,7 +97,7 @@ enum DistinguishedNameText {
 
     private static func isEquals(_ letter: Letter) -> Bool { !letter.isEscaped && letter.byte == UInt8(ascii: "=") }
 
-    /// Without blanks around it that are not escaped.
+    /// The letters without the blanks around them that are not escaped.
     private static func trim(_ letters: ArraySlice<Letter>) -> ArraySlice<Letter> {
         let isBlank = { (letter: Letter) in letter.byte == UInt8(ascii: " ") && !letter.isEscaped }
         var letters = letters.drop(while: isBlank)

@@ -9,7 +9,7 @@ struct RevocationReasons: OptionSet, Hashable, Sendable {
 
     init(rawValue: UInt16) { self.rawValue = rawValue }
 
-    /// Without the field it is all of them.
+    /// The reasons of a bit string: all of them without the field.
     fileprivate init(_ bits: UnsafeMutablePointer<ASN1_BIT_STRING>?) {
         guard let bits else {
             self = .all
@@ -60,15 +60,16 @@ extension Sequence where Element == DistributionName {
     func meets(_ others: [DistributionName]) -> Bool { contains { own in others.contains { own.matches($0) } } }
 }
 
-/// Where a certificate says that its revocation is published (RFC 5280 section 4.2.1.13).
+/// A place where a certificate says that its revocation is published (RFC 5280 section 4.2.1.13).
 struct DistributionPoint {
-    /// None: the point has no name.
+    /// The names of the point; none: it has no name.
     let names: [DistributionName]
     let reasons: RevocationReasons
-    /// Who issues the CRL, when that is not the issuer of the certificate.
+    /// The issuer of the CRL, when that is not the issuer of the certificate.
     let listIssuers: [DistributionName]
 
-    /// Those of a certificate. A damaged extension has none, and the certificate then none that could match.
+    /// The distribution points of a certificate. A damaged extension has none, and the certificate then none that could
+    /// match.
     static func all(of certificate: OpaquePointer) -> [DistributionPoint] {
         guard let found = X509_get_ext_d2i(certificate, NID_crl_distribution_points, nil, nil) else { return [] }
         let points = OpaquePointer(found)
@@ -86,17 +87,17 @@ struct DistributionPoint {
     }
 }
 
-/// What a CRL is about: its issuing distribution point (RFC 5280 section 5.2.5).
+/// The scope of a CRL: its issuing distribution point (RFC 5280 section 5.2.5).
 struct RevocationScope: Sendable {
     /// The DER of the extension, by which base and delta CRLs go together.
     let der: [UInt8]
-    /// None: no particular distribution point.
+    /// The names of the scope; none: no particular distribution point.
     let names: [DistributionName]
     let reasons: RevocationReasons
     let onlyEndEntities: Bool
     let onlyAuthorities: Bool
     let onlyAttributes: Bool
-    /// It has entries of other issuers too.
+    /// The CRL has entries of other issuers too.
     let isIndirect: Bool
 
     /// Takes over what libcrypto has read.

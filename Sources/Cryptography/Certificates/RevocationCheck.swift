@@ -108,7 +108,7 @@ struct RevocationCheck {
     }
 }
 
-/// What the groups of lists say together about a certificate that none has.
+/// The answer of all groups of lists together about a certificate that none has.
 private struct RevocationFindings {
     private var covered: RevocationReasons = []
     /// Covered if lists that are not current counted.

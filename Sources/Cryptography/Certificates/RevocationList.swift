@@ -6,19 +6,19 @@ public final class RevocationList: Sendable {
     /// The whole list.
     public let der: [UInt8]
     public let issuer: DistinguishedName
-    /// When it was issued, seconds since 1970, UTC.
+    /// The time of issue, seconds since 1970, UTC.
     public let thisUpdate: Int64
-    /// When the next one is due, seconds since 1970, UTC; nil when it does not say.
+    /// The time at which the next list is due, seconds since 1970, UTC; nil when the list does not say.
     public let nextUpdate: Int64?
     /// cRLNumber (RFC 5280 section 5.2.3); nil when it has none.
     public let number: Number?
     /// The complete list whose changes it holds; nil for a complete list (RFC 5280 section 5.2.4).
     public let baseNumber: Number?
-    /// nil: all certificates of its issuer, for all reasons.
+    /// The scope of the list; nil: all certificates of its issuer, for all reasons.
     let scope: RevocationScope?
-    /// Which key of its issuer signed it, as far as it says.
+    /// The name of the key that signed it, as far as the list says.
     let authorityKeyIdentifier: [UInt8]?
-    /// It has a critical extension that is not known here, so that what it leaves out proves nothing.
+    /// The list has a critical extension that is not known here, so that what it leaves out proves nothing.
     let isPartlyUnknown: Bool
     /// Never changed after `init`; libcrypto locks what it caches inside.
     nonisolated(unsafe) let handle: OpaquePointer
@@ -104,7 +104,7 @@ extension RevocationList: Hashable {
 // MARK: - What it says
 
 extension RevocationList {
-    /// What a list has about one certificate.
+    /// The entry of a list for one certificate.
     enum Entry {
         case none
         case revoked(since: Int64?, reason: String?)
@@ -170,7 +170,7 @@ extension RevocationList {
     }
 }
 
-/// What to do about certificates whose revocation status is unknown (swanctl.conf `revocation`).
+/// The treatment of certificates whose revocation status is unknown (swanctl.conf `revocation`).
 public enum RevocationPolicy: String, Hashable, Sendable, CaseIterable {
     /// Refuse them.
     case strict

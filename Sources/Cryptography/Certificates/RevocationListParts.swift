@@ -35,7 +35,7 @@ struct RevocationListParts {
         }
     }
 
-    /// nil: it is not there.
+    /// The value of an extension; nil: it is not there.
     private static func value(
         _ list: OpaquePointer, _ kind: Int32, _ what: String
     ) throws(CertificateError) -> UnsafeMutableRawPointer? {

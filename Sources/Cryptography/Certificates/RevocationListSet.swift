@@ -19,7 +19,7 @@ public struct RevocationListSet: Sendable {
                 && list.scope?.der == other.list.scope?.der && list.issuer.matches(other.list.issuer)
         }
 
-        /// Nothing is lost without the other, which has the same scope.
+        /// Whether nothing is lost without the other, which has the same scope.
         func outdates(_ other: Entry) -> Bool {
             switch (list.baseNumber, other.list.baseNumber) {
             case (nil, nil): list.isNoOlder(than: other.list)
@@ -33,9 +33,7 @@ public struct RevocationListSet: Sendable {
     /// Lists that are kept although nobody known has signed them: the authority may be loaded later.
     static let maximumUnsigned = 64
 
-    /// Adds lists, without those that others make superfluous.
-    ///
-    /// - Parameter certificates: in which the keys may be that signed them.
+    /// Adds lists, without those that others make superfluous. `certificates` may have the keys that signed them.
     public mutating func insert(
         _ lists: some Sequence<RevocationList>, signedByOneOf certificates: [Certificate]
     ) {
@@ -52,7 +50,7 @@ public struct RevocationListSet: Sendable {
         }
     }
 
-    /// Of two that are equally new the later one counts.
+    /// Puts a list in its place. Of two that are equally new the later one counts.
     private mutating func place(_ new: Entry) {
         if entries.contains(where: { $0.list == new.list }) { return }
         if new.signer != nil {
@@ -76,7 +74,8 @@ extension RevocationListSet: RandomAccessCollection, ExpressibleByArrayLiteral {
 }
 
 extension RevocationList {
-    /// By date and number. Where these disagree, as when an authority has begun to count anew, neither is the newer one.
+    /// Whether the list is no older than another, by date and number. Where these disagree, as when an authority has
+    /// begun to count anew, neither is the newer one.
     func isNoOlder(than other: RevocationList) -> Bool {
         if let number, let otherNumber = other.number, number < otherNumber { return false }
         return thisUpdate >= other.thisUpdate

@@ -1,4 +1,4 @@
-/// What the CRLs together say about one certificate (RFC 5280 section 6.3).
+/// The answer of all CRLs together about one certificate (RFC 5280 section 6.3).
 enum RevocationStatus {
     /// Lists that are current cover it for all reasons, and none has it.
     case good
@@ -23,7 +23,7 @@ struct RevocationGroup {
     private let complete: RevocationList?
     /// Other complete ones, which it is not newer than by date and number: what they revoke is revoked.
     private let rivals: [RevocationList]
-    /// From the lowest number up, those that the complete list is newer than left out.
+    /// The delta lists from the lowest number up, without those that the complete list is newer than.
     private let deltas: [RevocationList]
 
     /// Groups lists that the same key signed.
@@ -58,7 +58,7 @@ struct RevocationGroup {
     let sample: RevocationList
     var isDeltaOnly: Bool { complete == nil }
 
-    /// What they say of a certificate, and whether that is still so at `time`.
+    /// The answer of these lists about a certificate, and whether that is still so at `time`.
     ///
     /// Deltas are applied one after the other, each where it continues what is there (section 5.2.4). A delta with a gap
     /// before it still revokes, as its issuer said so, but neither takes a revocation back nor keeps the rest current.

@@ -74,7 +74,8 @@ public enum SubjectAlternativeName: Hashable, Sendable, CustomStringConvertible 
 }
 
 extension String {
-    /// With A to Z as small letters. Unicode has other letters whose small form is one of these, and they are not the same.
+    /// The text with A to Z as small letters. Unicode has other letters whose small form is one of these, and they are
+    /// not the same.
     public var loweredInASCII: String {
         String(decoding: utf8.map { 0x41...0x5A ~= $0 ? $0 | 0x20 : $0 }, as: UTF8.self)
     }

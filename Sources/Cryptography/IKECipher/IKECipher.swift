@@ -9,7 +9,7 @@ public enum IKECipherError: Error, Hashable, Sendable, CustomStringConvertible {
     case unpadded(length: Int)
     /// The body is shorter than IV and ICV, or no multiple of the block length.
     case malformed(length: Int)
-    /// Not made by the holder of the key, or damaged.
+    /// The payload was not made by the holder of the key, or is damaged.
     case integrityFailure
     /// 2^64 messages were sealed; the key is used up.
     case exhausted

@@ -24,7 +24,7 @@ private final class CipherContext {
         }
     }
 
-    /// As many bytes out as in. With `checked` a failure at the end means a wrong tag.
+    /// Runs the cipher over the input: as many bytes out as in. With `checked` a failure at the end means a wrong tag.
     func transform(_ input: [UInt8], checked: Bool) throws(IKECipherError) -> [UInt8] {
         var output = [UInt8](repeating: 0, count: input.count + 16)
         var (written, last): (Int32, Int32) = (0, 0)

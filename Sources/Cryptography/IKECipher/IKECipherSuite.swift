@@ -1,6 +1,6 @@
-/// How the SK payload of an IKE SA is protected: an AEAD, or an encryption and an integrity algorithm.
+/// The algorithms that protect the SK payload of an IKE SA: an AEAD, or an encryption and an integrity algorithm.
 public struct IKECipherSuite: Hashable, Sendable {
-    /// What hides the payloads: IANA's transform type 1.
+    /// The algorithm that hides the payloads: IANA's transform type 1.
     public enum Encryption: Hashable, Sendable {
         /// RFC 3602; 128, 192 or 256 key bits.
         case aesCBC(keyBits: Int)
@@ -36,7 +36,7 @@ public struct IKECipherSuite: Hashable, Sendable {
             }
         }
 
-        /// It authenticates too, so no integrity algorithm goes with it (RFC 5282 section 8).
+        /// The encryption authenticates too, so no integrity algorithm goes with it (RFC 5282 section 8).
         public var isAEAD: Bool {
             if case .aesCBC = self { false } else { true }
         }
@@ -80,10 +80,11 @@ public struct IKECipherSuite: Hashable, Sendable {
     }
 
     public let encryption: Encryption
-    /// nil exactly for AEADs.
+    /// The integrity algorithm; nil exactly for AEADs.
     public let integrity: Integrity?
 
-    /// nil for an AEAD with integrity, another encryption without, or key sizes that AES does not have.
+    /// A suite of two algorithms; nil for an AEAD with integrity, another encryption without, or key sizes that AES
+    /// does not have.
     public init?(encryption: Encryption, integrity: Integrity? = nil) {
         guard encryption.isAEAD == (integrity == nil) else { return nil }
         if let keyBits = encryption.keyBits, ![128, 192, 256].contains(keyBits) { return nil }

@@ -6,7 +6,7 @@ import CLibCrypto
 /// leave out the expensive check for small subgroups.
 public final class KeyExchange: Sendable {
     public let method: KeyExchangeMethod
-    /// What goes into the KE payload, `method.publicValueLength` bytes.
+    /// The value for the KE payload, `method.publicValueLength` bytes.
     public let publicValue: [UInt8]
     private let key: LibraryKey
 

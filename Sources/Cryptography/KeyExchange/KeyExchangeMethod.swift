@@ -54,7 +54,8 @@ extension KeyExchangeMethod: CustomStringConvertible {
 }
 
 extension KeyExchangeMethod {
-    /// It may be broken by whoever can afford it, so that nobody gets it who did not ask for it (RFC 8247 section 2.4).
+    /// The method may be broken by whoever can afford it, so that only those get it who ask for it (RFC 8247 section
+    /// 2.4).
     public var isWeak: Bool { self == .modp1024 || self == .modp1536 }
 }
 

@@ -93,8 +93,8 @@ struct GCMContext: OpenSSLContext {
         return done
     }
 
-    /// How much step 1 encrypts: whole blocks if the last one ends within the ICV, because a part of a block costs twice
-    /// a whole one. The ICV is written afterwards, or put back.
+    /// The number of bytes that step 1 encrypts: whole blocks if the last one ends within the ICV, because a part of a
+    /// block costs twice a whole one. The ICV is written afterwards, or put back.
     @inline(__always)
     private func wholeBlocks(_ packet: ESPPacket) -> Int {
         let rest = (0 &- packet.lengthToICV) & 15

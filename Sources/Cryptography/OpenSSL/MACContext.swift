@@ -5,11 +5,11 @@ import CLibCrypto
 struct MACContext: OpenSSLContext {
     let header: ESPContextHeader
     let hmac: HMACState
-    /// nil for NULL encryption.
+    /// The cipher's context; nil for NULL encryption.
     let cipher: ProviderCipher?
     let salt: UInt32
     let extended: Bool
-    /// What the first CBC block of every packet is chained to, drawn at random for this context.
+    /// The block that the first CBC block of every packet is chained to, drawn at random for this context.
     let chain: (UInt64, UInt64)
     /// Packets sealed with CBC so far.
     var sealed: UInt64 = 0

@@ -1,13 +1,13 @@
 import CLibCrypto
 
-/// What a batch finds behind `ESPOperation.context`, in Swift's types.
+/// The memory that a batch finds behind `ESPOperation.context`, in Swift's types.
 protocol OpenSSLContext {
     /// First, so that its address is the context's.
     var header: ESPContextHeader { get }
 }
 
 extension OpenSSLContext {
-    /// What a batch's C call does with one packet: `body`, and its status written.
+    /// The part of a batch's C call for one packet: `body`, and its status written.
     @inline(__always)
     static func run(
         _ context: UnsafeMutableRawPointer, _ operation: UnsafeMutableRawPointer,
@@ -21,7 +21,7 @@ extension OpenSSLContext {
 /// Key material cut into its parts.
 struct KeyParts {
     let encryption: UnsafeRawBufferPointer
-    /// As it lies in memory; 0 when the transform has none.
+    /// The salt as it lies in memory; 0 when the transform has none.
     let salt: UInt32
     let integrity: UnsafeRawBufferPointer
 

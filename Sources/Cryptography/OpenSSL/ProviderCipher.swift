@@ -61,7 +61,7 @@ struct ProviderCipher: BitwiseCopyable, @unchecked Sendable {
         EVP_CIPHER_free(reference)
     }
 
-    /// Where the provider keeps the key schedule; for prefetching only.
+    /// The place where the provider keeps the key schedule; for prefetching only.
     var address: UnsafeRawPointer { UnsafeRawPointer(instance) }
 
     // MARK: Per packet; each returns false when the provider refuses

@@ -5,7 +5,8 @@ import CLibCrypto
 struct ProviderDispatch {
     private var functions: [Int32: UnsafePointer<OSSL_DISPATCH>] = [:]
 
-    /// nil when the provider does not offer `name` (case does not matter) for the operation (`OSSL_OP_CIPHER` …).
+    /// The functions of an algorithm; nil when the provider does not offer `name` (case does not matter) for the
+    /// operation (`OSSL_OP_CIPHER` …).
     init?(_ provider: OpaquePointer, operation: Int32, name: String) {
         guard var entry = Self.entries(provider, operation, name) else { return nil }
         while entry.pointee.function_id != 0 {

@@ -65,7 +65,7 @@ public final class PrivateKey: Sendable {
 }
 
 extension PrivateKey: CustomStringConvertible, CustomReflectable {
-    /// What it is, never the key.
+    /// The kind of the key, never the key.
     public var description: String { "<private key, \(type)>" }
     public var customMirror: Mirror { Mirror(self, children: []) }
 }
@@ -78,7 +78,7 @@ private func answerPrompt(
     return Unmanaged<PassphrasePrompt>.fromOpaque(context).takeUnretainedValue().answer(buffer, size)
 }
 
-/// What libcrypto's passphrase callback reaches through its context pointer.
+/// The object that libcrypto's passphrase callback reaches through its context pointer.
 private final class PassphrasePrompt {
     var ask: () -> SecretBytes? = { nil }
     private(set) var asked = false

@@ -1,6 +1,6 @@
 /// A hash that goes with a signature; raw values are IANA's "IKEv2 Hash Algorithms" (RFC 7427 section 7).
 public enum SignatureHash: UInt16, Hashable, Sendable, CaseIterable {
-    /// Only for authentication method 1 with peers that lack RFC 7427; never offered.
+    /// SHA-1, only for authentication method 1 with peers that lack RFC 7427; never offered.
     case sha1 = 1
     case sha256 = 2
     case sha384 = 3
@@ -8,7 +8,7 @@ public enum SignatureHash: UInt16, Hashable, Sendable, CaseIterable {
     /// The signature algorithm hashes by itself (RFC 8420): Ed25519 and Ed448.
     case identity = 5
 
-    /// What goes into SIGNATURE_HASH_ALGORITHMS.
+    /// The hashes for SIGNATURE_HASH_ALGORITHMS.
     public static let offered: [SignatureHash] = [.sha256, .sha384, .sha512, .identity]
 
     /// Length of the output in bytes; 0 for `identity`.
@@ -34,7 +34,7 @@ public enum SignatureHash: UInt16, Hashable, Sendable, CaseIterable {
     }
 }
 
-/// How a signature is made and written.
+/// The way in which a signature is made and written.
 public enum SignatureScheme: Hashable, Sendable {
     /// RSASSA-PKCS1-v1_5: authentication methods 1 and 14.
     case rsaPKCS1(SignatureHash)
@@ -93,7 +93,7 @@ extension SignatureScheme: CustomStringConvertible {
     }
 }
 
-/// What kind of key it is, as far as signatures care.
+/// The kind of a key, as far as signatures care.
 public enum SignatureKeyType: Hashable, Sendable, CustomStringConvertible {
     case rsa(bits: Int)
     /// ECDSA on P-256, P-384 or P-521.

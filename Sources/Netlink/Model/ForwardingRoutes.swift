@@ -1,6 +1,6 @@
 import Packets
 
-/// What the routing tables come to when they are asked one after the other, as the kernel's default rules do.
+/// The routes that result when the tables are asked one after the other, as the kernel's default rules do.
 extension NetworkState {
     /// One route per prefix, ready for a single longest-prefix table: sorted by family, then prefix.
     ///

@@ -8,7 +8,7 @@ public struct InterfaceAddress: Hashable, Sendable {
     /// Our own end; on a point-to-point link not the peer's.
     public var address: IPAddress
     public var prefixLength: UInt8
-    /// How far the address is valid.
+    /// The scope of the address.
     public var scope: Scope
     /// Duplicate address detection is still running, or has failed (RFC 4862 section 5.4): not to be used as a source.
     public var isTentative: Bool

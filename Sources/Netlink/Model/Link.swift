@@ -11,7 +11,7 @@ public struct Link: Hashable, Sendable {
 
     public var index: UInt32
     public var name: String
-    /// nil when the interface has no six-byte link-layer address (a TUN device, a tunnel).
+    /// The link-layer address; nil when there is none of six bytes (a TUN device, a tunnel).
     public var macAddress: MACAddress?
     /// Largest IP packet in bytes.
     public var mtu: UInt32

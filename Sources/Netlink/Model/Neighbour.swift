@@ -4,7 +4,7 @@ import Packets
 
 /// A host on the same link (`RTM_NEWNEIGH`): ARP (RFC 826) or neighbour discovery (RFC 4861).
 public struct Neighbour: Hashable, Sendable {
-    /// What tells neighbours apart.
+    /// The key that tells neighbours apart.
     public struct Key: Hashable, Sendable {
         public var interfaceIndex: UInt32
         public var address: IPAddress

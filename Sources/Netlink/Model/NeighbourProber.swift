@@ -6,7 +6,7 @@ import Packets
 /// use would age to "stale" (RFC 4861 section 7.3.3) and in the end be collected. The gateway therefore calls `due`
 /// from time to time with the neighbours that it is sending to. Pure; the clock is passed in.
 public struct NeighbourProber: Sendable {
-    /// How long to wait before asking again, in nanoseconds.
+    /// The times to wait before asking again, in nanoseconds.
     public struct Intervals: Sendable {
         /// While packets wait for an address. The kernel repeats its own requests each second, three times.
         public var unresolved: UInt64 = 1_000_000_000
@@ -23,12 +23,9 @@ public struct NeighbourProber: Sendable {
 
     public init(intervals: Intervals = Intervals()) { self.intervals = intervals }
 
-    /// Those of `neighbours` that are to be probed now, those that have waited longest first. Only what is returned counts as
-    /// asked. Neighbours that are not named any more are forgotten.
-    ///
-    /// - Parameters:
-    ///   - now: nanoseconds of a clock that never goes back.
-    ///   - limit: no more than so many.
+    /// The `neighbours` that are to be probed now, those that have waited longest first. Only what is returned counts
+    /// as asked. Neighbours that are not named any more are forgotten. `now` is in nanoseconds of a clock that never goes
+    /// back.
     public mutating func due(
         _ neighbours: some Sequence<Neighbour.Key>, in state: NetworkState, now: UInt64, atMost limit: Int = .max
     ) -> [Neighbour.Key] {
@@ -51,7 +48,7 @@ public struct NeighbourProber: Sendable {
         return due.map(\.key)
     }
 
-    /// nil: no need to ask.
+    /// The time between two probes in a state; nil: there is no need to ask.
     private func interval(_ state: Neighbour.State?) -> UInt64? {
         switch state {
         case nil, .some(.none): intervals.unresolved

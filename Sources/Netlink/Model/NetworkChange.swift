@@ -1,4 +1,4 @@
-/// What messages from the kernel have changed.
+/// The parts of the network configuration that messages from the kernel have changed.
 public struct NetworkChange: OptionSet, Hashable, Sendable {
     public let rawValue: UInt8
     public init(rawValue: UInt8) { self.rawValue = rawValue }

@@ -4,7 +4,7 @@ import Packets
 ///
 /// Pure: no socket, no clock. Copies are cheap until changed.
 public struct NetworkState: Hashable, Sendable {
-    /// By index.
+    /// All links, by index.
     public private(set) var links: [UInt32: Link] = [:]
     public private(set) var neighbours: [Neighbour.Key: Neighbour] = [:]
     private var addresses: [AddressKey: InterfaceAddress] = [:]
@@ -16,7 +16,7 @@ public struct NetworkState: Hashable, Sendable {
         var prefixLength: UInt8
     }
 
-    /// What the kernel compares to decide whether two routes are the same.
+    /// The fields that the kernel compares to decide whether two routes are the same.
     private struct RouteKey: Hashable {
         var destination: IPPrefix
         var table: Route.Table
@@ -80,7 +80,7 @@ public struct NetworkState: Hashable, Sendable {
         return lost || found ? [.links, .routesUncertain] : .links
     }
 
-    /// What was on the interface goes with it; the kernel does not name all of it.
+    /// Removes a link with everything that was on it, which the kernel does not name in full.
     private mutating func remove(_ link: Link) -> NetworkChange {
         guard links.removeValue(forKey: link.index) != nil else { return [] }
         addresses = addresses.filter { $0.key.interfaceIndex != link.index }

@@ -4,7 +4,7 @@ import Packets
 
 /// A route (`RTM_NEWROUTE`).
 public struct Route: Hashable, Sendable {
-    /// What happens to packets that match, `RTN_…`.
+    /// The fate of packets that match, `RTN_…`.
     public enum Kind: UInt8, Sendable {
         case unicast = 1
         /// Delivered to this host.
@@ -24,7 +24,7 @@ public struct Route: Hashable, Sendable {
         public static let local = Table(rawValue: 255)
     }
 
-    /// Who installed a route, `RTPROT_…`.
+    /// The origin of a route, `RTPROT_…`.
     public struct Origin: RawRepresentable, Hashable, Sendable {
         public var rawValue: UInt8
         public init(rawValue: UInt8) { self.rawValue = rawValue }
@@ -39,7 +39,7 @@ public struct Route: Hashable, Sendable {
     public struct Hop: Hashable, Sendable {
         /// 0 when the route names no interface.
         public var interfaceIndex: UInt32
-        /// nil: the destination is on the link. Can be IPv6 in an IPv4 route (RFC 8950).
+        /// The router; nil: the destination is on the link. It may be IPv6 in an IPv4 route (RFC 8950).
         public var gateway: IPAddress?
         /// Share of the traffic, 1...256.
         public var weight: UInt16

@@ -8,14 +8,14 @@ public struct RoutingRule: Hashable, Sendable {
     public var family: AddressFamily
     /// Lower goes first; the main table's own rule has 32766.
     public var priority: UInt32
-    /// Where the route is looked up.
+    /// The table in which the route is looked up.
     public var table: Route.Table
     /// Routes of this length and shorter do not count; nil: all do.
     public var ignoredLength: UInt32?
-    /// Of packets from this address only.
+    /// The source address that packets must have.
     public var source: IPAddress?
     public var `protocol`: UInt8?
-    /// nil: any. Never 0 or 65535, for which the kernel has no rules.
+    /// The ports; nil: any. Never 0 or 65535, for which the kernel has no rules.
     public var sourcePorts, destinationPorts: ClosedRange<UInt16>?
 
     public init(

@@ -7,7 +7,7 @@ import Packets
 ///
 /// Integers of nfnetlink are in network order, unlike those of rtnetlink. Pure: nothing is sent here.
 public struct NetfilterBatch: Sendable {
-    /// Where a base chain meets packets.
+    /// The place where a base chain meets packets.
     public struct Hook: Sendable {
         /// `NF_INET_…` of linux/netfilter.h, which cannot be imported beside netinet/in.h.
         public var number: UInt32
@@ -40,9 +40,9 @@ public struct NetfilterBatch: Sendable {
 
     let table: String
     private(set) var bytes: [UInt8] = []
-    /// Where the last message begins.
+    /// The offset at which the last message begins.
     private var lastMessage = 0
-    /// Of the last message.
+    /// The sequence number of the last message.
     private(set) var lastSequence: UInt32
     let firstSequence: UInt32
 
@@ -160,9 +160,8 @@ public struct NetfilterBatch: Sendable {
         }
     }
 
-    /// Adds a map from addresses to chains. The intervals are in order and do not overlap.
-    ///
-    /// - Parameter number: tells the maps of one batch apart.
+    /// Adds a map from addresses to chains. The intervals are in order and do not overlap. `number` tells the maps of one
+    /// batch apart.
     public mutating func addMap(
         _ name: String, _ family: AddressFamily, number: UInt32, _ intervals: [MapInterval]
     ) {
@@ -205,7 +204,7 @@ public struct NetfilterBatch: Sendable {
     }
 }
 
-/// What a counter of a table says.
+/// The values of a counter of a table.
 public struct NetfilterCounter: Hashable, Sendable {
     public var packets: UInt64
     public var bytes: UInt64

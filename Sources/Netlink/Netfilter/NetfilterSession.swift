@@ -20,7 +20,7 @@ public final class NetfilterSession: Sendable {
         }
     }
 
-    /// What a table holds, as far as it was asked for.
+    /// The contents of a table, as far as they were asked for.
     public struct Contents: Hashable, Sendable {
         public var counters: [String: NetfilterCounter] = [:]
         /// Comments of rules, in the order of the rules.
@@ -73,7 +73,7 @@ public final class NetfilterSession: Sendable {
         }
     }
 
-    /// What the table holds; nil when there is none of its name.
+    /// The contents of the table; nil when there is none of its name.
     public func contents() throws(NetlinkError) -> Contents? {
         try withConnection { connection throws(NetlinkError) in
             guard try Self.isThere(table, &connection) else { return nil }

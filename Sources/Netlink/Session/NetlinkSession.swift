@@ -14,7 +14,7 @@ public final class NetlinkSession: Sendable {
     }
 
     private let connection: Mutex<Connection>
-    /// How often a dump is repeated when the tables change while it runs.
+    /// The most repetitions of a dump when the tables change while it runs.
     private static let dumpAttempts = 16
 
     public init() throws(NetlinkError) {
@@ -94,6 +94,8 @@ public final class NetlinkSession: Sendable {
     /// Sets an interface up or down.
     ///
     /// - Parameters:
+    ///   - index: the interface's.
+    ///   - isUp: false takes it down.
     ///   - mtu: in bytes; nil leaves it.
     ///   - withoutLinkLocal: IPv6 makes no link-local address on it.
     public func configure(

@@ -4,12 +4,12 @@ import SystemPackage
 
 /// A bound netlink socket with its receive buffer. One thread at a time.
 struct NetlinkSocket: ~Copyable {
-    /// What one receive call brought.
+    /// The result of one receive call.
     enum Reception {
         case messages([NetlinkReply])
         /// Messages were lost (`ENOBUFS`, or a datagram longer than the buffer).
         case overrun
-        /// Nothing there within the socket's timeout.
+        /// The socket's timeout passed without a message.
         case nothing
     }
 
@@ -109,10 +109,10 @@ struct NetlinkSocket: ~Copyable {
         }
     }
 
-    /// What became of one receive call whose datagram the caller reads itself.
+    /// The result of one receive call whose datagram the caller reads itself.
     enum RawReception { case datagram, overrun, nothing }
 
-    /// As `receive`, with the datagram handed to `body` as it came.
+    /// The same as `receive`, with the datagram handed to `body` as it came.
     func receiveDatagram(
         wait: Bool, _ body: (UnsafeRawBufferPointer) -> Void
     ) throws(NetlinkError) -> RawReception {

@@ -56,7 +56,7 @@ public final class NetworkMonitor: Sendable {
     }
 }
 
-/// What the monitor's thread works on. Apart from `requestStop`, used by that thread alone once it runs.
+/// The state that the monitor's thread works on. Apart from `requestStop`, used by that thread alone once it runs.
 private final class MonitorThread: @unchecked Sendable {
     let initialState: NetworkState
     private let subscription: Subscription

@@ -5,7 +5,7 @@ import Packets
 /// One message inside a received datagram. Valid only while the datagram is.
 struct Envelope {
     let header: nlmsghdr
-    /// What follows the header, without padding.
+    /// The bytes behind the header, without padding.
     let payload: UnsafeRawBufferPointer
 }
 
@@ -66,7 +66,7 @@ extension UnsafeRawBufferPointer {
         return loadUnaligned(as: Value.self)
     }
 
-    /// What remains behind the first `length` bytes; empty when there are no more.
+    /// The bytes behind the first `length` ones; empty when there are no more.
     func dropping(_ length: Int) -> UnsafeRawBufferPointer {
         guard length < count else { return .init(start: nil, count: 0) }
         return .init(rebasing: self[length...])
@@ -89,7 +89,7 @@ extension UnsafeRawBufferPointer {
 }
 
 extension AddressFamily {
-    /// From `AF_INET` or `AF_INET6`; nil for all other families.
+    /// The family that `AF_INET` or `AF_INET6` stands for; nil for all others.
     init?(kernel: UInt8) {
         switch Int32(kernel) {
         case AF_INET: self = .ipv4

@@ -9,7 +9,7 @@ extension CopyMode: ExpressibleByArgument {}
 extension GatewayOptions.Engine: ExpressibleByArgument {}
 extension UMEM.HugePages: ExpressibleByArgument {}
 
-/// What the tunnels are: connections or keys, interfaces.
+/// Flags that say what the tunnels are: connections or keys, interfaces.
 struct TunnelFlags: ParsableArguments {
     @Option(
         help: ArgumentHelp(
@@ -42,7 +42,7 @@ struct TunnelFlags: ParsableArguments {
     var mtu: Int?
 }
 
-/// Who does the work.
+/// Flags about workers and the engine.
 struct WorkerFlags: ParsableArguments {
     @Option(
         help: ArgumentHelp(
@@ -59,15 +59,15 @@ struct WorkerFlags: ParsableArguments {
     @Flag(help: "Spin when idle instead of sleeping: lower latency for a core that is always busy.")
     var busyPoll = false
 
-    @Option(help: ArgumentHelp("Who does the cryptography.", valueName: "engine"))
+    @Option(help: ArgumentHelp("Engine for the cryptography.", valueName: "engine"))
     var engine = GatewayOptions.Engine.auto
 }
 
-/// How packets come in and go out.
+/// Flags about sockets, rings and packet memory.
 struct PortFlags: ParsableArguments {
     @Option(
         help: ArgumentHelp(
-            "Where XDP runs. auto: in the driver (native), else in the stack (generic).", valueName: "mode"))
+            "Place where XDP runs. auto: in the driver (native), else in the stack (generic).", valueName: "mode"))
     var xdpMode = XDPMode.auto
 
     @Option(
@@ -88,11 +88,11 @@ struct PortFlags: ParsableArguments {
     @Option(help: ArgumentHelp("Whether packet memory is in huge pages.", valueName: "choice"))
     var hugePages = UMEM.HugePages.auto
 
-    @Flag(help: "Replace an XDP program of somebody else on these interfaces.")
+    @Flag(help: "Replace XDP programs of others on these interfaces.")
     var force = false
 }
 
-/// What stays when the gateway ends.
+/// Flags about the end of the gateway: what stays behind.
 struct BoundaryFlags: ParsableArguments {
     @Flag(
         help:
@@ -101,7 +101,7 @@ struct BoundaryFlags: ParsableArguments {
     var openOnExit = false
 }
 
-/// What is kept from one run to the next.
+/// Flags about what is kept from one run to the next.
 struct StateFlags: ParsableArguments {
     @Option(
         help: ArgumentHelp(
@@ -117,7 +117,7 @@ struct StateFlags: ParsableArguments {
     }
 }
 
-/// Where a gateway listens for `sluice status` and `swanctl`.
+/// The flag for the socket on which a gateway listens for `sluice status` and `swanctl`.
 struct ControlFlags: ParsableArguments {
     @Option(help: ArgumentHelp("Path of the control socket.", valueName: "socket"))
     var control = GatewayOptions.defaultControlSocket

@@ -6,10 +6,10 @@ import IKEv2
 struct IKEFlags: ParsableArguments {
     private static let defaults = ProtocolSettings()
 
-    @Option(help: ArgumentHelp("Until a request is repeated for the first time.", valueName: "seconds"))
+    @Option(help: ArgumentHelp("Time until a request is repeated for the first time.", valueName: "seconds"))
     var retransmitTimeout = Double(defaults.retransmitTimeoutInMilliseconds) / 1000
 
-    @Option(help: ArgumentHelp("How many times longer each further wait is.", valueName: "factor"))
+    @Option(help: ArgumentHelp("Factor by which each further wait is longer.", valueName: "factor"))
     var retransmitBase = defaults.retransmitBase
 
     @Option(help: ArgumentHelp("Repetitions before a peer counts as dead.", valueName: "count"))
@@ -37,7 +37,7 @@ struct IKEFlags: ParsableArguments {
     @Option(help: ArgumentHelp("Unfinished negotiations of peers; more are refused.", valueName: "count"))
     var maximumHalfOpen = defaults.maximumHalfOpen
 
-    @Option(help: ArgumentHelp("The same, of one peer's address.", valueName: "count"))
+    @Option(help: ArgumentHelp("Unfinished negotiations of one peer's address.", valueName: "count"))
     var maximumHalfOpenPerAddress = defaults.maximumHalfOpenPerAddress
 
     @Option(
@@ -48,7 +48,7 @@ struct IKEFlags: ParsableArguments {
 
     @Option(
         help: ArgumentHelp(
-            "First requests a second from which on they have to, of known peers and of strangers apart.",
+            "First requests a second from which on peers have to do so, known peers and strangers apart.",
             valueName: "count"))
     var cookieRate = defaults.cookieRate
 
@@ -57,12 +57,12 @@ struct IKEFlags: ParsableArguments {
             "Processor time of the control thread that negotiations of strangers may take.", valueName: "percent"))
     var strangersShare = defaults.strangersShareInPercent
 
-    @Option(help: ArgumentHelp("How long a peer may leave its negotiation unfinished.", valueName: "seconds"))
+    @Option(help: ArgumentHelp("Time that a peer may leave its negotiation unfinished.", valueName: "seconds"))
     var halfOpenTimeout = defaults.halfOpenTimeoutInSeconds
 
     @Option(
         help: ArgumentHelp(
-            "How long packets may still come by an SA that was replaced.", valueName: "seconds"))
+            "Time that packets may still come by an SA that was replaced.", valueName: "seconds"))
     var drain = defaults.drainInSeconds
 
     @Option(

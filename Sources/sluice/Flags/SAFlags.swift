@@ -2,7 +2,7 @@ import ArgumentParser
 import ControlPlane
 import Gateway
 
-/// Which SAs a command is about.
+/// Flags that choose the SAs of a command.
 struct SAFlags: ParsableArguments {
     @Option(help: ArgumentHelp("SAs of this child, as the configuration names it.", valueName: "name"))
     var child: String?
@@ -22,7 +22,7 @@ struct SAFlags: ParsableArguments {
         }
     }
 
-    /// As fields of a request.
+    /// The flags as fields of a request.
     var message: VICIMessage {
         var message = VICIMessage()
         if let child { message.append("child", child) }
@@ -33,7 +33,7 @@ struct SAFlags: ParsableArguments {
     }
 }
 
-/// How long a command waits for its outcome.
+/// The flag for the time that a command waits for its outcome.
 struct WaitFlags: ParsableArguments {
     @Option(
         help: ArgumentHelp(
@@ -46,14 +46,14 @@ struct WaitFlags: ParsableArguments {
         }
     }
 
-    /// What the command itself waits.
+    /// The time that the gateway waits for the outcome.
     var milliseconds: Int { (timeout ?? 60) * 1000 }
 
-    /// What we wait for its answer: a little longer. 0: without end.
+    /// The time that we wait for the gateway's answer: a little longer. 0: without end.
     var clientSeconds: Int { timeout == 0 ? 0 : (timeout ?? 60) + 10 }
 }
 
-/// How the answer of a command is shown.
+/// Flags about the form of a command's answer.
 struct AnswerFlags: ParsableArguments {
     @Flag(help: "Print one JSON document, at the end.")
     var json = false
