@@ -48,17 +48,17 @@ extension SessionManager {
                 count.acquiresSuppressed += 1
                 nudge(connection)
             } else {
-                undertake(connection, [Undertaking.Wish(owner.child, hint: packet)], isStanding: true)
+                bringUp(connection, [ConnectionAttempt.Wish(owner.child, hint: packet)], isStanding: true)
             }
         }
     }
 
     /// Whether an SA for the packet is being negotiated, or came up while the event was on its way.
     private func isUnderWay(_ owner: CoverTable.Owner, _ packet: TrafficSelector?) -> Bool {
-        let isUndertaken = undertakings.contains { key, undertaking in
-            key.connection == owner.connection && undertaking.wishes.contains { $0.child == owner.child }
+        let isAttempted = attempts.contains { key, attempt in
+            key.connection == owner.connection && attempt.wishes.contains { $0.child == owner.child }
         }
-        return isUndertaken
+        return isAttempted
             || table.sessions(of: owner.connection).contains { record in
                 record.awaitedChildren.contains(owner.child)
                     || record.installed.compactMap { children[$0] }.contains { child in

@@ -17,7 +17,7 @@ extension SessionManager {
                 connection: connection.name)
             let wishes = wishes(for: record)
             drop(record)
-            undertake(connection, wishes, towards: path.remote, isStanding: true, isEndless: true)
+            bringUp(connection, wishes, towards: path.remote, isStanding: true, isEndless: true)
         }
     }
 }

@@ -15,7 +15,7 @@ enum ManagerTimer {
     /// A child that has lost its SA starts again.
     case restart(CoverTable.Owner, towards: Endpoint)
     /// Next attempt.
-    case undertaking(Undertaking.Key)
+    case tryNow(ConnectionAttempt.Key)
     /// A first request may be due once more.
     case nudge(UInt32)
     /// A peer that is doubted is looked at again.
@@ -54,10 +54,10 @@ extension SessionManager {
         case .nudge(let id): if let record = table[id] { lookAfterFirstRequest(record) }
         case .doubt(let id): if let record = table[id] { lookAtDoubt(record) }
         case .restart(let owner, let remote): restart(owner, towards: remote)
-        case .undertaking(let key):
+        case .tryNow(let key):
             // A timer of an earlier pause means nothing.
-            if let undertaking = undertakings[key], case .waiting(let time) = undertaking.state, time <= now {
-                attempt(undertaking)
+            if let attempt = attempts[key], case .waiting(let time) = attempt.state, time <= now {
+                tryNow(attempt)
             }
         }
     }
@@ -82,7 +82,7 @@ extension SessionManager {
                 .doubt(let id):
                 table[id] != nil
             case .drain(let spi), .takeOver(let spi): children[spi] != nil
-            case .undertaking(let key): undertakings[key] != nil
+            case .tryNow(let key): attempts[key] != nil
             case .restart(let owner, _): restarts.isWaiting(owner)
             case .addresses: true
             }

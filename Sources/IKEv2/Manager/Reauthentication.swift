@@ -30,14 +30,14 @@ extension SessionManager {
             let connection = record.session.connection.flatMap({ connectionTable[$0.name] })
         else { return false }
         let remote = record.session.path.remote
-        let key = Undertaking.Key(
+        let key = ConnectionAttempt.Key(
             connection: connection.name, remote: connection.hasKnownRemote ? nil : remote)
-        guard undertakings[key] == nil else { return false }
+        guard attempts[key] == nil else { return false }
         record.isBeingReplaced = true
         var names: [String] = []
         for sa in record.session.children where !names.contains(sa.child.name) { names.append(sa.child.name) }
         names += record.unreplaced.subtracting(names).sorted()
-        begin(Undertaking(key, names.map { Undertaking.Wish($0) }, predecessor: record.id))
+        begin(ConnectionAttempt(key, names.map { ConnectionAttempt.Wish($0) }, predecessor: record.id))
         return true
     }
 
@@ -64,7 +64,7 @@ extension SessionManager {
             table[record.id] != nil
         else { return }
         if let old = table[predecessor] {
-            ask(latecomers(of: old, in: record).map { Undertaking.Wish($0) }, in: record)
+            ask(latecomers(of: old, in: record).map { ConnectionAttempt.Wish($0) }, in: record)
             guard record.awaitedChildren.isEmpty else { return }
         }
         record.predecessor = nil
@@ -111,8 +111,8 @@ extension SessionManager {
             }
             let missing = connection.negotiated.filter { names.contains($0.name) && !isUp(connection, $0) }
             if missing.isEmpty { return }
-            undertake(
-                connection, missing.map { Undertaking.Wish($0.name) }, towards: record.session.path.remote,
+            bringUp(
+                connection, missing.map { ConnectionAttempt.Wish($0.name) }, towards: record.session.path.remote,
                 isStanding: true, isEndless: true)
         }
     }

@@ -30,7 +30,7 @@ public final class SessionManager: SessionEnvironment {
     /// Which peer has which networks, where a connection is for several.
     var holders = NetworkHolders()
     /// Negotiations that we want, by what they are for.
-    var undertakings: [Undertaking.Key: Undertaking] = [:]
+    var attempts: [ConnectionAttempt.Key: ConnectionAttempt] = [:]
     /// Commands that wait until something is up.
     var waiters: [Waiter: [(Result<Void, Explanation>) -> Void]] = [:]
     var terminations: [Termination] = []

@@ -6,8 +6,8 @@ extension SessionManager {
     func end(_ record: SessionRecord, _ reason: CloseReason) {
         guard table[record.id] != nil, !record.isUnwanted else { return }
         record.isUnwanted = true
-        if let undertaking = record.undertaking, undertakings[undertaking.key] === undertaking {
-            giveUp(undertaking, reason.explanation)
+        if let attempt = record.attempt, attempts[attempt.key] === attempt {
+            giveUp(attempt, reason.explanation)
         }
         apply(record.session.delete(reason, environment: self), of: record)
     }
@@ -47,10 +47,10 @@ extension SessionManager {
     /// What comes after: the next attempt, or bad news for those who waited.
     private func closed(_ record: SessionRecord, _ reason: CloseReason) {
         leaveSuccessor(of: record, reason)
-        if let undertaking = record.undertaking {
-            record.undertaking = nil
-            undertaking.isUnanswered = reason == .peerDead
-            return failed(undertaking, undertaking.explanation ?? reason.explanation)
+        if let attempt = record.attempt {
+            record.attempt = nil
+            attempt.isUnanswered = reason == .peerDead
+            return failed(attempt, attempt.explanation ?? reason.explanation)
         }
         let name = record.session.connection?.name ?? ""
         for child in record.awaitedChildren { settle(connection: name, child: child, .failure(reason.explanation)) }
@@ -84,8 +84,8 @@ extension SessionManager {
         // A peer that has authenticated anew, or began when we did, has made another one before it deleted this.
         guard action.starts, !isUp(connection, child) else { return }
         if afterAPause {
-            undertake(
-                connection, [Undertaking.Wish(child.name)], towards: record.session.path.remote,
+            bringUp(
+                connection, [ConnectionAttempt.Wish(child.name)], towards: record.session.path.remote,
                 afterAPause: true, isStanding: true, isEndless: true)
         } else {
             restart(child, of: connection, after: sa, in: record)

@@ -17,7 +17,7 @@ extension SessionManager {
             let isOurs = record.awaitedChildren.contains(name)
             guard childFailed(name, explanation, of: record), isOurs || mayTell(of: record) else { return }
         case .failed(let explanation):
-            record.undertaking?.explanation = explanation
+            record.attempt?.explanation = explanation
             // Of a negotiation that a peer began: it may do so again and again.
             if let slot = record.slot, !mayComplain(of: slot.address) { return }
         case .rekeyed: break

@@ -98,8 +98,8 @@ extension SessionManager {
         new.isBeingReplaced = record.isBeingReplaced
         new.unreplaced = record.unreplaced
         new.failedReplacements = record.failedReplacements
-        for undertaking in undertakings.values where undertaking.predecessor == record.id {
-            undertaking.predecessor = new.id
+        for attempt in attempts.values where attempt.predecessor == record.id {
+            attempt.predecessor = new.id
         }
         for other in table.sessions(of: record.filedUnder ?? "") where other.predecessor == record.id {
             other.predecessor = new.id

@@ -49,7 +49,7 @@ extension SessionManager {
         let owner = CoverTable.Owner(connection: connection.name, child: child.name)
         let remote = record.session.path.remote
         guard let pause = restarts.pause(of: owner, life: now - min(sa.establishedAt, now), at: now) else { return }
-        if pause == 0 { return undertakeAgain(child, of: connection, towards: remote) }
+        if pause == 0 { return startAgain(child, of: connection, towards: remote) }
         timers.add(.restart(owner, towards: remote), at: after(seconds: pause))
         note(
             .info, "child \(child.name) has ended soon after it came up, and starts again in \(pause) s",
@@ -61,13 +61,13 @@ extension SessionManager {
         guard restarts.end(owner), let connection = connectionTable[owner.connection],
             let child = connection.negotiated.first(where: { $0.name == owner.child })
         else { return }
-        undertakeAgain(child, of: connection, towards: remote)
+        startAgain(child, of: connection, towards: remote)
     }
 
-    private func undertakeAgain(_ child: Child, of connection: Connection, towards remote: Endpoint) {
+    private func startAgain(_ child: Child, of connection: Connection, towards remote: Endpoint) {
         // A peer that has authenticated anew, or began when we did, has made another one before it deleted this.
         if isShuttingDown || isUp(connection, child) { return }
-        undertake(
-            connection, [Undertaking.Wish(child.name)], towards: remote, isStanding: true, isEndless: true)
+        bringUp(
+            connection, [ConnectionAttempt.Wish(child.name)], towards: remote, isStanding: true, isEndless: true)
     }
 }

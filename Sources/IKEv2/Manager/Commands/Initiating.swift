@@ -17,7 +17,7 @@ extension SessionManager {
                 }
                 if child == nil, isUp(connection, nil) { return outcome(.success(())) }
                 waiters[Waiter(connection: connection.name, child: child?.name), default: []].append(outcome)
-                undertake(connection, child.map { [Undertaking.Wish($0.name)] } ?? [], isUrgent: true)
+                bringUp(connection, child.map { [ConnectionAttempt.Wish($0.name)] } ?? [], isUrgent: true)
             }
         }
     }
@@ -77,8 +77,8 @@ extension SessionManager {
     public func shutDown(at now: UInt64) {
         run(at: now) {
             isShuttingDown = true
-            for undertaking in Array(undertakings.values) {
-                giveUp(undertaking, Explanation("the gateway is shutting down"))
+            for attempt in Array(attempts.values) {
+                giveUp(attempt, Explanation("the gateway is shutting down"))
             }
             for record in table.all { end(record, .terminated) }
         }
@@ -92,14 +92,14 @@ extension SessionManager {
 
     /// Attempts that a filter is about and that have no session: they wait for their time, or for a name.
     public func waitingAttempts(matching filter: SAFilter) -> Int {
-        undertakings.values.count { $0.state != .negotiating && isMeant($0, by: filter) }
+        attempts.values.count { $0.state != .negotiating && isMeant($0, by: filter) }
     }
 
     /// Whether a filter is about an attempt, or about one of its children.
-    func isMeant(_ undertaking: Undertaking, by filter: SAFilter) -> Bool {
+    func isMeant(_ attempt: ConnectionAttempt, by filter: SAFilter) -> Bool {
         guard filter.ikeID == nil, filter.childID == nil else { return false }
-        return filter.connection ?? undertaking.key.connection == undertaking.key.connection
-            && (filter.child == nil || undertaking.wishes.contains { $0.child == filter.child })
+        return filter.connection ?? attempt.key.connection == attempt.key.connection
+            && (filter.child == nil || attempt.wishes.contains { $0.child == filter.child })
     }
 
     /// Sessions that a filter is about, as far as it is about sessions.

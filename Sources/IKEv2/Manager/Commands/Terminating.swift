@@ -44,9 +44,9 @@ extension SessionManager {
         _ filter: SAFilter, force: Bool, _ outcome: @escaping (Result<Int, Explanation>) -> Void
     ) {
         var number = 0
-        for undertaking in Array(undertakings.values) where isMeant(undertaking, by: filter) {
-            if undertaking.state != .negotiating { number += 1 }
-            giveUp(undertaking, Explanation("terminated"))
+        for attempt in Array(attempts.values) where isMeant(attempt, by: filter) {
+            if attempt.state != .negotiating { number += 1 }
+            giveUp(attempt, Explanation("terminated"))
         }
         let records = matching(filter)
         number += records.count
@@ -79,15 +79,15 @@ extension SessionManager {
     /// Takes a child out of attempts that wait for their time, and ends those that are for nothing else; their number.
     private func stopWaiting(for filter: SAFilter) -> Int {
         var number = 0
-        for undertaking in Array(undertakings.values)
-        where undertaking.state != .negotiating && isMeant(undertaking, by: filter) {
+        for attempt in Array(attempts.values)
+        where attempt.state != .negotiating && isMeant(attempt, by: filter) {
             number += 1
             let explanation = Explanation("terminated")
-            if undertaking.wishes.allSatisfy({ $0.child == filter.child }) {
-                giveUp(undertaking, explanation)
+            if attempt.wishes.allSatisfy({ $0.child == filter.child }) {
+                giveUp(attempt, explanation)
             } else {
-                undertaking.wishes.removeAll { $0.child == filter.child }
-                settle(connection: undertaking.key.connection, child: filter.child, .failure(explanation))
+                attempt.wishes.removeAll { $0.child == filter.child }
+                settle(connection: attempt.key.connection, child: filter.child, .failure(explanation))
             }
         }
         return number

@@ -111,9 +111,9 @@ extension SessionManager {
 
     private func endAll(of connection: Connection) {
         addressTurns[connection.name] = nil
-        for (key, undertaking) in undertakings where key.connection == connection.name {
-            undertakings[key] = nil
-            giveUp(undertaking, Explanation("connection \(connection.name) was unloaded or changed"))
+        for (key, attempt) in attempts where key.connection == connection.name {
+            attempts[key] = nil
+            giveUp(attempt, Explanation("connection \(connection.name) was unloaded or changed"))
         }
         for record in table.sessions(of: connection.name) { end(record, .terminated) }
     }
@@ -147,7 +147,7 @@ extension SessionManager {
         }
         let started = children.filter(\.startAction.starts)
         if !started.isEmpty {
-            undertake(connection, started.map { Undertaking.Wish($0.name) }, isStanding: true, isEndless: true)
+            bringUp(connection, started.map { ConnectionAttempt.Wish($0.name) }, isStanding: true, isEndless: true)
         }
         restoreTunnels(children, of: connection)
     }

@@ -6,7 +6,8 @@ import IPsec
 extension SessionManager {
     /// How to ask for a child on an IKE SA that is there, or will be.
     func call(
-        for wish: Undertaking.Wish, _ child: Child, of connection: Connection, on path: Path, in record: SessionRecord?
+        for wish: ConnectionAttempt.Wish, _ child: Child, of connection: Connection, on path: Path,
+        in record: SessionRecord?
     ) -> ChildCall {
         let habit = habits[CoverTable.Owner(connection: connection.name, child: child.name)]
         let hasNarrower = record.map { live(child, in: $0) }?.isEmpty == false

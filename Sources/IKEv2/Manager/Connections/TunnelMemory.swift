@@ -80,8 +80,9 @@ extension SessionManager {
             peerCalls.allow(connection.name, child.name)
             for tunnel in tunnelMemory.takeRestored(connection: connection.name, child: child.name) {
                 guard !child.startAction.starts || tunnel.peer != nil else { continue }
-                undertake(
-                    connection, [Undertaking.Wish(child.name)], towards: tunnel.peer, isStanding: true, isEndless: true)
+                bringUp(
+                    connection, [ConnectionAttempt.Wish(child.name)], towards: tunnel.peer, isStanding: true,
+                    isEndless: true)
             }
         }
     }
@@ -137,11 +138,11 @@ extension SessionManager {
     }
 
     /// A peer of which nothing but its last address is known, and who is not there any more.
-    func forgetUnreached(_ undertaking: Undertaking) {
-        guard let remote = undertaking.key.remote, !isShuttingDown, !isReplacing(undertaking) else { return }
-        for wish in undertaking.wishes {
+    func forgetUnreached(_ attempt: ConnectionAttempt) {
+        guard let remote = attempt.key.remote, !isShuttingDown, !isReplacing(attempt) else { return }
+        for wish in attempt.wishes {
             tunnelMemory.remove(
-                RememberedTunnel(connection: undertaking.key.connection, child: wish.child, peer: remote))
+                RememberedTunnel(connection: attempt.key.connection, child: wish.child, peer: remote))
         }
     }
 

@@ -97,22 +97,22 @@ extension SessionManager {
         guard !record.isBeingReplaced, !isShuttingDown,
             let connection = record.session.connection.flatMap({ connectionTable[$0.name] })
         else { return }
-        let key = Undertaking.Key(
+        let key = ConnectionAttempt.Key(
             connection: connection.name, remote: connection.hasKnownRemote ? nil : record.session.path.remote)
-        guard undertakings[key] == nil else { return nudge(connection) }
+        guard attempts[key] == nil else { return nudge(connection) }
         record.isBeingReplaced = true
         record.lostAt = since
         note(
             .info, "the peer does not answer, and may have lost the IKE SA: a new one is negotiated",
             connection: key.connection)
-        begin(Undertaking(key, wishes(for: record), predecessor: record.id))
+        begin(ConnectionAttempt(key, wishes(for: record), predecessor: record.id))
     }
 
     /// All children that an IKE SA has.
-    func wishes(for record: SessionRecord) -> [Undertaking.Wish] {
+    func wishes(for record: SessionRecord) -> [ConnectionAttempt.Wish] {
         var names: [String] = []
         for sa in record.session.children where !names.contains(sa.child.name) { names.append(sa.child.name) }
-        return names.map { Undertaking.Wish($0) }
+        return names.map { ConnectionAttempt.Wish($0) }
     }
 
     /// The successor of a silent IKE SA did not come up. True: that was what it was for.
@@ -125,13 +125,13 @@ extension SessionManager {
     /// `dpd_action = restart` does.
     func leaveSuccessor(of old: SessionRecord, _ reason: CloseReason) {
         guard old.lostAt != nil,
-            let undertaking = undertakings.values.first(where: { $0.predecessor == old.id }),
-            !undertaking.isStanding, !undertaking.isOwedAttempt
+            let attempt = attempts.values.first(where: { $0.predecessor == old.id }),
+            !attempt.isStanding, !attempt.isOwedAttempt
         else { return }
-        if let record = undertaking.sessionID.flatMap({ table[$0] }), record.undertaking === undertaking {
+        if let record = attempt.sessionID.flatMap({ table[$0] }), record.attempt === attempt {
             end(record, reason)
         } else {
-            giveUp(undertaking, reason.explanation)
+            giveUp(attempt, reason.explanation)
         }
     }
 

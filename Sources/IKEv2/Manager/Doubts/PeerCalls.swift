@@ -63,15 +63,15 @@ extension SessionManager {
             return child.startAction.starts || covers.trapped.contains(owner) || tunnelMemory.has(owner)
         }
         if wishes.isEmpty { return }
-        let key = Undertaking.Key(connection: connection.name, remote: nil)
+        let key = ConnectionAttempt.Key(connection: connection.name, remote: nil)
         // It is there: what waits for its next attempt need not wait.
-        if undertakings[key] != nil { return nudge(connection, isThere: true) }
+        if attempts[key] != nil { return nudge(connection, isThere: true) }
         guard peerCalls.mayCall(connection.name, at: now) else { return }
         peerCalls.keepQuiet(connection.name, until: after(seconds: Self.callInterval))
         count.peersCalled += 1
         note(
             .info, "\(address) goes on with an SA that is not known here: a new one is negotiated",
             connection: connection.name)
-        undertake(connection, wishes.map { Undertaking.Wish($0.name) }, isStanding: true)
+        bringUp(connection, wishes.map { ConnectionAttempt.Wish($0.name) }, isStanding: true)
     }
 }

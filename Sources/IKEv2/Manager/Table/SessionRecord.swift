@@ -28,7 +28,7 @@ final class SessionRecord {
     /// Inbound SPIs of its SAs that the dataplane has, those that only drain left out.
     var installed: [UInt32] = []
     /// What it was begun for; nil when the peer began, and once that is settled.
-    var undertaking: Undertaking?
+    var attempt: ConnectionAttempt?
     /// Names of the children that it was begun with.
     var begunWith: Set<String> = []
     /// Names of children that were asked for after that.

@@ -2,8 +2,8 @@ import IPsec
 import Packets
 
 /// The wish for an IKE SA, from the first attempt until it is established or given up.
-final class Undertaking {
-    /// One undertaking at a time for each connection and peer.
+final class ConnectionAttempt {
+    /// One attempt at a time for each connection and peer.
     struct Key: Hashable {
         var connection: String
         /// nil: where the connection says.
@@ -100,39 +100,39 @@ extension SessionManager {
     ///   - afterAPause: to wait before the first attempt.
     ///   - isStanding: the configuration wants it.
     ///   - isEndless: until it is up, where the configuration says where the peer is.
-    func undertake(
-        _ connection: Connection, _ wishes: [Undertaking.Wish], towards remote: Endpoint? = nil,
+    func bringUp(
+        _ connection: Connection, _ wishes: [ConnectionAttempt.Wish], towards remote: Endpoint? = nil,
         isUrgent: Bool = false, afterAPause: Bool = false, isStanding: Bool = false, isEndless: Bool = false
     ) {
         guard !isShuttingDown else { return }
         let isEndless = isEndless && connection.hasKnownRemote
-        let key = Undertaking.Key(
+        let key = ConnectionAttempt.Key(
             connection: connection.name, remote: connection.hasKnownRemote ? nil : remote)
         let record = usableSession(of: connection, at: key.remote)
         // What is to replace an IKE SA is no concern of who can have that.
-        if let undertaking = undertakings[key], !isReplacing(undertaking) || record == nil {
-            undertaking.add(wishes)
-            undertaking.isStanding = undertaking.isStanding || isStanding
-            undertaking.isEndless = undertaking.isEndless || isEndless
-            if isUrgent { hurry(undertaking) }
+        if let attempt = attempts[key], !isReplacing(attempt) || record == nil {
+            attempt.add(wishes)
+            attempt.isStanding = attempt.isStanding || isStanding
+            attempt.isEndless = attempt.isEndless || isEndless
+            if isUrgent { hurry(attempt) }
         } else if let record {
             ask(wishes, in: record)
         } else if afterAPause {
-            let undertaking = Undertaking(
+            let attempt = ConnectionAttempt(
                 key, wishes, predecessor: nil, isStanding: isStanding, isEndless: isEndless)
-            undertakings[key] = undertaking
-            pause(undertaking)
+            attempts[key] = attempt
+            pause(attempt)
         } else {
-            begin(Undertaking(key, wishes, predecessor: nil, isStanding: isStanding, isEndless: isEndless))
+            begin(ConnectionAttempt(key, wishes, predecessor: nil, isStanding: isStanding, isEndless: isEndless))
         }
     }
 
     /// Whether it is to replace an IKE SA that is still there: one attempt, after which that one goes on.
-    func isReplacing(_ undertaking: Undertaking) -> Bool { undertaking.predecessor.flatMap { table[$0] } != nil }
+    func isReplacing(_ attempt: ConnectionAttempt) -> Bool { attempt.predecessor.flatMap { table[$0] } != nil }
 
-    func begin(_ undertaking: Undertaking) {
-        undertakings[undertaking.key] = undertaking
-        attempt(undertaking)
+    func begin(_ attempt: ConnectionAttempt) {
+        attempts[attempt.key] = attempt
+        tryNow(attempt)
     }
 
     /// The newest IKE SA of the connection that can take on children.
@@ -145,7 +145,7 @@ extension SessionManager {
     }
 
     /// Negotiates children in an established IKE SA, those left out that are under way already.
-    func ask(_ wishes: [Undertaking.Wish], in record: SessionRecord) {
+    func ask(_ wishes: [ConnectionAttempt.Wish], in record: SessionRecord) {
         for wish in wishes {
             guard let child = record.session.connection?.negotiated.first(where: { $0.name == wish.child }),
                 let connection = record.session.connection, record.session.isInUse,
@@ -159,10 +159,10 @@ extension SessionManager {
 
     /// Established: what the session was not told at its beginning follows.
     func fulfil(_ record: SessionRecord) {
-        guard let undertaking = record.undertaking else { return }
-        record.undertaking = nil
-        undertakings[undertaking.key] = nil
-        ask(undertaking.wishes.filter { !record.begunWith.contains($0.child) }, in: record)
+        guard let attempt = record.attempt else { return }
+        record.attempt = nil
+        attempts[attempt.key] = nil
+        ask(attempt.wishes.filter { !record.begunWith.contains($0.child) }, in: record)
     }
 
     /// Tells who waits. `child` nil: of the IKE SA.

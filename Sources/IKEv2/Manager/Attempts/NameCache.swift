@@ -3,7 +3,7 @@ import Packets
 /// Host names of peers: questions that are out, and the last answers.
 struct NameCache {
     enum Purpose {
-        case undertaking(Undertaking.Key)
+        case tryNow(ConnectionAttempt.Key)
         /// To recognise the peer when it begins, and for what `dynamic` stands for.
         case recognition
     }
@@ -56,7 +56,7 @@ extension SessionManager {
             if !addresses.isEmpty { attemptNamed(question.name) }
             switch question.purpose {
             case .recognition: break
-            case .undertaking(let key): undertakings[key].map { resolved($0, name: question.name, addresses) }
+            case .tryNow(let key): attempts[key].map { resolved($0, name: question.name, addresses) }
             }
         }
     }

@@ -10,16 +10,16 @@ extension SessionManager {
 
     /// For the attempt that has just begun.
     func scheduleNudge(_ record: SessionRecord) {
-        guard let undertaking = record.undertaking, record.session.awaitsNegotiation else { return }
-        let hasOthers = connectionTable[undertaking.key.connection].map { destinations(of: $0) > 1 } ?? false
-        guard undertaking.isEndless || hasOthers else { return }
+        guard let attempt = record.attempt, record.session.awaitsNegotiation else { return }
+        let hasOthers = connectionTable[attempt.key.connection].map { destinations(of: $0) > 1 } ?? false
+        guard attempt.isEndless || hasOthers else { return }
         let next = record.lastSentAt.addingWithoutOverflow(.seconds(Self.nudgeInSeconds))
         timers.add(.nudge(record.id), at: next > now ? next : after(seconds: Self.nudgeInSeconds))
     }
 
     func lookAfterFirstRequest(_ record: SessionRecord) {
-        guard let undertaking = record.undertaking, record.session.awaitsNegotiation,
-            let connection = connectionTable[undertaking.key.connection]
+        guard let attempt = record.attempt, record.session.awaitsNegotiation,
+            let connection = connectionTable[attempt.key.connection]
         else { return }
         if destinations(of: connection) > 1, record.session.awaitsFirstAnswer,
             now - min(now, record.beganAt) >= .seconds(Self.patienceWithAddress)
@@ -33,10 +33,10 @@ extension SessionManager {
     /// Somebody wants the tunnel: its first request goes out once more, unless it did a moment ago.
     /// - Parameter isThere: the peer was heard: an attempt that waits for its time begins.
     func nudge(_ connection: Connection, isThere: Bool = false) {
-        guard let undertaking = undertakings[Undertaking.Key(connection: connection.name, remote: nil)] else { return }
-        switch undertaking.state {
-        case .negotiating: if let record = undertaking.sessionID.flatMap({ table[$0] }) { nudge(record) }
-        case .waiting: if isThere, undertaking.isUnanswered, nudges.allow(now: now) { attempt(undertaking) }
+        guard let attempt = attempts[ConnectionAttempt.Key(connection: connection.name, remote: nil)] else { return }
+        switch attempt.state {
+        case .negotiating: if let record = attempt.sessionID.flatMap({ table[$0] }) { nudge(record) }
+        case .waiting: if isThere, attempt.isUnanswered, nudges.allow(now: now) { tryNow(attempt) }
         case .resolving: break
         }
     }
@@ -49,25 +49,25 @@ extension SessionManager {
     }
 
     /// An operator wants it, now: what waits begins, and what is under way is no longer waited for in vain.
-    func hurry(_ undertaking: Undertaking) {
-        switch undertaking.state {
-        case .waiting: attempt(undertaking)
+    func hurry(_ attempt: ConnectionAttempt) {
+        switch attempt.state {
+        case .waiting: tryNow(attempt)
         case .negotiating:
-            undertaking.isOwedAttempt = true
-            if let record = undertaking.sessionID.flatMap({ table[$0] }) { nudge(record) }
+            attempt.isOwedAttempt = true
+            if let record = attempt.sessionID.flatMap({ table[$0] }) { nudge(record) }
         case .resolving: break
         }
     }
 
     /// The network has changed: whatever waits for a way, or for an answer, is tried at once.
     func attemptStanding() {
-        for undertaking in Array(undertakings.values) {
-            switch undertaking.state {
-            case .waiting where undertaking.looks > 0: attempt(undertaking)
-            case .waiting where undertaking.isStanding && undertaking.isUnanswered:
-                if nudges.allow(now: now) { attempt(undertaking) }
-            case .negotiating where undertaking.isStanding:
-                if let record = undertaking.sessionID.flatMap({ table[$0] }) { nudge(record) }
+        for attempt in Array(attempts.values) {
+            switch attempt.state {
+            case .waiting where attempt.looks > 0: tryNow(attempt)
+            case .waiting where attempt.isStanding && attempt.isUnanswered:
+                if nudges.allow(now: now) { tryNow(attempt) }
+            case .negotiating where attempt.isStanding:
+                if let record = attempt.sessionID.flatMap({ table[$0] }) { nudge(record) }
             default: break
             }
         }
@@ -75,11 +75,11 @@ extension SessionManager {
 
     /// A name is known now: who waits for it goes on.
     func attemptNamed(_ name: String) {
-        for undertaking in Array(undertakings.values) where undertaking.looks > 0 {
-            guard case .waiting = undertaking.state,
-                connectionTable[undertaking.key.connection]?.names.contains(name) == true
+        for attempt in Array(attempts.values) where attempt.looks > 0 {
+            guard case .waiting = attempt.state,
+                connectionTable[attempt.key.connection]?.names.contains(name) == true
             else { continue }
-            attempt(undertaking)
+            tryNow(attempt)
         }
     }
 
