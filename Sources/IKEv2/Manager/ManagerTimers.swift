@@ -1,4 +1,4 @@
-/// What the manager waits for. Sessions and SAs are named by number: they may be gone when the time has come.
+/// The events that the manager waits for. Sessions and SAs are named by number: they may be gone when the time has come.
 enum ManagerTimer {
     /// A session's own deadline.
     case session(UInt32)
@@ -13,9 +13,9 @@ enum ManagerTimer {
     /// The outbound half that belongs to this inbound SPI waits for its turn.
     case takeOver(UInt32)
     /// A child that has lost its SA starts again.
-    case restart(CoverTable.Owner, towards: Endpoint)
-    /// Next attempt.
-    case tryNow(ConnectionAttempt.Key)
+    case restart(ChildName, towards: Endpoint)
+    /// The next try of a connection attempt.
+    case attempt(ConnectionAttempt.Key)
     /// A first request may be due once more.
     case nudge(UInt32)
     /// A peer that is doubted is looked at again.
@@ -24,71 +24,69 @@ enum ManagerTimer {
     case addresses
 }
 
-extension SessionManager {
-    /// Does what is due. To be called at `nextDeadline`, or every 10 ms: it costs nothing when nothing is due.
-    public func advance(to now: UInt64) {
-        run(at: now) {
-            while let timer = timers.next(dueBy: self.now) { fire(timer) }
+/// What is to happen when: a binary heap, so that adding and taking cost the logarithm of how much is waiting, and
+/// looking costs nothing. Nothing is taken out early; who takes an event checks that it still means something.
+struct TimerQueue<Event> {
+    private struct Entry {
+        var time: UInt64
+        /// Equal times keep the order in which they were added.
+        var order: UInt64
+        var event: Event
+
+        func isBefore(_ other: Entry) -> Bool {
+            time == other.time ? order < other.order : time < other.time
         }
     }
 
-    /// When there is something to do next; nil: when something comes.
-    public var nextDeadline: UInt64? { timers.first }
+    private var heap: [Entry] = []
+    private var added: UInt64 = 0
 
-    private func fire(_ timer: ManagerTimer) {
-        switch timer {
-        case .session(let id):
-            guard let record = table[id] else { return }
-            record.queuedDeadline = nil
-            if let deadline = record.session.nextDeadline, deadline <= now {
-                apply(record.session.deadlineReached(environment: self), of: record)
-            } else {
-                schedule(record)
-            }
-        case .keepalive(let id): keepAlive(id)
-        case .reauthenticate(let id): if let record = table[id] { reauthenticationIsDue(record) }
-        case .supersede(let id): if let record = table[id] { end(record, .superseded) }
-        case .drain(let spi): drained(spi)
-        case .takeOver(let spi): if let child = children[spi] { takeOverIfUsed(child) }
-        case .addresses: lookForAddresses()
-        case .nudge(let id): if let record = table[id] { lookAfterFirstRequest(record) }
-        case .doubt(let id): if let record = table[id] { lookAtDoubt(record) }
-        case .restart(let owner, let remote): restart(owner, towards: remote)
-        case .tryNow(let key):
-            // A timer of an earlier pause means nothing.
-            if let attempt = attempts[key], case .waiting(let time) = attempt.state, time <= now {
-                tryNow(attempt)
-            }
+    var count: Int { heap.count }
+
+    /// The earliest time.
+    var first: UInt64? { heap.first?.time }
+
+    mutating func add(_ event: Event, at time: UInt64) {
+        added += 1
+        heap.append(Entry(time: time, order: added, event: event))
+        siftUp(from: heap.count - 1)
+    }
+
+    /// Takes the earliest event if its time has come.
+    mutating func next(dueBy now: UInt64) -> Event? {
+        guard let earliest = heap.first, earliest.time <= now else { return nil }
+        heap.swapAt(0, heap.count - 1)
+        heap.removeLast()
+        siftDown(from: 0)
+        return earliest.event
+    }
+
+    /// Forgets events that mean nothing any more.
+    mutating func keep(where isMeant: (Event) -> Bool) {
+        heap.removeAll { !isMeant($0.event) }
+        for index in stride(from: heap.count / 2 - 1, through: 0, by: -1) { siftDown(from: index) }
+    }
+
+    private mutating func siftUp(from start: Int) {
+        var index = start
+        while index > 0 {
+            let parent = (index - 1) / 2
+            if !heap[index].isBefore(heap[parent]) { return }
+            heap.swapAt(index, parent)
+            index = parent
         }
     }
 
-    /// Brings the session's deadline into the queue. An entry for an earlier time will do: it looks again. What a
-    /// session could not do at its time is looked at every 10 ms.
-    func schedule(_ record: SessionRecord) {
-        guard table[record.id] != nil, let wanted = record.session.nextDeadline else { return }
-        let deadline = max(wanted, now.addingWithoutOverflow(10_000_000))
-        guard deadline < record.queuedDeadline ?? .max else { return }
-        record.queuedDeadline = deadline
-        timers.add(.session(record.id), at: deadline)
-        sweepTimers()
-    }
-
-    /// Sessions that are gone leave their timers behind. They are swept out when they are most of the queue.
-    private func sweepTimers() {
-        guard timers.count > 1024, timers.count > 8 * (table.count + children.count) else { return }
-        timers.keep { timer in
-            switch timer {
-            case .session(let id), .keepalive(let id), .reauthenticate(let id), .supersede(let id), .nudge(let id),
-                .doubt(let id):
-                table[id] != nil
-            case .drain(let spi), .takeOver(let spi): children[spi] != nil
-            case .tryNow(let key): attempts[key] != nil
-            case .restart(let owner, _): restarts.isWaiting(owner)
-            case .addresses: true
+    private mutating func siftDown(from start: Int) {
+        var index = start
+        while true {
+            var least = index
+            for child in [2 * index + 1, 2 * index + 2] where child < heap.count && heap[child].isBefore(heap[least]) {
+                least = child
             }
+            if least == index { return }
+            heap.swapAt(index, least)
+            index = least
         }
     }
-
-    /// `seconds` from now, as far as there is such a time.
-    func after(seconds: UInt64) -> UInt64 { now.addingWithoutOverflow(.seconds(seconds)) }
 }

@@ -4,79 +4,41 @@ import Packets
 /// All IKE SAs of the gateway, and what starts, finds and ends them. Pure: datagrams, events and a clock go in, calls of
 /// `ChildDataplane` and `ManagerOutput` come out. Used on one thread.
 ///
-/// The way of a datagram: `receive` finds its session or lets a new one in (Admission), the session answers with actions,
-/// `apply` does them in order (Actions) and draws conclusions from what sessions report (Consequences).
-public final class SessionManager: SessionEnvironment {
-    public let settings: ProtocolSettings
-    public var credentials = Credentials() {
-        didSet { candidateCache.removeAll() }
-    }
-    public private(set) var now: UInt64
-
-    let dataplane: any ChildDataplane
-    let output: any ManagerOutput
-    private let clock: () -> Int64
-    /// Nanoseconds that the calling thread has worked.
-    let processorTime: () -> UInt64
-
-    var table = SessionTable()
-    var timers = TimerQueue<ManagerTimer>()
-    var connectionTable = ConnectionTable()
-    var candidateCache = CandidateCache()
-    var requestIDs: RequestIDs
-    /// By our SPI.
-    var children: [UInt32: ChildInstallation] = [:]
-    var covers = CoverTable()
-    /// Which peer has which networks, where a connection is for several.
-    var holders = NetworkHolders()
-    /// Negotiations that we want, by what they are for.
-    var attempts: [ConnectionAttempt.Key: ConnectionAttempt] = [:]
-    /// Commands that wait until something is up.
-    var waiters: [Waiter: [(Result<Void, Explanation>) -> Void]] = [:]
-    var terminations: [Termination] = []
-    /// How long what packets and peers call for has to wait after failures.
-    var backoffs = BackoffTable()
-    /// Peers' ways with children that were offered in the ordinary form in vain.
-    var habits: [CoverTable.Owner: ChildCall.Habit] = [:]
-    /// Children that start again after they have lost their SA.
-    var restarts = Restarts()
-    /// Inbound SPIs of SAs that could not be installed, and that the peer still believes in.
-    var uninstalledSPIs: Set<UInt32> = []
-    var names = NameCache()
-    var cookies = CookieJar()
-    var admission: AdmissionControl
-    var refusedSessions = RefusedSessions()
-    var peerCalls = PeerCalls()
-    var tunnelMemory = TunnelMemory()
-    /// Which of a connection's addresses is tried next, where there are several.
-    var addressTurns: [String: Int] = [:]
-    /// Checks of peers that something unproved has been said of.
-    var doubts = RateLimiter(perSecond: 50, burst: 200)
-    /// Unprotected notices that may cost a search.
-    var notices = RateLimiter(perSecond: 20, burst: 50)
-    /// First requests beyond their ordinary repetitions, and attempts before their time.
-    var nudges = RateLimiter(perSecond: 50, burst: 200)
-    /// Counts up whenever connections or host names name other addresses.
-    var addressChanges: UInt64 = 0
-    /// First answers to strangers on our own links: each makes the kernel look for a neighbour, and remember one that is
-    /// not there for minutes. Its table, of 1,024 by default, is everybody's.
-    var linkAnswers = RateLimiter(perSecond: 4, burst: 16)
-    var unprotectedErrors = RateLimiter(perSecond: 20, burst: 20)
-    /// Warnings that peers can cause before they have proved who they are, of known peers and of strangers apart.
-    private var complaints = PeerStanding.allCases.map { _ in RateLimiter(perSecond: 5, burst: 20) }
-    /// The same by address: one peer's do not keep the others' out of the log.
-    private var complaintsByAddress = AddressLimiter(perSecond: 1, burst: 5)
-    /// What peers can cause that have proved who they are.
-    private var tellings = AddressLimiter(perSecond: 2, burst: 32)
-    /// Lines about messages of no session.
-    var strangerLines = RateLimiter(perSecond: 50, burst: 200)
-    var isShuttingDown = false
-    var count = ManagerCounters()
-
-    private var lastUniqueID: UInt32 = 0
-    private var generator = SystemRandomNumberGenerator()
+/// This is the table of contents: every entry sets the clock, hands the event to the part that it is for, and then does what
+/// follows from it.
+///
+///     a datagram             Receiver ─► Admission, Session ─► SessionDriver ─► ChildInstaller, SessionReports
+///     a time                 the part whose timer it is
+///     an event of packets    Demand (there is no SA), Doubts (nothing comes back), Session (limits, addresses)
+///     a configuration        ConnectionLoader ─► Covers, Initiator
+///     a command              Commands ─► ConnectionAttempts, Initiator, SessionDriver
+///
+/// Each part knows only those that it calls, which never call it back: what concerns parts above is left as a `FollowUp`.
+public final class SessionManager {
+    let table = SessionTable()
+    let attempts: ConnectionAttempts
+    let terminations = Terminations()
+    private let context: ManagerContext
+    let environment: ManagerEnvironment
+    private let knownConnections: Connections
+    private let installer: ChildInstaller
+    private let covers: Covers
+    private let admission: Admission
+    private let memory = TunnelMemory()
+    private let reports: SessionReports
+    private let driver: SessionDriver
+    private let replacements: Replacements
+    private let keepalives: Keepalives
+    private let initiator: Initiator
+    private let doubts: Doubts
+    private let receiver: Receiver
+    private let demand: Demand
+    private let recovery: Recovery
+    private let reauthentication: Reauthentication
+    private let loader: ConnectionLoader
+    private let commands: Commands
+    /// Entries under way: outcomes of commands may lead to other commands.
     private var depth = 0
-    private var postponed: [() -> Void] = []
 
     /// - Parameters:
     ///   - now: monotonic nanoseconds, as in all calls.
@@ -86,105 +48,337 @@ public final class SessionManager: SessionEnvironment {
         settings: ProtocolSettings, dataplane: any ChildDataplane, output: any ManagerOutput, now: UInt64,
         wallClock: @escaping () -> Int64, processorTime: @escaping () -> UInt64 = { ThreadTime.now }
     ) {
-        self.settings = settings
-        self.dataplane = dataplane
-        self.output = output
-        self.now = now
-        clock = wallClock
-        self.processorTime = processorTime
-        admission = AdmissionControl(settings)
-        requestIDs = RequestIDs(reserved: dataplane.reservedRequestIDs)
+        let requestIDs = RequestIDs(reserved: dataplane.reservedRequestIDs)
+        let backoffs = BackoffTable()
+        let peerCalls = PeerCalls()
+        context = ManagerContext(settings: settings, output: output, now: now)
+        knownConnections = Connections(output: output)
+        installer = ChildInstaller(context: context, table: table, dataplane: dataplane, requestIDs: requestIDs)
+        covers = Covers(
+            context: context, connections: knownConnections, dataplane: dataplane, requestIDs: requestIDs)
+        environment = ManagerEnvironment(
+            context: context, table: table, installer: installer, requestIDs: requestIDs, clock: wallClock)
+        admission = Admission(
+            context: context, table: table, connections: knownConnections, processorTime: processorTime)
+        keepalives = Keepalives(context: context)
+        replacements = Replacements(context: context, table: table, installer: installer)
+        attempts = ConnectionAttempts(
+            context: context, table: table, connections: knownConnections, backoffs: backoffs, memory: memory,
+            replacements: replacements)
+        let narrowing = Narrowing(
+            context: context, table: table, connections: knownConnections, installer: installer, covers: covers,
+            backoffs: backoffs)
+        reports = SessionReports(
+            context: context, table: table, connections: knownConnections, installer: installer,
+            admission: admission, covers: covers, backoffs: backoffs, narrowing: narrowing, memory: memory,
+            peerCalls: peerCalls, terminations: terminations, replacements: replacements, keepalives: keepalives)
+        driver = SessionDriver(
+            environment: environment, context: context, table: table, connections: knownConnections,
+            installer: installer, admission: admission, reports: reports, attempts: attempts,
+            terminations: terminations, replacements: replacements, keepalives: keepalives)
+        initiator = Initiator(
+            context: context, table: table, connections: knownConnections, attempts: attempts,
+            narrowing: narrowing, replacements: replacements, driver: driver)
+        doubts = Doubts(context: context, table: table, installer: installer, driver: driver)
+        receiver = Receiver(
+            context: context, table: table, connections: knownConnections, admission: admission, driver: driver,
+            doubts: doubts)
+        demand = Demand(
+            context: context, table: table, connections: knownConnections, installer: installer, covers: covers,
+            backoffs: backoffs, memory: memory, peerCalls: peerCalls, attempts: attempts, initiator: initiator)
+        recovery = Recovery(
+            context: context, connections: knownConnections, installer: installer, covers: covers,
+            initiator: initiator)
+        reauthentication = Reauthentication(
+            context: context, table: table, connections: knownConnections, installer: installer,
+            attempts: attempts, replacements: replacements, driver: driver, initiator: initiator)
+        loader = ConnectionLoader(
+            context: context, table: table, connections: knownConnections, requestIDs: requestIDs, covers: covers,
+            backoffs: backoffs, narrowing: narrowing, memory: memory, peerCalls: peerCalls, attempts: attempts,
+            driver: driver, initiator: initiator, recovery: recovery)
+        commands = Commands(
+            context: context, table: table, connections: knownConnections, installer: installer,
+            backoffs: backoffs, memory: memory, peerCalls: peerCalls, attempts: attempts,
+            terminations: terminations, driver: driver, initiator: initiator, reauthentication: reauthentication)
     }
 
+    public var settings: ProtocolSettings { context.settings }
+    public var now: UInt64 { context.now }
+
+    public var credentials: Credentials {
+        get { environment.credentials }
+        set {
+            environment.credentials = newValue
+            knownConnections.credentialsChanged()
+        }
+    }
+
+    // MARK: - Messages
+
+    /// One IKE message as it arrived, without a non-ESP marker.
+    public func receive(_ datagram: [UInt8], path: Path, at now: UInt64) {
+        run(at: now) { receiver.receive(datagram, path: path) }
+    }
+
+    /// Whether messages from an address come before those of strangers.
+    public func isKnown(_ address: IPAddress) -> Bool { admission.standing(of: address) == .known }
+
+    /// All addresses that are known, in no order.
+    public var knownAddresses: Set<IPAddress> { knownConnections.namedAddresses.union(table.establishedAddresses) }
+
+    /// Changes whenever `knownAddresses` may have changed.
+    public var knownAddressesVersion: UInt64 { knownConnections.version &+ table.addressChanges }
+
+    // MARK: - Time
+
+    /// Does what is due. To be called at `nextDeadline`, or every 10 ms: it costs nothing when nothing is due.
+    public func advance(to now: UInt64) {
+        run(at: now) {
+            while let timer = context.nextDueTimer() { fire(timer) }
+        }
+    }
+
+    /// When there is something to do next; nil: when something comes.
+    public var nextDeadline: UInt64? { context.nextDeadline }
+
+    var timerCount: Int { context.timerCount }
+
+    private func fire(_ timer: ManagerTimer) {
+        switch timer {
+        case .session(let id): table[id].map(driver.deadlineReached)
+        case .keepalive(let id): table[id].map(keepalives.isDue)
+        case .reauthenticate(let id): table[id].map(reauthentication.isDue)
+        case .supersede(let id): if let record = table[id] { driver.end(record, .superseded) }
+        case .drain(let spi): driver.drained(spi)
+        case .takeOver(let spi): driver.takeOver(spi)
+        case .addresses: covers.lookForAddresses()
+        case .nudge(let id): table[id].map(initiator.lookAfterFirstRequest)
+        case .doubt(let id):
+            if let record = table[id], let since = doubts.look(at: record) {
+                reauthentication.replaceSilent(record, since: since)
+            }
+        case .restart(let name, let remote): recovery.restart(name, towards: remote)
+        case .attempt(let key): initiator.tryIfDue(key)
+        }
+    }
+
+    /// Sessions that are gone leave their timers behind. They are swept out when they are most of the queue.
+    private func sweepTimers() {
+        guard context.timerCount > 1024, context.timerCount > 8 * (table.count + installer.count) else { return }
+        context.keepTimers { timer in
+            switch timer {
+            case .session(let id), .keepalive(let id), .reauthenticate(let id), .supersede(let id), .nudge(let id),
+                .doubt(let id):
+                table[id] != nil
+            case .drain(let spi), .takeOver(let spi): installer.isInstalled(spi)
+            case .attempt(let key): attempts[key] != nil
+            case .restart(let name, _): recovery.isWaiting(name)
+            case .addresses: true
+            }
+        }
+    }
+
+    // MARK: - Events of packets, network and names
+
+    /// The dataplane wants something.
+    public func handle(_ event: DataplaneEvent, at now: UInt64) {
+        run(at: now) {
+            switch event {
+            case .acquire(let requestID, let packet): demand.acquire(requestID, packet)
+            case .softLimit(let spi):
+                guard let (sa, record) = installer.find(spi) else { return }
+                driver.apply(
+                    record.session.rekeyChild(id: sa.id, isDue: true, environment: environment), of: record)
+            case .hardLimit(let spi):
+                guard let (sa, record) = installer.find(spi) else { return }
+                let text = "CHILD_SA \(sa.child.name) has reached a hard limit and is deleted"
+                context.report(ManagerEvent(ike: record.brief, event: .note(.warning, text)))
+                driver.apply(record.session.expireChild(id: sa.id, environment: environment), of: record)
+            case .mappingChanged(let spi, let remote):
+                guard let (sa, record) = installer.find(spi), record.session.path.remote != remote else { return }
+                var path = Path(local: sa.path.local, remote: remote)
+                // A peer that has kept IKE on port 500 sends ESP in UDP to 4500 all the same.
+                if path.local.port == Session.initialPort { path.local.port = Session.encapsulationPort }
+                driver.apply(record.session.follow(path, environment: environment), of: record)
+            case .unknownSPI(_, let address): demand.unknownESP(from: address)
+            case .unanswered(let spi):
+                if let (_, record) = installer.find(spi) { doubts.packetsAreUnanswered(record) }
+            }
+        }
+    }
+
+    /// The host's addresses or routes have changed: what waited for that is tried again.
+    /// - Parameter localAddresses: all of the host's; nil: not known.
+    public func networkChanged(_ localAddresses: Set<IPAddress>? = nil, at now: UInt64) {
+        run(at: now) {
+            covers.networkChanged()
+            if let localAddresses { reauthentication.replaceLostAddresses(localAddresses) }
+            initiator.networkChanged()
+        }
+    }
+
+    /// The answer to `ManagerOutput.resolve`; empty: there is none.
+    public func resolved(_ addresses: [IPAddress], request: UInt64, at now: UInt64) {
+        run(at: now) {
+            guard let answer = knownConnections.answer(request, addresses) else { return }
+            if !addresses.isEmpty {
+                covers.nameResolved(answer.name)
+                initiator.nameResolved(answer.name)
+            }
+            if case .attempt(let key) = answer.purpose {
+                initiator.resolved(key, name: answer.name, addresses)
+            }
+        }
+    }
+
+    // MARK: - Configuration
+
+    /// All that are loaded, in the order in which they came.
+    public var connections: [Connection] { knownConnections.all }
+
+    /// Loads connections; one of the same name is replaced. What has not changed keeps its SAs.
+    /// - Parameter replacingAll: connections that are not among these are unloaded.
+    public func load(_ connections: [Connection], replacingAll: Bool, at now: UInt64) {
+        run(at: now) { loader.load(connections, replacingAll: replacingAll) }
+    }
+
+    /// Takes a connection out, with its SAs and traps. False: there is none of that name.
+    public func unload(_ name: String, at now: UInt64) -> Bool { run(at: now) { loader.unload(name) } }
+
+    /// What children with traps cover.
+    public var traps: [ChildCover] { covers.traps }
+
+    /// Lets packets of a child call for it, as `start_action = trap` does.
+    public func install(connection: String?, child: String, at now: UInt64) -> Result<Void, Explanation> {
+        run(at: now) {
+            switch knownConnections.find(connection: connection, child: child) {
+            case .failure(let why): .failure(why)
+            case .success((let connection, let child?)): covers.setTrap(child, of: connection)
+            case .success: .failure(Explanation("there is no child \(child)"))
+            }
+        }
+    }
+
+    /// Takes the traps of a child away; what it covers stays covered. False: there was none.
+    public func uninstall(connection: String?, child: String, at now: UInt64) -> Bool {
+        run(at: now) { covers.removeTraps(connection: connection, child: child) }
+    }
+
+    /// What is up, or is to come up again, for whoever keeps it over a restart.
+    public var rememberedTunnels: Set<RememberedTunnel> { memory.tunnels }
+
+    /// Changes with them.
+    public var rememberedVersion: UInt64 { memory.version }
+
+    /// What was up when the gateway ended. It is set up again when its connection is loaded, whatever `start_action` says.
+    public func restore(_ tunnels: [RememberedTunnel]) { memory.restore(tunnels) }
+
+    /// The configuration is complete: what it does not name has no tunnel to come back.
+    public func forgetUnloadedTunnels(at now: UInt64) {
+        run(at: now) {
+            memory.keep { knownConnections.child($0.child, of: $0.connection) != nil }
+        }
+    }
+
+    // MARK: - Commands
+
+    /// Negotiates a CHILD_SA, or, without a child's name, an IKE SA. With a child's name only, the first connection that
+    /// has it is meant. `outcome` is called once: when it is up (at once when it is already), or with the reason why it
+    /// is not. With endless `keyingtries` the first failure is the outcome, and the tries go on.
+    public func initiate(
+        connection: String?, child: String?, at now: UInt64, outcome: @escaping (Result<Void, Explanation>) -> Void
+    ) {
+        run(at: now) { commands.initiate(connection: connection, child: child, outcome) }
+    }
+
+    /// Ends all SAs that match. `outcome` is called once, with their number, when they are gone. Attempts to bring such
+    /// an IKE SA up end too.
+    /// - Parameter force: without waiting for the peers' answers.
+    public func terminate(
+        _ filter: SAFilter, force: Bool, at now: UInt64, outcome: @escaping (Result<Int, Explanation>) -> Void
+    ) {
+        run(at: now) { commands.terminate(filter, force: force, outcome) }
+    }
+
+    /// Begins to rekey all SAs that match, or to reauthenticate their IKE SAs; the number of them.
+    public func rekey(_ filter: SAFilter, reauthenticate: Bool, at now: UInt64) -> Int {
+        run(at: now) { commands.rekey(filter, reauthenticate: reauthenticate) }
+    }
+
+    /// Deletes all SAs at their peers; nothing new begins. What children cover stays covered to the end. Over when
+    /// `counters.sessions` is 0.
+    public func shutDown(at now: UInt64) { run(at: now) { commands.shutDown() } }
+
     public var counters: ManagerCounters {
-        var counters = count
+        var counters = context.count
         counters.halfOpen = table.halfOpen.total
         counters.sessions = table.count
         return counters
     }
 
+    /// All IKE SAs. What is left of a peer that was refused is none.
+    public func statuses() -> [IKESAStatus] { statuses(matching: SAFilter()) }
+
+    /// The same of those that a filter is about, as far as it is about sessions.
+    public func statuses(matching filter: SAFilter) -> [IKESAStatus] {
+        commands.matching(filter).map(reports.status(of:))
+    }
+
+    /// Attempts that a filter is about and that have no session: they wait for their time, or for a name.
+    public func waitingAttempts(matching filter: SAFilter) -> Int { commands.waitingAttempts(matching: filter) }
+
+    // MARK: - What follows
+
     /// Every entry runs in this: the clock is set, and what follows from sessions' actions is done once the actions
     /// themselves are.
-    func run<Result>(at time: UInt64, _ body: () -> Result) -> Result {
-        now = max(now, time)
+    private func run<Result>(at time: UInt64, _ body: () -> Result) -> Result {
+        context.advance(to: time)
         depth += 1
         let result = body()
         if depth == 1 {
-            while !postponed.isEmpty {
-                let next = postponed
-                postponed = []
-                for follow in next { follow() }
+            var next = context.takeFollowUps()
+            while !next.isEmpty {
+                for followUp in next { perform(followUp) }
+                next = context.takeFollowUps()
             }
+            sweepTimers()
         }
         depth -= 1
         return result
     }
 
-    /// Does `follow` after the actions that are being applied.
-    func afterwards(_ follow: @escaping () -> Void) { postponed.append(follow) }
-
-    /// Whether there is room in the log for what a peer has brought about without having proved who it is.
-    func mayComplain(of address: IPAddress) -> Bool {
-        complaintsByAddress.allow(address, now: now) { complaints[standing(of: address).rawValue].allow(now: now) }
-    }
-
-    /// The same for a peer that has proved it.
-    func mayTell(of record: SessionRecord) -> Bool {
-        if let slot = record.slot { return mayComplain(of: slot.address) }
-        return tellings.allow(record.session.path.remote.address, now: now)
-    }
-
-    /// Changes whenever `knownAddresses` may have changed.
-    public var knownAddressesVersion: UInt64 { addressChanges &+ table.addressChanges }
-
-    // MARK: - SessionEnvironment
-
-    public var wallClock: Int64 { clock() }
-
-    public func random(count: Int) -> [UInt8] {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(count)
-        while bytes.count < count {
-            withUnsafeBytes(of: generator.next()) { bytes += $0.prefix(count - bytes.count) }
-        }
-        return bytes
-    }
-
-    public func uniqueID() -> UInt32 {
-        lastUniqueID &+= 1
-        return lastUniqueID
-    }
-
-    public func allocateSPI() throws(InstallationError) -> UInt32 { try dataplane.allocateSPI() }
-
-    public func hasRoom(for selectors: [TrafficSelector]) -> Bool { dataplane.hasRoom(for: selectors) }
-
-    public func requestID(
-        connection: Connection, child: Child, selectors: [TrafficSelector], peer: Identity
-    ) -> UInt32 {
-        requestIDs.association(of: connection, child: child, selectors: selectors, peer: peer)
-    }
-
-    public func holder(of selectors: [TrafficSelector], connection: Connection, besides peer: Identity) -> Identity? {
-        guard connection.remote.identity.isPattern else { return nil }
-        return holders.holder(of: selectors.map(\.destination), connection: connection.name, besides: peer)
-    }
-
-    public func usage(of sa: ChildSA) -> ChildUsage? { dataplane.usage(of: sa) }
-
-    public func isFirstContact(local: Identity, remote: Identity) -> Bool {
-        !table.hasSession(of: local, with: remote)
-    }
-
-    public func refusesDuplicate(_ connection: Connection, local: Identity, remote: Identity) -> Bool {
-        connection.unique == .keep
-            && table.sessions(between: IdentityPair(local: local, remote: remote)).contains {
-                $0.session.connection?.name == connection.name
+    private func perform(_ followUp: FollowUp) {
+        switch followUp {
+        case .established(let record, let earlier, let initialContact):
+            guard table[record.id] != nil, loader.adopt(record) else { return }
+            reauthentication.replaceEarlier(earlier, by: record, initialContact: initialContact)
+            initiator.established(record)
+            attempts.settle(connection: record.session.connection?.name ?? "", child: nil, .success(()))
+            reauthentication.finish(record)
+        case .closed(let record, let reason):
+            reauthentication.closed(record, reason)
+            initiator.closed(record, reason)
+        case .childUp(let sa, let record, let call):
+            if call.map({ initiator.cameUp($0, sa, in: record) }) != true {
+                let outcome = call?.failure.map { Result<Void, Explanation>.failure($0) } ?? .success(())
+                attempts.settle(connection: sa.connectionName, child: sa.child.name, outcome)
             }
-    }
-
-    public func fragmentedMessageRefused() { count.fragmentedMessagesRefused += 1 }
-    public func logKeys(_ line: @autoclosure () -> KeyLogLine) {
-        if output.logsKeys { output.logKeys(line()) }
+            // The configuration of the child may have changed while the SA was negotiated.
+            if knownConnections[sa.connectionName]?.children.contains(sa.child) == false {
+                driver.end(sa, of: record)
+            }
+            reauthentication.finish(record)
+        case .childFailed(let name, let outcome, let record):
+            attempts.settle(connection: record.session.connection?.name ?? "", child: name, outcome)
+            reauthentication.finish(record)
+        case .childClosed(let sa, let child, let record): recovery.childClosed(sa, child, of: record)
+        case .childLost(let sa, let record, let reason): recovery.sessionClosed(sa, of: record, reason)
+        case .notInstalled(let sa, let record, let why): driver.notInstalled(sa, of: record, why)
+        case .endChild(let sa, let record): driver.end(sa, of: record)
+        case .end(let record): driver.end(record, .terminated)
+        case .ask(let call, let child, let record): initiator.ask(call, child, in: record)
+        case .successorWanted(let record, let names):
+            reauthentication.successorIsWanted(of: record, children: names)
+        }
     }
 }

@@ -42,7 +42,7 @@ import Testing
     @Test func causesChildrenAndPairsCountApart() {
         let pair = TrafficSelector(source: prefix("10.1.0.0/16"), destination: prefix("10.2.0.0/16"))
         let other = TrafficSelector(source: prefix("10.1.0.0/16"), destination: prefix("10.3.0.0/16"))
-        var table = BackoffTable()
+        let table = BackoffTable()
         #expect(table.failed("sun", child: "net", .selectors, at: 0) == 1)
         #expect(table.failed("sun", child: "net", .selectors, at: 0) == 2)
         #expect(table.failed("sun", child: "net", .proposals, at: 0) == 1)
@@ -66,7 +66,7 @@ import Testing
 
     /// Who is silent may be back at any moment.
     @Test func silenceIsNotWaitedOut() {
-        var table = BackoffTable()
+        let table = BackoffTable()
         let pauses = (0..<6).map { _ in table.failed("sun", .unanswered, at: 0) }
         #expect(pauses == [1, 2, 2, 2, 2, 2])
     }

@@ -101,11 +101,11 @@ import Testing
         child.bytes = Child.Limit(rekey: 1000, life: 1100, random: 100)
         child.packets = Child.Limit(rekey: 50, life: 0, random: 500)
         let pair = MoonAndSun()
-        let lifetimes = (0..<200).map { _ in pair.moon.manager.lifetime(of: child) }
+        let lifetimes = (0..<200).map { _ in pair.moon.manager.environment.lifetime(of: child) }
         #expect(lifetimes.allSatisfy { (900...1000).contains($0.softBytes ?? 0) && $0.hardBytes == 1100 })
         #expect(lifetimes.allSatisfy { (1...50).contains($0.softPackets ?? 0) && $0.hardPackets == nil })
         #expect(Set(lifetimes.map(\.softBytes)).count > 20)
-        #expect(pair.moon.manager.lifetime(of: Child(name: "none", proposals: [])).softBytes == nil)
+        #expect(pair.moon.manager.environment.lifetime(of: Child(name: "none", proposals: [])).softBytes == nil)
     }
 
     @Test func behindANATKeepalivesAreSentAndAMoveIsFollowed() throws {

@@ -19,8 +19,8 @@ import Testing
         for host in [day.pair.moon, day.pair.sun] {
             let manager = host.manager
             #expect(manager.table.count <= 2 && host.dataplane.inbound.count <= 2)
-            #expect(manager.attempts.isEmpty && manager.waiters.isEmpty && manager.terminations.isEmpty)
-            #expect(manager.timers.count < 200)
+            #expect(manager.attempts.isEmpty && !manager.attempts.hasWaiters && manager.terminations.isEmpty)
+            #expect(manager.timerCount < 200)
         }
     }
 }

@@ -187,11 +187,11 @@ import Testing
             $0.reauthenticationTime = 100
             $0.randomTime = 0
         }
-        let key = ConnectionAttempt.Key(connection: "sun", remote: nil)
-        pair.moon.manager.attempts[key] = ConnectionAttempt(key, [], predecessor: nil)
+        let other = ConnectionAttempt(ConnectionAttempt.Key(connection: "sun", remote: nil), [])
+        pair.moon.manager.attempts.add(other)
         pair.lab.run(seconds: 110)
         #expect(pair.moon.manager.counters.initiated == 1)
-        pair.moon.manager.attempts[key] = nil
+        pair.moon.manager.attempts.remove(other)
         pair.lab.run(seconds: 40)
         #expect(pair.moon.manager.counters.initiated == 2 && pair.moon.manager.counters.sessions == 1)
         pair.expectTunnel()

@@ -14,6 +14,8 @@ struct ConnectionTable {
     private(set) var generalRanges: [AddressRange] = []
     /// All others that a peer could be of.
     private var general: [Int] = []
+    /// Connections that use a host name, by their place in `all`.
+    private var byHostName: [String: [Int]] = [:]
 
     subscript(name: String) -> Connection? { byName[name].map { all[$0] } }
 
@@ -34,8 +36,10 @@ struct ConnectionTable {
         general = []
         namedAddresses = []
         generalRanges = []
+        byHostName = [:]
         for (index, connection) in connections.enumerated() {
             byName[connection.name] = index
+            for name in Set(connection.names) { byHostName[name, default: []].append(index) }
             if connection.isRefused { continue }
             let exact = connection.remoteAddresses.map(\.single)
             namedAddresses.formUnion(exact.compactMap { $0 })
@@ -50,6 +54,12 @@ struct ConnectionTable {
 
     /// Whether a connection names exactly this address.
     func names(_ address: IPAddress) -> Bool { namedAddresses.contains(address) }
+
+    /// All host names that connections use, sorted.
+    var hostNames: [String] { byHostName.keys.sorted() }
+
+    /// Connections that use a host name, for one end or the other.
+    func using(_ name: String) -> [Connection] { (byHostName[name] ?? []).map { all[$0] } }
 
     /// Connections that say that their peer is at this address, by itself or by a host name.
     func naming(_ address: IPAddress, resolved: [String: [IPAddress]]) -> [Connection] {

@@ -1,0 +1,80 @@
+import IPsec
+
+/// The world as sessions see it: clocks, chance, numbers, credentials, and what they may ask of the dataplane and of other
+/// sessions.
+final class ManagerEnvironment: SessionEnvironment {
+    var credentials = Credentials()
+
+    private let context: ManagerContext
+    private let table: SessionTable
+    private let installer: ChildInstaller
+    private let requestIDs: RequestIDs
+    private let clock: () -> Int64
+    private var lastUniqueID: UInt32 = 0
+    private var generator = SystemRandomNumberGenerator()
+
+    /// - Parameter clock: seconds since 1970, for certificates.
+    init(
+        context: ManagerContext, table: SessionTable, installer: ChildInstaller, requestIDs: RequestIDs,
+        clock: @escaping () -> Int64
+    ) {
+        self.context = context
+        self.table = table
+        self.installer = installer
+        self.requestIDs = requestIDs
+        self.clock = clock
+    }
+
+    var now: UInt64 { context.now }
+    var settings: ProtocolSettings { context.settings }
+    var wallClock: Int64 { clock() }
+
+    func random(count: Int) -> [UInt8] {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(count)
+        while bytes.count < count {
+            withUnsafeBytes(of: generator.next()) { bytes += $0.prefix(count - bytes.count) }
+        }
+        return bytes
+    }
+
+    func uniqueID() -> UInt32 {
+        lastUniqueID &+= 1
+        return lastUniqueID
+    }
+
+    // MARK: Dataplane
+
+    func allocateSPI() throws(InstallationError) -> UInt32 { try installer.allocateSPI() }
+
+    func hasRoom(for selectors: [TrafficSelector]) -> Bool { installer.hasRoom(for: selectors) }
+
+    func requestID(connection: Connection, child: Child, selectors: [TrafficSelector], peer: Identity) -> UInt32 {
+        requestIDs.association(of: connection, child: child, selectors: selectors, peer: peer)
+    }
+
+    func holder(of selectors: [TrafficSelector], connection: Connection, besides peer: Identity) -> Identity? {
+        installer.holder(of: selectors, connection: connection, besides: peer)
+    }
+
+    func usage(of sa: ChildSA) -> ChildUsage? { installer.usage(of: sa) }
+
+    // MARK: Other sessions
+
+    func isFirstContact(local: Identity, remote: Identity) -> Bool { !table.hasSession(of: local, with: remote) }
+
+    func refusesDuplicate(_ connection: Connection, local: Identity, remote: Identity) -> Bool {
+        connection.unique == .keep
+            && table.sessions(between: IdentityPair(local: local, remote: remote)).contains {
+                $0.session.connection?.name == connection.name
+            }
+    }
+
+    // MARK: Counters and keys
+
+    func fragmentedMessageRefused() { context.count.fragmentedMessagesRefused += 1 }
+
+    func logKeys(_ line: @autoclosure () -> KeyLogLine) {
+        if context.output.logsKeys { context.output.logKeys(line()) }
+    }
+}
