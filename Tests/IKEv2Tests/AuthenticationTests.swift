@@ -33,7 +33,7 @@ import Testing
         theirs.sharedKeys = [shared("ike-b", "topsecret-b")]
         let proof = try PeerAuthentication.prove(
             octets(.domainName("moon")), to: .any, requests: [], context(.preSharedKey, .preSharedKey, theirs))
-        let failure = #expect(throws: AuthenticationFailure.self) {
+        let failure = #expect(throws: Refusal.self) {
             try PeerAuthentication.verify(
                 proof.authentication, of: octets(.domainName("moon")), to: .domainName("sun"), certificates: [],
                 context(.preSharedKey, .preSharedKey, ours))
@@ -62,7 +62,7 @@ import Testing
         #expect(try name("x", .domainName("venus.example.org")) == "domain")
         #expect(try name("x", .email("a@b")) == "everybody")
         credentials.sharedKeys.removeFirst()
-        let failure = #expect(throws: AuthenticationFailure.self) { try name("x", .email("a@b")) }
+        let failure = #expect(throws: Refusal.self) { try name("x", .email("a@b")) }
         #expect(failure?.explanation.details.last?.contains("moon for moon.example.org") == true)
         #expect(failure?.explanation.remedy.contains("id = a@b") == true)
     }
@@ -89,7 +89,7 @@ import Testing
             #expect(try answer.authentication == proof(secret))
         }
         // A key for everybody does not prove who has one of its own.
-        let failure = #expect(throws: AuthenticationFailure.self) {
+        let failure = #expect(throws: Refusal.self) {
             try PeerAuthentication.verify(proof("3"), of: octets(moon), to: sun, certificates: [], side)
         }
         #expect(failure?.explanation.details.last == "keys compared: new, old")
@@ -107,8 +107,8 @@ import Testing
         #expect(try names(us, .address(IPAddress(ipv4: 0xC000_0201))) == ["key"], "our name and our address")
         #expect(try names(us, carol) == ["key"])
         #expect(try names(us, .any) == ["key"])
-        #expect(throws: AuthenticationFailure.self) { try names(us, .domainName("right1")) }
-        #expect(throws: AuthenticationFailure.self) { try names(.domainName("right1")) }
+        #expect(throws: Refusal.self) { try names(us, .domainName("right1")) }
+        #expect(throws: Refusal.self) { try names(.domainName("right1")) }
     }
 
     @Test func whoTheConnectionIsNotForIsRefused() throws {
@@ -117,7 +117,7 @@ import Testing
         var side = context(.preSharedKey, .preSharedKey, credentials)
         let proof = try PeerAuthentication.prove(octets(.domainName("moon")), to: .any, requests: [], side)
         side.connection.remote.identity = .domainName("*.example.org")
-        let failure = #expect(throws: AuthenticationFailure.self) {
+        let failure = #expect(throws: Refusal.self) {
             try PeerAuthentication.verify(
                 proof.authentication, of: octets(.domainName("moon")), to: .any, certificates: [], side)
         }
@@ -145,7 +145,7 @@ import Testing
 
         var other = octets(identity)
         other.message[0] ^= 1
-        #expect(throws: AuthenticationFailure.self) {
+        #expect(throws: Refusal.self) {
             try PeerAuthentication.verify(
                 proof.authentication, of: other, to: .any, certificates: proof.certificates,
                 context(nil, hashes: hashes))
@@ -166,7 +166,7 @@ import Testing
             try PeerAuthentication.verify(
                 proof.authentication, of: octets, to: .any, certificates: certificates, verifier)
         }
-        #expect(throws: AuthenticationFailure.self, "nobody trusts Edwards Root") {
+        #expect(throws: Refusal.self, "nobody trusts Edwards Root") {
             try verified(octets(identity), proof.certificates)
         }
         verifier.credentials.authorities.append(try TestCertificates.certificate(CertificateData.edwardsRoot))
@@ -176,14 +176,14 @@ import Testing
         var other = octets(identity)
         other.message[0] ^= 1
         for certificates in [proof.certificates, []] {
-            #expect(throws: AuthenticationFailure.self) { try verified(other, certificates) }
+            #expect(throws: Refusal.self) { try verified(other, certificates) }
         }
         verifier.connection.remote.method = .publicKey(schemes: [.ed25519])
-        #expect(throws: AuthenticationFailure.self) { try verified(octets(identity), proof.certificates) }
+        #expect(throws: Refusal.self) { try verified(octets(identity), proof.certificates) }
     }
 
     @Test func ed25519NeedsAPeerWithItsHash() throws {
-        let failure = #expect(throws: AuthenticationFailure.self) {
+        let failure = #expect(throws: Refusal.self) {
             try PeerAuthentication.prove(
                 octets(.domainName("ed25519.example.org")), to: .any, requests: [],
                 context("ed25519", hashes: [.sha256]))
@@ -196,7 +196,7 @@ import Testing
         let identity = Identity.domainName("rsa.example.org")
         let old = try PeerAuthentication.prove(
             octets(identity), to: .any, requests: [], context("rsa", hashes: nil))
-        #expect(throws: AuthenticationFailure.self) {
+        #expect(throws: Refusal.self) {
             try PeerAuthentication.verify(
                 old.authentication, of: octets(identity), to: .any, certificates: old.certificates,
                 context(nil, hashes: [.sha256]))
@@ -215,7 +215,7 @@ import Testing
         #expect(peer.method == "RSA 2048, RSA PKCS#1 v1.5 with sha1")
         verifier.peerHashes = nil
         verifier.connection.remote.method = .publicKey(schemes: [.rsaPKCS1(.sha256)])
-        #expect(throws: AuthenticationFailure.self, "nor is it accepted for want of better where it is not named") {
+        #expect(throws: Refusal.self, "nor is it accepted for want of better where it is not named") {
             try PeerAuthentication.verify(
                 old.authentication, of: octets(identity), to: .any, certificates: old.certificates, verifier)
         }
@@ -245,7 +245,7 @@ import Testing
             proof.authentication, of: octets(identity), to: .any, certificates: proof.certificates, verifier)
         #expect(peer.method == "RSA 2048, RSA PKCS#1 v1.5 with sha384")
         verifier.connection.remote.method = .publicKey(schemes: [.rsaPSS(.sha384)])
-        let failure = #expect(throws: AuthenticationFailure.self) {
+        let failure = #expect(throws: Refusal.self) {
             try PeerAuthentication.verify(
                 proof.authentication, of: octets(identity), to: .any, certificates: proof.certificates, verifier)
         }
@@ -257,7 +257,7 @@ import Testing
         credentials.sharedKeys = [shared("ike", "secret")]
         let proof = try PeerAuthentication.prove(
             octets(.domainName("moon")), to: .any, requests: [], context(.preSharedKey, .preSharedKey, credentials))
-        let failure = #expect(throws: AuthenticationFailure.self) {
+        let failure = #expect(throws: Refusal.self) {
             try PeerAuthentication.verify(
                 proof.authentication, of: octets(.domainName("moon")), to: .any, certificates: [],
                 context(nil, hashes: nil))

@@ -33,7 +33,7 @@ import Testing
     func problem(_ body: () throws -> VerifiedPeer) -> String {
         do {
             return "accepted \(try body().identity)"
-        } catch let failure as AuthenticationFailure {
+        } catch let failure as Refusal {
             return failure.explanation.description
         } catch {
             return "\(error)"
@@ -90,7 +90,7 @@ import Testing
     }
 
     @Test func anIdentityThatNoCertificateConfirmsIsNotProved() throws {
-        let failure = #expect(throws: AuthenticationFailure.self) {
+        let failure = #expect(throws: Refusal.self) {
             try PeerAuthentication.prove(
                 octets(.domainName("mars.example.org")), to: .any, requests: [], context("moon", hashes: hashes))
         }
@@ -249,7 +249,7 @@ import Testing
             #expect(peer.identity == moon && peer.certificate == nil)
         }
         verifier.connection.remote.publicKeys = [try TestCertificates.key(CertificateData.moonKey).publicKey]
-        #expect(throws: AuthenticationFailure.self) {
+        #expect(throws: Refusal.self) {
             try PeerAuthentication.verify(
                 proof.authentication, of: octets(moon), to: .any, certificates: proof.certificates, verifier)
         }

@@ -1,19 +1,6 @@
 import Cryptography
 import IKEv2Messages
 
-/// AUTHENTICATION_FAILED, and why: for the log of this side. The peer learns nothing but the notify.
-public struct AuthenticationFailure: Error, Hashable, Sendable {
-    public var explanation: Explanation
-
-    init(_ problem: String, details: [String] = [], remedy: String) {
-        explanation = Explanation("authentication failed: \(problem)", details: details, remedy: remedy)
-    }
-
-    init(_ error: some Error) {
-        self.init("\(error)", remedy: "this is no fault of the configuration or the peer")
-    }
-}
-
 /// What a proof and its verification depend on besides the octets.
 public struct AuthenticationContext: Sendable {
     public var connection: Connection

@@ -60,7 +60,7 @@ struct OwnCertificates {
     private var requested: Set<[UInt8]> { Set(requests.compactMap(\.authorities).joined()) }
 
     /// The certificate or raw key to use. Throws with what there was to choose from.
-    func choose(_ schemes: [SignatureScheme]) throws(AuthenticationFailure) -> OwnProof {
+    func choose(_ schemes: [SignatureScheme]) throws(Refusal) -> OwnProof {
         let all = candidates
         let confirmed = identity.map { identity in all.filter { $0.certificate.confirms(identity) } } ?? all
         for candidate in confirmed {
@@ -114,23 +114,24 @@ struct OwnCertificates {
         return ends == nil ? chain : nil
     }
 
-    private func failure(_ all: [Candidate], _ confirmed: [Candidate]) -> AuthenticationFailure {
+    private func failure(_ all: [Candidate], _ confirmed: [Candidate]) -> Refusal {
         let names = all.map { "\"\($0.certificate)\" (\($0.key.type))" }
         let name = identity.map(\.description) ?? "us"
         if let first = confirmed.first {
             let hashes = context.peerHashes.map { $0.map { "\($0)" }.joined(separator: ", ") } ?? "none (no RFC 7427)"
-            return AuthenticationFailure(
-                "no signature that the peer can verify",
+            return Refusal(
+                authentication: "no signature that the peer can verify",
                 details: ["peer's hashes: \(hashes)", "our key: \(first.key.type)"],
                 remedy: "leave \(context.line("local.auth")) = pubkey, and use an RSA or ECDSA key")
         }
         if !all.isEmpty {
-            return AuthenticationFailure(
-                "no certificate of ours is for \(name)", details: ["certificates: \(names.joined(separator: "; "))"],
+            return Refusal(
+                authentication: "no certificate of ours is for \(name)",
+                details: ["certificates: \(names.joined(separator: "; "))"],
                 remedy: "set \(context.line("local.id")) to a subject or subjectAltName of the certificate")
         }
-        return AuthenticationFailure(
-            "there is no certificate with a private key for \(name)",
+        return Refusal(
+            authentication: "there is no certificate with a private key for \(name)",
             details: [
                 "\(context.credentials.certificates.count) certificates, \(context.credentials.privateKeys.count) private keys loaded"
             ],

@@ -23,22 +23,22 @@ public enum PeerAuthentication {
     public static func prove(
         _ octets: SignedOctets, to peer: Identity, requests: [CertificateRequestPayload],
         _ context: AuthenticationContext
-    ) throws(AuthenticationFailure) -> (authentication: AuthenticationPayload, certificates: [CertificatePayload]) {
+    ) throws(Refusal) -> (authentication: AuthenticationPayload, certificates: [CertificatePayload]) {
         guard let own = Identity(octets.identity) else {
-            throw AuthenticationFailure(
-                "we have no identity", remedy: "set \(context.line("local.id"))")
+            throw Refusal(
+                authentication: "we have no identity", remedy: "set \(context.line("local.id"))")
         }
         switch context.connection.local.method {
         case .preSharedKey:
             let keys = try SharedKeyLookup(local: own, remote: peer, context).all()
             guard let key = context.verifiedPeer?.sharedKey ?? keys.first else {
-                throw AuthenticationFailure("there is no shared key", remedy: "add one to secrets")
+                throw Refusal(authentication: "there is no shared key", remedy: "add one to secrets")
             }
             do {
                 let data = try octets.authentication(sharedKey: key.secret)
                 let payload = AuthenticationPayload(method: .sharedKey, data: data.withUnsafeBytes { Array($0) })
                 return (payload, [])
-            } catch { throw AuthenticationFailure(error) }
+            } catch { throw Refusal(authentication: error) }
         case .publicKey(let schemes):
             let own = try OwnCertificates(context, identity: own, requests: requests).choose(schemes)
             do {
@@ -47,7 +47,7 @@ public enum PeerAuthentication {
                     throw SignatureError.malformedAlgorithm
                 }
                 return (payload, own.payloads)
-            } catch { throw AuthenticationFailure(error) }
+            } catch { throw Refusal(authentication: error) }
         }
     }
 
@@ -56,16 +56,16 @@ public enum PeerAuthentication {
     public static func verify(
         _ authentication: AuthenticationPayload, of octets: SignedOctets, to local: Identity,
         certificates: [CertificatePayload], _ context: AuthenticationContext
-    ) throws(AuthenticationFailure) -> VerifiedPeer {
+    ) throws(Refusal) -> VerifiedPeer {
         guard let peer = Identity(octets.identity) else {
-            throw AuthenticationFailure(
-                "the peer's identity is of type \(octets.identity.type), or damaged",
+            throw Refusal(
+                authentication: "the peer's identity is of type \(octets.identity.type), or damaged",
                 remedy: "let the peer use a name, an address, a distinguished name or a key id")
         }
         let remote = context.connection.remote
         if peer.matches(remote.identity) == nil {
-            throw AuthenticationFailure(
-                "the peer is not who connection \(context.connection.name) is for",
+            throw Refusal(
+                authentication: "the peer is not who connection \(context.connection.name) is for",
                 details: ["identity tried: \(peer)", "identity configured: \(remote.identity)"],
                 remedy: "write \(context.line("remote.id")) = \(peer), or let the peer use the other one")
         }
@@ -85,18 +85,18 @@ public enum PeerAuthentication {
     /// By one of the keys that are the peer's.
     private static func verify(
         _ authentication: AuthenticationPayload, of octets: SignedOctets, _ peer: Identity, _ lookup: SharedKeyLookup
-    ) throws(AuthenticationFailure) -> VerifiedPeer {
+    ) throws(Refusal) -> VerifiedPeer {
         let keys = try lookup.all()
         let proof = SecretBytes(copying: authentication.data)
         for key in keys {
             let expected: SecretBytes
             do { expected = try octets.authentication(sharedKey: key.secret) } catch {
-                throw AuthenticationFailure(error)
+                throw Refusal(authentication: error)
             }
             if proof == expected { return VerifiedPeer(identity: peer, method: "shared key", sharedKey: key) }
         }
-        throw AuthenticationFailure(
-            "the peer has another shared key",
+        throw Refusal(
+            authentication: "the peer has another shared key",
             details: [
                 "identity tried: \(peer)",
                 "key\(keys.count > 1 ? "s" : "") compared: \(keys.map(\.name).joined(separator: ", "))",
@@ -105,10 +105,11 @@ public enum PeerAuthentication {
 
     private static func unexpected(
         _ authentication: AuthenticationPayload, _ peer: Identity, _ context: AuthenticationContext
-    ) -> AuthenticationFailure {
+    ) -> Refusal {
         let isKey = authentication.method == .sharedKey
-        return AuthenticationFailure(
-            "the peer proves itself by \(authentication.method), and connection \(context.connection.name) wants "
+        return Refusal(
+            authentication:
+                "the peer proves itself by \(authentication.method), and connection \(context.connection.name) wants "
                 + (isKey ? "a signature" : "a shared key"),
             details: ["identity tried: \(peer)"],
             remedy: "write \(context.line("remote.auth")) = \(isKey ? "psk" : "pubkey"), or change the peer")

@@ -5,7 +5,7 @@ extension PeerSignature {
     /// Keys that are known to be the peer's; the first CERT payload has the one that signs (RFC 7296 section 3.6).
     func candidates(
         _ payloads: [CertificatePayload]
-    ) throws(AuthenticationFailure) -> [(PublicKey, Certificate?)] {
+    ) throws(Refusal) -> [(PublicKey, Certificate?)] {
         let received = payloads.prefix(PeerAuthentication.maximumCertificates)
         if let raw = received.first(where: { $0.encoding == .rawPublicKey }) {
             guard let key = remote.publicKeys.first(where: { $0.subjectPublicKeyInfo == raw.data }) else {
@@ -27,15 +27,15 @@ extension PeerSignature {
         }
         let known = (remote.certificates + context.credentials.certificates).filter { $0.confirms(peer) }
         var keys: [(PublicKey, Certificate?)] = []
-        var problem: AuthenticationFailure?
+        var problem: Refusal?
         for key in remote.publicKeys {
-            do throws(AuthenticationFailure) {
+            do throws(Refusal) {
                 try demand(ofRaw: key)
                 keys.append((key, nil))
             } catch { problem = error }
         }
         for certificate in known {
-            do throws(AuthenticationFailure) { keys.append(try trusted(certificate, [])) } catch { problem = error }
+            do throws(Refusal) { keys.append(try trusted(certificate, [])) } catch { problem = error }
         }
         if keys.isEmpty {
             throw problem
@@ -49,7 +49,7 @@ extension PeerSignature {
     /// The key of a certificate that is for the peer's identity and that the connection trusts.
     private func trusted(
         _ leaf: Certificate, _ received: [Certificate]
-    ) throws(AuthenticationFailure) -> (PublicKey, Certificate?) {
+    ) throws(Refusal) -> (PublicKey, Certificate?) {
         guard leaf.confirms(peer) else {
             let names = ["\(leaf.subject)"] + leaf.subjectAlternativeNames.map(\.description)
             throw failure(
@@ -90,7 +90,7 @@ extension PeerSignature {
     }
 
     /// Something in the peer's trust chain is not as the connection demands.
-    private func failure(_ violation: ChainViolation) -> AuthenticationFailure {
+    private func failure(_ violation: ChainViolation) -> Refusal {
         let line = context.line("remote.auth")
         let demands = remote.chain.map { chain in
             [("keys accepted", chain.keyDescription), ("signatures accepted", chain.schemeDescription)]
@@ -101,7 +101,7 @@ extension PeerSignature {
             remedy: "let the peer use another key and chain, or ask for less in \(line)")
     }
 
-    private func demand(ofRaw key: PublicKey) throws(AuthenticationFailure) {
+    private func demand(ofRaw key: PublicKey) throws(Refusal) {
         guard let chain = remote.chain, !chain.accepts(key.type) else { return }
         throw failure(ChainViolation(subject: "\(peer)", fault: .key(key.type)))
     }

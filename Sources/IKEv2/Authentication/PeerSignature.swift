@@ -23,10 +23,10 @@ struct PeerSignature {
 
     var remote: RemoteAuthentication { context.connection.remote }
 
-    func verify(_ payloads: [CertificatePayload]) throws(AuthenticationFailure) -> VerifiedPeer {
+    func verify(_ payloads: [CertificatePayload]) throws(Refusal) -> VerifiedPeer {
         let (scheme, signature) = try parse()
         let signed: [UInt8]
-        do { signed = try octets.bytes() } catch { throw AuthenticationFailure(error) }
+        do { signed = try octets.bytes() } catch { throw Refusal(authentication: error) }
         let keys = try candidates(payloads)
         var problem: SignatureError?
         for (key, certificate) in keys {
@@ -41,12 +41,12 @@ struct PeerSignature {
             remedy: "let the peer sign with the private key of its certificate")
     }
 
-    func failure(_ problem: String, details: [String] = [], remedy: String) -> AuthenticationFailure {
-        AuthenticationFailure(problem, details: ["identity tried: \(peer)"] + details, remedy: remedy)
+    func failure(_ problem: String, details: [String] = [], remedy: String) -> Refusal {
+        Refusal(authentication: problem, details: ["identity tried: \(peer)"] + details, remedy: remedy)
     }
 
     /// How the AUTH payload says that it was signed, if that is acceptable.
-    private func parse() throws(AuthenticationFailure) -> (SignatureScheme, [UInt8]) {
+    private func parse() throws(Refusal) -> (SignatureScheme, [UInt8]) {
         let scheme: SignatureScheme
         var signature = authentication.data
         switch authentication.method {

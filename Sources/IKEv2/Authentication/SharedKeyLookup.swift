@@ -18,7 +18,7 @@ struct SharedKeyLookup {
     /// The keys whose owners fit the peer best, and of these first those that fit us best; the order stays among equals.
     /// More than one is there while a key is replaced by another. A key without owners is for everybody, and does not
     /// stand in for one that names the peer.
-    func all() throws(AuthenticationFailure) -> [Credentials.SharedKey] {
+    func all() throws(Refusal) -> [Credentials.SharedKey] {
         let fitting = context.credentials.sharedKeys.enumerated().compactMap { index, key in
             fit(key).map { (key: key, peer: $0.peer, own: $0.own, index: index) }
         }
@@ -26,12 +26,12 @@ struct SharedKeyLookup {
         return fitting.filter { $0.peer == best }.sorted { ($1.own, $0.index) < ($0.own, $1.index) }.map(\.key)
     }
 
-    private var missing: AuthenticationFailure {
+    private var missing: Refusal {
         let owners = context.credentials.sharedKeys.map {
             "\($0.name) for \($0.owners.map(\.description).joined(separator: ", "))"
         }
-        return AuthenticationFailure(
-            "there is no shared key for \(local) and \(remote)",
+        return Refusal(
+            authentication: "there is no shared key for \(local) and \(remote)",
             details: [
                 "identities tried: \(local) (here), \(remote) (peer)",
                 owners.isEmpty

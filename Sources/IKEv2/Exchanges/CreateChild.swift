@@ -2,10 +2,20 @@ import Cryptography
 import IKEv2Messages
 import IPsec
 
-/// A new child in an IKE SA that is up (RFC 7296 section 1.3.1).
+/// CREATE_CHILD_SA for a new child in an IKE SA that is up (RFC 7296 section 1.3.1): the initiator's state.
 ///
 ///     SA Ni [KEi] TSi TSr -->
-///                         <-- SA Nr [KEr] TSi TSr
+///                         <-- SA Nr [KEr] TSi TSr | N(error)
+///
+/// | | | RFC 7296 |
+/// |-|-|-|
+/// | Request | one for each child and packet that calls for it; dropped when the child came up meanwhile | 1.3.1 |
+/// | Response | installed at once; one that was not offered is deleted again | 2.9 |
+/// | Collision | with a rekey or deletion of the IKE SA: TEMPORARY_FAILURE | 2.25.2 |
+/// | N(INVALID_KE_PAYLOAD) | at once again with the method that the peer wants, three times at most | 1.3 |
+/// | N(NO_PROPOSAL_CHOSEN) | once more without optional key exchanges | 3.3.6 |
+/// | N(TEMPORARY_FAILURE) | again after 5 to 15 seconds, for three minutes; then a new IKE SA takes over | 2.25 |
+/// | Other errors | reported; the IKE SA stays as it is | 1.3.1 |
 struct CreateChildExchange: InitiatedExchange {
     let type = ExchangeType.createChild
     let name = "CHILD_CREATE"
@@ -37,7 +47,7 @@ struct CreateChildExchange: InitiatedExchange {
         // It came up meanwhile, by another request or by the peer's.
         let mayBeSettled = predecessor != 0 || isSecond
         if mayBeSettled, session.hasChild(child.name, besides: predecessor, covering: hint) { return nil }
-        do throws(ChildRefusal) {
+        do throws(Refusal) {
             if predecessor == 0 { try session.requireRoom(for: child, step) }
             let (offered, payloads) = try session.offer(
                 retry.offered(child.only(pair)), method: retry.method, hint: hint, &step)
@@ -112,9 +122,9 @@ extension Session {
     }
 
     /// An IKE SA does not have more children than `maximumChildren`, whoever asks for them.
-    fileprivate func requireRoom(for child: Child, _ step: Step) throws(ChildRefusal) {
+    fileprivate func requireRoom(for child: Child, _ step: Step) throws(Refusal) {
         guard childRecords.count >= step.settings.maximumChildren else { return }
-        throw ChildRefusal(
+        throw Refusal(
             .noAdditionalSAs,
             Explanation(
                 "child \(child.name) would be one too many: the IKE SA has \(childRecords.count) children, which is the "
@@ -125,5 +135,92 @@ extension Session {
     var isInUse: Bool {
         guard case .established(let state) = phase else { return false }
         return state.state == .established || state.state == .rekeying
+    }
+}
+
+// MARK: - Responder
+
+extension Session {
+    func respondToCreateChild(_ request: Message, form: MessageForm.Name, _ step: inout Step) -> [Payload] {
+        do throws(Refusal) {
+            switch form {
+            case .rekeyIKERequest: return try respondToIKERekey(request, &step)
+            case .rekeyChildRequest: return try respondToChildRekey(request, &step)
+            default: return try respondToNewChild(request, &step)
+            }
+        } catch {
+            let isPassing = [.temporaryFailure, .invalidKeyExchange].contains(error.notify.type)
+            step.note(
+                isPassing ? .info : .warning,
+                "the peer's CREATE_CHILD_SA is refused with \(error.notify.type): \(error.explanation)")
+            return [.notify(error.notify)]
+        }
+    }
+
+    private func respondToNewChild(_ request: Message, _ step: inout Step) throws(Refusal) -> [Payload] {
+        try requireNoIKERekey()
+        let answered = try answer(request, among: connection?.negotiated ?? [], replacing: nil, &step)
+        install(answered.sa, isAnswer: true, &step)
+        return answered.payloads
+    }
+
+    /// A child cannot be made or rekeyed in an IKE SA that is itself being replaced or deleted (section 2.25.2).
+    func requireNoIKERekey() throws(Refusal) {
+        guard case .established(let state) = phase, state.state == .established else {
+            throw Refusal(.temporaryFailure, Explanation("the IKE SA is being replaced or deleted"))
+        }
+    }
+
+    /// A child that the answer to a request makes.
+    struct AnsweredChild {
+        var sa: ChildSA
+        /// SA Nr [KEr] TSi TSr.
+        var payloads: [Payload]
+        var initiatorNonce: [UInt8]
+        var responderNonce: [UInt8]
+    }
+
+    /// Negotiates a child with the peer's offer. Nothing is installed yet.
+    /// - Parameter old: the SA that the new one is for: all of its packets are packets of the new one (section 2.9.2).
+    func answer(
+        _ request: Message, among children: [Child], replacing old: ChildSA?, _ step: inout Step
+    ) throws(Refusal) -> AnsweredChild {
+        // A rekey makes no more of them in the end; a peer that never deletes what it has rekeyed is stopped all the same.
+        let count = old == nil ? childRecords.count : childRecords.count / 2
+        guard count < step.settings.maximumChildren else {
+            throw Refusal(
+                .noAdditionalSAs, Explanation("the IKE SA has \(childRecords.count) children, which is the limit"))
+        }
+        guard let initiatorNonce = request.nonce?.data else {
+            throw Refusal(.invalidSyntax, Explanation("the peer's request has no nonce"))
+        }
+        let agreement = try agreement(on: request, among: children, withKeyExchange: true, &step)
+        do throws(Refusal) {
+            if let old, !agreement.covers(old) { throw narrower(agreement, old) }
+            let own = try ownKeyExchange(agreement.selected.keyExchange, for: request)
+            let nonce = Self.nonce(step)
+            let secret = try Self.secret(agreement.selected.keyExchange, own: own, peer: request.keyExchange)
+            let sa = try makeChild(
+                agreement, secret: secret, initiatorNonce: initiatorNonce, responderNonce: nonce, initiator: false,
+                requestID: old?.requestID, &step)
+            var payloads = childAnswer(agreement)
+            payloads.insert(.nonce(NoncePayload(nonce)), at: 1)
+            if let own { payloads.insert(.keyExchange(own.payload), at: 2) }
+            return AnsweredChild(sa: sa, payloads: payloads, initiatorNonce: initiatorNonce, responderNonce: nonce)
+        } catch {
+            step.act(.releaseSPI(agreement.inboundSPI))
+            throw error
+        }
+    }
+
+    private func narrower(_ agreement: ChildAgreement, _ old: ChildSA) -> Refusal {
+        Refusal(
+            .trafficSelectorsUnacceptable,
+            Explanation(
+                "a rekey of child \(old.child.name) would leave packets without an SA",
+                details: [
+                    "in use: \(old.selectorText)",
+                    "wanted: \(SelectorSide.text(agreement.local, agreement.remote))",
+                ], remedy: "let the peer rekey with the traffic selectors that are in use (RFC 7296 section 2.9.2)"))
     }
 }

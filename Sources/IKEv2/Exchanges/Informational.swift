@@ -2,6 +2,19 @@ import IKEv2Messages
 import IPsec
 
 // INFORMATIONAL exchanges (RFC 7296 section 1.4): liveness, Delete, errors.
+//
+//     [D…] [N…] -->
+//               <-- [D…]
+//
+// | | | RFC 7296 |
+// |-|-|-|
+// | Nothing in it | is the peer there? Any answer says yes | 2.4 |
+// | D(IKE) | all goes with the answer, or without one when there is none | 1.4.1 |
+// | D(ESP) | our inbound SPI; the answer has the peer's, and both directions go | 1.4.1 |
+// | Collision: both delete a child | each has named its own SPI already, and answers without one | 1.4.1 |
+// | Collision: both delete the IKE SA | an empty answer; it is gone at both ends | 2.25.2 |
+// | N(AUTHENTICATION_FAILED), N(INVALID_SYNTAX) | the peer has given the IKE SA up, so it goes | 2.21.2, 2.21.3 |
+// | No response | the same bytes again until the peer counts as dead | 2.4 |
 
 /// An empty request: is the peer there (section 2.4)?
 struct LivenessExchange: InitiatedExchange {
@@ -61,6 +74,24 @@ struct DeleteChildExchange: InitiatedExchange {
     }
 }
 
+/// Deletes a child that the peer believes in, and we do not.
+struct DiscardChildExchange: InitiatedExchange {
+    let type = ExchangeType.informational
+    let name = "CHILD_DELETE"
+    /// The one that we offered.
+    let inboundSPI: UInt32
+
+    mutating func request(in session: Session, _ step: inout Step) -> [Payload]? {
+        [.delete(.childSAs(.esp, [inboundSPI]))]
+    }
+
+    mutating func response(_ response: Message, form: MessageForm.Name, in session: Session, _ step: inout Step) {
+        step.act(.releaseSPI(inboundSPI))
+    }
+
+    mutating func abandoned(in session: Session, _ step: inout Step) { step.act(.releaseSPI(inboundSPI)) }
+}
+
 /// INVALID_MESSAGE_ID: a request of the peer was beyond our window (section 2.3).
 struct WrongMessageIDExchange: InitiatedExchange {
     let type = ExchangeType.informational
@@ -74,7 +105,7 @@ struct WrongMessageIDExchange: InitiatedExchange {
     mutating func response(_ response: Message, form: MessageForm.Name, in session: Session, _ step: inout Step) {}
 }
 
-// MARK: - As responder
+// MARK: - Responder
 
 extension Session {
     /// Answers an INFORMATIONAL request: what it deletes is deleted, what it notifies of is noted, and an answer there is

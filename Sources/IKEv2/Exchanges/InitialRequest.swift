@@ -1,129 +1,100 @@
 import Cryptography
 import IKEv2Messages
-import IPsec
 
-/// IKE_SA_INIT as the initiator (RFC 7296 sections 1.2, 2.6, 2.7): what has to be remembered until the answer.
-///
-///     SAi1 KEi Ni [N(COOKIE)] -->
-///                             <-- SAr1 KEr Nr [CERTREQ]
-///
-/// A demand for a cookie, and one for another group, begin it anew under the same message id and with the same nonce,
-/// which the cookie covers.
-struct InitialExchange {
-    let children: [Child]
-    /// The packet that calls for the first child.
-    let hint: TrafficSelector?
-    /// The only pair of the first child's selectors that is asked for; nil: all.
-    let pair: SelectorPair?
+/// An IKE_SA_INIT request that is complete, has algorithms in common with us and a value that is one of its group: all
+/// that can be found wrong with it is found before a key of ours is made for it.
+struct InitialRequest {
+    let bytes: [UInt8]
+    let message: Message
+    let selected: SelectedIKE
+    /// Those that take what was selected. What they announce is told now or never, before it is known which it is.
+    let candidates: CandidateSet
     let nonce: [UInt8]
-    var keyExchange: KeyExchange
-    var cookie: NotifyPayload?
-    /// The last one, as it was on the wire.
-    var request: [UInt8] = []
-    var restarts = 0
-    /// What an answer said that anybody could have sent (section 2.21.1).
-    var refusal: Explanation?
+    private let value: PeerPublicValue
 
-    /// Cookies and groups that are given in to; a peer that asks for more asks for ever.
-    static let maximumRestarts = 5
-    static let nonceLength = 32
-
-    /// All repetitions went unanswered, or were refused.
-    func unanswered(in session: Session, _ step: inout Step) {
-        if let refusal {
-            session.fail(refusal, &step)
-            return
+    init(_ received: ReceivedMessage, candidates all: CandidateSet) throws(Refusal) {
+        guard let message = received.plainMessage else {
+            throw Refusal(.invalidSyntax, unsaid: Explanation("IKE_SA_INIT came encrypted"))
         }
-        step.report(
-            .failed(
-                Explanation(
-                    "the peer does not answer",
-                    details: ["IKE_SA_INIT from \(session.path.local) to \(session.path.remote)"],
-                    remedy: "see that the peer runs, and that UDP ports 500 and 4500 are open on the way",
-                    cause: .unanswered)))
-        step.close(.peerDead)
-    }
-}
-
-// MARK: - The request
-
-extension Session {
-    /// Begins to negotiate. The first of `children` goes with IKE_AUTH, the others follow; `hint` is the packet that
-    /// calls for the first, `pair` the only one of its selectors that is asked for.
-    public static func initiate(
-        _ connection: Connection, children: [Child], hint: TrafficSelector? = nil, pair: SelectorPair? = nil,
-        path: Path,
-        environment: any SessionEnvironment
-    ) -> (Session, [SessionAction]) {
-        let session = Session(
-            id: environment.uniqueID(), role: .initiator, initiatorSPI: randomSPI(environment), responderSPI: 0,
-            connection: connection, path: path, phase: .starting, now: environment.now)
-        let actions = session.step(environment) { step in
-            guard let method = connection.proposals.first?.keyExchanges.first else {
-                session.fail(Explanation("connection \(connection.name) has no proposal with a key exchange"), &step)
-                return
-            }
-            do {
-                let exchange = InitialExchange(
-                    children: children, hint: hint, pair: pair,
-                    nonce: environment.random(count: InitialExchange.nonceLength),
-                    keyExchange: try KeyExchange(method))
-                session.sendInitialRequest(exchange, &step)
-            } catch {
-                session.fail(Explanation("no key exchange value: \(error)"), &step)
-            }
+        do { _ = try MessageRules.check(message) } catch {
+            let problem = error
+            throw Refusal(
+                problem.answer, unsaid: Explanation("IKE_SA_INIT is not well formed", details: ["\(problem)"]))
         }
-        return (session, actions)
+        guard let offer = message.securityAssociation, let value = message.keyExchange, let nonce = message.nonce else {
+            throw Refusal(.invalidSyntax, unsaid: Explanation("IKE_SA_INIT is not complete"))
+        }
+        selected = try Self.select(offer, begun: value.method, all)
+        candidates = all.accepting(selected)
+        if value.method != selected.keyExchange.id {
+            let wanted = selected.keyExchange.id
+            let asked = selected.keyExchange
+            throw Refusal(
+                .invalidKeyExchange(wanted: wanted),
+                unsaid: Explanation("the peer began with \(value.method); \(asked) was asked for"))
+        }
+        do { self.value = try PeerPublicValue(selected.keyExchange, value.data) } catch {
+            let problem = error
+            throw Refusal(.invalidSyntax, unsaid: Explanation("the key exchange failed", details: ["\(problem)"]))
+        }
+        bytes = received.bytes
+        self.message = message
+        self.nonce = nonce.data
     }
 
-    static func randomSPI(_ environment: any SessionEnvironment) -> UInt64 {
-        max(1, environment.random(count: 8).reduce(0) { $0 << 8 | UInt64($1) })
+    private static func select(
+        _ offer: SecurityAssociationPayload, begun: KeyExchangeID, _ candidates: CandidateSet
+    ) throws(Refusal) -> SelectedIKE {
+        if let selected = candidates.select(offer, begun: begun) { return selected }
+        guard let first = candidates.connections.first else {
+            throw Refusal(.noProposalChosen, unsaid: Explanation("no connection is for these addresses"))
+        }
+        let others = candidates.others(than: first)
+        throw Refusal(.noProposalChosen, unsaid: explanation(offer, first, others))
     }
 
-    func sendInitialRequest(_ begun: InitialExchange, _ step: inout Step) {
-        guard let connection else { return }
-        var exchange = begun
-        let header = IKEHeader(
-            initiatorSPI: initiatorSPI, responderSPI: 0, exchange: .initial, direction: .request,
-            isFromInitiator: true, messageID: 0)
-        var payloads: [Payload] = exchange.cookie.map { [.notify($0)] } ?? []
-        payloads += [
-            .securityAssociation(IKENegotiation.offer(connection.proposals, spi: nil)),
-            .keyExchange(
-                KeyExchangePayload(
-                    method: .init(rawValue: exchange.keyExchange.method.rawValue),
-                    data: exchange.keyExchange.publicValue)),
-            .nonce(NoncePayload(exchange.nonce)),
+    private static func explanation(
+        _ offer: SecurityAssociationPayload, _ first: Connection, _ others: [Connection]
+    ) -> Explanation {
+        func explain(_ connection: Connection) -> Explanation {
+            IKENegotiation.explain(offered: offer, configured: connection.proposals, connection: connection.name)
+        }
+        var explanation = explain(first)
+        for other in others {
+            explanation.details += explain(other).details.map { "connection \(other.name): \($0)" }
+        }
+        return explanation
+    }
+
+    func keyExchange() throws(Refusal) -> KeyExchange {
+        do { return try KeyExchange(selected.keyExchange) } catch {
+            let problem = error
+            throw Refusal(.temporaryFailure, unsaid: Explanation("no key exchange value", details: ["\(problem)"]))
+        }
+    }
+
+    func sharedSecret(_ own: KeyExchange) throws(Refusal) -> SecretBytes {
+        do { return try own.sharedSecret(with: value) } catch {
+            let problem = error
+            throw Refusal(.invalidSyntax, unsaid: Explanation("the key exchange failed", details: ["\(problem)"]))
+        }
+    }
+
+    /// SAr1 KEr Nr [CERTREQ], and what we can.
+    func answer(
+        _ own: KeyExchange, nonce: [UInt8], header: IKEHeader, path: Path, _ credentials: Credentials
+    ) -> [Payload] {
+        var payloads: [Payload] = [
+            .securityAssociation(IKENegotiation.answer(selected, spi: nil)),
+            .keyExchange(own.payload),
+            .nonce(NoncePayload(nonce)),
         ]
-        payloads += NATDetection.notifies(header, path: path, forced: connection.forcesEncapsulation)
-        payloads += Self.capabilities(of: [connection])
-        let message = Message(header: header, payloads: payloads)
-        do {
-            exchange.request = try message.encoded()
-        } catch {
-            fail(Explanation("IKE_SA_INIT could not be made", details: ["\(error)"]), &step)
-            return
+        payloads += candidates.certificateRequests(credentials).map { .certificateRequest($0) }
+        payloads += NATDetection.notifies(header, path: path, forced: candidates.forcesEncapsulation)
+        payloads += candidates.capabilities
+        if candidates.takesChildless {
+            payloads.append(.notify(NotifyPayload(.childlessSupported)))
         }
-        let line = MessageLine(message, way: .sent, peer: "\(path.remote)", bytes: exchange.request.count)
-        let sent = MessageWindow.SentMessage(datagrams: [exchange.request], line: line)
-        phase = .initial(exchange)
-        window.sent(sent, exchange: .initial, at: step.now, settings: step.settings)
-        step.act(.send(sent.outgoing(path: path, repetition: 0)))
-    }
-
-    /// The notifies of IKE_SA_INIT that say what we can.
-    static func capabilities(of connections: [Connection]) -> [Payload] {
-        var notifies: [NotifyPayload] = []
-        if connections.contains(where: { $0.fragmentation != .no }) {
-            notifies.append(NotifyPayload(.fragmentationSupported))
-        }
-        notifies.append(.offeredSignatureHashes)
-        return notifies.map { .notify($0) }
-    }
-
-    /// The negotiation of the IKE SA comes to nothing.
-    func fail(_ explanation: Explanation, _ step: inout Step) {
-        step.report(.failed(explanation))
-        step.close(.negotiationFailed(explanation))
+        return payloads
     }
 }

@@ -26,7 +26,7 @@ public struct SelectedChild: Hashable, Sendable {
         guard (integrity == nil) == (known == nil),
             let transform = try? ESPTransform(encryption: encryption, integrity: known)
         else { return nil }
-        keyExchange = method.flatMap(KeyExchangeMethod.init(rawValue:))
+        keyExchange = method.flatMap { KeyExchangeMethod(KeyExchangeID(rawValue: $0)) }
         guard (method == nil) == (keyExchange == nil) else { return nil }
         self.transform = transform
         extendedSequenceNumbers = id(.sequenceNumbers) == SequenceNumbers.extended.rawValue

@@ -38,7 +38,7 @@ public struct SelectedIKE: Hashable, Sendable {
             let suite = IKECipherSuite(
                 encryption: encryption, integrity: id(.integrity).flatMap(IKECipherSuite.Integrity.init(rawValue:))),
             let function = id(.pseudorandomFunction).flatMap(PRF.init(rawValue:)),
-            let keyExchange = id(.keyExchange).flatMap(KeyExchangeMethod.init(rawValue:))
+            let keyExchange = id(.keyExchange).flatMap({ KeyExchangeMethod(KeyExchangeID(rawValue: $0)) })
         else { return nil }
         self.suite = suite
         self.function = function
@@ -127,7 +127,7 @@ extension Transform {
     }
 
     static func method(_ method: KeyExchangeMethod) -> Transform {
-        .keyExchange(.init(rawValue: method.rawValue))
+        .keyExchange(method.id)
     }
 }
 
@@ -146,8 +146,8 @@ extension NotifyPayload {
     func wanted(
         of methods: [KeyExchangeMethod], refused: KeyExchangeMethod?
     ) -> KeyExchangeMethod? {
-        guard let number = wantedKeyExchange?.rawValue, number != refused?.rawValue else { return nil }
-        return methods.first { $0.rawValue == number }
+        guard let wanted = wantedKeyExchange.flatMap(KeyExchangeMethod.init), wanted != refused else { return nil }
+        return methods.contains(wanted) ? wanted : nil
     }
 }
 

@@ -163,7 +163,7 @@ extension IKEProposal {
                 ? [] : proposal.transforms(of: .integrity).compactMap { IKECipherSuite.Integrity(rawValue: $0.id) },
             functions: proposal.transforms(of: .pseudorandomFunction).compactMap { PRF(rawValue: $0.id) },
             keyExchanges: proposal.transforms(of: .keyExchange).compactMap {
-                KeyExchangeMethod(rawValue: $0.id)
+                KeyExchangeMethod(KeyExchangeID(rawValue: $0.id))
             })
         let isComplete = !self.encryption.isEmpty && !functions.isEmpty && !keyExchanges.isEmpty
         guard proposal.protocolID == .ike, isComplete, isAEAD || !integrity.isEmpty else { return nil }
@@ -181,7 +181,7 @@ extension ChildProposal {
             encryption: encryption.filter { $0.isAEAD == isAEAD },
             integrity: isAEAD
                 ? [] : proposal.transforms(of: .integrity).compactMap { ESPIntegrity(transformID: $0.id) },
-            keyExchanges: methods.compactMap(KeyExchangeMethod.init(rawValue:)),
+            keyExchanges: methods.compactMap { KeyExchangeMethod(KeyExchangeID(rawValue: $0)) },
             keyExchangeNeed: methods.contains(ProposalTemplate.none) ? .preferred : .required,
             extendedSequenceNumbers: numbers.isEmpty ? [false] : numbers)
         guard proposal.protocolID == .esp, !self.encryption.isEmpty, isAEAD || !integrity.isEmpty else { return nil }

@@ -19,17 +19,6 @@ extension ChildAgreement {
     }
 }
 
-/// Why there is no agreement: what the peer is told, and what our operator is.
-struct ChildRefusal: Error {
-    var notify: NotifyPayload
-    var explanation: Explanation
-
-    init(_ type: NotifyType, _ explanation: Explanation) {
-        notify = NotifyPayload(type)
-        self.explanation = explanation.because(type)
-    }
-}
-
 // MARK: - As initiator of the exchange
 
 extension Session {
@@ -53,12 +42,12 @@ extension Session {
     /// What the responder made of our offer.
     func agreement(
         on response: Message, offered child: Child, inboundSPI: UInt32, withKeyExchange: Bool
-    ) throws(ChildRefusal) -> ChildAgreement {
+    ) throws(Refusal) -> ChildAgreement {
         if let error = response.errorNotify { throw refused(error, child, response) }
         guard let answer = response.securityAssociation,
             let selected = ChildNegotiation.check(answer, offered: child.proposals, withKeyExchange: withKeyExchange)
         else {
-            throw ChildRefusal(
+            throw Refusal(
                 .noProposalChosen,
                 Explanation(
                     "the peer chose what child \(child.name) does not offer",
@@ -73,7 +62,7 @@ extension Session {
             let remote = SelectorNegotiation.check(
                 responder, within: child.remoteSelectors, dynamic: path.remote.address)
         else {
-            throw ChildRefusal(
+            throw Refusal(
                 .trafficSelectorsUnacceptable,
                 Explanation(
                     "the peer chose traffic selectors that child \(child.name) does not offer",
@@ -83,7 +72,7 @@ extension Session {
                     ], remedy: "change the peer"))
         }
         if response.has(.useTransportMode) {
-            throw ChildRefusal(
+            throw Refusal(
                 .invalidSyntax,
                 Explanation("the peer wants transport mode for child \(child.name), which was not offered"))
         }
@@ -91,7 +80,7 @@ extension Session {
     }
 
     /// The words for a responder's error notify.
-    private func refused(_ error: NotifyPayload, _ child: Child, _ response: Message) -> ChildRefusal {
+    private func refused(_ error: NotifyPayload, _ child: Child, _ response: Message) -> Refusal {
         let explanation =
             switch error.type {
             case .noProposalChosen:
@@ -100,7 +89,7 @@ extension Session {
             case .trafficSelectorsUnacceptable: selectorRefusal(child)
             default: Explanation("the peer refuses child \(child.name): \(error.type)")
             }
-        return ChildRefusal(error.type, explanation)
+        return Refusal(error.type, explanation)
     }
 
     private static func sourceSide(_ selector: TrafficSelector) -> AddressRangeSelector? {
@@ -119,17 +108,17 @@ extension Session {
     /// first that can carry some of it (RFC 7296 section 2.9). Throws before anything is taken.
     func agreement(
         on request: Message, among children: [Child], withKeyExchange: Bool, _ step: inout Step
-    ) throws(ChildRefusal) -> ChildAgreement {
+    ) throws(Refusal) -> ChildAgreement {
         guard let offer = request.securityAssociation, let initiator = request.trafficSelectorInitiator,
             let responder = request.trafficSelectorResponder
-        else { throw ChildRefusal(.invalidSyntax, Explanation("the peer's request for a child is not complete")) }
+        else { throw Refusal(.invalidSyntax, Explanation("the peer's request for a child is not complete")) }
         let fitting = children.compactMap { child -> (child: Child, local: [SelectorSide], remote: [SelectorSide])? in
             let local = SelectorNegotiation.narrow(responder, to: child.localSelectors, dynamic: path.local.address)
             let remote = SelectorNegotiation.narrow(initiator, to: child.remoteSelectors, dynamic: path.remote.address)
             return local.isEmpty || remote.isEmpty ? nil : (child, local, remote)
         }
         if fitting.isEmpty {
-            throw ChildRefusal(
+            throw Refusal(
                 .trafficSelectorsUnacceptable, selectorExplanation(initiator, responder, children))
         }
         func takes(_ ours: [SelectorSide], _ wanted: some Sequence<SelectorSide>) -> Bool {
@@ -149,7 +138,7 @@ extension Session {
                 child: candidate.child, selected: selected, local: candidate.local, remote: candidate.remote,
                 inboundSPI: try allocateSPI(&step))
         }
-        throw ChildRefusal(
+        throw Refusal(
             .noProposalChosen, proposalExplanation(offer, fitting.map(\.child), withKeyExchange: withKeyExchange))
     }
 
@@ -166,11 +155,11 @@ extension Session {
 // MARK: - Both
 
 extension Session {
-    func allocateSPI(_ step: inout Step) throws(ChildRefusal) -> UInt32 {
+    func allocateSPI(_ step: inout Step) throws(Refusal) -> UInt32 {
         do {
             return try step.environment.allocateSPI()
         } catch {
-            throw ChildRefusal(.noAdditionalSAs, Explanation("no SPI is to be had: \(error)"))
+            throw Refusal(.noAdditionalSAs, Explanation("no SPI is to be had: \(error)"))
         }
     }
 
@@ -179,13 +168,13 @@ extension Session {
     func makeChild(
         _ agreement: ChildAgreement, secret: SecretBytes?, initiatorNonce: [UInt8], responderNonce: [UInt8],
         initiator: Bool, requestID: UInt32? = nil, _ step: inout Step
-    ) throws(ChildRefusal) -> ChildSA {
+    ) throws(Refusal) -> ChildSA {
         guard let protection = phase.protection, let connection else {
-            throw ChildRefusal(.temporaryFailure, Explanation("there is no IKE SA for a child"))
+            throw Refusal(.temporaryFailure, Explanation("there is no IKE SA for a child"))
         }
         let child = agreement.child
         guard agreement.local.count * agreement.remote.count <= SelectorNegotiation.maximumPairs else {
-            throw ChildRefusal(
+            throw Refusal(
                 .trafficSelectorsUnacceptable,
                 Explanation(
                     "child \(child.name) would have \(agreement.local.count) × \(agreement.remote.count) pairs of "
@@ -198,18 +187,18 @@ extension Session {
                 agreement.selected.transform, secret: secret, initiatorNonce: initiatorNonce,
                 responderNonce: responderNonce)
         } catch {
-            throw ChildRefusal(.temporaryFailure, Explanation("no keys for child \(child.name): \(error)"))
+            throw Refusal(.temporaryFailure, Explanation("no keys for child \(child.name): \(error)"))
         }
         let selectors = SelectorNegotiation.pairs(local: agreement.local, remote: agreement.remote)
         if selectors.isEmpty {
-            throw ChildRefusal(
+            throw Refusal(
                 .trafficSelectorsUnacceptable,
                 Explanation("the two sides of child \(child.name) have no protocol and address family in common"))
         }
         // A peer that rekeys has both for a while.
         let others = childRecords.reduce(0) { $0 + $1.sa.selectors.count }
         guard others + selectors.count <= SelectorNegotiation.maximumPairsOfSession else {
-            throw ChildRefusal(
+            throw Refusal(
                 .noAdditionalSAs,
                 Explanation(
                     "the children of the IKE SA have \(others) pairs of traffic selectors, child \(child.name) would add "
@@ -218,7 +207,7 @@ extension Session {
         }
         let peer = identities?.remote ?? .any
         if let holder = step.environment.holder(of: selectors, connection: connection, besides: peer) {
-            throw ChildRefusal(
+            throw Refusal(
                 .trafficSelectorsUnacceptable,
                 Explanation(
                     "\(peer) wants networks of child \(child.name) that \(holder) has",
@@ -226,7 +215,7 @@ extension Session {
                     remedy: "give every peer networks of its own; terminate the other one's CHILD_SA if it is gone"))
         }
         guard step.environment.hasRoom(for: selectors) else {
-            throw ChildRefusal(
+            throw Refusal(
                 .noAdditionalSAs,
                 Explanation(
                     "the dataplane has no room for the networks of child \(child.name)",

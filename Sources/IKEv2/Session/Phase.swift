@@ -85,6 +85,29 @@ struct Established {
     var state = IKESAStatus.State.established
 }
 
+extension Established {
+    /// Up now, by authentication or by a rekey. Rekeys come up to `randomTime` earlier by chance; the hard limit is
+    /// `overTime` after the first of them.
+    init(_ protection: Protection, local: Identity, remote: Identity, connection: Connection?, _ step: Step) {
+        self.protection = protection
+        localIdentity = local
+        remoteIdentity = remote
+        establishedAt = step.now
+        guard let connection else { return }
+        func due(_ time: UInt64) -> UInt64? {
+            if time == 0 { return nil }
+            let early = step.environment.random(below: .seconds(min(connection.randomTime, time - 1)))
+            return step.now.addingWithoutOverflow(.seconds(time)) - early
+        }
+        rekeyAt = due(connection.rekeyTime)
+        reauthenticateAt = due(connection.reauthenticationTime)
+        let times = [connection.rekeyTime, connection.reauthenticationTime].filter { $0 > 0 }
+        expiresAt = times.min().map { time in
+            step.now.addingWithoutOverflow(.seconds(time)).addingWithoutOverflow(.seconds(connection.overTime))
+        }
+    }
+}
+
 /// What the peer said that it can do.
 struct PeerCapabilities {
     /// IKEV2_FRAGMENTATION_SUPPORTED (RFC 7383).

@@ -14,7 +14,7 @@ extension Session {
     /// SA Ni [KEi] TSi TSr. `method`: of the key exchange; nil: what the first proposal puts first, if anything.
     func offer(
         _ child: Child, method: KeyExchangeMethod?, hint: TrafficSelector?, _ step: inout Step
-    ) throws(ChildRefusal) -> (OfferedChild, [Payload]) {
+    ) throws(Refusal) -> (OfferedChild, [Payload]) {
         let keyExchange = try (method ?? child.proposals.first?.firstKeyExchange).map(Self.keyExchange)
         let offered = OfferedChild(
             child: child, inboundSPI: try allocateSPI(&step), nonce: Self.nonce(step), keyExchange: keyExchange)
@@ -29,12 +29,12 @@ extension Session {
     func accept(
         _ response: Message, of offered: OfferedChild, as original: Child? = nil, requestID: UInt32? = nil,
         _ step: inout Step
-    ) throws(ChildRefusal) -> (sa: ChildSA, nonce: [UInt8]) {
+    ) throws(Refusal) -> (sa: ChildSA, nonce: [UInt8]) {
         var agreement = try agreement(
             on: response, offered: offered.child, inboundSPI: offered.inboundSPI, withKeyExchange: true)
         if let original { agreement.child = original }
         guard let nonce = response.nonce?.data else {
-            throw ChildRefusal(
+            throw Refusal(
                 .invalidSyntax, Explanation("the peer's answer for child \(offered.child.name) has no nonce"))
         }
         let secret = try Self.secret(
@@ -43,35 +43,5 @@ extension Session {
             agreement, secret: secret, initiatorNonce: offered.nonce, responderNonce: nonce, initiator: true,
             requestID: requestID, &step)
         return (sa, nonce)
-    }
-
-    // MARK: - Nonces and key exchanges
-
-    static func nonce(_ step: Step) -> [UInt8] { step.environment.random(count: InitialExchange.nonceLength) }
-
-    static func keyExchange(_ method: KeyExchangeMethod) throws(ChildRefusal) -> KeyExchange {
-        do { return try KeyExchange(method) } catch {
-            throw ChildRefusal(.temporaryFailure, Explanation("no key exchange value", details: ["\(error)"]))
-        }
-    }
-
-    /// g^ir of an exchange that `selected` a method; nil when it selected none.
-    static func secret(
-        _ selected: KeyExchangeMethod?, own: KeyExchange?, peer: KeyExchangePayload?
-    ) throws(ChildRefusal) -> SecretBytes? {
-        guard let selected else { return nil }
-        guard let own, let peer, own.method == selected, peer.method.rawValue == selected.rawValue else {
-            throw ChildRefusal(
-                .invalidSyntax, Explanation("the peer chose \(selected) and sent no value of it"))
-        }
-        do { return try own.sharedSecret(with: peer.data) } catch {
-            throw ChildRefusal(.invalidSyntax, Explanation("the key exchange failed", details: ["\(error)"]))
-        }
-    }
-}
-
-extension KeyExchange {
-    var payload: KeyExchangePayload {
-        KeyExchangePayload(method: .init(rawValue: method.rawValue), data: publicValue)
     }
 }
