@@ -1,7 +1,4 @@
-import IPsec
 import Packets
-import Policy
-import Telemetry
 import XDP
 
 /// What a worker tells the control thread.
@@ -40,6 +37,75 @@ public struct WorkerEvent: BitwiseCopyable, Sendable {
         self.number = number
         self.address = address
         source = .unspecified(address.family)
+    }
+}
+
+/// What a worker tells the control thread, and how often: each subject once in a while, however many packets show it. What the
+/// ring has no room for is told again with a later packet.
+struct ControlEvents: ~Copyable {
+    private var ring: ProducerRing<WorkerEvent>
+    private var limiter: EventLimiter
+    private var neighbours: NeighbourLimiter
+
+    /// `interval`: nanoseconds until the same is told again.
+    init(_ ring: consuming ProducerRing<WorkerEvent>, interval: UInt64) {
+        self.ring = ring
+        limiter = EventLimiter(interval: interval)
+        neighbours = NeighbourLimiter(interval: interval)
+    }
+
+    /// A policy lacks its SA, and this packet showed it.
+    mutating func acquire(requestID: UInt32, for packet: PacketSummary, now: UInt64) {
+        guard limiter.isDue(.acquire, number: requestID, now: now) else { return }
+        var event = WorkerEvent(.acquire, number: requestID, address: packet.destination)
+        event.source = packet.source
+        event.upperProtocol = packet.upperProtocol
+        event.isLaterFragment = packet.isLaterFragment
+        if !packet.isLaterFragment {
+            event.sourcePort = packet.sourcePort
+            event.destinationPort = packet.destinationPort
+        }
+        guard ring.push(event) else { return }
+        limiter.told(.acquire, number: requestID, now: now)
+    }
+
+    /// The packets of an inbound SA come from elsewhere (RFC 7296 section 2.23). SPI in host order.
+    mutating func mappingChanged(spi: UInt32, to address: IPAddress, port: UInt16, now: UInt64) {
+        // Each new place is told of at once, however soon after another one.
+        let place = UInt32(truncatingIfNeeded: address.low) ^ UInt32(port) &<< 16
+        let subject = spi ^ place
+        guard limiter.isDue(.mappingChanged, number: subject, now: now) else { return }
+        var event = WorkerEvent(.mappingChanged, number: spi, address: address)
+        event.sourcePort = port
+        guard ring.push(event) else { return }
+        limiter.told(.mappingChanged, number: subject, now: now)
+    }
+
+    /// A watched peer goes on with an SA that we do not have. SPI in host order.
+    mutating func unknownSPI(_ spi: UInt32, from source: IPAddress, now: UInt64) {
+        let bits = source.high ^ source.low
+        let subject = UInt32(truncatingIfNeeded: bits) ^ UInt32(truncatingIfNeeded: bits &>> 32)
+        guard limiter.isDue(.unknownSPI, number: subject, now: now),
+            ring.push(WorkerEvent(.unknownSPI, number: spi, address: source))
+        else { return }
+        limiter.told(.unknownSPI, number: subject, now: now)
+    }
+
+    /// A packet of `sender`, brought by `requester`, wants a neighbour. Returns the neighbour's key (`NeighbourLimiter.key`).
+    ///
+    /// Half of the ring is left to the other kinds: they are rarer, and tunnels depend on them.
+    mutating func neighbourWanted(
+        _ address: IPAddress, interfaceIndex: UInt32, requester: UInt32, sender: IPAddress, now: UInt64
+    ) -> UInt64 {
+        let neighbour = neighbours.key(address, interfaceIndex: interfaceIndex)
+        guard neighbours.isDue(neighbour, requester: requester, sender: sender, now: now),
+            ring.reserve(upTo: ring.capacity / 2 &+ 1).count > ring.capacity / 2
+        else { return neighbour }
+        var event = WorkerEvent(.neighbourWanted, number: interfaceIndex, address: address)
+        event.source = sender
+        event.requester = requester
+        if ring.push(event) { neighbours.told(neighbour, requester: requester, sender: sender, now: now) }
+        return neighbour
     }
 }
 
@@ -182,79 +248,5 @@ struct NeighbourLimiter: ~Copyable {
         let product = (first ^ seed).multipliedFullWidth(by: second ^ 0x9E37_79B9_7F4A_7C15 ^ seed.byteSwapped)
         let word = (product.high ^ product.low ^ third &* 0x1656_67B1_9E37_79F9) &* 0xD6E8_FEB8_6659_FD93
         return word ^ word &>> 32
-    }
-}
-
-extension Worker {
-    /// Tells the control thread that a policy lacks its SA, and which packet showed it. Told again while packets come, but
-    /// not for each of them.
-    mutating func announceAcquire(_ summary: PacketSummary, policyIndex: UInt32) {
-        guard let requestID = tables.pointee.acquiredRequestID(policyIndex: policyIndex),
-            eventLimiter.isDue(.acquire, number: requestID, now: now)
-        else { return }
-        var event = WorkerEvent(.acquire, number: requestID, address: summary.destination)
-        event.source = summary.source
-        event.upperProtocol = summary.upperProtocol
-        event.isLaterFragment = summary.isLaterFragment
-        if !summary.isLaterFragment {
-            event.sourcePort = summary.sourcePort
-            event.destinationPort = summary.destinationPort
-        }
-        guard events.push(event) else { return }
-        eventLimiter.told(.acquire, number: requestID, now: now)
-    }
-
-    /// Tells the control thread that the peer's packets come from elsewhere (RFC 7296 section 2.23).
-    @inline(never)
-    mutating func announceMapping(_ slot: PacketSlot, sa: UnsafeMutablePointer<InboundRuntime>) {
-        let source = ESPInbound.source(slot.packet, esp: slot.esp)
-        // Each new place is told of at once, however soon after another one.
-        let place = UInt32(truncatingIfNeeded: source.address.low) ^ UInt32(source.port) &<< 16
-        let subject = sa.pointee.spi ^ place
-        guard eventLimiter.isDue(.mappingChanged, number: subject, now: now) else { return }
-        var event = WorkerEvent(.mappingChanged, number: sa.pointee.spi, address: source.address)
-        event.sourcePort = source.port
-        guard events.push(event) else { return }
-        eventLimiter.told(.mappingChanged, number: subject, now: now)
-    }
-
-    /// Tells the control thread that a watched peer goes on with an SA that we do not have. Told again while packets come, but
-    /// not for each of them.
-    mutating func announceUnknown(_ slot: PacketSlot, spi: UInt32) {
-        let source = ESPInbound.sourceAddress(slot.packet)
-        guard reader.watches(source) else { return }
-        let bits = source.high ^ source.low
-        let subject = UInt32(truncatingIfNeeded: bits) ^ UInt32(truncatingIfNeeded: bits &>> 32)
-        guard eventLimiter.isDue(.unknownSPI, number: subject, now: now),
-            events.push(WorkerEvent(.unknownSPI, number: UInt32(bigEndian: spi), address: source))
-        else { return }
-        eventLimiter.told(.unknownSPI, number: subject, now: now)
-    }
-
-    /// Tells the control thread which neighbour is wanted; when that cannot be told now, a later packet asks. Returns the
-    /// neighbour's key.
-    ///
-    /// Half of the ring of events is left to the other kinds: they are rarer, and tunnels depend on them.
-    mutating func askForNeighbour(_ hop: UnsafePointer<NextHop>, slot: PacketSlot, requester: UInt32) -> UInt64
-    {
-        let address = hop.pointee.isOnLink ? Worker.destination(of: slot.packet) : hop.pointee.address
-        let neighbour = neighbourLimiter.key(address, interfaceIndex: hop.pointee.interfaceIndex)
-        // Tunnels do not share one sender's part.
-        let sender = slot.flags.contains(.sealed) ? address : Worker.source(of: slot.packet)
-        guard neighbourLimiter.isDue(neighbour, requester: requester, sender: sender, now: now),
-            events.reserve(upTo: events.capacity / 2 &+ 1).count > events.capacity / 2
-        else { return neighbour }
-        var event = WorkerEvent(.neighbourWanted, number: hop.pointee.interfaceIndex, address: address)
-        event.source = sender
-        event.requester = requester
-        if events.push(event) { neighbourLimiter.told(neighbour, requester: requester, sender: sender, now: now) }
-        return neighbour
-    }
-
-    /// Whose packet it is: ours to a peer, the tunnel's that it came out of, or the port's of arrival.
-    static func requester(of slot: PacketSlot) -> UInt32 {
-        if slot.flags.contains(.sealed) { return WorkerEvent.ownPackets }
-        guard slot.flags.contains(.decrypted), let sa = slot.association else { return UInt32(slot.port) }
-        return sa.assumingMemoryBound(to: InboundRuntime.self).pointee.spi
     }
 }

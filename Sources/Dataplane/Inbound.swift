@@ -290,6 +290,12 @@ extension Worker {
         self.count(.opened, opened)
     }
 
+    @inline(never)
+    private mutating func announceMapping(_ slot: PacketSlot, sa: UnsafeMutablePointer<InboundRuntime>) {
+        let source = ESPInbound.source(slot.packet, esp: slot.esp)
+        events.mappingChanged(spi: sa.pointee.spi, to: source.address, port: source.port, now: now)
+    }
+
     /// Whether selectors and policies accept a decrypted packet from its SA (RFC 4301 section 5.2 step 4), and where it
     /// goes. A flow that was accepted once from the same SA under the same snapshot is not asked about again.
     /// False when the packet was dropped.

@@ -67,8 +67,8 @@ struct PacketSlot: BitwiseCopyable {
         static var quotesDecrypted: Flags { Flags(rawValue: 4 | 32) }
         /// Local or forwarded: the hop limit is not to be decremented (again).
         static var notToBeRouted: Flags { Flags(rawValue: 2 | 8) }
-        /// Local or decrypted: no station sent the frame.
-        static var withoutLinkHeader: Flags { Flags(rawValue: 2 | 32) }
+        /// Local, decrypted or sealed: no station sent the frame, or none is to be told of its fate.
+        static var withoutLinkHeader: Flags { Flags(rawValue: 2 | 32 | 64) }
         /// Exceeds its tunnel, or will outgrow its path: those that are not sealed side by side with others.
         static var ofRunEnds: Flags { Flags(rawValue: 256 | 512) }
         /// A piece of a packet whose hop limit is decremented.

@@ -89,7 +89,9 @@ extension Worker {
         guard let reason else {
             return quotesDecrypted ? drop(slot.pointee, .noPolicy) : forwardPlain(slot.pointee)
         }
-        if reason == .noOutboundSA { announceAcquire(summary, policyIndex: policyIndex) }
+        if reason == .noOutboundSA, let requestID = tables.pointee.acquiredRequestID(policyIndex: policyIndex) {
+            events.acquire(requestID: requestID, for: summary, now: now)
+        }
         if reason == .noPolicy, slot.pointee.flags.contains(.decrypted), !quotesDecrypted {
             refuseInner(slot.pointee, destination: summary.destination)
         } else {
@@ -242,33 +244,9 @@ extension Worker {
         guard var fragmenter = IPv4Fragmenter(slot.packet, available: Int(slot.length), mtu: mtu) else {
             return drop(slot, .tooBig)
         }
-        while true {
-            let frame = pool.pop()
-            if frame == FramePool.empty { return drop(slot, .framePoolEmpty) }
-            var piece = slot
-            piece.packet = base + Int(truncatingIfNeeded: frame) + UMEM.headroom + Worker.largestLinkHeader
-            let length = fragmenter.next(into: piece.packet)
-            if length == 0 {
-                pool.push(frame)
-                count(.fragmented)
-                return release(slot)
-            }
-            piece.length = UInt32(truncatingIfNeeded: length)
-            piece.flags.insert(.forwarded)
-            keepLinkHeader(of: slot, for: &piece)
-            count(.fragments)
-            withUnsafeMutablePointer(to: &piece) { send($0) }
-        }
-    }
-
-    /// Should a fragment turn out to be undeliverable, the answer to its sender needs the link header that came with the
-    /// whole packet. One out of a tunnel has none.
-    private func keepLinkHeader(of slot: PacketSlot, for piece: inout PacketSlot) {
-        let length = slot.packet - slot.start == Worker.largestLinkHeader ? Worker.largestLinkHeader : 14
-        piece.start = piece.packet - length
-        if slot.flags.isDisjoint(with: .withoutLinkHeader) {
-            piece.start.copyMemory(from: slot.start, byteCount: length)
-        }
+        var whole = slot
+        whole.flags.insert(.forwarded)
+        sendPieces(of: whole) { fragmenter.next(into: $0) }
     }
 
     /// Sends an ESP packet that does not fit its path in fragments, which the peer's host puts together (RFC 4301 section 8.2,
@@ -293,7 +271,7 @@ extension Worker {
         }
     }
 
-    /// `next` writes a fragment and returns its length; 0 after the last one.
+    /// Sends the fragments of a packet in its place. `next` writes a fragment and returns its length; 0 after the last one.
     @inline(__always)
     private mutating func sendPieces(of slot: PacketSlot, _ next: (UnsafeMutableRawPointer) -> Int) {
         while true {
@@ -301,7 +279,6 @@ extension Worker {
             if frame == FramePool.empty { return drop(slot, .framePoolEmpty) }
             var piece = slot
             piece.packet = base + Int(truncatingIfNeeded: frame) + UMEM.headroom + Worker.largestLinkHeader
-            piece.start = piece.packet - 14
             let length = next(piece.packet)
             if length == 0 {
                 pool.push(frame)
@@ -309,8 +286,19 @@ extension Worker {
                 return release(slot)
             }
             piece.length = UInt32(truncatingIfNeeded: length)
+            Worker.keepLinkHeader(of: slot, for: &piece)
             count(.fragments)
             withUnsafeMutablePointer(to: &piece) { send($0) }
+        }
+    }
+
+    /// Should a fragment turn out to be undeliverable, the answer to its sender needs the link header that came with the
+    /// whole packet. One out of a tunnel has none, and of a sealed one nobody is told.
+    private static func keepLinkHeader(of slot: PacketSlot, for piece: inout PacketSlot) {
+        let length = slot.packet - slot.start == Worker.largestLinkHeader ? Worker.largestLinkHeader : 14
+        piece.start = piece.packet - length
+        if slot.flags.isDisjoint(with: .withoutLinkHeader) {
+            piece.start.copyMemory(from: slot.start, byteCount: length)
         }
     }
 

@@ -4,69 +4,109 @@ import Policy
 import Telemetry
 import XDP
 
+/// A small store of packets that wait, in the order in which they came; `Subject` says for what. A worker has two: one for
+/// neighbours that the kernel has not found yet, one for SAs that are being negotiated.
+struct WaitingPackets<Subject: BitwiseCopyable>: ~Copyable {
+    struct Entry: BitwiseCopyable {
+        var slot: PacketSlot
+        /// Nanoseconds.
+        var since: UInt64
+        var subject: Subject
+    }
+
+    private let entries: UnsafeMutablePointer<Entry>
+    let capacity: Int
+    private(set) var count = 0
+
+    /// Holds one at least.
+    init(capacity: Int) {
+        self.capacity = max(capacity, 1)
+        entries = .allocate(capacity: self.capacity)
+    }
+
+    deinit { entries.deallocate() }
+
+    var isFull: Bool { count >= capacity }
+
+    subscript(index: Int) -> Entry { entries[index] }
+
+    /// Puts a packet at the end; the caller has seen that there is room.
+    mutating func append(_ entry: Entry) {
+        (entries + count).initialize(to: entry)
+        count &+= 1
+    }
+
+    /// Takes one out; those behind it move up.
+    mutating func remove(at index: Int) -> Entry {
+        let entry = entries[index]
+        count &-= 1
+        (entries + index).update(from: entries + index + 1, count: count &- index)
+        return entry
+    }
+
+    /// Empties the store, for a walk over the first entries, as many as it returns. Each may be looked at, and then put back at
+    /// the end before the next one is.
+    mutating func beginWalk() -> Int {
+        defer { count = 0 }
+        return count
+    }
+}
+
+/// What a packet that waits for a neighbour is about.
+struct WantedNeighbour: BitwiseCopyable {
+    /// `NeighbourLimiter.key`.
+    var neighbour: UInt64
+    /// As in `WorkerEvent`.
+    var requester: UInt32
+    /// Out of a tunnel and towards a LAN: no outbound policy was asked.
+    var isForLAN: Bool
+}
+
 /// A few packets that wait until the kernel has found a neighbour's link-layer address (as RFC 1122 section 2.3.2.2 and
 /// RFC 4861 section 7.2.2 ask for: at least one per neighbour, the latest).
 ///
 /// No neighbour has more than its share. When all places are taken, the oldest packet goes of whoever brought most of them:
 /// one dead host does not keep the packets of others out, nor does one tunnel whose hosts scan a network.
 struct NeighbourQueue: ~Copyable {
-    struct Entry {
-        var slot: PacketSlot
-        /// Nanoseconds.
-        var since: UInt64
-        /// `NeighbourLimiter.key`.
-        var neighbour: UInt64
-        /// As in `WorkerEvent`.
-        var requester: UInt32
-        /// Out of a tunnel and towards a LAN: no outbound policy was asked.
-        var isForLAN: Bool
-    }
-
-    /// In the order in which they came.
-    let entries: UnsafeMutablePointer<Entry>
-    let capacity: Int
-    private(set) var count = 0
+    private var packets: WaitingPackets<WantedNeighbour>
     /// How many each requester has, by the place that it hashes to.
     private let loads: UnsafeMutablePointer<Int32>
 
     private static var loadCount: Int { 64 }
 
     init(capacity: Int) {
-        self.capacity = max(capacity, 1)
-        entries = .allocate(capacity: self.capacity)
+        packets = WaitingPackets(capacity: capacity)
         loads = .allocate(capacity: Self.loadCount)
         loads.initialize(repeating: 0, count: Self.loadCount)
     }
 
-    deinit {
-        entries.deallocate()
-        loads.deallocate()
-    }
+    deinit { loads.deallocate() }
+
+    var count: Int { packets.count }
+    var capacity: Int { packets.capacity }
 
     /// Packets of one neighbour at most.
     var share: Int { max(capacity / 4, 1) }
 
+    subscript(index: Int) -> WaitingPackets<WantedNeighbour>.Entry { packets[index] }
+
     /// Puts a packet at the end. Returns the one that has to go for it, if any.
-    mutating func append(_ entry: Entry) -> PacketSlot? {
-        let victim = victim(for: entry.neighbour).map { remove(at: $0) }
+    mutating func append(_ entry: WaitingPackets<WantedNeighbour>.Entry) -> PacketSlot? {
+        let victim = victim(for: entry.subject.neighbour).map { remove(at: $0) }
         keep(entry)
         return victim
     }
 
-    /// Empties the queue, for a walk over the first `count` entries that `keep`s those that go on waiting.
+    /// Begins a walk (`WaitingPackets.beginWalk`) that `keep`s those that go on waiting.
     mutating func beginWalk() -> Int {
-        defer {
-            count = 0
-            loads.update(repeating: 0, count: Self.loadCount)
-        }
-        return count
+        loads.update(repeating: 0, count: Self.loadCount)
+        return packets.beginWalk()
     }
 
     /// There is room: the caller has taken an entry out, or has not filled the queue.
-    mutating func keep(_ entry: Entry) {
-        (entries + count).initialize(to: entry)
-        count &+= 1
-        loads[Self.place(of: entry.requester)] &+= 1
+    mutating func keep(_ entry: WaitingPackets<WantedNeighbour>.Entry) {
+        packets.append(entry)
+        loads[Self.place(of: entry.subject.requester)] &+= 1
     }
 
     /// Which entry has to go before one of this neighbour can come.
@@ -75,7 +115,7 @@ struct NeighbourQueue: ~Copyable {
         var waiting = 0
         var index = 0
         while index < count {
-            if entries[index].neighbour == neighbour {
+            if packets[index].subject.neighbour == neighbour {
                 if waiting == 0 { oldest = index }
                 waiting &+= 1
             }
@@ -90,7 +130,7 @@ struct NeighbourQueue: ~Copyable {
         var most: Int32 = 0
         var index = 0
         while index < count {
-            let load = loads[Self.place(of: entries[index].requester)]
+            let load = loads[Self.place(of: packets[index].subject.requester)]
             if load > most {
                 most = load
                 found = index
@@ -101,10 +141,8 @@ struct NeighbourQueue: ~Copyable {
     }
 
     private mutating func remove(at index: Int) -> PacketSlot {
-        let entry = entries[index]
-        loads[Self.place(of: entry.requester)] &-= 1
-        count &-= 1
-        (entries + index).update(from: entries + index + 1, count: count &- index)
+        let entry = packets.remove(at: index)
+        loads[Self.place(of: entry.subject.requester)] &-= 1
         return entry.slot
     }
 
@@ -113,40 +151,45 @@ struct NeighbourQueue: ~Copyable {
     }
 }
 
-/// A few ESP packets that came before their SA: the peer sends by it already, and the message that lets us make it is still
-/// on its way. They are opened when it is there, and not looked into before.
-struct EarlyPackets: ~Copyable {
-    struct Entry {
-        /// As it arrived.
-        var slot: PacketSlot
-        /// Network order.
-        var spi: UInt32
-        var since: UInt64
-    }
-
-    let entries: UnsafeMutablePointer<Entry>
-    let capacity: Int
-    var count = 0
-
-    init(capacity: Int) {
-        self.capacity = max(capacity, 1)
-        entries = .allocate(capacity: self.capacity)
-    }
-
-    deinit { entries.deallocate() }
-}
+// MARK: - A new snapshot
 
 extension Worker {
-    /// No resolved next hop: waits, or ends here.
+    /// Pointers of the old snapshot must not be used any more; neighbours and SAs may be known now.
+    @inline(__always)
+    mutating func noticeSnapshot() {
+        let current = tables.pointee.generation
+        if current == snapshotGeneration { return }
+        snapshotGeneration = current
+        generation &+= 1
+        if generation == 0 { forgetFlows() }
+        if waiting.count != 0 { resendWaiting() }
+        if early.count != 0 { openEarly() }
+    }
+
+    /// Every number was used: an entry that nobody has touched since would look like one of today, and its SA may be gone.
+    @inline(never)
+    private mutating func forgetFlows() {
+        flows.clear()
+        innerFlows.clear()
+        lastInner = nil
+        generation = 1
+    }
+}
+
+// MARK: - For a neighbour
+
+extension Worker {
+    /// No resolved next hop: the packet waits, or ends here.
     @inline(never)
     mutating func sendLater(_ slot: PacketSlot) {
         guard let hop = slot.nextHop else { return drop(slot, .noRoute) }
         guard hop.pointee.state == .unresolved else { return refuse(slot, hop: hop) }
         let requester = Worker.requester(of: slot)
-        let neighbour = askForNeighbour(hop, slot: slot, requester: requester)
-        let entry = NeighbourQueue.Entry(
-            slot: slot, since: now, neighbour: neighbour, requester: requester, isForLAN: isForLAN(slot, hop: hop))
-        if let evicted = waiting.append(entry) { drop(evicted, .neighbourQueueFull) }
+        let wanted = WantedNeighbour(
+            neighbour: askForNeighbour(hop, slot: slot, requester: requester), requester: requester,
+            isForLAN: isForLAN(slot, hop: hop))
+        let evicted = waiting.append(WaitingPackets.Entry(slot: slot, since: now, subject: wanted))
+        if let evicted { drop(evicted, .neighbourQueueFull) }
     }
 
     /// A next hop that will not become one: to the host, or away, with word to the sender where the packet is his.
@@ -168,45 +211,23 @@ extension Worker {
         answer(slot, with: message, reason: reason)
     }
 
-    /// No SA has the packet's SPI: it waits if one is to come, or ends here.
-    @inline(never)
-    mutating func keepEarly(_ slot: PacketSlot) {
-        let spi = slot.esp.loadUnaligned(as: UInt32.self)
-        guard reader.expects(spi: spi) else {
-            announceUnknown(slot, spi: spi)
-            return drop(slot, .unknownSPI)
-        }
-        guard early.count < early.capacity else { return drop(slot, .unknownSPI) }
-        // Nothing in the frame was changed yet: it is parsed again, as one that is handed over.
-        let length = UInt32(truncatingIfNeeded: slot.packet - slot.start) &+ slot.length
-        let whole = PacketSlot(
-            start: slot.start, length: length, port: slot.port, flags: slot.flags.intersection(.ofTheJourney))
-        (early.entries + early.count).initialize(to: EarlyPackets.Entry(slot: whole, spi: spi, since: now))
-        early.count &+= 1
+    /// Whose packet it is: ours to a peer, the tunnel's that it came out of, or the port's of arrival.
+    private static func requester(of slot: PacketSlot) -> UInt32 {
+        if slot.flags.contains(.sealed) { return WorkerEvent.ownPackets }
+        guard slot.flags.contains(.decrypted), let sa = slot.association else { return UInt32(slot.port) }
+        return sa.assumingMemoryBound(to: InboundRuntime.self).pointee.spi
     }
 
-    /// A new snapshot: pointers of the old one must not be used any more, and neighbours may be known now.
-    @inline(__always)
-    mutating func noticeSnapshot() {
-        let current = tables.pointee.generation
-        if current == snapshotGeneration { return }
-        snapshotGeneration = current
-        generation &+= 1
-        if generation == 0 { forgetFlows() }
-        if waiting.count != 0 { resendWaiting() }
-        if early.count != 0 { retryEarly() }
+    /// Has the kernel asked for the neighbour that a packet wants. Returns the neighbour's key.
+    private mutating func askForNeighbour(
+        _ hop: UnsafePointer<NextHop>, slot: PacketSlot, requester: UInt32
+    ) -> UInt64 {
+        let address = hop.pointee.isOnLink ? Worker.destination(of: slot.packet) : hop.pointee.address
+        // Tunnels do not share one sender's part.
+        let sender = slot.flags.contains(.sealed) ? address : Worker.source(of: slot.packet)
+        return events.neighbourWanted(
+            address, interfaceIndex: hop.pointee.interfaceIndex, requester: requester, sender: sender, now: now)
     }
-
-    /// Every number was used: an entry that nobody has touched since would look like one of today, and its SA may be gone.
-    @inline(never)
-    private mutating func forgetFlows() {
-        flows.clear()
-        innerFlows.clear()
-        lastInner = nil
-        generation = 1
-    }
-
-    // MARK: Neighbours
 
     /// Looks up the next hop of every waiting packet again, and lets go what need not wait any more.
     @inline(never)
@@ -214,35 +235,28 @@ extension Worker {
         let count = waiting.beginWalk()
         var index = 0
         while index < count {
-            var entry = waiting.entries[index]
+            var entry = waiting[index]
             index &+= 1
             let hop = tables.pointee.route(to: Worker.destination(of: entry.slot.packet))
             entry.slot.nextHop = hop
             // The SA may be gone.
             entry.slot.association = nil
-            if hop.pointee.state == .unresolved, !entry.isForLAN || leavesByLAN(hop) {
+            if hop.pointee.state == .unresolved, !entry.subject.isForLAN || leavesByLAN(hop) {
                 waiting.keep(entry)
             } else {
-                resume(entry.slot, hop: hop, isForLAN: entry.isForLAN)
+                resume(entry.slot, hop: hop, isForLAN: entry.subject.isForLAN)
             }
         }
     }
 
-    /// Ends the wait of packets that waited too long.
-    @inline(__always)
-    mutating func retryWaiting() {
-        if waiting.count == 0 { return }
-        expireWaiting()
-    }
-
-    /// The neighbour did not answer in time: the sender hears of it, as of one that the kernel knows not to answer
-    /// (RFC 1812 section 3.3.2, RFC 4861 section 7.2.2).
+    /// Ends the wait of packets whose neighbour did not answer in time: the sender hears of it, as of one that the kernel knows
+    /// not to answer (RFC 1812 section 3.3.2, RFC 4861 section 7.2.2).
     @inline(never)
-    private mutating func expireWaiting() {
+    mutating func expireWaiting() {
         let count = waiting.beginWalk()
         var index = 0
         while index < count {
-            let entry = waiting.entries[index]
+            let entry = waiting[index]
             index &+= 1
             if now &- entry.since <= configuration.neighbourWaitInNanoseconds {
                 waiting.keep(entry)
@@ -314,21 +328,39 @@ extension Worker {
         next.flags = slot.flags.intersection(.ofTheJourney)
         processLater(next)
     }
+}
 
-    // MARK: SAs
+// MARK: - For an SA
 
-    /// A new snapshot: what has its SA now goes on its way, as if it had just come.
+extension Worker {
+    /// No SA has the packet's SPI: it waits if one is to come, as the peer may send by it before the message is here that lets us
+    /// make it; or it ends here.
     @inline(never)
-    mutating func retryEarly() {
-        let count = early.count
-        early.count = 0
+    mutating func keepEarly(_ slot: PacketSlot) {
+        let spi = slot.esp.loadUnaligned(as: UInt32.self)
+        guard reader.expects(spi: spi) else {
+            let source = ESPInbound.sourceAddress(slot.packet)
+            if reader.watches(source) { events.unknownSPI(UInt32(bigEndian: spi), from: source, now: now) }
+            return drop(slot, .unknownSPI)
+        }
+        guard !early.isFull else { return drop(slot, .unknownSPI) }
+        // Nothing in the frame was changed yet: it is parsed again, as one that is handed over.
+        let length = UInt32(truncatingIfNeeded: slot.packet - slot.start) &+ slot.length
+        let whole = PacketSlot(
+            start: slot.start, length: length, port: slot.port, flags: slot.flags.intersection(.ofTheJourney))
+        early.append(WaitingPackets.Entry(slot: whole, since: now, subject: spi))
+    }
+
+    /// What has its SA now goes on its way, as if it had just come.
+    @inline(never)
+    private mutating func openEarly() {
+        let count = early.beginWalk()
         var index = 0
         while index < count {
-            let entry = early.entries[index]
+            let entry = early[index]
             index &+= 1
-            if tables.pointee.inbound(spi: entry.spi) == nil {
-                early.entries[early.count] = entry
-                early.count &+= 1
+            if tables.pointee.inbound(spi: entry.subject) == nil {
+                early.append(entry)
             } else {
                 inbound.append(entry.slot)
             }
@@ -337,26 +369,18 @@ extension Worker {
     }
 
     /// Ends the wait of packets whose SA did not come in time, or will not come.
-    @inline(__always)
-    mutating func expireEarly() {
-        if early.count == 0 { return }
-        dropLate()
-    }
-
     @inline(never)
-    private mutating func dropLate() {
-        var kept = 0
+    mutating func expireEarly() {
+        let count = early.beginWalk()
         var index = 0
-        while index < early.count {
-            let entry = early.entries[index]
+        while index < count {
+            let entry = early[index]
             index &+= 1
-            if now &- entry.since > configuration.earlyWaitInNanoseconds || !reader.expects(spi: entry.spi) {
+            if now &- entry.since > configuration.earlyWaitInNanoseconds || !reader.expects(spi: entry.subject) {
                 drop(entry.slot, .unknownSPI)
             } else {
-                early.entries[kept] = entry
-                kept &+= 1
+                early.append(entry)
             }
         }
-        early.count = kept
     }
 }

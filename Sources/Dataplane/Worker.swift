@@ -50,7 +50,7 @@ public struct Worker: ~Copyable {
     var handover: HandoverEnds
     /// With fewer free frames than this, they are lent with care.
     let lendingReserve: Int
-    var events: ProducerRing<WorkerEvent>
+    var events: ControlEvents
 
     // What the control side published.
     var reader: SnapshotReader
@@ -67,12 +67,11 @@ public struct Worker: ~Copyable {
     /// The entry that the last decrypted packet matched.
     var lastInner: UnsafeMutablePointer<FlowCache.Entry>?
     var waiting: NeighbourQueue
-    var early: EarlyPackets
+    /// By SPI, in network order.
+    var early: WaitingPackets<UInt32>
     var icmpLimiter: RateLimiter
     /// Of the last packet that was sent in fragments.
     var nextFragmentIdentification = UInt32.random(in: 0 ... .max)
-    var eventLimiter: EventLimiter
-    var neighbourLimiter: NeighbourLimiter
 
     // Room for one batch in each direction, for the packets that a batch leads to and a batch of those, and for the fragments
     // of one packet.
@@ -120,7 +119,7 @@ public struct Worker: ~Copyable {
         self.pool = pool
         lendingReserve = self.pool.count / 8
         handover = HandoverEnds(mesh: mesh, index: configuration.index)
-        self.events = events
+        self.events = ControlEvents(events, interval: configuration.repetitionInNanoseconds)
         descriptors = .allocate(capacity: portCount + 1)
         for number in 0..<portCount {
             let socket = ports[number].rings.fileDescriptor
@@ -133,11 +132,9 @@ public struct Worker: ~Copyable {
         flows = FlowCache(capacity: configuration.flowCacheCapacity)
         innerFlows = FlowCache(capacity: configuration.flowCacheCapacity)
         waiting = NeighbourQueue(capacity: configuration.neighbourQueueCapacity)
-        early = EarlyPackets(capacity: configuration.earlyPacketCapacity)
+        early = WaitingPackets(capacity: configuration.earlyPacketCapacity)
         icmpLimiter = RateLimiter(
             perSecond: configuration.icmpErrorsPerSecond, burst: configuration.icmpErrorsPerSecond)
-        eventLimiter = EventLimiter(interval: configuration.repetitionInNanoseconds)
-        neighbourLimiter = NeighbourLimiter(interval: configuration.repetitionInNanoseconds)
         outbound = SlotBatch(capacity: configuration.batchSize)
         inbound = SlotBatch(capacity: configuration.batchSize)
         derived = SlotBatch(capacity: Worker.derivedCapacity(configuration))
@@ -179,9 +176,9 @@ public struct Worker: ~Copyable {
         processOutbound()
         processInbound()
         if derived.count != 0 { processDerived() }
-        retryWaiting()
+        if waiting.count != 0 { expireWaiting() }
         if derived.count != 0 { processDerived() }
-        expireEarly()
+        if early.count != 0 { expireEarly() }
         transmitStaged()
         handover.payBack(from: &pool, isIdle: work == 0)
         handover.wakeTouched()
