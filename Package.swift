@@ -58,6 +58,16 @@ let package = Package(
             swiftSettings: strict, plugins: [.plugin(name: "CompileBPF")]),
         .plugin(name: "CompileBPF", capability: .buildTool(), path: "Sources/CompileBPF"),
 
+        // A dataplane in memory, with a kernel that is played, for tests and benchmarks; nothing that runs a gateway uses it.
+        .target(name: "InMemory", dependencies: ["Dataplane", "Policy", "XDP", "Telemetry"], swiftSettings: hot),
+        .target(
+            name: "Benchmarks",
+            dependencies: [
+                "InMemory", "Gateway", "Dataplane", "IKEv2", "IKEv2Messages", "Policy", "IPsec", "XDP", "Cryptography",
+                "Telemetry", "Packets", "CLinux", .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: hot),
+
         // The control side.
         .target(
             name: "Netlink",
@@ -92,7 +102,8 @@ let package = Package(
         .executableTarget(
             name: "sluice",
             dependencies: [
-                "Gateway", "Configuration", "ControlPlane", "IKEv2", "Dataplane", "Cryptography", "XDP", "Telemetry",
+                "Gateway", "Benchmarks", "Configuration", "ControlPlane", "IKEv2", "Dataplane", "Cryptography", "XDP",
+                "Telemetry",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -103,7 +114,8 @@ let package = Package(
         .target(
             name: "TestSupport",
             dependencies: [
-                "CTestLinux", "CLibBPF", "Packets", "Cryptography", "IPsec", "Policy", "XDP", "Dataplane", "Telemetry",
+                "CTestLinux", "CLibBPF", "Packets", "Cryptography", "IPsec", "Policy", "XDP", "Dataplane", "InMemory",
+                "Telemetry",
             ],
             path: "Tests/Support", exclude: ["CAllocationCounter"], swiftSettings: strict),
         .target(name: "CAllocationCounter", path: "Tests/Support/CAllocationCounter"),
@@ -120,12 +132,12 @@ let package = Package(
             name: "PolicyTests", dependencies: ["Policy", "IPsec", "Cryptography", "Packets", "Telemetry"],
             swiftSettings: strict),
         .testTarget(
-            name: "XDPTests", dependencies: ["XDP", "Packets", "CLibBPF", "CTestLinux", "TestSupport"],
+            name: "XDPTests", dependencies: ["XDP", "InMemory", "Packets", "CLibBPF", "CTestLinux", "TestSupport"],
             swiftSettings: strict),
         .testTarget(
             name: "DataplaneTests",
             dependencies: [
-                "Dataplane", "XDP", "IPsec", "Policy", "Packets", "Telemetry", "Cryptography", "TestSupport",
+                "Dataplane", "InMemory", "XDP", "IPsec", "Policy", "Packets", "Telemetry", "Cryptography", "TestSupport",
             ], swiftSettings: strict),
         .testTarget(name: "NetlinkTests", dependencies: ["Netlink", "Packets", "CLinux"], swiftSettings: strict),
         .testTarget(name: "IKEv2MessagesTests", dependencies: ["IKEv2Messages", "Packets"], swiftSettings: strict),
@@ -159,8 +171,8 @@ let package = Package(
         .testTarget(
             name: "Scenarios",
             dependencies: [
-                "Gateway", "IKEv2", "Dataplane", "XDP", "IPsec", "Policy", "Packets", "Telemetry", "Cryptography",
-                "TestSupport", "CAllocationCounter", .product(name: "Logging", package: "swift-log"),
+                "Gateway", "IKEv2", "Dataplane", "InMemory", "XDP", "IPsec", "Policy", "Packets", "Telemetry",
+                "Cryptography", "TestSupport", "CAllocationCounter", .product(name: "Logging", package: "swift-log"),
             ], path: "Tests/Scenarios", swiftSettings: strict),
         .testTarget(
             name: "Interop", dependencies: ["TestSupport", "Packets", "XDP"], path: "Tests/Interop", exclude: ["Peers"],

@@ -240,4 +240,11 @@ public struct Worker: ~Copyable {
         packet.load(as: UInt8.self) >> 4 == 4
             ? IPAddress(loading: packet + 12, family: .ipv4) : IPAddress(loading: packet + 8, family: .ipv6)
     }
+
+    /// Frames in the pool, in fill rings (given to the kernel and not used yet), waiting for neighbours and for SAs.
+    package var heldFrames: Int {
+        var count = pool.count + waiting.count + early.count
+        for port in 0..<portCount { count += ports[port].rings.fill.pending }
+        return count
+    }
 }

@@ -1,4 +1,5 @@
 import Glibc
+import InMemory
 import Policy
 import Testing
 import XDP

@@ -1,3 +1,4 @@
+import InMemory
 import Packets
 import Policy
 import TestSupport

@@ -1,4 +1,5 @@
 import Glibc
+import InMemory
 import Packets
 import Policy
 import Synchronization

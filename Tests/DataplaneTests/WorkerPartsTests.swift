@@ -5,6 +5,7 @@ import Testing
 import XDP
 
 @testable import Dataplane
+@testable import InMemory
 
 /// Ports, batches, queues and counters of a worker, by themselves.
 @Suite struct WorkerPartsTests {

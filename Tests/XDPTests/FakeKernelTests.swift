@@ -1,3 +1,4 @@
+import InMemory
 import Testing
 import XDP
 

@@ -3,7 +3,7 @@ import Packets
 import Policy
 
 /// What the gateway does around its CHILD_SAs. All calls are made on the control thread.
-protocol ChildPublishing: AnyObject {
+package protocol ChildPublishing: AnyObject {
     /// Nanoseconds of the dataplane's clock.
     var now: UInt64 { get }
 
@@ -32,9 +32,9 @@ protocol ChildPublishing: AnyObject {
 }
 
 /// Policies that came and went. One that did both may be in both lists.
-struct PolicyChange {
-    var added: [SecurityPolicy] = []
-    var removed: [SecurityPolicy] = []
+package struct PolicyChange {
+    package var added: [SecurityPolicy] = []
+    package var removed: [SecurityPolicy] = []
 
     var isEmpty: Bool { added.isEmpty && removed.isEmpty }
 }

@@ -9,13 +9,13 @@ import XDP
 /// The program decides as the policy database does, by addresses, protocol and ports, and a worker asks the database again. Only
 /// these are not told exactly, and always so that more comes to the workers than should: address ranges of many prefixes, pairs of
 /// networks with more policies than fit, and the order of policies that are equal but for the one that came first.
-enum PolicySteering {
+package enum PolicySteering {
     /// Prefixes that an address range becomes at most; beyond that it is the one prefix that holds it.
     static let prefixesPerRange = 8
     /// Rules that a policy becomes at most.
     static let rulesPerPolicy = 8
 
-    static func rules(_ policy: SecurityPolicy) -> [SteeringRule] {
+    package static func rules(_ policy: SecurityPolicy) -> [SteeringRule] {
         guard policy.direction == .out else { return [] }
         let action = action(policy.action)
         let selector = policy.selector

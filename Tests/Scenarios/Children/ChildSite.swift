@@ -2,6 +2,7 @@ import Cryptography
 import Dataplane
 import IKEv2
 import IPsec
+import InMemory
 import Logging
 import Packets
 import Policy

@@ -1,6 +1,7 @@
 import Dataplane
 import IKEv2
 import IPsec
+import InMemory
 import Packets
 import Policy
 import Telemetry

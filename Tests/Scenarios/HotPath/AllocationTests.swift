@@ -1,6 +1,7 @@
 import CAllocationCounter
 import Cryptography
 import Dataplane
+import InMemory
 import Packets
 import Telemetry
 import TestSupport

@@ -1,4 +1,5 @@
 import Dataplane
+import InMemory
 import Packets
 import Telemetry
 import TestSupport

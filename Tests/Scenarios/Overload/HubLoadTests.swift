@@ -1,5 +1,6 @@
 import Dataplane
 import IPsec
+import InMemory
 import Packets
 import Policy
 import Telemetry

@@ -1,5 +1,6 @@
 import Cryptography
 import Dataplane
+import InMemory
 import Packets
 import Telemetry
 import TestSupport

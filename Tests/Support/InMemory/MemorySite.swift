@@ -1,6 +1,7 @@
 import Cryptography
 import Dataplane
 import IPsec
+import InMemory
 import Packets
 import Policy
 import Telemetry

@@ -1,3 +1,4 @@
+import IKEv2
 import IKEv2Messages
 import IPsec
 import Packets

@@ -1,4 +1,4 @@
-import Dataplane
+import Gateway
 
 /// What `sluice bench` prints: as JSON with exactly these names in snake_case, or as a table.
 public struct BenchDocument: Codable, Hashable, Sendable {

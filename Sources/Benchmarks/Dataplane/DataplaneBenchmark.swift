@@ -1,5 +1,6 @@
 import CLinux
 import Cryptography
+import Dataplane
 import Glibc
 
 /// `sluice bench`: the real pipeline in memory, and beside it the bare cipher, in turns within one run, so that a machine

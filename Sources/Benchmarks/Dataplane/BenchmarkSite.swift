@@ -1,5 +1,6 @@
 import Cryptography
 import IPsec
+import InMemory
 import Packets
 import Policy
 

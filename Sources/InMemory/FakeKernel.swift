@@ -1,3 +1,5 @@
+import XDP
+
 /// Plays the kernel's side of one socket's rings over plain memory, for tests and for `sluice bench`.
 ///
 /// The worker gets the same ``SocketRings`` and runs the same code as with a real socket. All calls come from one thread

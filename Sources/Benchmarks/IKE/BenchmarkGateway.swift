@@ -1,3 +1,4 @@
+import IKEv2
 import IPsec
 import Packets
 

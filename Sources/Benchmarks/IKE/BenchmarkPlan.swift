@@ -1,4 +1,5 @@
 import Cryptography
+import IKEv2
 import IPsec
 import Packets
 
@@ -46,15 +47,5 @@ enum ProcessMemory {
         let fields = String(decoding: bytes, as: UTF8.self).split(separator: " ")
         guard fields.count > 1, let pages = Int(fields[1]) else { return 0 }
         return pages * Int(sysconf(Int32(_SC_PAGESIZE)))
-    }
-}
-
-/// Processor time of the calling thread.
-public enum ThreadTime {
-    /// Nanoseconds.
-    public static var now: UInt64 {
-        var time = timespec()
-        clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
-        return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
     }
 }

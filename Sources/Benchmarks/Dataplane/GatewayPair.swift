@@ -1,6 +1,7 @@
 import CLinux
 import Cryptography
 import IPsec
+import InMemory
 import Packets
 import Policy
 import XDP

@@ -1,5 +1,6 @@
 import Cryptography
 import Dataplane
+import Gateway
 import IKEv2
 import IPsec
 import Logging
@@ -27,16 +28,14 @@ public struct ChildBenchmark {
         public var seconds: Double
     }
 
-    private let dataplane: GatewayDataplane
+    private let dataplane: any ChildDataplane
     private let host = BenchmarkHost()
     private var number = 0
 
     public init() {
         var logger = Logger(label: "bench")
         logger.logLevel = .critical
-        dataplane = GatewayDataplane(
-            builder: SnapshotBuilder(workers: 1), configured: [], engine: OpenSSLEngine(), logger: logger)
-        dataplane.host = host
+        dataplane = ChildTables.make(around: host, logger: logger)
     }
 
     /// - Parameter sizes: how many CHILD_SAs are to be there when costs are measured, in ascending order.

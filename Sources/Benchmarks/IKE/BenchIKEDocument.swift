@@ -1,4 +1,4 @@
-import IKEv2
+import Gateway
 
 /// What `sluice bench --ike` prints: as JSON with exactly these names in snake_case, or as text.
 public struct BenchIKEDocument: Codable, Hashable, Sendable {
