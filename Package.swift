@@ -59,7 +59,8 @@ let package = Package(
         .plugin(name: "CompileBPF", capability: .buildTool(), path: "Sources/CompileBPF"),
 
         // A dataplane in memory, with a kernel that is played, for tests and benchmarks; nothing that runs a gateway uses it.
-        .target(name: "InMemory", dependencies: ["Dataplane", "Policy", "XDP", "Telemetry"], swiftSettings: hot),
+        .target(
+            name: "InMemory", dependencies: ["Dataplane", "Policy", "XDP", "Telemetry", "Packets"], swiftSettings: hot),
         .target(
             name: "Benchmarks",
             dependencies: [
@@ -137,7 +138,8 @@ let package = Package(
         .testTarget(
             name: "DataplaneTests",
             dependencies: [
-                "Dataplane", "InMemory", "XDP", "IPsec", "Policy", "Packets", "Telemetry", "Cryptography", "TestSupport",
+                "Dataplane", "InMemory", "XDP", "IPsec", "Policy", "Packets", "Telemetry", "Cryptography",
+                "TestSupport",
             ], swiftSettings: strict),
         .testTarget(name: "NetlinkTests", dependencies: ["Netlink", "Packets", "CLinux"], swiftSettings: strict),
         .testTarget(name: "IKEv2MessagesTests", dependencies: ["IKEv2Messages", "Packets"], swiftSettings: strict),

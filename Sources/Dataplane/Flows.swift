@@ -7,39 +7,57 @@ import Telemetry
 // How a packet is told apart from others at the least cost: link layer, the common packet, the key of its flow, and the cache of
 // what was decided about that flow.
 
-/// The Ethernet header in front of an IP packet, with at most one VLAN tag (the steering program lets no more pass).
-struct LinkLayer {
-    /// 14 or 18 bytes.
-    var headerLength = 14
-    var family = AddressFamily.ipv4
+/// The IP header of nearly all packets, read in place: IPv4 without options and not fragmented, or IPv6 with no more asked than
+/// what its first 40 bytes say. The fast form of `PacketSummary`.
+struct CommonHeader {
+    /// Bytes of the header: 20 or 40.
+    var headerLength = 0
+    /// Bytes of the packet.
+    var length = 0
+    var trafficClass: UInt8 = 0
+    /// The IPv4 protocol or the IPv6 next header.
+    var upperProtocol: UInt8 = 0
+    /// IPv4 DF, or IPv6.
+    var dontFragment = false
 
-    /// EtherTypes as they lie in the header. Computed, as a stored one would be initialised under a lock at its first use.
-    static var ipv4: UInt16 { UInt16(0x0800).bigEndian }
-    static var ipv6: UInt16 { UInt16(0x86DD).bigEndian }
-    static var vlan: UInt16 { UInt16(0x8100).bigEndian }
-    static var serviceVLAN: UInt16 { UInt16(0x88A8).bigEndian }
-
-    /// False when the frame is too short or carries something else than IP.
+    /// With the checks of RFC 1812 section 5.2.2. False for any other packet, for whatever is wrong, and with fewer than `least`
+    /// bytes behind the header: those take the long way, which names the fault.
     @inline(__always)
-    mutating func parse(_ start: UnsafeMutableRawPointer, available: Int) -> Bool {
-        guard available >= 14 else { return false }
-        var type = start.loadUnaligned(fromByteOffset: 12, as: UInt16.self)
-        if type == LinkLayer.vlan || type == LinkLayer.serviceVLAN {
-            guard available >= 18 else { return false }
-            type = start.loadUnaligned(fromByteOffset: 16, as: UInt16.self)
-            headerLength = 18
-        }
-        if type == LinkLayer.ipv4 {
-            family = .ipv4
-            return true
-        }
-        family = .ipv6
-        return type == LinkLayer.ipv6
+    mutating func readIPv4(_ packet: UnsafeMutableRawPointer, available: Int, least: Int) -> Bool {
+        guard available >= 20 &+ least else { return false }
+        let first = packet.loadUnaligned(as: UInt32.self)
+        let total = Int(UInt16(truncatingIfNeeded: first >> 16).byteSwapped)
+        let fragment = packet.loadUnaligned(fromByteOffset: 6, as: UInt16.self)
+        // 0xFF3F: more-fragments and offset, as they lie in the header.
+        guard first & 0xFF == 0x45, fragment & 0xFF3F == 0, total >= 20 &+ least, total <= available,
+            Checksum.isIPv4HeaderValid(packet, headerLength: 20)
+        else { return false }
+        headerLength = 20
+        length = total
+        trafficClass = UInt8(truncatingIfNeeded: first >> 8)
+        upperProtocol = packet.load(fromByteOffset: 9, as: UInt8.self)
+        dontFragment = fragment & 0x0040 != 0
+        return true
+    }
+
+    /// The same for IPv6. `upperProtocol` may be an extension header's.
+    @inline(__always)
+    mutating func readIPv6(_ packet: UnsafeMutableRawPointer, available: Int, least: Int) -> Bool {
+        guard available >= 40 &+ least else { return false }
+        let first = UInt32(bigEndian: packet.loadUnaligned(as: UInt32.self))
+        let total = 40 &+ Int(UInt16(bigEndian: packet.loadUnaligned(fromByteOffset: 4, as: UInt16.self)))
+        guard first >> 28 == 6, total >= 40 &+ least, total <= available else { return false }
+        headerLength = 40
+        length = total
+        trafficClass = UInt8(truncatingIfNeeded: first >> 20)
+        upperProtocol = packet.load(fromByteOffset: 6, as: UInt8.self)
+        dontFragment = true
+        return true
     }
 }
 
-/// Reads the packets that nearly all traffic consists of without a `PacketSummary`: TCP, UDP and ICMP right behind an
-/// IPv4 header without options or an IPv6 header, not fragmented. For them the flow key says all that policies see.
+/// Reads the packets that nearly all traffic consists of without a `PacketSummary`: TCP, UDP and ICMP right behind a
+/// `CommonHeader`. For them the flow key says all that policies see.
 enum CommonPacket {
     /// Fills the key, and the slot's length, traffic class, next header and DF. False, with both unchanged, for any
     /// other packet and for whatever is wrong: those take the long way, which names the fault.
@@ -48,63 +66,33 @@ enum CommonPacket {
         _ packet: UnsafeMutableRawPointer, available: Int, family: AddressFamily,
         slot: UnsafeMutablePointer<PacketSlot>, key: UnsafeMutablePointer<FlowKey>
     ) -> Bool {
+        var header = CommonHeader()
         switch family {
-        case .ipv4: readIPv4(packet, available: available, slot: slot, key: key)
-        case .ipv6: readIPv6(packet, available: available, slot: slot, key: key)
+        case .ipv4:
+            guard header.readIPv4(packet, available: available, least: 4),
+                let ports = ports(packet + 20, header.upperProtocol, icmp: IPProtocol.icmp)
+            else { return false }
+            key.pointee = FlowKey(ipv4: packet, protocolNumber: header.upperProtocol, ports: ports)
+            slot.pointee.nextHeader = IPProtocol.ipv4
+        case .ipv6:
+            guard header.readIPv6(packet, available: available, least: 4),
+                let ports = ports(packet + 40, header.upperProtocol, icmp: IPProtocol.icmpv6)
+            else { return false }
+            key.pointee = FlowKey(ipv6: packet, protocolNumber: header.upperProtocol, ports: ports)
+            slot.pointee.nextHeader = IPProtocol.ipv6
         }
-    }
-
-    /// With the checks of RFC 1812 section 5.2.2.
-    @inline(__always)
-    private static func readIPv4(
-        _ packet: UnsafeMutableRawPointer, available: Int, slot: UnsafeMutablePointer<PacketSlot>,
-        key: UnsafeMutablePointer<FlowKey>
-    ) -> Bool {
-        guard available >= 24 else { return false }
-        let first = packet.loadUnaligned(as: UInt32.self)
-        let total = Int(UInt16(truncatingIfNeeded: first >> 16).byteSwapped)
-        let fragment = packet.loadUnaligned(fromByteOffset: 6, as: UInt16.self)
-        // 0xFF3F: more-fragments and offset, as they lie in the header.
-        guard first & 0xFF == 0x45, fragment & 0xFF3F == 0, total >= 24, total <= available,
-            Checksum.isIPv4HeaderValid(packet, headerLength: 20)
-        else { return false }
-        let number = packet.load(fromByteOffset: 9, as: UInt8.self)
-        var ports = packet.loadUnaligned(fromByteOffset: 20, as: UInt32.self)
-        if number == IPProtocol.icmp {
-            ports &= 0xFFFF
-        } else if number != IPProtocol.tcp, number != IPProtocol.udp {
-            return false
-        }
-        key.pointee = FlowKey(ipv4: packet, protocolNumber: number, ports: ports)
-        slot.pointee.length = UInt32(truncatingIfNeeded: total)
-        slot.pointee.trafficClass = UInt8(truncatingIfNeeded: first >> 8)
-        slot.pointee.nextHeader = IPProtocol.ipv4
-        if fragment & 0x0040 != 0 { slot.pointee.flags.insert(.dontFragment) }
+        slot.pointee.length = UInt32(truncatingIfNeeded: header.length)
+        slot.pointee.trafficClass = header.trafficClass
+        if header.dontFragment { slot.pointee.flags.insert(.dontFragment) }
         return true
     }
 
+    /// The first four bytes of TCP and UDP, or type and code of ICMP; nil for other protocols.
     @inline(__always)
-    private static func readIPv6(
-        _ packet: UnsafeMutableRawPointer, available: Int, slot: UnsafeMutablePointer<PacketSlot>,
-        key: UnsafeMutablePointer<FlowKey>
-    ) -> Bool {
-        guard available >= 44 else { return false }
-        let first = UInt32(bigEndian: packet.loadUnaligned(as: UInt32.self))
-        let total = 40 &+ Int(UInt16(bigEndian: packet.loadUnaligned(fromByteOffset: 4, as: UInt16.self)))
-        let number = packet.load(fromByteOffset: 6, as: UInt8.self)
-        guard first >> 28 == 6, total >= 44, total <= available else { return false }
-        var ports = packet.loadUnaligned(fromByteOffset: 40, as: UInt32.self)
-        if number == IPProtocol.icmpv6 {
-            ports &= 0xFFFF
-        } else if number != IPProtocol.tcp, number != IPProtocol.udp {
-            return false
-        }
-        key.pointee = FlowKey(ipv6: packet, protocolNumber: number, ports: ports)
-        slot.pointee.length = UInt32(truncatingIfNeeded: total)
-        slot.pointee.trafficClass = UInt8(truncatingIfNeeded: first >> 20)
-        slot.pointee.nextHeader = IPProtocol.ipv6
-        slot.pointee.flags.insert(.dontFragment)
-        return true
+    private static func ports(_ upper: UnsafeMutableRawPointer, _ number: UInt8, icmp: UInt8) -> UInt32? {
+        let ports = upper.loadUnaligned(as: UInt32.self)
+        if number == icmp { return ports & 0xFFFF }
+        return number == IPProtocol.tcp || number == IPProtocol.udp ? ports : nil
     }
 }
 

@@ -11,15 +11,15 @@ extension Worker {
     mutating func answer(_ slot: PacketSlot, with message: ICMPError.Message, reason: DropReason) {
         if slot.flags.contains(.generated) { return drop(slot, reason) }
         guard icmpLimiter.allow(now: now) else { return drop(slot, .icmpRateLimited) }
-        let isIPv4 = slot.packet.load(as: UInt8.self) >> 4 == 4
-        guard let source = answerSource(slot, message, family: isIPv4 ? .ipv4 : .ipv6) else {
+        let family = AddressFamily(ofPacketAt: slot.packet)
+        guard let source = answerSource(slot, message, family: family) else {
             count(.icmpErrorsWithheld)
             return drop(slot, reason)
         }
         let frame = pool.pop()
         if frame == FramePool.empty { return drop(slot, reason) }
         let start = base + Int(truncatingIfNeeded: frame) + UMEM.headroom
-        let buffer = start + Worker.largestLinkHeader
+        let buffer = start + LinkLayer.taggedLength
         let length = ICMPError.build(
             message, from: source, offending: slot.packet, available: Int(slot.length), into: buffer,
             capacity: roomBehind(buffer))
@@ -29,10 +29,11 @@ extension Worker {
         }
         count(.icmpErrors)
         var error = PacketSlot(
-            start: buffer - 14, length: UInt32(truncatingIfNeeded: length &+ 14), port: slot.port,
+            start: buffer - LinkLayer.untaggedLength,
+            length: UInt32(truncatingIfNeeded: length &+ LinkLayer.untaggedLength), port: slot.port,
             flags: .ownMessage)
         error.packet = buffer
-        dispatch(error, packetLength: length, to: slot, isIPv4: isIPv4)
+        dispatch(error, packetLength: length, to: slot)
         drop(slot, reason)
     }
 
@@ -43,7 +44,9 @@ extension Worker {
     ) -> IPAddress? {
         if slot.flags.contains(.decrypted) { return protectedSource(slot, message, family: family) }
         if slot.port != PacketSlot.noPort {
-            return tables.pointee.localAddress(forPort: slot.port, vlan: Worker.vlan(of: slot), family: family)
+            return tables.pointee.localAddress(
+                forPort: slot.port, vlan: LinkLayer.vlan(slot.start, headerLength: slot.packet - slot.start),
+                family: family)
         }
         var port = 0
         while port < portCount {
@@ -55,14 +58,6 @@ extension Worker {
             port &+= 1
         }
         return nil
-    }
-
-    /// The VLAN of the frame that a packet came in; 0 for none, and for a tag that says no more than a priority.
-    private static func vlan(of slot: PacketSlot) -> UInt16 {
-        guard slot.packet - slot.start == largestLinkHeader,
-            slot.start.loadUnaligned(fromByteOffset: 12, as: UInt16.self) == LinkLayer.vlan
-        else { return 0 }
-        return slot.start.loadUnaligned(fromByteOffset: 14, as: UInt16.self).bigEndian & 0xFFF
     }
 
     /// An own address that a policy protects on the way to the packet's sender, one of a LAN if there is. An error from any
@@ -95,13 +90,12 @@ extension Worker {
     private static var mostAnswerSources: Int { 256 }
 
     /// Sends an error message that is ready in its frame: back the way the offending packet came.
-    private mutating func dispatch(_ error: PacketSlot, packetLength: Int, to offending: PacketSlot, isIPv4: Bool) {
+    private mutating func dispatch(_ error: PacketSlot, packetLength: Int, to offending: PacketSlot) {
         if offending.flags.contains(.decrypted) {
             // Into the tunnel back, as the policy says, or nowhere: it quotes what came protected. Parsed again on its way.
             var error = error
             error.flags.insert(.decrypted)
-            let type = isIPv4 ? LinkLayer.ipv4 : LinkLayer.ipv6
-            error.packet.storeBytes(of: type, toByteOffset: -2, as: UInt16.self)
+            LinkLayer.writeType(before: error.packet)
             return processLater(error)
         }
         if offending.port == PacketSlot.noPort {
@@ -110,8 +104,8 @@ extension Worker {
             return handOver(plain, to: handover.host, kind: .toHost)
         }
         // To the station that sent the frame: its link header, turned round.
-        let isTagged = offending.packet - offending.start == Worker.largestLinkHeader
-        let linkLength = isTagged ? Worker.largestLinkHeader : 14
+        let isTagged = offending.packet - offending.start == LinkLayer.taggedLength
+        let linkLength = isTagged ? LinkLayer.taggedLength : LinkLayer.untaggedLength
         let link = error.packet - linkLength
         link.copyMemory(from: offending.start + 6, byteCount: 6)
         (link + 6).copyMemory(from: offending.start, byteCount: 6)

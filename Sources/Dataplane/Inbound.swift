@@ -70,45 +70,22 @@ extension Worker {
         let packet = slot.pointee.start + link.headerLength
         slot.pointee.packet = packet
         let length = available &- link.headerLength
+        var header = CommonHeader()
         switch link.family {
-        case .ipv4: return readOuterIPv4(packet, available: length, slot: slot)
-        case .ipv6: return readOuterIPv6(packet, available: length, slot: slot)
+        case .ipv4:
+            guard header.readIPv4(packet, available: length, least: 8) else {
+                return readOuterAny(packet, available: length, slot: slot)
+            }
+        case .ipv6:
+            guard header.readIPv6(packet, available: length, least: 8),
+                header.upperProtocol == IPProtocol.esp || header.upperProtocol == IPProtocol.udp
+            else { return readOuterAny(packet, available: length, slot: slot) }
         }
-    }
-
-    /// An outer IPv4 header without options; others take the long way.
-    @inline(__always)
-    private static func readOuterIPv4(
-        _ packet: UnsafeMutableRawPointer, available: Int, slot: UnsafeMutablePointer<PacketSlot>
-    ) -> Verdict {
-        guard available >= 28 else { return readOuterAny(packet, available: available, slot: slot) }
-        let first = packet.loadUnaligned(as: UInt32.self)
-        let total = Int(UInt16(truncatingIfNeeded: first >> 16).byteSwapped)
-        let fragment = packet.loadUnaligned(fromByteOffset: 6, as: UInt16.self)
-        guard first & 0xFF == 0x45, fragment & 0xFF3F == 0, total >= 28, total <= available else {
-            return readOuterAny(packet, available: available, slot: slot)
-        }
-        guard Checksum.isIPv4HeaderValid(packet, headerLength: 20) else { return .drop(.ipv4Checksum) }
-        slot.pointee.trafficClass = UInt8(truncatingIfNeeded: first >> 8)
-        slot.pointee.length = UInt32(truncatingIfNeeded: total)
-        let number = packet.load(fromByteOffset: 9, as: UInt8.self)
-        return locateESP(packet + 20, protocolNumber: number, length: total &- 20, slot: slot)
-    }
-
-    @inline(__always)
-    private static func readOuterIPv6(
-        _ packet: UnsafeMutableRawPointer, available: Int, slot: UnsafeMutablePointer<PacketSlot>
-    ) -> Verdict {
-        guard available >= 48 else { return readOuterAny(packet, available: available, slot: slot) }
-        let first = UInt32(bigEndian: packet.loadUnaligned(as: UInt32.self))
-        let total = 40 &+ Int(UInt16(bigEndian: packet.loadUnaligned(fromByteOffset: 4, as: UInt16.self)))
-        let number = packet.load(fromByteOffset: 6, as: UInt8.self)
-        guard first >> 28 == 6, total >= 48, total <= available,
-            number == IPProtocol.esp || number == IPProtocol.udp
-        else { return readOuterAny(packet, available: available, slot: slot) }
-        slot.pointee.trafficClass = UInt8(truncatingIfNeeded: first >> 20)
-        slot.pointee.length = UInt32(truncatingIfNeeded: total)
-        return locateESP(packet + 40, protocolNumber: number, length: total &- 40, slot: slot)
+        slot.pointee.trafficClass = header.trafficClass
+        slot.pointee.length = UInt32(truncatingIfNeeded: header.length)
+        return locateESP(
+            packet + header.headerLength, protocolNumber: header.upperProtocol,
+            length: header.length &- header.headerLength, slot: slot)
     }
 
     /// Options, extension headers, fragments, and whatever is wrong.
@@ -128,11 +105,8 @@ extension Worker {
             length: summary.totalLength &- summary.headerLength, slot: slot)
     }
 
-    /// The UDP port of ESP (RFC 3948 section 2). The steering program lets nothing else through, but a packet's way may
+    /// `length` bytes from `upper` on belong to the packet. The steering program lets no other port through, but a packet's way may
     /// have been another one.
-    static var encapsulationPort: UInt16 { 4500 }
-
-    /// `length` bytes from `upper` on belong to the packet.
     @inline(__always)
     private static func locateESP(
         _ upper: UnsafeMutableRawPointer, protocolNumber: UInt8, length: Int, slot: UnsafeMutablePointer<PacketSlot>
@@ -148,7 +122,7 @@ extension Worker {
         }
         guard length >= 8 else { return .drop(.malformedUDPEncapsulation) }
         let ports = upper.loadUnaligned(as: UInt64.self)
-        guard UInt16(truncatingIfNeeded: ports &>> 16) == Worker.encapsulationPort.bigEndian else {
+        guard UInt16(truncatingIfNeeded: ports &>> 16) == IPsecPort.encapsulation.bigEndian else {
             return .drop(.unexpectedPacket)
         }
         let datagram = Int(UInt16(truncatingIfNeeded: ports &>> 32).byteSwapped)
@@ -208,7 +182,7 @@ extension Worker {
                 handOver(slot.pointee, to: Int(sa.pointee.owner), kind: .inbound)
                 continue
             }
-            let family: AddressFamily = slot.pointee.packet.load(as: UInt8.self) >> 4 == 4 ? .ipv4 : .ipv6
+            let family = AddressFamily(ofPacketAt: slot.pointee.packet)
             let destination = IPAddress(loading: slot.pointee.packet + (family == .ipv4 ? 16 : 24), family: family)
             let verdict = ESPInbound.admit(
                 sa, destination: destination, isEncapsulated: slot.pointee.flags.contains(.encapsulated))

@@ -165,27 +165,17 @@ extension Worker {
         guard link.parse(start, available: Int(length)) else { return false }
         let header = start + link.headerLength
         let available = Int(length) &- link.headerLength
-        let number: UInt8
-        let upper: Int
-        switch link.family {
-        case .ipv4:
-            guard available >= 20 else { return false }
-            number = header.load(fromByteOffset: 9, as: UInt8.self)
-            upper = Int(header.load(as: UInt8.self) & 0xF) &* 4
-        case .ipv6:
-            guard available >= 40 else { return false }
-            let length = 40 &+ Int(UInt16(bigEndian: header.loadUnaligned(fromByteOffset: 4, as: UInt16.self)))
-            var walk = IPv6ExtensionWalk()
-            guard IPv6ExtensionWalk.walk(header, totalLength: min(length, available), into: &walk) == .none else {
-                return false
-            }
-            number = walk.upperProtocol
-            upper = Int(walk.offset)
+        var packet = PacketSummary()
+        // What is wrong is named by the one way as by the other.
+        guard PacketSummary.parse(header, available: available, into: &packet) == .none,
+            tables.pointee.route(to: packet.destination).pointee.state == .local
+        else { return false }
+        switch packet.upperProtocol {
+        case IPProtocol.esp, IPProtocol.ah: return true
+        case IPProtocol.udp:
+            return packet.destinationPort == IPsecPort.encapsulation && available >= packet.headerLength &+ 12
+        default: return false
         }
-        guard tables.pointee.route(to: Worker.destination(of: header)).pointee.state == .local else { return false }
-        if number == IPProtocol.esp || number == IPProtocol.ah { return true }
-        guard number == IPProtocol.udp, available >= upper &+ 12 else { return false }
-        return header.loadUnaligned(fromByteOffset: upper &+ 2, as: UInt16.self) == UInt16(4500).bigEndian
     }
 }
 
@@ -278,7 +268,7 @@ extension Worker {
     mutating func send(_ slot: UnsafeMutablePointer<PacketSlot>) {
         guard let hop = slot.pointee.nextHop, hop.pointee.isResolved else { return sendLater(slot.pointee) }
         let packet = slot.pointee.packet
-        hop.pointee.writeLinkHeader(before: packet, family: packet.load(as: UInt8.self) >> 4 == 4 ? .ipv4 : .ipv6)
+        hop.pointee.writeLinkHeader(before: packet, family: AddressFamily(ofPacketAt: packet))
         let linkLength = Int(hop.pointee.linkHeaderLength)
         let link = packet - linkLength
         let length = linkLength &+ Int(slot.pointee.length)

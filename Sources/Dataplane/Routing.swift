@@ -42,10 +42,9 @@ extension Worker {
         next.association = nil
         next.nextHop = nil
         next.port = PacketSlot.noPort
-        next.start = slot.packet - 14
-        let type = slot.packet.load(as: UInt8.self) >> 4 == 4 ? LinkLayer.ipv4 : LinkLayer.ipv6
-        slot.packet.storeBytes(of: type, toByteOffset: -2, as: UInt16.self)
-        next.length = slot.length &+ 14
+        next.start = slot.packet - LinkLayer.untaggedLength
+        LinkLayer.writeType(before: slot.packet)
+        next.length = slot.length &+ UInt32(LinkLayer.untaggedLength)
         next.flags = slot.flags.intersection(.ofDivertedPackets)
         processLater(next)
     }
@@ -146,7 +145,7 @@ extension Worker {
     mutating func mayOutgrowPath(_ slot: UnsafeMutablePointer<PacketSlot>) -> Bool {
         let packet = slot.pointee.packet
         let length = Int(slot.pointee.length)
-        return packet.load(as: UInt8.self) >> 4 == 6 && length <= Worker.smallestIPv6MTU
+        return AddressFamily(ofPacketAt: packet) == .ipv6 && length <= Worker.smallestIPv6MTU
             && length &+ OutboundRuntime.maximumTailroom <= roomBehind(packet)
             && roomBefore(packet) >= OutboundRuntime.maximumHeadroom
     }
@@ -163,18 +162,16 @@ extension Worker {
             return
         }
         let limit = innerLimit(sa)
-        let isIPv6 = slot.pointee.packet.load(as: UInt8.self) >> 4 == 6
+        let isIPv6 = AddressFamily(ofPacketAt: slot.pointee.packet) == .ipv6
         let mtu = isIPv6 ? max(limit, Worker.smallestIPv6MTU) : limit
         answer(slot.pointee, with: .packetTooBig(mtu: UInt32(truncatingIfNeeded: mtu)), reason: .tooBigSentICMP)
     }
-
-    static var largestLinkHeader: Int { 18 }
 
     /// Bytes of the largest packet that an SA carries, in a frame of its own.
     @inline(__always)
     private func innerLimit(_ sa: UnsafeMutablePointer<OutboundRuntime>) -> Int {
         min(
-            frameSize &- UMEM.headroom &- Worker.largestLinkHeader &- OutboundRuntime.maximumTailroom,
+            frameSize &- UMEM.headroom &- LinkLayer.taggedLength &- OutboundRuntime.maximumTailroom,
             Int(sa.pointee.mtu))
     }
 
@@ -215,7 +212,7 @@ extension Worker {
             if frame == FramePool.empty { break }
             var piece = slot
             piece.start = base + Int(truncatingIfNeeded: frame) + UMEM.headroom
-            piece.packet = piece.start + Worker.largestLinkHeader
+            piece.packet = piece.start + LinkLayer.taggedLength
             let length = fragmenter.next(into: piece.packet)
             if length == 0 {
                 pool.push(frame)
@@ -256,7 +253,7 @@ extension Worker {
         let length = Int(slot.length)
         let pathMTU = Int(sa.pointee.pathMTU)
         nextFragmentIdentification &+= 1
-        if slot.packet.load(as: UInt8.self) >> 4 == 4 {
+        if AddressFamily(ofPacketAt: slot.packet) == .ipv4 {
             IPv4Fragmenter.allow(slot.packet, identification: UInt16(truncatingIfNeeded: nextFragmentIdentification))
             guard var fragmenter = IPv4Fragmenter(slot.packet, available: length, mtu: pathMTU) else {
                 return drop(slot, .tooBig)
@@ -278,7 +275,7 @@ extension Worker {
             let frame = pool.pop()
             if frame == FramePool.empty { return drop(slot, .framePoolEmpty) }
             var piece = slot
-            piece.packet = base + Int(truncatingIfNeeded: frame) + UMEM.headroom + Worker.largestLinkHeader
+            piece.packet = base + Int(truncatingIfNeeded: frame) + UMEM.headroom + LinkLayer.taggedLength
             let length = next(piece.packet)
             if length == 0 {
                 pool.push(frame)
@@ -295,7 +292,8 @@ extension Worker {
     /// Should a fragment turn out to be undeliverable, the answer to its sender needs the link header that came with the
     /// whole packet. One out of a tunnel has none, and of a sealed one nobody is told.
     private static func keepLinkHeader(of slot: PacketSlot, for piece: inout PacketSlot) {
-        let length = slot.packet - slot.start == Worker.largestLinkHeader ? Worker.largestLinkHeader : 14
+        let length =
+            slot.packet - slot.start == LinkLayer.taggedLength ? LinkLayer.taggedLength : LinkLayer.untaggedLength
         piece.start = piece.packet - length
         if slot.flags.isDisjoint(with: .withoutLinkHeader) {
             piece.start.copyMemory(from: slot.start, byteCount: length)

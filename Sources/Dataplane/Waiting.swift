@@ -320,8 +320,7 @@ extension Worker {
     /// No policy lets it pass in clear any more: as a packet that has just come.
     private mutating func decideAgain(_ slot: PacketSlot) {
         var next = slot
-        let type = slot.packet.load(as: UInt8.self) >> 4 == 4 ? LinkLayer.ipv4 : LinkLayer.ipv6
-        slot.packet.storeBytes(of: type, toByteOffset: -2, as: UInt16.self)
+        LinkLayer.writeType(before: slot.packet)
         next.length = UInt32(truncatingIfNeeded: slot.packet - slot.start) &+ slot.length
         next.association = nil
         next.nextHop = nil

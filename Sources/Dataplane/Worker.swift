@@ -231,13 +231,13 @@ public struct Worker: ~Copyable {
     /// The destination of a packet whose IP header was checked.
     @inline(__always)
     static func destination(of packet: UnsafeRawPointer) -> IPAddress {
-        packet.load(as: UInt8.self) >> 4 == 4
+        AddressFamily(ofPacketAt: packet) == .ipv4
             ? IPAddress(loading: packet + 16, family: .ipv4) : IPAddress(loading: packet + 24, family: .ipv6)
     }
 
     /// The source of a packet whose IP header was checked.
     static func source(of packet: UnsafeRawPointer) -> IPAddress {
-        packet.load(as: UInt8.self) >> 4 == 4
+        AddressFamily(ofPacketAt: packet) == .ipv4
             ? IPAddress(loading: packet + 12, family: .ipv4) : IPAddress(loading: packet + 8, family: .ipv6)
     }
 

@@ -310,7 +310,7 @@ extension ESPInbound {
     @inlinable
     @inline(__always)
     public static func sourceAddress(_ packet: UnsafeRawPointer) -> IPAddress {
-        let isIPv4 = packet.load(as: UInt8.self) >> 4 == 4
+        let isIPv4 = AddressFamily(ofPacketAt: packet) == .ipv4
         return IPAddress(loading: packet + (isIPv4 ? 12 : 8), family: isIPv4 ? .ipv4 : .ipv6)
     }
 

@@ -1,4 +1,5 @@
 import Dataplane
+import Packets
 import Policy
 import Telemetry
 import XDP
@@ -167,13 +168,15 @@ extension MemoryGateway {
         let address = frame + UInt64(UMEM.headroom)
         let start = umem.pointer(at: address)
         start.initializeMemory(as: UInt8.self, repeating: 0, count: 12)
-        let type: UInt16 = (packet.first ?? 0) >> 4 == 4 ? 0x0800 : 0x86DD
-        start.storeBytes(of: type.bigEndian, toByteOffset: 12, as: UInt16.self)
         packet.withUnsafeBytes { bytes in
-            if let source = bytes.baseAddress { (start + 14).copyMemory(from: source, byteCount: bytes.count) }
+            if let source = bytes.baseAddress {
+                (start + LinkLayer.untaggedLength).copyMemory(from: source, byteCount: bytes.count)
+            }
         }
+        LinkLayer.writeType(before: start + LinkLayer.untaggedLength)
         return toWorkers[0].ring.push(
-            HandoverEntry(address: address, length: UInt32(14 + packet.count), port: .max, kind: kind))
+            HandoverEntry(
+                address: address, length: UInt32(LinkLayer.untaggedLength + packet.count), port: .max, kind: kind))
     }
 
     /// Frames with the workers' pools, the fill and completion rings, the host, and on their way to it: all of them when

@@ -43,6 +43,9 @@ public enum ICMPError {
         }
     }
 
+    /// Type, code, checksum, and a word that depends on these.
+    private static let icmpHeaderLength = 8
+
     /// Room that is enough for any message.
     public static let maximumLength = 1280
 
@@ -65,7 +68,7 @@ public enum ICMPError {
             source.family == packet.family, source.isSingleHost,
             mayAnswer(packet, message, receivedAsBroadcast: receivedAsBroadcast)
         else { return 0 }
-        let headers = (packet.family == .ipv4 ? IPv4Header.minimumLength : IPv6Header.length) + ICMPHeader.length
+        let headers = (packet.family == .ipv4 ? IPv4Header.minimumLength : IPv6Header.length) + icmpHeaderLength
         let length = min(headers &+ packet.totalLength, packet.family == .ipv4 ? 576 : 1280)
         guard length <= capacity else { return 0 }
         buffer.initializeMemory(as: UInt8.self, repeating: 0, count: headers)

@@ -4,6 +4,14 @@ public enum AddressFamily: UInt8, Sendable, Hashable, BitwiseCopyable {
     case ipv4 = 4
     case ipv6 = 6
 
+    /// The version of a packet whose IP header was checked, or is one of ours.
+    @inlinable @inline(__always)
+    public init(ofPacketAt packet: UnsafeRawPointer) { self = packet.load(as: UInt8.self) >> 4 == 4 ? .ipv4 : .ipv6 }
+
+    /// What the Ethernet header before a packet of the family says.
+    @inlinable
+    public var etherType: UInt16 { self == .ipv4 ? EtherType.ipv4 : EtherType.ipv6 }
+
     /// Bits of an address: 32 or 128.
     @inlinable
     public var bitWidth: Int { self == .ipv4 ? 32 : 128 }

@@ -21,10 +21,20 @@ public enum IPProtocol {
     public static let udpLite: UInt8 = 136
 }
 
-/// Values of the Ethernet type field, in host order.
+/// Values of the Ethernet type field, in host order. Computed, so that the packet path has them as constants.
 public enum EtherType {
-    public static let ipv4: UInt16 = 0x0800
+    @inlinable public static var ipv4: UInt16 { 0x0800 }
     /// The tag of an 802.1Q VLAN.
-    public static let vlan: UInt16 = 0x8100
-    public static let ipv6: UInt16 = 0x86DD
+    @inlinable public static var vlan: UInt16 { 0x8100 }
+    /// The tag of an 802.1ad service VLAN.
+    @inlinable public static var serviceVLAN: UInt16 { 0x88A8 }
+    @inlinable public static var ipv6: UInt16 { 0x86DD }
+}
+
+/// UDP ports of IPsec, in host order.
+public enum IPsecPort {
+    /// Key exchange (RFC 7296 section 2).
+    @inlinable public static var ike: UInt16 { 500 }
+    /// ESP in UDP, and key exchange behind a non-ESP marker (RFC 3948 section 2).
+    @inlinable public static var encapsulation: UInt16 { 4500 }
 }

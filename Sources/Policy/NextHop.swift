@@ -74,13 +74,12 @@ public struct NextHop: BitwiseCopyable, Sendable {
     public func writeLinkHeader(before packet: UnsafeMutableRawPointer, family: AddressFamily) {
         let start = packet - Int(linkHeaderLength)
         start.storeBytes(of: header0, as: UInt64.self)
-        if linkHeaderLength == 18 {
+        if Int(linkHeaderLength) == LinkLayer.taggedLength {
             start.storeBytes(of: header1, toByteOffset: 8, as: UInt64.self)
         } else {
             start.storeBytes(of: UInt32(truncatingIfNeeded: header1), toByteOffset: 8, as: UInt32.self)
         }
-        let type: UInt16 = family == .ipv4 ? 0x0800 : 0x86DD
-        (packet - 2).storeBytes(of: type.bigEndian, as: UInt16.self)
+        (packet - 2).storeBytes(of: family.etherType.bigEndian, as: UInt16.self)
     }
 }
 
@@ -118,7 +117,7 @@ extension NextHop {
             destination?.store(to: base)
             interface.linkAddress.store(to: base + 6)
             if let vlan = interface.vlan {
-                base.storeBytes(of: UInt16(0x8100).bigEndian, toByteOffset: 12, as: UInt16.self)
+                base.storeBytes(of: EtherType.vlan.bigEndian, toByteOffset: 12, as: UInt16.self)
                 base.storeBytes(of: vlan.bigEndian, toByteOffset: 14, as: UInt16.self)
             }
         }
@@ -129,7 +128,7 @@ extension NextHop {
         mtu = UInt16(clamping: interface.mtu)
         portIndex = interface.port
         self.state = interface.isUp ? state : .unreachable
-        linkHeaderLength = interface.vlan == nil ? 14 : 18
+        linkHeaderLength = UInt8(interface.vlan == nil ? LinkLayer.untaggedLength : LinkLayer.taggedLength)
     }
 }
 

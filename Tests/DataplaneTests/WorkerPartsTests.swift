@@ -97,30 +97,6 @@ import XDP
         check(NeighbourQueue(capacity: capacity).capacity == max(capacity, 1))
     }
 
-    /// Ethernet with no tag or one, IPv4 and IPv6; anything else is not IP.
-    @Test func linkLayer() {
-        func parse(_ bytes: [UInt8]) -> (Bool, Int, AddressFamily) {
-            let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: max(bytes.count, 1), alignment: 1)
-            defer { memory.deallocate() }
-            memory.copyBytes(from: bytes)
-            var link = LinkLayer()
-            guard let start = memory.baseAddress else { return (false, 0, .ipv4) }
-            let isIP = link.parse(start, available: bytes.count)
-            return (isIP, link.headerLength, link.family)
-        }
-        let stations = [UInt8](repeating: 2, count: 12)
-        #expect(parse(stations + [0x08, 0x00]) == (true, 14, .ipv4))
-        #expect(parse(stations + [0x86, 0xDD]) == (true, 14, .ipv6))
-        for tag in [[0x81, 0x00], [0x88, 0xA8]] as [[UInt8]] {
-            #expect(parse(stations + tag + [0, 5, 0x08, 0x00]) == (true, 18, .ipv4))
-            #expect(parse(stations + tag + [0, 5, 0x86, 0xDD]) == (true, 18, .ipv6))
-            #expect(!parse(stations + tag + [0, 5, 0x08]).0)
-            #expect(!parse(stations + tag + [0, 5] + tag + [0, 6, 0x08, 0x00]).0, "one tag, not two")
-        }
-        #expect(!parse(stations + [0x08, 0x06]).0)
-        for length in 0..<14 { #expect(!parse(Array((stations + [0x08, 0x00])[..<length])).0) }
-    }
-
     /// Counters have stable, distinct names and one place each.
     @Test func counters() {
         let statistics = WorkerStatistics()

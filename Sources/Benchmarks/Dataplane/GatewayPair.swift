@@ -78,7 +78,7 @@ final class GatewayPair {
             let address = (addresses[index] & ~UInt64(sender.umem.frameSize - 1)) + UInt64(UMEM.headroom)
             let frame = sender.umem.pointer(at: address)
             frame.initializeMemory(as: UInt8.self, repeating: 2, count: 12)
-            frame.storeBytes(of: UInt16(0x0800).bigEndian, toByteOffset: 12, as: UInt16.self)
+            frame.storeBytes(of: EtherType.ipv4.bigEndian, toByteOffset: 12, as: UInt16.self)
             let length = traffic.writePacket(at: frame + 14, number: index, association: turn)
             turn = turn + 1 >= configuration.activeAssociations ? 0 : turn + 1
             sent[index] = XDPDescriptor(address: address, length: UInt32(14 + length))
