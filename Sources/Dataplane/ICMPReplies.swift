@@ -49,9 +49,10 @@ extension Worker {
                 family: family)
         }
         var port = 0
-        while port < portCount {
-            if ports[port].roles.contains(.lan),
-                let address = tables.pointee.localAddress(forPort: ports[port].portIndex, vlan: 0, family: family)
+        while port < ports.count {
+            if ports.queue(port).pointee.roles.contains(.lan),
+                let address = tables.pointee.localAddress(
+                    forPort: ports.queue(port).pointee.portIndex, vlan: 0, family: family)
             {
                 return address
             }
@@ -75,8 +76,8 @@ extension Worker {
         while index < count {
             let own = tables.pointee.ownAddress(at: index)
             index &+= 1
-            let port = portNumber(ofIndex: own.port)
-            let isLAN = port >= 0 && ports[port].roles.contains(.lan)
+            let port = ports.number(ofIndex: own.port)
+            let isLAN = port >= 0 && ports.queue(port).pointee.roles.contains(.lan)
             guard own.address.family == family, own.isGlobal, isLAN || found == nil else { continue }
             flow.source = own.address
             guard tables.pointee.outbound(flow, worker: self.index).action == .protect else { continue }
@@ -111,7 +112,7 @@ extension Worker {
         (link + 6).copyMemory(from: offending.start, byteCount: 6)
         // The tag if there is one; the EtherType is that of the packet, which is of the same family.
         (link + 12).copyMemory(from: offending.start + 12, byteCount: isTagged ? 6 : 2)
-        let verdict = stage(link, length: packetLength &+ linkLength, port: portNumber(ofIndex: offending.port))
+        let verdict = stage(link, length: packetLength &+ linkLength, port: ports.number(ofIndex: offending.port))
         if let reason = verdict.reason { drop(error, reason) }
     }
 }

@@ -194,7 +194,7 @@ extension Worker {
     /// overtakes another. Returns how many it got through.
     @inline(__always)
     private mutating func protectRun(_ slots: UnsafeMutablePointer<PacketSlot>, count: Int) -> Int {
-        hasRoom(for: count) ? sealRun(slots, count: count, isTight: false) : protectTightRun(slots, count: count)
+        ports.hasRoom(for: count) ? sealRun(slots, count: count, isTight: false) : protectTightRun(slots, count: count)
     }
 
     /// Some port may not have room for all: each packet is promised its place.
@@ -208,7 +208,7 @@ extension Worker {
         _ slots: UnsafeMutablePointer<PacketSlot>, count: Int, isTight: Bool
     ) -> Int {
         let run = prepareSeal(slots, count: count, isTight: isTight)
-        if isTight { endPromises() }
+        if isTight { ports.endPromises() }
         if run.prepared != 0 {
             Worker.runESPBatch(scratch.operations, count: run.prepared)
             finishSeal(slots, count: run.prepared)

@@ -70,18 +70,18 @@ extension Worker {
     mutating func exchange(_ exchange: PortExchange, now: UInt64) -> Bool {
         var number = 0
         var ordinal = exchange.ordinal
-        while number < portCount {
-            if ports[number].portIndex == exchange.portIndex {
+        while number < ports.count {
+            if ports.queue(number).pointee.portIndex == exchange.portIndex {
                 if ordinal == 0 { break }
                 ordinal -= 1
             }
             number += 1
         }
-        guard number < portCount else {
+        guard number < ports.count else {
             exchange.finish(lost: 0)
             return true
         }
-        let port = ports + number
+        let port = ports.queue(number)
         if port.pointee.rings.sending > 0, now < exchange.deadline { return false }
         let lost = port.pointee.rings.giveBack(to: &pool)
         port.pointee.replace(exchange.queue.take())

@@ -89,47 +89,221 @@ struct WorkerPort: ~Copyable {
     }
 }
 
-// MARK: - Receive
+/// The queues of one worker, and the room in their transmit rings.
+///
+/// Room is asked for before the work that it is for: a packet that could not leave is not encrypted, and uses up no sequence
+/// number. Asked for a batch as a whole, which costs next to nothing. Only when a ring has not room for all is every packet asked
+/// about; what it is promised then, nothing else gets.
+struct Ports: ~Copyable {
+    // A pointer comes first, see `HandoverEnds`. Methods that are not inlined are mutating, see `Worker.mayOutgrowPath`.
+    private let queues: UnsafeMutablePointer<WorkerPort>
+    let count: Int
+    /// Which queue sends for a port index of the snapshot; -1 for none.
+    private let numberOfIndex: UnsafeMutablePointer<Int32>
+    private let indexLimit: Int
+    private let counters: CounterBlock
 
-extension Worker {
-    /// Takes back the frames of sent packets, and gives the port free ones for packets to come.
+    init(_ queues: [WorkerQueue], counters: CounterBlock) {
+        self.counters = counters
+        count = queues.count
+        self.queues = .allocate(capacity: max(queues.count, 1))
+        indexLimit = (queues.map { Int($0.portIndex) }.max() ?? 0) + 1
+        numberOfIndex = .allocate(capacity: indexLimit)
+        numberOfIndex.initialize(repeating: -1, count: indexLimit)
+        for (number, queue) in queues.enumerated() {
+            let place = numberOfIndex + Int(queue.portIndex)
+            (self.queues + number).initialize(
+                to: WorkerPort(rings: queue.take(), portIndex: queue.portIndex, roles: queue.roles))
+            if place.pointee < 0 { place.pointee = Int32(number) }
+        }
+    }
+
+    deinit {
+        queues.deinitialize(count: count)
+        queues.deallocate()
+        numberOfIndex.deallocate()
+    }
+
+    /// One of the queues; `number` is less than `count`.
+    ///
+    /// A pointer: under ThreadSanitizer the compiler takes an element for a use of the whole worker.
     @inline(__always)
-    mutating func reclaimAndRefill(_ number: Int) {
-        reclaim(number)
-        // By a pointer of its own: under ThreadSanitizer the compiler takes `ports[port]` for a use of the whole worker.
-        let port = ports + number
-        // Twice a batch: frames must go in faster than packets come out, or a burst would leave a debt.
-        _ = pool.refill(&port.pointee.rings.fill, upTo: 2 &* configuration.batchSize)
-        if port.pointee.rings.fill.needsWakeup { wakeReceiver(number) }
+    func queue(_ number: Int) -> UnsafeMutablePointer<WorkerPort> { queues + number }
+
+    /// Which queue sends for a next hop; -1 for none.
+    @inline(__always)
+    func number(of hop: UnsafePointer<NextHop>) -> Int { number(ofIndex: hop.pointee.portIndex) }
+
+    /// Which queue sends for a port of the snapshot; -1 for none.
+    @inline(__always)
+    func number(ofIndex portIndex: UInt16) -> Int {
+        Int(portIndex) < indexLimit ? Int(numberOfIndex[Int(portIndex)]) : -1
+    }
+
+    @inline(__always)
+    private func count(_ counter: WorkerCounter, _ amount: UInt64 = 1) { counters[counter.rawValue].add(amount) }
+
+    // MARK: Frames
+
+    /// Takes back the frames of sent packets, and gives a queue up to `limit` free ones for packets to come.
+    @inline(__always)
+    mutating func reclaimAndRefill(_ number: Int, pool: inout FramePool, upTo limit: Int) {
+        let queue = queue(number)
+        Ports.reclaim(queue, pool: &pool)
+        _ = pool.refill(&queue.pointee.rings.fill, upTo: limit)
+        if queue.pointee.rings.fill.needsWakeup { wakeReceiver(queue) }
     }
 
     /// Takes back the frames of all sent packets. One round sends what several queues and workers brought, so any smaller
     /// number would sooner or later leave the kernel no place for more, and it would stop sending.
     @inline(__always)
-    mutating func reclaim(_ port: Int) {
-        let port = ports + port
-        _ = pool.reclaim(&port.pointee.rings.completion, upTo: port.pointee.rings.completion.capacity)
+    private static func reclaim(_ queue: UnsafeMutablePointer<WorkerPort>, pool: inout FramePool) {
+        _ = pool.reclaim(&queue.pointee.rings.completion, upTo: queue.pointee.rings.completion.capacity)
     }
 
     /// A driver that had run out of frames looks at the fill ring again only when asked, however busy other ports are.
     @inline(never)
-    private mutating func wakeReceiver(_ number: Int) {
-        let port = ports + number
-        guard port.pointee.rings.fileDescriptor >= 0, port.pointee.rings.fill.pending > 0 else { return }
+    private mutating func wakeReceiver(_ queue: UnsafeMutablePointer<WorkerPort>) {
+        guard queue.pointee.rings.fileDescriptor >= 0, queue.pointee.rings.fill.pending > 0 else { return }
         count(.receiveWakeUps)
-        port.pointee.rings.wakeReceive()
+        queue.pointee.rings.wakeReceive()
     }
 
+    // MARK: Room
+
+    /// Whether every queue has room for so many packets.
+    @inline(__always)
+    func hasRoom(for packets: Int) -> Bool {
+        var isRoomy = true
+        var number = 0
+        while number < count {
+            isRoomy = queue(number).pointee.hasRoom(for: packets) && isRoomy
+            number &+= 1
+        }
+        return isRoomy
+    }
+
+    /// Whether the queue that sends for a next hop has room for so many packets. What has no queue needs none.
+    @inline(__always)
+    func hasRoom(for packets: Int, towards hop: UnsafePointer<NextHop>) -> Bool {
+        let number = number(of: hop)
+        return number < 0 || number >= count || queue(number).pointee.hasRoom(for: packets)
+    }
+
+    /// Before a batch of so many packets: rings that may become full are emptied as far as the kernel is ready for it.
+    @inline(__always)
+    mutating func makeRoom(for packets: Int, pool: inout FramePool) {
+        if !hasRoom(for: packets) { relieve(packets, pool: &pool) }
+    }
+
+    /// Shows the kernel what is staged, asks it to send, and takes back what it has sent: without places in the completion ring
+    /// it does not go on. One system call a port at most.
+    @inline(never)
+    private mutating func relieve(_ packets: Int, pool: inout FramePool) {
+        var number = 0
+        while number < count {
+            if !queue(number).pointee.hasRoom(for: packets) {
+                Ports.reclaim(queue(number), pool: &pool)
+                transmit(number)
+            }
+            number &+= 1
+        }
+    }
+
+    /// Promises places in the ring of the queue that sends for a next hop. False when there are none. What has no queue needs none.
+    @inline(__always)
+    mutating func promise(_ packets: Int, towards hop: UnsafePointer<NextHop>) -> Bool {
+        let number = number(of: hop)
+        guard number >= 0, number < count else { return true }
+        guard queue(number).pointee.hasRoom(for: packets) else { return false }
+        queue(number).pointee.promise(packets)
+        return true
+    }
+
+    /// The packets take their places now.
+    @inline(never)
+    mutating func endPromises() {
+        var number = 0
+        while number < count {
+            queue(number).pointee.endPromises()
+            number &+= 1
+        }
+    }
+
+    // MARK: Transmit
+
+    /// Writes a finished frame into a queue's transmit ring. When that is full the packet is to be dropped: waiting would
+    /// hold up all other ports.
+    @inline(__always)
+    mutating func stage(_ descriptor: XDPDescriptor, number: Int) -> Verdict {
+        guard number >= 0, number < count else { return .drop(.egressNotAPort) }
+        return queue(number).pointee.stage(descriptor) ? .pass : .drop(.transmitRingFull)
+    }
+
+    /// Shows staged packets to the kernel, and asks it to send them where it wants to be asked.
+    @inline(__always)
+    mutating func transmitStaged() {
+        var number = 0
+        while number < count {
+            transmit(number)
+            number &+= 1
+        }
+    }
+
+    /// The same for one queue. No room may be promised at the time.
+    @inline(__always)
+    private mutating func transmit(_ number: Int) {
+        let queue = queue(number)
+        let staged = queue.pointee.staged
+        if staged != 0 {
+            count(.transmitted, UInt64(truncatingIfNeeded: staged))
+            queue.pointee.submit()
+        }
+        if queue.pointee.needsKick { kick(queue) }
+    }
+
+    /// One system call at most. What the kernel does not have yet is looked at again in the next round: it did not take all,
+    /// or it looked just before the last packets were shown, and waits to be asked since.
+    private mutating func kick(_ queue: UnsafeMutablePointer<WorkerPort>) {
+        if queue.pointee.rings.transmit.pending == 0 {
+            queue.pointee.needsKick = false
+            return
+        }
+        guard queue.pointee.rings.fileDescriptor >= 0, queue.pointee.rings.transmit.needsWakeup else { return }
+        count(.kicks)
+        queue.pointee.rings.kick()
+    }
+
+    /// Asks once more for all that is not sent. False when everything is.
+    mutating func kickUnsent() -> Bool {
+        var isUnsent = false
+        var number = 0
+        while number < count {
+            let queue = queue(number)
+            if queue.pointee.needsKick {
+                kick(queue)
+                isUnsent = isUnsent || queue.pointee.rings.transmit.pending > 0
+            }
+            number &+= 1
+        }
+        return isUnsent
+    }
+}
+
+// MARK: - Packets
+
+extension Worker {
     /// Takes up to a batch from a port and sorts it by direction. Returns how many.
     @inline(__always)
     mutating func receive(_ port: Int) -> Int {
-        let (first, count) = ports[port].rings.receive.peek(upTo: configuration.batchSize)
+        let queue = ports.queue(port)
+        let (first, count) = queue.pointee.rings.receive.peek(upTo: configuration.batchSize)
         if count == 0 { return 0 }
-        let roles = ports[port].roles
-        let number = ports[port].portIndex
+        let roles = queue.pointee.roles
+        let number = queue.pointee.portIndex
         var offset = 0
         while offset < count {
-            let descriptor = ports[port].rings.receive.read(at: first &+ UInt32(truncatingIfNeeded: offset))
+            let descriptor = queue.pointee.rings.receive.read(at: first &+ UInt32(truncatingIfNeeded: offset))
             let start = base + Int(truncatingIfNeeded: descriptor.address)
             let slot = PacketSlot(start: start, length: descriptor.length, port: number)
             if roles == .lan {
@@ -141,7 +315,7 @@ extension Worker {
             }
             offset &+= 1
         }
-        ports[port].rings.receive.release(count)
+        queue.pointee.rings.receive.release(count)
         countBatch(count)
         return count
     }
@@ -177,91 +351,22 @@ extension Worker {
         default: return false
         }
     }
-}
 
-// MARK: - Room
-
-/// Room in transmit rings is asked for before the work that it is for: a packet that could not leave is not encrypted, and
-/// uses up no sequence number.
-///
-/// Asked for a batch as a whole, which costs next to nothing. Only when a ring has not room for all is every packet asked
-/// about; what it is promised then, nothing else gets.
-extension Worker {
-    /// Whether every port has room for so many packets.
+    /// Before a batch of so many packets.
     @inline(__always)
-    func hasRoom(for count: Int) -> Bool {
-        var isRoomy = true
-        var port = 0
-        while port < portCount {
-            isRoomy = ports[port].hasRoom(for: count) && isRoomy
-            port &+= 1
-        }
-        return isRoomy
-    }
+    mutating func makeRoom(for count: Int) { ports.makeRoom(for: count, pool: &pool) }
 
-    /// Before a batch of so many packets: rings that may become full are emptied as far as the kernel is ready for it.
-    @inline(__always)
-    mutating func makeRoom(for count: Int) {
-        if !hasRoom(for: count) { relieve(count) }
-    }
-
-    /// Shows the kernel what is staged, asks it to send, and takes back what it has sent: without places in the completion ring
-    /// it does not go on. One system call a port at most.
-    @inline(never)
-    private mutating func relieve(_ count: Int) {
-        var port = 0
-        while port < portCount {
-            if !ports[port].hasRoom(for: count) {
-                reclaim(port)
-                transmit(port)
-            }
-            port &+= 1
-        }
-    }
-
-    /// The place of one packet that is to be sealed, in the ring of the port that it leaves by. False when there is none. Whoever
+    /// The place of one packet that is to be sealed, in the ring of the port that it leaves by. False when there is none. What
     /// waits for a neighbour, or ends there, needs none.
     @inline(never)
-    mutating func promiseRoom(_ slot: UnsafeMutablePointer<PacketSlot>, sa: UnsafeMutablePointer<OutboundRuntime>)
-        -> Bool
-    {
+    mutating func promiseRoom(
+        _ slot: UnsafeMutablePointer<PacketSlot>, sa: UnsafeMutablePointer<OutboundRuntime>
+    ) -> Bool {
         guard let hop = slot.pointee.nextHop, hop.pointee.isResolved else { return true }
-        let port = portNumber(of: hop)
-        guard port >= 0, port < portCount else { return true }
         let needed = slot.pointee.flags.contains(.outgrowsPath) ? Worker.outerFragments(sa) : 1
-        guard ports[port].hasRoom(for: needed) else { return false }
-        ports[port].promise(needed)
-        return true
+        return ports.promise(needed, towards: hop)
     }
 
-    /// The packets take their places now.
-    @inline(never)
-    mutating func endPromises() {
-        var port = 0
-        while port < portCount {
-            ports[port].endPromises()
-            port &+= 1
-        }
-    }
-
-    /// Fragments at most of a sealed packet that outgrows its path.
-    private static func outerFragments(_ sa: UnsafeMutablePointer<OutboundRuntime>) -> Int {
-        let pathMTU = Int(sa.pointee.pathMTU)
-        // The headers of a fragment over IPv6; data in units of eight bytes.
-        let data = max((pathMTU &- 48) & ~7, 8)
-        var left = smallestIPv6MTU &+ OutboundRuntime.maximumHeadroom &+ OutboundRuntime.maximumTailroom
-        var fragments = 1
-        while left > max(pathMTU, data) {
-            left &-= data
-            fragments &+= 1
-        }
-        return fragments
-    }
-}
-
-// MARK: - Transmit
-
-extension Worker {
     /// Puts the link header in front of an IP packet and stages it at the port of its next hop. A next hop without a
     /// link-layer address makes the packet wait.
     @inline(__always)
@@ -274,72 +379,13 @@ extension Worker {
         let length = linkLength &+ Int(slot.pointee.length)
         // The slot is copied where the packet is dropped, and nowhere else: its fields were just written one by one, and
         // reading them as a whole would wait for the stores.
-        if let reason = stage(link, length: length, port: portNumber(of: hop)).reason { drop(slot.pointee, reason) }
+        if let reason = stage(link, length: length, port: ports.number(of: hop)).reason { drop(slot.pointee, reason) }
     }
 
-    /// Which of this worker's queues sends for a next hop; -1 for none.
-    @inline(__always)
-    func portNumber(of hop: UnsafePointer<NextHop>) -> Int { portNumber(ofIndex: hop.pointee.portIndex) }
-
-    /// Which of this worker's queues sends for a port of the snapshot; -1 for none.
-    @inline(__always)
-    func portNumber(ofIndex portIndex: UInt16) -> Int {
-        Int(portIndex) < portIndexLimit ? Int(portOfIndex[Int(portIndex)]) : -1
-    }
-
-    /// Writes a finished frame into a port's transmit ring. When that is full the packet is to be dropped: waiting would
-    /// hold up all other ports.
+    /// Writes a finished frame into a queue's transmit ring (`Ports.stage`).
     @inline(__always)
     mutating func stage(_ start: UnsafeMutableRawPointer, length: Int, port: Int) -> Verdict {
-        guard port >= 0, port < portCount else { return .drop(.egressNotAPort) }
-        let descriptor = XDPDescriptor(address: address(of: start), length: UInt32(truncatingIfNeeded: length))
-        return ports[port].stage(descriptor) ? .pass : .drop(.transmitRingFull)
-    }
-
-    /// Shows staged packets to the kernel, and asks it to send them where it wants to be asked.
-    @inline(__always)
-    mutating func transmitStaged() {
-        var port = 0
-        while port < portCount {
-            transmit(port)
-            port &+= 1
-        }
-    }
-
-    /// The same for one port. No room may be promised at the time.
-    @inline(__always)
-    mutating func transmit(_ port: Int) {
-        let staged = ports[port].staged
-        if staged != 0 {
-            count(.transmitted, UInt64(truncatingIfNeeded: staged))
-            ports[port].submit()
-        }
-        if ports[port].needsKick { kick(port) }
-    }
-
-    /// One system call at most. What the kernel does not have yet is looked at again in the next round: it did not take all,
-    /// or it looked just before the last packets were shown, and waits to be asked since.
-    private mutating func kick(_ port: Int) {
-        if ports[port].rings.transmit.pending == 0 {
-            ports[port].needsKick = false
-            return
-        }
-        guard ports[port].rings.fileDescriptor >= 0, ports[port].rings.transmit.needsWakeup else { return }
-        count(.kicks)
-        ports[port].rings.kick()
-    }
-
-    /// Asks once more for all that is not sent. False when everything is.
-    mutating func kickUnsent() -> Bool {
-        var isUnsent = false
-        var port = 0
-        while port < portCount {
-            if ports[port].needsKick {
-                kick(port)
-                isUnsent = isUnsent || ports[port].rings.transmit.pending > 0
-            }
-            port &+= 1
-        }
-        return isUnsent
+        ports.stage(
+            XDPDescriptor(address: address(of: start), length: UInt32(truncatingIfNeeded: length)), number: port)
     }
 }

@@ -27,8 +27,8 @@ extension Worker {
     /// Whether a next hop is on a port that is LAN and nothing else: then no outbound policy can want the packet.
     @inline(__always)
     func leavesByLAN(_ hop: UnsafePointer<NextHop>) -> Bool {
-        let port = portNumber(of: hop)
-        return port >= 0 && ports[port].roles == .lan
+        let port = ports.number(of: hop)
+        return port >= 0 && ports.queue(port).pointee.roles == .lan
     }
 
     /// Not to a LAN: to the host itself, or to where the outbound policies are asked (a hub's traffic from one site to
@@ -200,8 +200,7 @@ extension Worker {
     @inline(__always)
     private func hasRoomForFragments(_ count: Int, of slot: PacketSlot) -> Bool {
         guard let hop = slot.nextHop, hop.pointee.isResolved else { return true }
-        let port = portNumber(of: hop)
-        return port < 0 || port >= portCount || ports[port].hasRoom(for: count)
+        return ports.hasRoom(for: count, towards: hop)
     }
 
     /// Writes the next fragments, as many as the batch of pieces holds; returns how many.
@@ -266,6 +265,20 @@ extension Worker {
             guard var fragmenter else { return drop(slot, .tooBig) }
             sendPieces(of: slot) { fragmenter.next(into: $0) }
         }
+    }
+
+    /// Fragments at most of a sealed packet that outgrows its path.
+    static func outerFragments(_ sa: UnsafeMutablePointer<OutboundRuntime>) -> Int {
+        let pathMTU = Int(sa.pointee.pathMTU)
+        // The headers of a fragment over IPv6; data in units of eight bytes.
+        let data = max((pathMTU &- 48) & ~7, 8)
+        var left = smallestIPv6MTU &+ OutboundRuntime.maximumHeadroom &+ OutboundRuntime.maximumTailroom
+        var fragments = 1
+        while left > max(pathMTU, data) {
+            left &-= data
+            fragments &+= 1
+        }
+        return fragments
     }
 
     /// Sends the fragments of a packet in its place. `next` writes a fragment and returns its length; 0 after the last one.

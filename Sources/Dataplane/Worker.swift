@@ -12,11 +12,11 @@ import XDP
 ///     LAN   receive → parse → policy, SA → protect (ESPOutbound, cipher) → next hop → transmit   WAN     Outbound.swift
 ///     WAN   receive → parse → SPI → open (ESPInbound, cipher) → inner packet → forward → transmit   LAN  Inbound.swift
 ///
-/// Up to the cipher every stage walks the whole batch before the next one starts; behind it, packet by packet goes all the rest
-/// of its way. Nobody's packets overtake others of their flow.
+/// Up to the cipher every stage walks its packets, a batch or a run of one, before the next stage starts; behind the cipher, each
+/// packet goes all the rest of its way before the next one does.
 ///
 /// Where to read on:
-/// - `Ports`: receiving, the transmit rings, and what is dropped before it is encrypted as there is no room to send it.
+/// - `Ports`: queues, receiving and sending, and what is dropped before it is encrypted as there is no room to send it.
 /// - `Flows`: how packets of a flow that was decided about are recognised.
 /// - `Outbound`, `Inbound`: the two directions, each from its first to its last step.
 /// - `Routing`: out of a tunnel to a LAN, this host or another tunnel; unprotected; too big.
@@ -39,11 +39,7 @@ public struct Worker: ~Copyable {
     let drops: DropCounters
 
     // Where packets come from and go to.
-    let ports: UnsafeMutablePointer<WorkerPort>
-    let portCount: Int
-    /// Which of `ports` sends for a port index of the snapshot; -1 for none.
-    let portOfIndex: UnsafeMutablePointer<Int32>
-    let portIndexLimit: Int
+    var ports: Ports
     /// For `poll`: the sockets, then the event descriptor that others wake this worker with.
     let descriptors: UnsafeMutablePointer<pollfd>
     var pool: FramePool
@@ -104,28 +100,17 @@ public struct Worker: ~Copyable {
         counters = statistics.counters
         drops = statistics.drops
 
-        portCount = queues.count
-        ports = .allocate(capacity: max(queues.count, 1))
-        let highest = queues.map { Int($0.portIndex) }.max() ?? 0
-        portIndexLimit = highest + 1
-        portOfIndex = .allocate(capacity: portIndexLimit)
-        portOfIndex.initialize(repeating: -1, count: portIndexLimit)
-        for (number, queue) in queues.enumerated() {
-            let portIndex = queue.portIndex
-            (ports + number).initialize(
-                to: WorkerPort(rings: queue.take(), portIndex: portIndex, roles: queue.roles))
-            if portOfIndex[Int(portIndex)] < 0 { portOfIndex[Int(portIndex)] = Int32(number) }
-        }
+        ports = Ports(queues, counters: statistics.counters)
         self.pool = pool
         lendingReserve = self.pool.count / 8
         handover = HandoverEnds(mesh: mesh, index: configuration.index)
         self.events = ControlEvents(events, interval: configuration.repetitionInNanoseconds)
-        descriptors = .allocate(capacity: portCount + 1)
-        for number in 0..<portCount {
-            let socket = ports[number].rings.fileDescriptor
+        descriptors = .allocate(capacity: ports.count + 1)
+        for number in 0..<ports.count {
+            let socket = ports.queue(number).pointee.rings.fileDescriptor
             (descriptors + number).initialize(to: pollfd(fd: socket, events: Int16(POLLIN), revents: 0))
         }
-        (descriptors + portCount).initialize(
+        (descriptors + ports.count).initialize(
             to: pollfd(fd: handover.wakeUp.fileDescriptor, events: Int16(POLLIN), revents: 0))
         self.reader = reader
         tables = self.reader.acquire()
@@ -149,9 +134,6 @@ public struct Worker: ~Copyable {
     }
 
     deinit {
-        ports.deinitialize(count: portCount)
-        ports.deallocate()
-        portOfIndex.deallocate()
         descriptors.deallocate()
     }
 
@@ -165,8 +147,9 @@ public struct Worker: ~Copyable {
 
         var work = 0
         var port = 0
-        while port < portCount {
-            reclaimAndRefill(port)
+        while port < ports.count {
+            // Frames must go in faster than packets come out, or a burst would leave a debt.
+            ports.reclaimAndRefill(port, pool: &pool, upTo: 2 &* configuration.batchSize)
             work &+= receive(port)
             processOutbound()
             processInbound()
@@ -179,7 +162,7 @@ public struct Worker: ~Copyable {
         if waiting.count != 0 { expireWaiting() }
         if derived.count != 0 { processDerived() }
         if early.count != 0 { expireEarly() }
-        transmitStaged()
+        ports.transmitStaged()
         handover.payBack(from: &pool, isIdle: work == 0)
         handover.wakeTouched()
         reader.quiescent()
@@ -244,7 +227,7 @@ public struct Worker: ~Copyable {
     /// Frames in the pool, in fill rings (given to the kernel and not used yet), waiting for neighbours and for SAs.
     package var heldFrames: Int {
         var count = pool.count + waiting.count + early.count
-        for port in 0..<portCount { count += ports[port].rings.fill.pending }
+        for port in 0..<ports.count { count += ports.queue(port).pointee.rings.fill.pending }
         return count
     }
 }

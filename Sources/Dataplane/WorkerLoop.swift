@@ -58,8 +58,8 @@ extension Worker {
     private static var patienceForUnsentInMilliseconds: Int32 { 1 }
 
     /// Asks drivers to look at the fill rings.
-    private func wakeReceivers(busyPolling: Bool) {
-        for port in 0..<portCount { ports[port].rings.wakeReceive(busyPolling: busyPolling) }
+    private mutating func wakeReceivers(busyPolling: Bool) {
+        for port in 0..<ports.count { ports.queue(port).pointee.rings.wakeReceive(busyPolling: busyPolling) }
     }
 
     /// Sleeps until a packet arrives, something is handed over, or the time is up.
@@ -75,8 +75,8 @@ extension Worker {
         if handover.hasWork() { return }
         // The announcement has made visible what was submitted: whoever overlooked it wants to be asked by now. Nothing wakes us
         // when the kernel can take more.
-        let atMost = kickUnsent() ? min(milliseconds, Worker.patienceForUnsentInMilliseconds) : milliseconds
+        let atMost = ports.kickUnsent() ? min(milliseconds, Worker.patienceForUnsentInMilliseconds) : milliseconds
         count(.sleeps)
-        _ = Glibc.poll(descriptors, nfds_t(portCount + 1), atMost)
+        _ = Glibc.poll(descriptors, nfds_t(ports.count + 1), atMost)
     }
 }

@@ -146,16 +146,16 @@ import XDP
     /// Before the worker sleeps it looks once more at what is not sent.
     @Test func beforeSleep() throws {
         let called = try Called()
-        check(!called.worker.kickUnsent())
+        check(!called.worker.ports.kickUnsent())
         check(called.stage(1, port: 1) == 1)
         called.round()
-        check(called.worker.kickUnsent(), "not sent yet")
+        check(called.worker.ports.kickUnsent(), "not sent yet")
         check(called.calls[1].takeSends() == 0)
         called.kernels[1].wantsCalls(toSend: true, toReceive: false)
-        check(called.worker.kickUnsent())
+        check(called.worker.ports.kickUnsent())
         check(called.calls[1].takeSends() == 1)
         check(called.kernels[1].transmit() == 1)
-        check(!called.worker.kickUnsent())
+        check(!called.worker.ports.kickUnsent())
         check(called.calls[1].takeSends() == 0)
     }
 
@@ -180,12 +180,12 @@ import XDP
         called.round()
         called.kernels[1].wantsCalls(toSend: true, toReceive: false)
         check(called.kernels[1].transmit() == 64)
-        check(called.stage(64, port: 1) == 64 && !called.worker.hasRoom(for: 1))
+        check(called.stage(64, port: 1) == 64 && !called.worker.ports.hasRoom(for: 1))
         let before = called.worker.pool.count
         called.worker.makeRoom(for: 1)
         check(called.worker.pool.count == before + 64 && called.calls[1].takeSends() == 1)
         check(called.kernels[1].transmit() == 64, "they were shown")
-        check(called.worker.hasRoom(for: 64) && !called.worker.hasRoom(for: 65))
+        check(called.worker.ports.hasRoom(for: 64) && !called.worker.ports.hasRoom(for: 65))
         called.worker.makeRoom(for: 64)
         check(called.calls[1].takeSends() == 0)
     }
@@ -194,10 +194,10 @@ import XDP
     @Test func promises() throws {
         let called = try Called()
         called.round()
-        check(called.worker.hasRoom(for: 64))
-        called.worker.ports[1].promise(60)
-        check(called.stage(10, port: 1) == 4 && called.worker.ports[1].promised == 60)
-        called.worker.endPromises()
+        check(called.worker.ports.hasRoom(for: 64))
+        called.worker.ports.queue(1).pointee.promise(60)
+        check(called.stage(10, port: 1) == 4 && called.worker.ports.queue(1).pointee.promised == 60)
+        called.worker.ports.endPromises()
         check(called.stage(70, port: 1) == 60)
     }
 }

@@ -51,10 +51,11 @@ import XDP
         let takenCount = fixture.old.takeFree(into: &taken, upTo: 5)
         #expect(takenCount == 5)
         for _ in 0..<4 {
-            let staged = fixture.worker.ports[0].stage(XDPDescriptor(address: fixture.worker.pool.pop(), length: 60))
+            let staged = fixture.worker.ports.queue(0).pointee.stage(
+                XDPDescriptor(address: fixture.worker.pool.pop(), length: 60))
             #expect(staged)
         }
-        fixture.worker.ports[0].submit()
+        fixture.worker.ports.queue(0).pointee.submit()
         var sent = [XDPDescriptor](repeating: XDPDescriptor(address: 0, length: 0), count: 3)
         let sentCount = fixture.old.takeTransmitted(into: &sent, upTo: 3)
         let completed = fixture.old.complete(sent, count: 1)
@@ -86,9 +87,10 @@ import XDP
     /// What the old interface never reports is lost, and counted, when the time is up.
     @Test func waitsNotForEver() throws {
         var fixture = try Fixture()
-        let staged = fixture.worker.ports[0].stage(XDPDescriptor(address: fixture.worker.pool.pop(), length: 60))
+        let staged = fixture.worker.ports.queue(0).pointee.stage(
+            XDPDescriptor(address: fixture.worker.pool.pop(), length: 60))
         #expect(staged)
-        fixture.worker.ports[0].submit()
+        fixture.worker.ports.queue(0).pointee.submit()
         var sent = [XDPDescriptor(address: 0, length: 0)]
         let sentCount = fixture.old.takeTransmitted(into: &sent, upTo: 1)
         #expect(sentCount == 1)
