@@ -1,4 +1,5 @@
 import CMalloc
+import Glibc
 import NIOCore
 
 /// The figures of the daemon as a whole, in the shape that strongSwan's `stats` command gives them.
@@ -73,5 +74,33 @@ public struct StatsCommand: VICICommand {
             return "\(seconds / size) \(unit)"
         }
         return "\(seconds) seconds"
+    }
+}
+
+/// `version`: who answers, and on which system.
+public struct VersionCommand: VICICommand {
+    public let name = "version"
+    private let daemon: String
+    private let version: String
+
+    public init(daemon: String, version: String) {
+        self.daemon = daemon
+        self.version = version
+    }
+
+    public func respond(to request: VICIMessage, session: VICISession) -> EventLoopFuture<VICIMessage> {
+        var system = utsname()
+        uname(&system)
+        return session.eventLoop.makeSucceededFuture([
+            "daemon": daemon,
+            "version": version,
+            "sysname": text(&system.sysname),
+            "release": text(&system.release),
+            "machine": text(&system.machine),
+        ])
+    }
+
+    private func text<T>(_ field: inout T) -> String {
+        withUnsafeBytes(of: &field) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
     }
 }
