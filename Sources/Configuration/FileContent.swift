@@ -2,7 +2,7 @@
     import Glibc
 #endif
 
-/// Why a file could not be read, as text for a message.
+/// The reason why a file could not be read, as text for a message.
 struct FileProblem: Error {
     let reason: String
 
@@ -18,7 +18,7 @@ final class FileContent {
     private var count = 0
     /// Group or others may read the file.
     let isExposed: Bool
-    /// What tells it from every other file, by whatever path it is reached.
+    /// Its identity among all files, by whatever path it is reached.
     let identity: Identity
 
     struct Identity: Hashable {
@@ -67,7 +67,7 @@ final class ScratchBytes {
 
     func clear() { count = 0 }
 
-    /// What does not fit is left out; callers give a capacity that suffices.
+    /// Text that does not fit is left out; callers give a capacity that suffices.
     func append(_ byte: UInt8) {
         guard count < buffer.count else { return }
         buffer[count] = byte

@@ -1,4 +1,4 @@
-/// What is known of a figure beside its value.
+/// The description of a figure: all that is known of it beside its value.
 public struct MetricDefinition: Hashable, Sendable {
     public enum Kind: String, Hashable, Sendable {
         /// Grows from the start of the gateway.
@@ -62,11 +62,11 @@ public struct Metric<Source>: Sendable {
 
 /// Figures of one kind of thing, each told apart by the same labels.
 public struct MetricGroup: Sendable {
-    /// What they are about, in one word.
+    /// The subject, in one word.
     public let name: String
-    /// What tells one such thing from others: `worker`, `port` and `queue`; none: there is one of it.
+    /// The labels that tell one such thing from others: `worker`, `port` and `queue`; none: there is one of it.
     public let labels: [String]
-    /// Where status documents have them.
+    /// The place in status documents.
     public let place: String
     /// They are members there, each by its name.
     public let hasMembers: Bool

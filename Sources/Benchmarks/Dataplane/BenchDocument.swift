@@ -1,6 +1,6 @@
 import Gateway
 
-/// What `sluice bench` prints: as JSON with exactly these names in snake_case, or as a table.
+/// The result of `sluice bench`: as JSON with exactly these names in snake_case, or as a table.
 public struct BenchDocument: Codable, Hashable, Sendable {
     public struct Result: Codable, Hashable, Sendable {
         /// `outbound`, `inbound`, or `loop`: one after the other.

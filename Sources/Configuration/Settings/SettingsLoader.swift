@@ -164,7 +164,7 @@ final class SettingsLoader {
 
 /// Paths as text.
 enum FilePath {
-    /// What is before the last slash; "." when there is none.
+    /// The part before the last slash; "." when there is none.
     static func directory(of path: String) -> String {
         guard let slash = path.lastIndex(of: "/") else { return "." }
         return slash == path.startIndex ? "/" : String(path[..<slash])

@@ -3,7 +3,7 @@ import IKEv2
 /// A section while its files are being read: what several places said of it is merged, references are still names.
 final class SettingsNode {
     let name: String
-    /// Where it was opened first.
+    /// The place where it was opened first.
     let location: SourceLocation
     /// It is `secrets` or lies within: its words may be pieces of keys.
     let holdsSecrets: Bool

@@ -44,7 +44,7 @@ struct SettingsScanner {
         while let byte = peek, byte != UInt8(ascii: "\n") { advance() }
     }
 
-    /// What is left of the line, as far as a placeholder may go.
+    /// The rest of the line, as far as a placeholder may go.
     var restOfLine: UnsafeRawBufferPointer {
         let rest = UnsafeRawBufferPointer(rebasing: bytes[min(offset, bytes.count)...].prefix(256))
         return UnsafeRawBufferPointer(rebasing: rest.prefix { $0 != UInt8(ascii: "\n") })

@@ -25,7 +25,7 @@ public struct SettingsSection: Sendable {
             }
         }
 
-        /// What is wrong with how a value is written; it then stands for nothing.
+        /// A fault in how a value is written; it then stands for nothing.
         public struct Fault: Sendable {
             /// nil: it may be a piece of a secret.
             public var word: String?

@@ -11,7 +11,7 @@ import Packets
 enum AuthenticationText {
     struct Result: Equatable {
         var kind: AuthenticationKind
-        /// What it says about the peer's trust chain.
+        /// The demands on the peer's trust chain.
         var chain: ChainConstraints?
     }
 
@@ -132,7 +132,7 @@ struct AuthenticationPart {
     let isSignature: Bool
     /// The least size of a key.
     private(set) var bits: Int?
-    /// Those that were named; none: all.
+    /// The hashes that were named; none: all.
     private(set) var hashes: [SignatureHash] = []
 
     /// Begins with a word; nil when that is no kind of key.

@@ -62,7 +62,7 @@ struct AuthenticationTranslation {
         return remote
     }
 
-    /// Who a peer is of whom only the certificate is known; nil when several certificates, or an empty subject, leave
+    /// The identity of a peer of whom only the certificate is known; nil when several certificates, or an empty subject, leave
     /// that open.
     private static func subject(_ certificates: [Certificate]) -> DistinguishedName? {
         guard let subject = certificates.first?.subject, !subject.description.isEmpty,

@@ -4,7 +4,7 @@ import Cryptography
 public struct Authority: Sendable {
     public var name: String
     public var certificate: Certificate
-    /// What its `crl_uris` held.
+    /// The CRLs that its `crl_uris` held.
     public var revocationLists: [RevocationList]
 
     /// Throws every problem of the section. `folders` as in `ConnectionTranslation`.

@@ -80,7 +80,7 @@ enum ChildTranslation {
         return window
     }
 
-    /// Whether the outer header of what we send has the DSCP of the packet.
+    /// The value of `copy_dscp`: whether outer headers have the DSCP of the packet.
     static func copiesDSCP(_ reader: SectionReader) -> Bool {
         guard let value = reader.value("copy_dscp"), let text = reader.text("copy_dscp")?.lowercased() else {
             return true

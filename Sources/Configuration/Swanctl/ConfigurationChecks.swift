@@ -134,7 +134,7 @@ struct CredentialChecks {
 }
 
 extension AddressPattern {
-    /// Who a peer is that does not say: its address.
+    /// The identity of a peer that does not say: its address.
     fileprivate var identity: Identity? {
         if case .range(let range) = self, range.first == range.last { .address(range.first) } else { nil }
     }
@@ -144,7 +144,7 @@ extension Connection {
     /// It does not only hold packets that pass or are dropped.
     fileprivate var isNegotiated: Bool { children.isEmpty || !negotiated.isEmpty }
 
-    /// Who we are, as far as shared keys may name us.
+    /// Our identities, as far as shared keys may name us.
     fileprivate var ownIdentities: [Identity] {
         let named = local.identity.map { $0 == .any ? [] : [$0] } ?? []
         return named + localAddresses.compactMap(\.identity)
@@ -160,7 +160,7 @@ extension Credentials.SharedKey {
 
 /// Warns of children that call for the same packets: only one of them has these at a time.
 struct SelectorChecks {
-    /// What decides which packets call for a child.
+    /// The packets that call for a child, and its rank among those of the same.
     private struct Claim: Hashable {
         let local: Set<SelectorSide>
         let remote: Set<SelectorSide>

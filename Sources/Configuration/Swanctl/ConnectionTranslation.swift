@@ -4,7 +4,7 @@ import Packets
 
 /// From a section of `connections` (swanctl.conf or VICI's `load-conn`) to a connection.
 public enum ConnectionTranslation {
-    /// What a section comes to, with its faults.
+    /// The connection that a section describes, with its faults.
     public struct Outcome: Sendable {
         /// The connection. With a fault of its own it is refused, with one of a child that child is: `isRefused` says so, and
         /// their packets stay closed.
@@ -27,7 +27,7 @@ public enum ConnectionTranslation {
             errors: ConfigurationErrors.inOrder(findings.errors))
     }
 
-    /// The same for a connection that is to be served as it is; throws every problem of the section.
+    /// The connection if it can be served as it is; throws every problem of the section.
     public static func connection(
         _ section: SettingsSection, folders: CredentialFolders? = nil
     ) throws(ConfigurationErrors) -> (connection: Connection, warnings: [ConfigurationProblem]) {
@@ -86,7 +86,7 @@ public enum ConnectionTranslation {
         return patterns
     }
 
-    /// What is left out follows from the others: a reauthentication replaces rekeying, the hard limit comes a tenth of
+    /// Times, of which those left out follow from the others: a reauthentication replaces rekeying, the hard limit comes a tenth of
     /// the longer time later, and the random part is as long as that.
     private static func readTimes(_ reader: SectionReader, _ connection: inout Connection) {
         connection.reauthenticationTime = reader.seconds("reauth_time") ?? 0

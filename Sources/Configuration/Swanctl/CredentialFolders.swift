@@ -2,7 +2,7 @@ import Cryptography
 
 /// The folders of swanctl: `x509`, `x509ca`, `x509crl`, `pubkey`, `private`, `rsa`, `ecdsa`, `pkcs8`.
 public struct CredentialFolders: Hashable, Sendable {
-    /// Where they are.
+    /// The folder that holds them.
     public var directory: String
 
     public init(directory: String) { self.directory = directory }

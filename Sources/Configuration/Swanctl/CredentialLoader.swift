@@ -25,7 +25,7 @@ struct CredentialLoader {
         credentials.sharedKeys = secrets.sharedKeys
         loadCertificates()
         for path in files("x509crl") {
-            add(Self.revocationLists(path) { skip(path, $0, $1) })
+            credentials.add(Self.revocationLists(path) { skip(path, $0, $1) })
         }
         for path in files("pubkey") { loadPublicKey(path) }
         for folder in Self.keyFolders {
@@ -48,24 +48,18 @@ struct CredentialLoader {
 
     /// Adds what sections name besides the folders.
     mutating func add(certificates: [Certificate], authorities: [Authority]) {
-        credentials.certificates += certificates.filter { !credentials.certificates.contains($0) }
+        for certificate in certificates { credentials.add(certificate) }
         for authority in authorities {
             addAuthority(authority.certificate)
-            add(authority.revocationLists)
+            credentials.add(authority.revocationLists)
         }
-    }
-
-    private mutating func add(_ lists: [RevocationList]) {
-        credentials.revocationLists.insert(lists, signedByOneOf: credentials.authorities + credentials.certificates)
     }
 
     // MARK: Certificates
 
     private mutating func loadCertificates() {
         for path in files("x509") {
-            for certificate in certificates(path) where !credentials.certificates.contains(certificate) {
-                credentials.certificates.append(certificate)
-            }
+            for certificate in certificates(path) { credentials.add(certificate) }
         }
         for path in files("x509ca") {
             for certificate in certificates(path) {
@@ -82,10 +76,8 @@ struct CredentialLoader {
 
     /// An intermediate authority is sent to peers too.
     private mutating func addAuthority(_ certificate: Certificate) {
-        if !credentials.authorities.contains(certificate) { credentials.authorities.append(certificate) }
-        if !certificate.isSelfIssued, !credentials.certificates.contains(certificate) {
-            credentials.certificates.append(certificate)
-        }
+        credentials.add(authority: certificate)
+        if !certificate.isSelfIssued { credentials.add(certificate) }
     }
 
     private func certificates(_ path: String) -> [Certificate] {
@@ -131,9 +123,7 @@ struct CredentialLoader {
         let passphrase = passphrases.first { $0.folder == folder && folders.path($0.file, in: folder) == path }
         do throws(SignatureError) {
             let key = try Self.privateKey(SecretBytes(copying: content.bytes), passphrase?.secrets ?? [])
-            if !credentials.privateKeys.contains(where: { $0.publicKey == key.publicKey }) {
-                credentials.privateKeys.append(key)
-            }
+            credentials.add(key)
         } catch {
             let name = path.split(separator: "/").last.map(String.init) ?? path
             switch error {

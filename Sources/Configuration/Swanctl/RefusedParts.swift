@@ -29,7 +29,7 @@ extension Connection {
     }
 }
 
-/// Which selectors of a refused child say by themselves what packets it is for.
+/// The selectors of a refused child that say by themselves which packets it is for.
 struct SelectorReach {
     /// An interface or a mark chooses the packets (`if_id_out`, `mark_out`, `policies = no`): routes lead to it. A selector for
     /// every address then says nothing, and to close the host's whole traffic for it would be no boundary.
@@ -72,14 +72,14 @@ struct SelectorReach {
         child.remoteSelectors = []
     }
 
-    /// What a connection's own keys say of its children.
+    /// The reach that a connection's own keys give its children.
     init(connection reader: SectionReader) {
         isChosenByRoute = Self.isSet(["if_id_in", "if_id_out"], reader)
         hasAssignedLocal = reader.value("vips") != nil
         hasAssignedRemote = reader.value("pools") != nil
     }
 
-    /// The same with the keys of a child.
+    /// The reach with the keys of a child.
     func of(child reader: SectionReader) -> SelectorReach {
         var reach = self
         let isWithoutPolicies = reader.text("policies").map { KeyRule.no.contains($0.lowercased()) } ?? false

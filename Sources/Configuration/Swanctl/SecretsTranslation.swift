@@ -7,7 +7,7 @@ struct SecretsTranslation {
     struct Passphrase {
         let folder: String
         let file: String
-        /// Those that may fit; none: the key is not encrypted.
+        /// The passphrases that may fit; none: the key is not encrypted.
         let secrets: [SecretBytes]
         let reader: SectionReader
     }
@@ -15,7 +15,7 @@ struct SecretsTranslation {
     private(set) var sharedKeys: [Credentials.SharedKey] = []
     private(set) var passphrases: [Passphrase] = []
 
-    /// What the name of a section may begin with.
+    /// The words that the name of a section may begin with.
     static let kinds = ["ike"] + CredentialLoader.keyFolders + CredentialSection.unusedSecrets.map(\.prefix)
 
     /// `reader`: the whole section.

@@ -4,7 +4,7 @@ import Packets
 
 /// Errors and warnings as they are found.
 final class Findings {
-    /// What proposals may name.
+    /// The limits of what proposals may name.
     let proposalRules: ProposalRules
     var errors: [ConfigurationProblem] = []
     private(set) var warnings: [ConfigurationProblem] = []
@@ -138,7 +138,7 @@ struct SectionReader {
                 remedy: remedy))
     }
 
-    /// What to write where something unknown stands.
+    /// The remedy where something unknown stands.
     private func choice(_ known: [String]) -> String {
         if known.isEmpty { return "remove it" }
         if known.count > 12 { return "remove it; see swanctl.conf(5)" }

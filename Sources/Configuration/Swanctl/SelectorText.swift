@@ -145,7 +145,7 @@ enum PeerAddressText {
 
 /// Names of protocols and services that a selector is likely to have.
 enum NetworkNames {
-    /// As in /etc/protocols, which not every host has.
+    /// Protocols as in /etc/protocols, which not every host has.
     private static let protocols: [String: UInt8] = [
         "any": 0, "ip": 0, "icmp": IPProtocol.icmp, "igmp": 2, "ipencap": IPProtocol.ipv4, "ipip": IPProtocol.ipv4,
         "tcp": IPProtocol.tcp, "udp": IPProtocol.udp, "dccp": IPProtocol.dccp, "ipv6": IPProtocol.ipv6,
@@ -155,7 +155,7 @@ enum NetworkNames {
         "mobility-header": IPProtocol.mobility, "udplite": IPProtocol.udpLite,
     ]
 
-    /// As in /etc/services.
+    /// Ports as in /etc/services.
     private static let services: [String: UInt16] = [
         "ftp-data": 20, "ftp": 21, "ssh": 22, "telnet": 23, "smtp": 25, "domain": 53, "bootps": 67, "bootpc": 68,
         "tftp": 69, "http": 80, "kerberos": 88, "pop3": 110, "sunrpc": 111, "ntp": 123, "netbios-ns": 137,

@@ -5,7 +5,7 @@ import IKEv2
     import Glibc
 #endif
 
-/// What a swanctl.conf and the folders beside it come to.
+/// The contents of a swanctl.conf and of the folders beside it.
 ///
 /// A fault costs what it stands in, not more: a connection or a child with one is refused (`isRefused`; its packets stay
 /// closed), a secret, certificate or key with one is left out. Only a text that cannot be parsed is nothing at all.

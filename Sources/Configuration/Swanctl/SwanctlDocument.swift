@@ -1,11 +1,11 @@
 import Cryptography
 import IKEv2
 
-/// What `sluice check --config --json` prints: what a swanctl.conf would set up. Never a secret.
+/// The document of `sluice check --config --json`: what a swanctl.conf would set up. Never a secret.
 public struct SwanctlDocument: Encodable, Hashable, Sendable {
     public struct Credentials: Encodable, Hashable, Sendable {
         public var sharedKeys: [SharedKey]
-        /// What they are, "ECDSA P-256", with the certificate that goes with them.
+        /// Their types, "ECDSA P-256", with the certificate that goes with each.
         public var privateKeys: [PrivateKey]
         public var certificates: [Certificate]
         public var authorities: [Certificate]

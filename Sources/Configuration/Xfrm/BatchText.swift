@@ -36,7 +36,7 @@ struct BatchText: ~Copyable {
 
     private let scratch: UnsafeMutableRawBufferPointer
     private(set) var lines: [BatchLine] = []
-    /// Where a quote was opened and never closed.
+    /// The place of a quote that is never closed.
     private(set) var unterminatedQuotes: [(line: Int, column: Int, hasComment: Bool)] = []
 
     private var filled = 0
@@ -187,7 +187,7 @@ private struct Reader {
     }
 }
 
-/// What stands before `xfrm` in scripts: `sudo ip`, `ip -6`, `ip -n NS`, `ip netns exec NS ip`.
+/// The words before `xfrm` in scripts: `sudo ip`, `ip -6`, `ip -n NS`, `ip netns exec NS ip`.
 struct CommandPrefix {
     /// The network namespace that is named; nil: none.
     private(set) var namespace: String?

@@ -56,7 +56,7 @@ public enum XfrmBatch {
 
     /// Reads and parses a file. What was read is zeroed.
     ///
-    /// Whether others may read the file is for the caller to check.
+    /// The caller checks whether others may read the file.
     public static func load(
         path: String, defaultReplayWindow: Int = 0
     ) throws(ConfigurationErrors) -> ManualConfiguration {
@@ -76,13 +76,13 @@ public enum XfrmBatch {
     }
 }
 
-/// What the lines so far have come to.
+/// The states and policies of the lines so far.
 struct Batch {
     let file: String
     let defaultReplayWindow: Int
     private(set) var states: [ParsedState] = []
     private(set) var policies: [ParsedPolicy] = []
-    /// What takes the place of policies with errors.
+    /// The policies in the place of those with errors.
     private var standIns: [ParsedPolicy] = []
     /// The network namespace that the first line is for; nil: that of whoever runs it.
     private var namespace: (name: String?, line: Int)?
@@ -92,7 +92,7 @@ struct Batch {
     private var stateIndex: [StateKey: Int] = [:]
     private var policyIndex: [PolicyKey: Int] = [:]
 
-    /// What Linux tells states apart by (the protocol is always ESP).
+    /// The key of a state in Linux (the protocol is always ESP).
     private struct StateKey: Hashable {
         let destination: IPAddress
         let spi: UInt32

@@ -49,7 +49,7 @@ enum XfrmChecks {
         }
     }
 
-    /// Which of two overlapping outbound policies of equal priority wins is easily guessed wrong.
+    /// Warns of overlapping outbound policies of equal priority, whose winner is easily guessed wrong.
     private static func warnAboutOverlaps(_ policies: [ParsedPolicy], _ warnings: inout [ConfigurationProblem]) {
         let outbound = policies.filter { $0.policy.direction == .out }
         // A warning is worth quadratic work for files that people write, not for generated ones.

@@ -67,7 +67,7 @@ struct XfrmPolicyParser {
         }
     }
 
-    /// What takes the place of a policy with errors, to be asked for after `parse`: packets that it would have protected, as far
+    /// The policy in the place of one with errors, to be asked for after `parse`: packets that it would have protected, as far
     /// as its selector can be read, are dropped. A side that cannot be read stands for every address, unless nothing would be
     /// left open. nil: the policy protects nothing, or leaves it to a mark or an interface which packets it is for.
     mutating func standIn() -> ParsedPolicy? {

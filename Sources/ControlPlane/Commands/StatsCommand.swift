@@ -5,7 +5,7 @@ import NIOCore
 /// The figures of the daemon as a whole, in the shape that strongSwan's `stats` command gives them.
 public struct DaemonStatistics: Hashable, Sendable {
     public var uptimeSeconds: Int
-    /// When the daemon started, as text in local time.
+    /// The start of the daemon, as text in local time.
     public var since: String
     public var workers: Int
     public var idleWorkers: Int
@@ -59,7 +59,7 @@ public struct StatsCommand: VICICommand {
         return session.eventLoop.makeSucceededFuture(answer)
     }
 
-    /// What the C library's allocator has, in bytes.
+    /// The figures of the C library's allocator, in bytes.
     private static var memory: VICIMessage {
         let memory = mallinfo2()
         return [

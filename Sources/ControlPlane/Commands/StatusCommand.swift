@@ -10,7 +10,7 @@ public struct StatusCommand: VICICommand {
     public static let command = "sluice-status"
     public static let event = "sluice-status"
 
-    /// How the document is written.
+    /// The form of the document.
     public enum Format: String, Sendable, CaseIterable {
         case json
         case text

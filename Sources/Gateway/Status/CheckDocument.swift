@@ -1,7 +1,7 @@
 import Configuration
 import IPsec
 
-/// What `sluice check --json` prints: what a configuration would set up. Never a key.
+/// The document of `sluice check --xfrm-batch --json`: what a configuration would set up. Never a key.
 public struct CheckDocument: Codable, Hashable, Sendable {
     public struct Association: Codable, Hashable, Sendable {
         public var spi: String

@@ -101,7 +101,7 @@ enum QueueMetrics {
     ]
 }
 
-/// What the steering program of one port decided, over all CPUs.
+/// The decisions of the steering program of one port, over all CPUs.
 enum SteeringMetrics {
     static let all: [MetricDefinition] = SteeringVerdict.allCases.map { verdict in
         MetricDefinition(verdict.name, .packets, help(verdict))
@@ -187,7 +187,7 @@ enum BoundaryMetrics {
     ]
 }
 
-/// What IKE counts, in the order of status documents.
+/// The figures of IKE, in the order of status documents.
 enum NegotiationMetrics {
     static let all: [Metric<ManagerCounters>] = [
         Metric("sessions", \.sessions, .count, kind: .gauge, "IKE SAs now"),
@@ -236,7 +236,7 @@ enum NegotiationMetrics {
             "Fragmented messages of too many bytes or pieces"),
     ]
 
-    /// What the IKE sockets count. `others` are the socket's view of what the manager counts.
+    /// The figures of the IKE sockets. `others` are their view of what the manager counts.
     static let sockets: (listed: [Metric<IKEDatagramCounters>], others: [Metric<IKEDatagramCounters>]) = (
         [
             Metric("keepalives-received", \.keepalivesReceived, .datagrams, "NAT keepalives received"),

@@ -1,7 +1,7 @@
 import ControlPlane
 import IKEv2
 
-/// What was negotiated: all IKE SAs with their CHILD_SAs, and what happened on the way.
+/// The state of negotiations: all IKE SAs with their CHILD_SAs, and what happened on the way.
 public struct NegotiationStatus: Codable, Hashable, Sendable {
     public var ikeAssociations: [IKEAssociationStatus]
     /// Since the start of the gateway; `half_open` and `sessions` are as of now.
@@ -177,7 +177,7 @@ private enum Moments {
     }
 }
 
-/// What was negotiated, as aligned tables.
+/// The text of it, as aligned tables.
 extension NegotiationStatus {
     /// Empty when there is nothing to tell.
     func text() -> [String] {

@@ -1,6 +1,6 @@
 import Configuration
 
-/// What a running gateway says of itself: the document behind `sluice status` and `sluice status --json`.
+/// The state of a running gateway: the document behind `sluice status` and `sluice status --json`.
 ///
 /// In JSON the names are snake_case. Counters run from the start of the gateway and are exact; they are read while the
 /// workers go on, so two of them may be a few packets apart.
@@ -9,9 +9,9 @@ public struct StatusReport: Codable, Hashable, Sendable {
     public var ports: [PortStatus]
     public var workers: [WorkerStatus]
     public var frames: FrameStatus
-    /// What of the configuration is not served; absent when all of it is.
+    /// The faults of the configuration; absent when all of it is served.
     public var configuration: ConfigurationStatus?
-    /// What the kernel holds closed; absent when it does not tell.
+    /// The traffic that the kernel holds closed; absent when it does not tell.
     public var boundary: BoundaryReport?
     /// Absent when nothing is negotiated.
     public var negotiation: NegotiationStatus?
@@ -65,7 +65,7 @@ public struct PortStatus: Codable, Hashable, Sendable {
     /// `zero-copy` or `copy`, and why not the other.
     public var copyMode: String
     public var copyModeReason: String
-    /// What the steering program decided, over all CPUs.
+    /// The decisions of the steering program, over all CPUs.
     public var steering: [NamedCount]
     public var queues: [QueueStatus]
 }
@@ -177,7 +177,7 @@ public struct AssociationStatus: Codable, Hashable, Sendable {
     public var ageSeconds: Int
     /// Since the last packet; nil before the first.
     public var idleSeconds: Int?
-    /// What happened to it: `first-use`, `soft-bytes`, `sequence-exhausted`, `no-source-address`, …
+    /// Events of its life: `first-use`, `soft-bytes`, `sequence-exhausted`, `no-source-address`, …
     public var events: [String]
     public var drops: [DropStatus]
 }
@@ -197,12 +197,12 @@ public struct PolicyStatus: Codable, Hashable, Sendable {
     /// `protect`, `bypass` or `discard`.
     public var action: String
     public var requestIdentifier: UInt32?
-    /// What the policy decided about without an SA; protected packets are counted at theirs.
+    /// Packets that the policy decided about without an SA; protected ones are counted at theirs.
     public var packets: UInt64
     public var bytes: UInt64
 }
 
-/// How a peer's outer address is reached.
+/// The way to a peer's outer address.
 public struct PeerStatus: Codable, Hashable, Sendable {
     public var address: String
     /// nil when the peer itself is on the link.
@@ -228,6 +228,6 @@ public struct NeighbourStatus: Codable, Hashable, Sendable {
 public struct DropStatus: Codable, Hashable, Sendable {
     public var reason: String
     public var packets: UInt64
-    /// What it means and what to do about it; absent where the reason is listed a second time.
+    /// Meaning and remedy; absent where the reason is listed a second time.
     public var explanation: String?
 }

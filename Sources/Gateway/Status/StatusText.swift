@@ -89,7 +89,7 @@ extension StatusReport {
         return table
     }
 
-    /// Why SAs dropped packets, a line each.
+    /// The reasons why SAs dropped packets, a line each.
     private var associationDetails: String {
         var output = ""
         for association in securityAssociations {

@@ -1,6 +1,6 @@
 /// Aligned columns of text, for people.
 public struct TextTable: Sendable {
-    /// Which side of its column a cell keeps to: numbers right, names left.
+    /// The side of its column that a cell keeps to: numbers right, names left.
     public enum Alignment: Sendable {
         case left
         case right

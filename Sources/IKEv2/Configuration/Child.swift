@@ -2,7 +2,7 @@ import Cryptography
 import IPsec
 import Packets
 
-/// What a CHILD_SA is to be: a section of `children` in swanctl.conf. Times are in seconds; 0 is "never".
+/// A kind of CHILD_SA: a section of `children` in swanctl.conf. Times are in seconds; 0 is "never".
 public struct Child: Hashable, Sendable {
     /// `start_action` and `close_action`: what to do when the configuration is loaded, or the CHILD_SA is closed.
     public enum Action: String, Hashable, Sendable, CaseIterable {
@@ -32,7 +32,7 @@ public struct Child: Hashable, Sendable {
         case drop
     }
 
-    /// When a new key is due, in one unit: seconds, bytes or packets; 0: never.
+    /// A lifetime in one unit: seconds, bytes or packets; 0: without an end.
     public struct Limit: Hashable, Sendable {
         /// `rekey_*`: soft.
         public var rekey: UInt64
@@ -78,7 +78,7 @@ public struct Child: Hashable, Sendable {
     /// Priority of its policies; nil: by how narrow the selectors are.
     public var priority: UInt32?
 
-    /// What an SA has whose negotiation came to `negotiated`.
+    /// The transform of an SA whose negotiation came to `negotiated`.
     func transform(_ negotiated: ESPTransform) -> ESPTransform {
         guard cutsSHA256To96Bits, negotiated.integrity == .hmacSHA256_128 else { return negotiated }
         return (try? ESPTransform(encryption: negotiated.encryption, integrity: .hmacSHA256_96)) ?? negotiated

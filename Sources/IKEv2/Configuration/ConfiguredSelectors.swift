@@ -1,10 +1,10 @@
 import IPsec
 import Packets
 
-/// Which packets a child is for by its configuration alone, whatever SAs there are: the part of the SPD that it stands
+/// The packets that a child is for by its configuration alone, whatever SAs there are: the part of the SPD that it stands
 /// for (RFC 4301 section 4.4.1).
 public struct ConfiguredSelectors: Hashable, Sendable {
-    /// As an outbound packet carries them.
+    /// Selectors as an outbound packet carries them.
     public var selectors: [TrafficSelector]
     /// Nothing is missing: false while a side is `dynamic` and its address is not known.
     public var isComplete: Bool
@@ -27,7 +27,7 @@ extension Child {
 }
 
 extension Connection {
-    /// The same for a child of this connection, with the addresses that IKE would use: each one that the peer may have, since
+    /// The selectors of a child of this connection, with the addresses that IKE would use: each one that the peer may have, since
     /// the next attempt may lead there.
     /// - Parameters:
     ///   - resolved: the addresses of a host name; none: not known.
@@ -87,7 +87,7 @@ public struct SelectorPair: Hashable, Sendable {
         self.remote = remote
     }
 
-    /// As an outbound packet carries it; nil: there is no such packet.
+    /// The selector as an outbound packet carries it; nil: there is no such packet.
     func selector(on path: Path) -> TrafficSelector? {
         SelectorNegotiation.pairs(
             local: [local.resolved(path.local.address)], remote: [remote.resolved(path.remote.address)]

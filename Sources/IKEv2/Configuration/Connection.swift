@@ -27,14 +27,14 @@ public struct Connection: Hashable, Sendable {
         case never
     }
 
-    /// When our certificate is sent.
+    /// The occasions when our certificate is sent.
     public enum SendCertificate: String, Hashable, Sendable, CaseIterable {
         case ifAsked = "ifasked"
         case always
         case never
     }
 
-    /// What a second IKE SA with the same identities means.
+    /// The treatment of a second IKE SA with the same identities.
     public enum Uniqueness: String, Hashable, Sendable, CaseIterable {
         /// Only an INITIAL_CONTACT replaces.
         case no
@@ -47,9 +47,9 @@ public struct Connection: Hashable, Sendable {
     }
 
     public var name: String
-    /// Where we are; none: any address.
+    /// Our addresses; none: any.
     public var localAddresses: [AddressPattern] = []
-    /// Where the peer is; none: anywhere, which makes us a responder only.
+    /// The peer's addresses; none: any, which makes us a responder only.
     public var remoteAddresses: [AddressPattern] = []
     /// 500 stands for 500 before and 4500 after NAT detection; another one is used for both.
     public var localPort: UInt16 = 500
@@ -59,7 +59,7 @@ public struct Connection: Hashable, Sendable {
     public var local: LocalAuthentication
     public var remote: RemoteAuthentication
     public var children: [Child] = []
-    /// Those that CHILD_SAs are made for.
+    /// The children that CHILD_SAs are made for.
     public var negotiated: [Child] { children.filter(\.isNegotiated) }
     /// Not served, for a fault in its configuration: nobody is called, nobody is let in. All its children are refused.
     public var isRefused = false
@@ -107,7 +107,7 @@ extension AddressPattern: CustomStringConvertible {
     }
 }
 
-/// How we prove who we are.
+/// Our proof of who we are.
 public struct LocalAuthentication: Hashable, Sendable {
     public var method: AuthenticationKind
     /// nil: the certificate's subject, else our address.
@@ -123,10 +123,10 @@ public struct LocalAuthentication: Hashable, Sendable {
     }
 }
 
-/// What we want the peer to prove.
+/// The proof that we want of the peer.
 public struct RemoteAuthentication: Hashable, Sendable {
     public var method: AuthenticationKind
-    /// What the peer's keys and certificates have to be like; nil: whatever is accepted at all.
+    /// Demands on the peer's keys and certificates; nil: whatever is accepted at all.
     public var chain: ChainConstraints?
     /// May have wildcards.
     public var identity = Identity.any

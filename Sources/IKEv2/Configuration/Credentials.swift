@@ -25,13 +25,41 @@ public struct Credentials: Sendable {
 
     public init() {}
 
+    // MARK: Adding
+
+    // One thing is not there twice, whether files or the control socket bring it.
+
+    /// Adds a certificate of ours or of a peer.
+    public mutating func add(_ certificate: Certificate) {
+        if !certificates.contains(certificate) { certificates.append(certificate) }
+    }
+
+    /// Adds the certificate of an authority that may vouch for peers.
+    public mutating func add(authority: Certificate) {
+        if !authorities.contains(authority) { authorities.append(authority) }
+    }
+
+    /// Adds a private key.
+    public mutating func add(_ key: PrivateKey) {
+        if !has(key) { privateKeys.append(key) }
+    }
+
+    /// Adds the CRLs that a known certificate has signed.
+    /// - Parameter others: signers besides the authorities and certificates that are here.
+    public mutating func add(_ lists: [RevocationList], signersBeside others: [Certificate] = []) {
+        revocationLists.insert(lists, signedByOneOf: authorities + others + certificates)
+    }
+
+    /// Whether the private key is there.
+    public func has(_ key: PrivateKey) -> Bool { privateKeys.contains { $0.publicKey == key.publicKey } }
+
     /// These, with what of `old` is not among them: some of what is new could not be read, and nothing is to be lost for that.
     public func keeping(_ old: Credentials) -> Credentials {
         var all = self
         all.sharedKeys += old.sharedKeys.filter { key in !sharedKeys.contains { $0.name == key.name } }
-        all.privateKeys += old.privateKeys.filter { key in !privateKeys.contains { $0.publicKey == key.publicKey } }
-        all.certificates += old.certificates.filter { !certificates.contains($0) }
-        all.authorities += old.authorities.filter { !authorities.contains($0) }
+        for key in old.privateKeys { all.add(key) }
+        for certificate in old.certificates { all.add(certificate) }
+        for authority in old.authorities { all.add(authority: authority) }
         all.revocationLists.insert(old.revocationLists, signedByOneOf: all.authorities + all.certificates)
         return all
     }

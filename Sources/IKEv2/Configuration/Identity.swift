@@ -1,7 +1,7 @@
 import Cryptography
 import Packets
 
-/// Who a peer says it is (RFC 7296 section 3.5), or a pattern for that.
+/// The identity of a peer (RFC 7296 section 3.5), or a pattern for identities.
 public enum Identity: Hashable, Sendable {
     /// `%any`: matches everybody; never sent.
     case any
@@ -50,7 +50,7 @@ extension Identity {
         }
     }
 
-    /// What other implementations read as something else than its letters.
+    /// Refuses forms that other implementations read as something else than their letters.
     private static func refuseOtherForms(
         _ text: String, type: IdentificationTypeName?, value: String
     ) throws(Problem) {
@@ -116,7 +116,7 @@ extension Identity {
         }
     }
 
-    /// What a peer could say too: the other end would not take anything else.
+    /// The check for values that a peer could send too: the other end would not take anything else.
     private static func name(_ text: String) throws(Problem) -> String {
         if isName(text) { return text }
         throw Problem(

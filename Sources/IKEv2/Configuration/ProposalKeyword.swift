@@ -95,7 +95,7 @@ enum ProposalKeyword {
         ]
     }()
 
-    /// What to write for a word that nobody knows; nil: nothing is near.
+    /// The nearest word to one that nobody knows; nil: nothing is near.
     static func nearest(to word: String) -> String? { Spelling.nearest(to: word, among: known) }
 
     private static let known: [String] =

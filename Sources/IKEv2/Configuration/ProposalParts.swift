@@ -1,7 +1,7 @@
 import Cryptography
 import Packets
 
-/// Why a proposal cannot be used.
+/// The reason why a proposal cannot be used.
 struct ProposalFault: Error {
     let problem: Problem
     /// Nothing is misspelt: strongSwan would read it, but nobody here can do it.
@@ -20,12 +20,12 @@ struct ProposalParts {
     private(set) var integrity: [ProposalKeyword.Integrity] = []
     private(set) var functions: [PRF] = []
     private(set) var keyExchanges: [KeyExchangeMethod] = []
-    /// How many key exchanges stand before `none`; nil: it is not there.
+    /// The number of key exchanges before `none`; nil: it is not there.
     private(set) var noKeyExchangeIndex: Int?
     private(set) var extended: [Bool] = []
     /// Known to strongSwan, and not served.
     private(set) var unserved: [ProposalKeyword.Unserved] = []
-    /// What is left out of the text without harm.
+    /// Remarks about words that are left out without harm.
     private(set) var notes: [Problem] = []
 
     /// Throws all words at once that nobody knows, with those that are not served.

@@ -1,7 +1,7 @@
 import Cryptography
 import Packets
 
-/// What proposals may name.
+/// The limits of what proposals may name.
 public struct ProposalRules: Hashable, Sendable {
     /// `--allow-weak`: MODP-1024 and MODP-1536 too, which RFC 8247 section 2.4 advises against.
     public var allowsWeakGroups = false
@@ -9,7 +9,7 @@ public struct ProposalRules: Hashable, Sendable {
     public init(allowsWeakGroups: Bool = false) { self.allowsWeakGroups = allowsWeakGroups }
 }
 
-/// What a list of proposals comes to.
+/// The proposals of a list, with remarks.
 public struct ProposalReading<Proposal: Hashable & Sendable>: Sendable {
     /// A remark about one item of the list, or why it is left out.
     public struct Remark: Sendable {
@@ -19,7 +19,7 @@ public struct ProposalReading<Proposal: Hashable & Sendable>: Sendable {
 
     /// In the order of the list, each once.
     public internal(set) var proposals: [Proposal] = []
-    /// What is served otherwise than it is written, and what is left out because others of the list will do.
+    /// Remarks about what is served otherwise than it is written, or left out because others of the list will do.
     public internal(set) var warnings: [Remark] = []
     /// Items for which there is no stand-in.
     public internal(set) var errors: [Remark] = []

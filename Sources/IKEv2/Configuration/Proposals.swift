@@ -64,10 +64,10 @@ extension ChildProposal {
     /// A CHILD_SA may do without a key exchange of its own.
     var allowsNoKeyExchange: Bool { keyExchanges.isEmpty || keyExchangeNeed != .required }
 
-    /// What begins a negotiation: nil for none.
+    /// The method that begins a negotiation: nil for none.
     var firstKeyExchange: KeyExchangeMethod? { keyExchangeNeed == .accepted ? nil : keyExchanges.first }
 
-    /// The same for a peer that sent no value for a key exchange: one that is optional is left out.
+    /// The proposal for a peer that sent no value for a key exchange: one that is optional is left out.
     var withoutOptionalKeyExchange: ChildProposal {
         var proposal = self
         if allowsNoKeyExchange {

@@ -1,4 +1,4 @@
-/// What holds for all sessions: times, limits, sizes. Every field is a flag of `sluice run`.
+/// The settings of all sessions: times, limits, sizes. Every field is a flag of `sluice run`.
 public struct ProtocolSettings: Hashable, Sendable {
     /// Until a request is sent again for the first time. With the next two, a peer counts as dead after 165 s: several
     /// minutes, as RFC 7296 section 2.4 wants, and what swanctl.conf is written for.
@@ -24,7 +24,7 @@ public struct ProtocolSettings: Hashable, Sendable {
     public var cookieRate: UInt32 = 100
     /// Processor time of the control thread that strangers' negotiations may take.
     public var strangersShareInPercent = 25
-    /// How long a negotiation of a peer may stay unfinished; a stranger's at most 5 s when half of their slots are taken
+    /// The longest time that a negotiation of a peer may stay unfinished; a stranger's at most 5 s when half of their slots are taken
     /// (RFC 8019 section 4.2).
     public var halfOpenTimeoutInSeconds: UInt64 = 30
     /// IKE SAs in all, half-open ones included; more of peers are refused.
@@ -32,7 +32,7 @@ public struct ProtocolSettings: Hashable, Sendable {
     /// CHILD_SAs of one IKE SA, those on their way out included; more are refused with NO_ADDITIONAL_SAS. A rekey is not,
     /// as long as there are less than twice as many.
     public var maximumChildren = 256
-    /// How long the old inbound SA is kept after a rekey, for packets that are under way.
+    /// The time that the old inbound SA is kept after a rekey, for packets that are under way.
     public var drainInSeconds: UInt64 = 5
 
     public init() {}

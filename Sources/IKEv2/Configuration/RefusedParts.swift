@@ -10,7 +10,7 @@ extension [Connection] {
 }
 
 extension Connection {
-    /// What is to run when this is loaded in the place of `loaded`: a connection or child that has been served, and has a fault
+    /// The connection to run when this is loaded in the place of `loaded`: a connection or child that has been served, and has a fault
     /// now, goes on as it was. What its new text covers beside that is closed.
     func keeping(_ loaded: Connection?) -> Connection {
         guard let loaded, !loaded.isRefused else { return self }

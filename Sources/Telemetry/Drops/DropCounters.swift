@@ -1,4 +1,4 @@
-/// What became of one packet: passed, or dropped and why. One byte, so that a batch of verdicts is a byte array.
+/// The fate of one packet: passed, or dropped and why. One byte, so that a batch of verdicts is a byte array.
 @frozen
 public struct Verdict: Hashable, Sendable, BitwiseCopyable {
     /// 0 when the packet passed, else 1 + the raw value of the `DropReason`.
@@ -22,7 +22,7 @@ public struct Verdict: Hashable, Sendable, BitwiseCopyable {
     @inlinable
     public var isPass: Bool { rawValue == 0 }
 
-    /// Why the packet was dropped, nil when it passed.
+    /// The reason why the packet was dropped, nil when it passed.
     @inlinable
     public var reason: DropReason? { rawValue == 0 ? nil : DropReason(rawValue: rawValue &- 1) }
 }
@@ -55,7 +55,7 @@ public struct DropCounters: Sendable, BitwiseCopyable {
         if !verdict.isPass { block[Int(verdict.rawValue &- 1)].add(1) }
     }
 
-    /// How many packets were dropped for this reason, from any thread.
+    /// The number of packets dropped for this reason, from any thread.
     @inlinable
     public subscript(reason: DropReason) -> UInt64 { block[Int(reason.rawValue)].load() }
 

@@ -1,4 +1,4 @@
-/// Why a packet was not carried on. Every cause has its own case, so that a counter always names one remedy.
+/// The reason why a packet was not carried on. Every cause has its own case, so that a counter always names one remedy.
 ///
 /// Raw values are contiguous from 0 and index `DropCounters`; they may change between versions. The names
 /// (`name`) are what people and dashboards rely on, and do not change.
@@ -69,12 +69,12 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
     case roundOverflow
     case handoverRingFull
 
-    /// How many reasons there are: the length of every array that a raw value indexes.
+    /// The number of reasons: the length of every array that a raw value indexes.
     public static let count = allCases.count
 }
 
 extension DropReason {
-    /// How much attention a reason deserves when its counter moves.
+    /// The attention that a reason deserves when its counter moves.
     public enum Severity: String, Sendable, CaseIterable {
         /// Part of normal operation.
         case info
@@ -87,16 +87,16 @@ extension DropReason {
     /// The stable kebab-case name, as counters, logs and `sluice status` print it.
     public var name: String { definition.name }
 
-    /// How much attention the reason deserves.
+    /// The attention that the reason deserves.
     public var severity: Severity { definition.severity }
 
-    /// What it means and what to do about it: two sentences for a person.
+    /// Meaning and remedy: two sentences for a person.
     public var explanation: String { definition.meaning + " " + definition.remedy }
 
-    /// What happened to the packet.
+    /// The fate of the packet.
     public var meaning: String { definition.meaning }
 
-    /// What to do about it.
+    /// The remedy.
     public var remedy: String { definition.remedy }
 
     /// The reason with the given stable name.

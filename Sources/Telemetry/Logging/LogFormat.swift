@@ -4,7 +4,7 @@ import Logging
     import Glibc
 #endif
 
-/// How log lines look (`--log-format`).
+/// The form of log lines (`--log-format`).
 public enum LogFormat: String, CaseIterable, Sendable {
     /// `2026-01-31T12:00:00.123Z info ike: message key=value`
     case text
@@ -12,7 +12,7 @@ public enum LogFormat: String, CaseIterable, Sendable {
     case json
 }
 
-/// What a log line says, free of where it goes.
+/// The content of a log line, free of where it goes.
 public struct LogRecord: Sendable {
     /// Since 1970-01-01 UTC, in nanoseconds.
     public var nanoseconds: Int64

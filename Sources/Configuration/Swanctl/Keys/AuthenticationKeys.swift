@@ -100,7 +100,7 @@ extension RemoteAuthentication: SettingsTarget {
     static let keyRules = keys.rules()
 }
 
-/// What both sides' `auth` shows.
+/// The members that both sides' `auth` shows.
 private enum KeyMembers {
     static func method<Target>(
         _ field: any KeyPath<Target, AuthenticationKind> & Sendable

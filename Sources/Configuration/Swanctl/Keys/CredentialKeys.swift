@@ -46,8 +46,8 @@ public enum CredentialSection: SettingsTarget {
         SettingsKey("module", .refused("name a file with cacert; tokens are not supported"), "a certificate on a token")
     }
 
-    /// What a section of `secrets` may be, by the beginning of its name, with what to do instead of one that nothing uses: a
-    /// connection that would need it is an error itself.
+    /// Kinds of sections of `secrets` that nothing uses, by the beginning of their names, with what to do instead: a connection
+    /// that would need one is an error itself.
     static let unusedSecrets: [(prefix: String, remedy: String)] = [
         ("eap", "remove it; EAP is not supported, use auth = pubkey or auth = psk with an 'ike' secret"),
         ("xauth", "remove it; XAuth is not supported, use auth = pubkey or auth = psk with an 'ike' secret"),
@@ -57,7 +57,7 @@ public enum CredentialSection: SettingsTarget {
         ("token", "put the key into a file in the folder 'private'; tokens are not supported"),
     ]
 
-    /// Why no section of `pools` makes a difference, and what to do. A connection that names one is an error itself.
+    /// The warning for each section of `pools`, and what to do. A connection that names one is an error itself.
     static let unusedPools = (
         because: "has no effect: pools of virtual addresses are not supported",
         remedy: "remove it, and name the networks of both sites with local_ts and remote_ts"

@@ -2,9 +2,9 @@ import IKEv2
 
 /// Something that keys of swanctl.conf describe.
 public protocol SettingsTarget: Sendable {
-    /// What is there when no key is set: the defaults of the manual.
+    /// The value when no key is set: the defaults of the manual.
     static var preset: Self { get }
-    /// What a changed key does to what runs.
+    /// The effect of a changed key on what runs.
     static var reload: String { get }
 }
 
@@ -13,7 +13,7 @@ public protocol SettingsTarget: Sendable {
 ///
 /// The tables of keys (`Connection.keys`, `Child.keys`, …) are the only place that names a key beside what it configures.
 public struct SettingsKey<Target: SettingsTarget>: Sendable {
-    /// How the text of `sluice check` shows a key.
+    /// The way that the text of `sluice check` shows a key.
     enum Shown: Sendable {
         /// In a sentence that is composed of several keys.
         case inSentence
@@ -38,7 +38,7 @@ public struct SettingsKey<Target: SettingsTarget>: Sendable {
 
     public let name: String
     let rule: KeyRule
-    /// What it may hold, for the manual.
+    /// Its values, for the manual.
     let form: String
     /// The default, for the manual; empty: none.
     let preset: String
@@ -46,7 +46,7 @@ public struct SettingsKey<Target: SettingsTarget>: Sendable {
     let meaning: String
     /// Every value that asks for something has a warning, which says why it does nothing.
     private(set) var remark = ""
-    /// Where nothing is negotiated (`mode = pass | drop`), it says nothing.
+    /// It says nothing where nothing is negotiated (`mode = pass | drop`).
     private(set) var isAboutSAsOnly = false
     let read: @Sendable (SectionReader, inout Target) -> Void
     let shown: Shown
@@ -121,7 +121,7 @@ enum KeyTable<Target: SettingsTarget> {
 // MARK: - What the table of a section is used for
 
 extension Array {
-    /// What each key may hold.
+    /// The rules of all keys, by name.
     func rules<Target>() -> [String: KeyRule] where Element == SettingsKey<Target> {
         Dictionary(uniqueKeysWithValues: map { ($0.name, $0.rule) })
     }
@@ -139,7 +139,7 @@ extension Array {
         return members
     }
 
-    /// What one line of the text says, in the order of the keys.
+    /// The phrases of one line of the text, in the order of the keys.
     func phrases<Target>(of target: Target, line: Int = 0) -> [String] where Element == SettingsKey<Target> {
         compactMap { key in
             if case .phrase(line, let words) = key.shown { words(target) } else { nil }
@@ -156,13 +156,13 @@ extension Array {
         }
     }
 
-    /// What VICI's listing of connections has a word for.
+    /// The members of VICI's listing of connections.
     public func listing<Target>(of target: Target) -> [ListedValue.Member] where Element == SettingsKey<Target> {
         compactMap(\.vici).compactMap { member in member.value(target).map { .init(member.path, $0) } }
     }
 }
 
-/// What a key of swanctl.conf may hold here.
+/// The values that a key of swanctl.conf may have here.
 enum KeyRule: Sendable {
     /// Whatever its form allows.
     case served
@@ -186,7 +186,7 @@ enum KeyRule: Sendable {
     static func onlyNo(_ remedy: String) -> KeyRule { .only(no, else: remedy) }
     static func onlyNothing(_ remedy: String) -> KeyRule { .only(nothing, else: remedy) }
 
-    /// What the manual says of it; empty for keys that are served.
+    /// The words of the manual; empty for keys that are served.
     var manual: String {
         switch self {
         case .served: ""

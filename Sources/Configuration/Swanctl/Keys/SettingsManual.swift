@@ -3,7 +3,7 @@ import IKEv2
 /// One row of the manual: a key of swanctl.conf.
 public struct ManualEntry: Hashable, Sendable {
     public var key: String
-    /// What it may hold, or why it may hold nothing.
+    /// Its values, or the reason why it has none.
     public var form: String
     public var preset: String
     public var meaning: String
@@ -31,7 +31,7 @@ public enum SettingsManual {
         /// The section as messages name it, where a key belongs to it.
         var place: String
         public var entries: [ManualEntry]
-        /// What a changed value does to what runs.
+        /// The effect of a changed value on what runs.
         public var reload = ""
         /// Sentences below the table.
         public var notes: [String] = []
@@ -103,7 +103,7 @@ public enum SettingsManual {
 
     // MARK: Where keys belong
 
-    /// Where a key belongs that stands in the wrong section; nil: nowhere, or in several places.
+    /// The place of a key that stands in the wrong section; nil: nowhere, or in several places.
     static func place(of key: String) -> String? {
         let fitting = sections.prefix(4).filter { section in
             section.entries.contains { $0.key == key && $0.isRead }

@@ -9,7 +9,7 @@ import IKEv2
 /// loaded again replaces itself. When the file is read again, it replaces what it had, and what the socket brought stays.
 struct ActiveCredentials: Sendable {
     private var base = Credentials()
-    /// What of `base` came over the control socket, and was not in the file.
+    /// The part of `base` that came over the control socket, and was not in the file.
     private var own = Credentials()
     /// Loaded by name, over the control socket.
     private(set) var authorities: [Authority] = []
@@ -36,12 +36,12 @@ struct ActiveCredentials: Sendable {
             && base.revocationLists.isEmpty && authorities.isEmpty
     }
 
-    /// What IKE works with.
+    /// The credentials that IKE works with.
     var merged: Credentials {
         var all = base
         for authority in authorities {
-            Self.insert(authority.certificate, into: &all.authorities)
-            all.revocationLists.insert(authority.revocationLists, signedByOneOf: all.authorities + all.certificates)
+            all.add(authority: authority.certificate)
+            all.add(authority.revocationLists)
         }
         return all
     }
@@ -53,7 +53,7 @@ struct ActiveCredentials: Sendable {
     /// Returns the key's id.
     mutating func add(_ key: PrivateKey) -> String {
         let id = key.publicKey.listedID
-        let isFile = base.privateKeys.contains { $0.publicKey == key.publicKey } && !own.has(key)
+        let isFile = base.has(key) && !own.has(key)
         own.privateKeys.removeAll { $0.publicKey == key.publicKey }
         if !isFile { own.privateKeys.append(key) }
         base.privateKeys.removeAll { $0.publicKey == key.publicKey }
@@ -101,21 +101,17 @@ struct ActiveCredentials: Sendable {
     mutating func add(_ certificate: Certificate, isAuthority: Bool) {
         if isAuthority {
             if !base.authorities.contains(certificate) { own.authorities.append(certificate) }
-            Self.insert(certificate, into: &base.authorities)
+            base.add(authority: certificate)
         } else {
             if !base.certificates.contains(certificate) { own.certificates.append(certificate) }
-            Self.insert(certificate, into: &base.certificates)
+            base.add(certificate)
         }
     }
 
     mutating func add(_ lists: [RevocationList]) {
-        let signers = base.authorities + authorities.map(\.certificate) + base.certificates
-        own.revocationLists.insert(lists, signedByOneOf: signers)
-        base.revocationLists.insert(lists, signedByOneOf: signers)
-    }
-
-    private static func insert(_ certificate: Certificate, into certificates: inout [Certificate]) {
-        if !certificates.contains(certificate) { certificates.append(certificate) }
+        let named = authorities.map(\.certificate)
+        own.revocationLists.insert(lists, signedByOneOf: base.authorities + named + base.certificates)
+        base.add(lists, signersBeside: named)
     }
 
     // MARK: - Authorities
@@ -142,10 +138,6 @@ struct ActiveCredentials: Sendable {
         base = Credentials()
         own = Credentials()
     }
-}
-
-extension Credentials {
-    fileprivate func has(_ key: PrivateKey) -> Bool { privateKeys.contains { $0.publicKey == key.publicKey } }
 }
 
 extension Credentials.SharedKey {

@@ -4,7 +4,7 @@ import Logging
 import NIOCore
 import Packets
 
-/// What commands ask of the manager of all IKE SAs. Tests have one that answers as they like.
+/// The questions and orders of commands to the manager of all IKE SAs. Tests have one that answers as they like.
 public protocol SessionControl: AnyObject {
     var now: UInt64 { get }
     var counters: ManagerCounters { get }
@@ -13,7 +13,7 @@ public protocol SessionControl: AnyObject {
     var traps: [ChildCover] { get }
 
     func statuses() -> [IKESAStatus]
-    /// Those of the IKE SAs that a filter is about, as far as it is about IKE SAs.
+    /// The IKE SAs that a filter is about, as far as it is about IKE SAs.
     func statuses(matching filter: SAFilter) -> [IKESAStatus]
     /// Attempts to bring such an IKE SA up that have no IKE SA at the moment.
     func waitingAttempts(matching filter: SAFilter) -> Int
@@ -53,7 +53,7 @@ extension SAFilter {
         return true
     }
 
-    /// How many SAs the filter means: CHILD_SAs if it is about them, else IKE SAs.
+    /// The number of SAs that the filter means: CHILD_SAs if it is about them, else IKE SAs.
     func count(in statuses: [IKESAStatus]) -> Int {
         let matching = statuses.filter(matches)
         return isAboutChildren
@@ -61,7 +61,7 @@ extension SAFilter {
     }
 }
 
-/// What the commands of IKE work on, and the way of the manager's events to the clients of the control socket.
+/// The state that the commands of IKE work on, and the way of the manager's events to the clients of the control socket.
 ///
 /// Whoever runs the manager makes one with it, hands it every `ManagerEvent` (`report`), and loads configurations through
 /// it; `IKECommands.register` makes it reachable. For the control event loop only.
@@ -75,14 +75,14 @@ public final class IKEControl {
     /// Reads the configuration file again, as SIGHUP does, and on another thread: files may be large or far away. nil:
     /// there is none.
     public var reload: (() -> EventLoopFuture<Void>)?
-    /// What proposals that come over the control socket may name.
+    /// The limits of proposals that come over the control socket.
     let proposalRules: ProposalRules
-    /// What of the configuration is not served.
+    /// The faults of the configuration.
     public internal(set) var faults = ConfigurationFaults()
     var counters = ExchangeCounters()
     /// Connections that came over the control socket, and that the configuration file does not have.
     private var ownConnections: Set<String> = []
-    /// Those of the configuration file.
+    /// The connections of the configuration file.
     private var fileConnections: Set<String> = []
     private var watchers: [UInt64: Watcher] = [:]
     private var lastWatcher: UInt64 = 0
@@ -201,7 +201,7 @@ public final class IKEControl {
     }
 }
 
-/// What of the loaded configuration is not served: errors of the file, and of connections that came over the control socket
+/// The faults of the loaded configuration: errors of the file, and of connections that came over the control socket
 /// since.
 public struct ConfigurationFaults: Sendable {
     var file: [ConfigurationProblem]

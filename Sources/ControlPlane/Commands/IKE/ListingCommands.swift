@@ -47,7 +47,7 @@ extension IKECommands {
 }
 
 extension IKECommands {
-    /// What Sluice has nothing for: commands that list it find nothing, commands that want it are refused, unless nothing
+    /// Commands for things that Sluice does not have: commands that list them find nothing, commands that want it are refused, unless nothing
     /// can come of it.
     static func refused(_ control: NIOLoopBound<IKEControl>) -> [IKECommand] {
         [

@@ -98,7 +98,7 @@ extension VICIMessage {
 }
 
 extension SettingsSection {
-    /// What a client sent, in the shape of a section of swanctl.conf.
+    /// A client's message in the shape of a section of swanctl.conf.
     ///
     /// A key that comes twice counts as the later one, sections of one name are merged, as in a file. Values of several
     /// lines and values that are no text are certificates or keys, which are items of a list.

@@ -56,7 +56,7 @@ extension SAFilter {
             childID: childID.0 ?? childID.1)
     }
 
-    /// The same for a command that must not mean everything.
+    /// The filter of a command that must not mean everything.
     init(_ request: VICIMessage, of command: String) throws(Problem) {
         try self.init(request)
         guard self != SAFilter() else {

@@ -1,7 +1,7 @@
 import Cryptography
 import IKEv2
 
-/// Which certificates `list-certs` is about, and how they are listed.
+/// The certificates that `list-certs` is about, and their listing.
 struct CertificateFilter {
     /// "X509", "X509_CRL", "PUBKEY" or "ANY".
     private let type: String
