@@ -168,6 +168,7 @@ check install 900 'installing|error|E:' bash -c "install_packages $build_package
 install_peers "$logs/peers" &
 if wanted format; then
     mapfile -t sources < <(git ls-files '*.swift')
+    check papers 60 . python3 Tests/Papers/check.py
     check format 300 . swift format lint --strict --configuration .swift-format "${sources[@]}"
 fi
 if wanted unit || wanted scenarios || wanted interop || wanted ike; then
