@@ -1,6 +1,6 @@
 public import CXDP
 
-/// The four rings of one port and queue, as a worker holds them: over an AF_XDP socket, or over a ``FakeKernel``.
+/// The four rings of one port and queue, as a worker holds them: over an AF_XDP socket, or over plain memory.
 public struct SocketRings: ~Copyable, Sendable {
     /// Packets that arrived.
     public var receive: ConsumerRing<XDPDescriptor>
