@@ -76,7 +76,8 @@ let package = Package(
             swiftSettings: strict),
         .target(name: "IKEv2Messages", dependencies: ["Packets"], swiftSettings: strict),
         .target(
-            name: "IKEv2", dependencies: ["IKEv2Messages", "Cryptography", "IPsec", "Packets"], swiftSettings: strict),
+            name: "IKEv2", dependencies: ["IKEv2Messages", "Cryptography", "IPsec", "Packets"],
+            exclude: ["Session/ChildStates.md"], swiftSettings: strict),
         .target(
             name: "Configuration", dependencies: ["IKEv2", "Policy", "IPsec", "Cryptography", "Packets"],
             swiftSettings: strict),

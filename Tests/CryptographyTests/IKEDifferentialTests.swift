@@ -5,14 +5,14 @@ import Testing
 /// Key exchange, signatures and SK payloads against Python's `cryptography`, both ways.
 @Suite struct IKEDifferentialTests {
     @Test func keyExchangeAgreesWithPython() throws {
-        let sides = try (0..<5).flatMap { _ in try KeyExchangeMethod.allCases.map { try KeyExchange($0) } }
+        let sides = try (0..<5).flatMap { _ in try KeyExchangeMethod.allCases.map { try KeyExchange.initiate($0) } }
         let answers = try ask(
             sides.map { side in
                 let prime = publishedPrimes[side.method].map { "modp:" + $0 }
                 return ["exchange", prime ?? side.method.name, hexadecimal(side.publicValue)]
             })
         for (side, answer) in zip(sides, answers) {
-            let secret = try side.sharedSecret(with: bytes(answer[0]))
+            let secret = try side.finish(with: bytes(answer[0]))
             #expect(secret == SecretBytes(copying: bytes(answer[1])), "\(side.method)")
         }
     }

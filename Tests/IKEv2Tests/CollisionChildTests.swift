@@ -154,7 +154,7 @@ import Testing
     /// Section 2.25: after minutes of TEMPORARY_FAILURE the IKE SA is given up.
     @Test func aPeerThatIsBusyForEver() throws {
         let bench = TwoSessions.joined()
-        bench.east.session?.setState(.rekeying)
+        bench.east.session?.lifecycle.rekeyBegan()
         bench.rekeyChild(bench.west)
         bench.pass(seconds: 100)
         let tries = bench.story.count { $0.contains("TEMPORARY_FAILURE") }

@@ -79,7 +79,7 @@ import Testing
     @Test func aRekeyOfTheIKESAThatNamesItIsOne() throws {
         let bench = joined()
         let session = try #require(bench.east.session)
-        let keyExchange = try KeyExchange(.x25519)
+        let keyExchange = try KeyExchange.initiate(.x25519)
         var offer = IKENegotiation.offer(bench.connection.proposals, spi: 0x0102_0304_0506_0708)
         offer.proposals[0].number = 7
         bench.injectProtected(

@@ -118,9 +118,10 @@ import Testing
     @Test func aChildThatThePeerDoesNotKnow() throws {
         let bench = TwoSessions.joined()
         let session = try #require(bench.east.session)
-        let record = try #require(session.childRecords.first)
         bench.east.perform(session) { session in
-            session.step(bench.east.environment) { session.remove(record, reason: "lost", atOnce: false, &$0) }
+            session.step(bench.east.environment) {
+                session.childTable.sessionEnded(reason: "lost", atOnce: false, &$0)
+            }
         }
         bench.rekeyChild(bench.west)
         bench.run()
@@ -136,9 +137,10 @@ import Testing
     @Test func aChildThatNeitherEndWantsIsNotMadeAnew() throws {
         let bench = TwoSessions.joined()
         let session = try #require(bench.east.session)
-        let record = try #require(session.childRecords.first)
         bench.east.perform(session) { session in
-            session.step(bench.east.environment) { session.remove(record, reason: "lost", atOnce: false, &$0) }
+            session.step(bench.east.environment) {
+                session.childTable.sessionEnded(reason: "lost", atOnce: false, &$0)
+            }
         }
         bench.rekeyChild(bench.west)
         bench.deleteChild(bench.west)
@@ -306,7 +308,7 @@ import Testing
         bench.tamper = { bytes, _ in bytes }
         bench.network.faults[bench.network.sent + 1] = .lost
         bench.pass(milliseconds: 10)
-        session.active = nil
+        session.exchanges.finish()
         session.window.completed()
         #expect(bench.west.children.count == 2)
         bench.pass(seconds: 130)
@@ -325,7 +327,7 @@ import Testing
         let session = try #require(bench.west.session)
         let made = try #require(session.children.last)
         // In place of the deletion of the old child comes one of the new.
-        session.active = nil
+        session.exchanges.finish()
         session.window.takeBack()
         bench.west.perform(session) { $0.deleteChild(id: made.id, environment: bench.west.environment) }
         bench.run()

@@ -132,9 +132,9 @@ import Testing
         bench.rekeyChild(bench.east)
         bench.pass(milliseconds: 25)
         let session = try #require(bench.east.session)
-        session.active = nil
+        session.exchanges.finish()
         session.window.takeBack()
-        for index in session.childRecords.indices { session.childRecords[index].expiresAt = nil }
+        for child in session.children { _ = session.childTable.takeExpiry(child.id, at: .max) }
         bench.pass(seconds: 60)
         #expect(bench.west.children.count == 2)
         bench.pass(seconds: 70)

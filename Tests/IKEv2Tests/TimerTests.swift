@@ -68,7 +68,7 @@ import Testing
     /// A task that waits because the peer was busy is no reason to ask no more whether it lives.
     @Test func livenessIsAskedWhileATaskWaits() throws {
         let bench = joined { $0.connection.dpdDelay = 2 }
-        bench.east.session?.setState(.rekeying)
+        bench.east.session?.lifecycle.rekeyBegan()
         let session = try #require(bench.west.session)
         bench.west.perform(session) {
             $0.create(.test("more", network: 1, remoteNetwork: 2), environment: bench.west.environment)
@@ -77,7 +77,7 @@ import Testing
         #expect(
             bench.trace.map { $0.contains("CREATE_CHILD_SA") } == [true, true, false, false, false, false])
         #expect(bench.trace[1].contains("N(TEMPORARY_FAILURE)"))
-        bench.east.session?.setState(.established)
+        bench.east.session?.lifecycle.rekeyRefused()
         bench.pass(seconds: 30)
         bench.expectJoined(children: 2)
     }

@@ -1,22 +1,44 @@
 import CLibCrypto
 
-/// One side of one key exchange: a fresh private value, and the public value to send.
+/// One key exchange, as the initiator has it between the two values.
 ///
-/// Make a new one for every exchange. Private values are never used twice, which is what RFC 6989 asks of those who
-/// leave out the expensive check for small subgroups.
+///     initiator                                responder
+///     initiate(method)     value ──────►
+///                                              respond(to: value)    its value, the secret
+///     finish(with: value)  ◄────── value
+///     the secret
+///
+/// Nobody asks for the responder's value before that of the initiator is known: with groups it is drawn all the same, with
+/// a KEM it would be the secret, encapsulated for the initiator's key.
+///
+/// Private values are never used twice, which is what RFC 6989 asks of those who leave out the expensive check for small
+/// subgroups.
 public final class KeyExchange: Sendable {
+    /// The responder's end of an exchange.
+    public struct Response: Sendable {
+        /// What goes into the KE payload.
+        public let value: [UInt8]
+        public let secret: SecretBytes
+    }
+
     public let method: KeyExchangeMethod
     /// The value for the KE payload, `method.publicValueLength` bytes.
     public let publicValue: [UInt8]
     private let key: LibraryKey
 
-    /// Draws a fresh private value. Throws `failure`.
-    public convenience init(_ method: KeyExchangeMethod) throws(KeyExchangeError) {
+    /// Begins an exchange with a fresh private value. Throws `failure`.
+    public static func initiate(_ method: KeyExchangeMethod) throws(KeyExchangeError) -> KeyExchange {
         do {
-            try self.init(method, key: Self.generate(method))
+            return try KeyExchange(method, key: generate(method))
         } catch {
             throw .failure(error)
         }
+    }
+
+    /// Answers the initiator's value.
+    public static func respond(to value: PeerPublicValue) throws(KeyExchangeError) -> Response {
+        let own = try initiate(value.method)
+        return Response(value: own.publicValue, secret: try own.finish(with: value))
     }
 
     init(_ method: KeyExchangeMethod, key: LibraryKey) throws(CryptographyError) {
@@ -52,14 +74,14 @@ public final class KeyExchange: Sendable {
 }
 
 extension KeyExchange {
-    /// The secret that both sides now have, `method.sharedSecretLength` bytes. `peer`: the peer's public value as it
+    /// Ends the exchange: the secret that both sides now have, `method.sharedSecretLength` bytes. `peer`: the peer's public value as it
     /// came; it is checked as `PeerPublicValue` says, and the secret must not be zero (RFC 8031 section 4.2).
-    public func sharedSecret(with peer: [UInt8]) throws(KeyExchangeError) -> SecretBytes {
-        try sharedSecret(with: PeerPublicValue(method, peer))
+    public func finish(with peer: [UInt8]) throws(KeyExchangeError) -> SecretBytes {
+        try finish(with: PeerPublicValue(method, peer))
     }
 
     /// The same with a value that was checked. It has to be of the same method.
-    public func sharedSecret(with peer: PeerPublicValue) throws(KeyExchangeError) -> SecretBytes {
+    public func finish(with peer: PeerPublicValue) throws(KeyExchangeError) -> SecretBytes {
         guard peer.method == method else { throw invalid("it is one of \(peer.method)") }
         let context: LibraryKeyContext
         do throws(CryptographyError) {

@@ -4,7 +4,7 @@ import IKEv2Messages
 /// What a CREATE_CHILD_SA has been through before this try: other groups, busy peers.
 struct CreateChildRetry {
     /// The method that the peer asked for; nil: our first.
-    var method: KeyExchangeMethod?
+    private(set) var method: KeyExchangeMethod?
     /// The peer accepted none of the proposals with an optional key exchange: it is left out.
     private(set) var leavesOutKeyExchange = false
     private var changes = 0
@@ -19,7 +19,7 @@ struct CreateChildRetry {
     private static let pauseInSeconds: (least: UInt64, random: UInt64) = (5, 10)
 
     /// INVALID_KE_PAYLOAD: the same again with the method that the peer wants, if it is one of `offered`.
-    func changed(
+    private func changed(
         to notify: NotifyPayload, offered: [KeyExchangeMethod],
         refused: KeyExchangeMethod?
     ) -> CreateChildRetry? {
@@ -34,7 +34,7 @@ struct CreateChildRetry {
 
     /// NO_PROPOSAL_CHOSEN: once more without optional key exchanges. RFC 7296 section 3.3.6 has `NONE` beside the groups mean
     /// that, but not every peer that wants no key exchange knows it. nil: there are none.
-    func withoutKeyExchange(_ proposals: [ChildProposal]) -> CreateChildRetry? {
+    private func withoutKeyExchange(_ proposals: [ChildProposal]) -> CreateChildRetry? {
         guard !leavesOutKeyExchange, proposals.contains(where: { !$0.keyExchanges.isEmpty && $0.allowsNoKeyExchange })
         else { return nil }
         var next = self
@@ -52,7 +52,7 @@ struct CreateChildRetry {
     }
 
     /// TEMPORARY_FAILURE: the same again, but not at once. nil: the peer has been busy for too long.
-    func postponed(_ step: Step) -> (retry: CreateChildRetry, notBefore: UInt64)? {
+    private func postponed(_ step: Step) -> (retry: CreateChildRetry, notBefore: UInt64)? {
         let since = busySince ?? step.now
         guard step.now - since < .seconds(Self.patienceInSeconds) else { return nil }
         var next = self
@@ -62,31 +62,31 @@ struct CreateChildRetry {
     }
 }
 
-extension Session {
+extension CreateChildRetry {
     /// Puts an exchange that was refused into the queue once more, where the refusal says that this may help. False: it
     /// does not. A peer that is busy for minutes is out of step with us, which only a new IKE SA mends (section 2.25).
     /// - Parameter proposals: of the child that is negotiated, if one is.
     func tryAgain(
-        _ notify: NotifyPayload, _ retry: CreateChildRetry, offered: [KeyExchangeMethod],
-        refused: KeyExchangeMethod?, proposals: [ChildProposal] = [], _ step: inout Step,
+        _ notify: NotifyPayload, offered: [KeyExchangeMethod], refused: KeyExchangeMethod?,
+        proposals: [ChildProposal] = [], in session: Session, _ step: inout Step,
         _ exchange: (CreateChildRetry) -> any InitiatedExchange
     ) -> Bool {
         switch notify.type {
         case .invalidKeyExchange:
-            guard let next = retry.changed(to: notify, offered: offered, refused: refused) else { return false }
-            enqueue(exchange(next), first: true)
+            guard let next = changed(to: notify, offered: offered, refused: refused) else { return false }
+            session.exchanges.add(exchange(next), first: true)
         case .temporaryFailure:
-            guard let (next, notBefore) = retry.postponed(step) else {
+            guard let (next, notBefore) = postponed(step) else {
                 let explanation = Explanation("the peer has been busy for minutes (TEMPORARY_FAILURE)")
                 step.note(.warning, explanation.description)
-                askForSuccessor(&step)
-                enqueueDeleteIKE(.negotiationFailed(explanation))
+                step.askForSuccessors(of: session.currentChildren)
+                session.enqueueDeleteIKE(.negotiationFailed(explanation))
                 return true
             }
-            enqueue(exchange(next), notBefore: notBefore)
+            session.exchanges.add(exchange(next), notBefore: notBefore)
         case .noProposalChosen:
-            guard let next = retry.withoutKeyExchange(proposals) else { return false }
-            enqueue(exchange(next), first: true)
+            guard let next = withoutKeyExchange(proposals) else { return false }
+            session.exchanges.add(exchange(next), first: true)
         default: return false
         }
         return true

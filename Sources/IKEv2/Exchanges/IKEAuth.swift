@@ -19,11 +19,12 @@ import IPsec
 struct AuthenticationExchange: InitiatedExchange {
     let type = ExchangeType.authentication
     let name = "IKE_AUTH"
+    let authenticates = true
     /// Those that are still to be negotiated; the first goes along.
-    var children: [Child]
-    let hint: TrafficSelector?
+    private var children: [Child]
+    private let hint: TrafficSelector?
     /// The only pair of the first child's selectors that is asked for; nil: all.
-    let pair: SelectorPair?
+    private let pair: SelectorPair?
     /// What goes along, and our SPI for it.
     private var offered: (child: Child, spi: UInt32)?
     private var identity = Identity.any
@@ -34,25 +35,27 @@ struct AuthenticationExchange: InitiatedExchange {
         self.pair = pair
     }
 
+    // MARK: - Initiator
+
     mutating func request(in session: Session, _ step: inout Step) -> [Payload]? {
         guard case .authenticating(let state) = session.phase, let connection = session.connection else { return nil }
         let isChildless = [.prefer, .force].contains(connection.childless) || children.isEmpty
         if isChildless && !session.peer.childless && (children.isEmpty || connection.childless == .force) {
-            session.fail(Self.noChildless(connection), &step)
+            step.fail(Self.noChildless(connection))
             return nil
         }
         do throws(Refusal) {
             var payloads = try proof(state, connection, session, &step)
             if !(isChildless && session.peer.childless), let child = children.first {
-                let spi = try session.allocateSPI(&step)
+                let spi = try step.allocateSPI()
                 offered = (child, spi)
                 children.removeFirst()
-                payloads += session.childOffer(
-                    child.only(pair), inboundSPI: spi, withKeyExchange: false, hint: hint)
+                payloads += ChildAgreement.offer(
+                    child.only(pair), inboundSPI: spi, withKeyExchange: false, hint: hint, path: session.path)
             }
             return payloads
         } catch {
-            session.fail(error.explanation, &step)
+            step.fail(error.explanation)
         }
         return nil
     }
@@ -61,7 +64,7 @@ struct AuthenticationExchange: InitiatedExchange {
     private mutating func proof(
         _ state: Authenticating, _ connection: Connection, _ session: Session, _ step: inout Step
     ) throws(Refusal) -> [Payload] {
-        let context = session.authenticationContext(connection, step)
+        let context = AuthenticationContext(connection, session, step)
         identity = PeerAuthentication.localIdentity(context, requests: state.certificateRequests)
         guard let own = identity.payload else {
             throw Refusal(
@@ -101,8 +104,8 @@ struct AuthenticationExchange: InitiatedExchange {
         case .authenticationResponse, .childRefusal, .childlessAuthenticationResponse:
             do {
                 let verified = try verify(response, state, connection, session, step)
-                session.establish(local: identity, remote: verified.identity, state, &step)
-                session.takeLifetime(response, &step)
+                session.isAuthenticated(local: identity, remote: verified.identity, state, &step)
+                takeLifetime(response, session, step)
                 step.report(.established(initialContact: response.has(.initialContact)))
                 finishChild(response, form, state, session, &step)
                 for (index, child) in children.enumerated() {
@@ -112,19 +115,19 @@ struct AuthenticationExchange: InitiatedExchange {
             } catch {
                 releaseSPI(&step)
                 // The peer counts this IKE SA as up, and is told (section 2.21.2).
-                session.sendOnce(.informational, [.notify(NotifyPayload(.authenticationFailed))], &step)
-                session.fail(error.explanation.because(.authenticationFailed), &step)
+                session.sender.once(.informational, [.notify(NotifyPayload(.authenticationFailed))], &step)
+                step.fail(error.explanation.because(.authenticationFailed))
             }
         case .eapResponse, .eapFinalResponse:
             releaseSPI(&step)
-            session.fail(
+            step.fail(
                 Explanation(
                     "authentication failed: the peer wants EAP, which is not supported",
-                    remedy: "let the peer use a shared key or certificates"), &step)
+                    remedy: "let the peer use a shared key or certificates"))
         default:
             releaseSPI(&step)
             let explanation = refusal(response, connection)
-            session.fail(response.errorNotify.map { explanation.because($0.type) } ?? explanation, &step)
+            step.fail(response.errorNotify.map { explanation.because($0.type) } ?? explanation)
         }
     }
 
@@ -136,7 +139,7 @@ struct AuthenticationExchange: InitiatedExchange {
         }
         return try PeerAuthentication.verify(
             authentication, of: state.octets(of: peer, sender: .responder), to: identity,
-            certificates: response.certificates, session.authenticationContext(connection, step))
+            certificates: response.certificates, AuthenticationContext(connection, session, step))
     }
 
     /// The child that went along: up, or refused, which leaves the IKE SA as it is (section 1.2).
@@ -150,22 +153,31 @@ struct AuthenticationExchange: InitiatedExchange {
                 throw Refusal(
                     .noAdditionalSAs, Explanation("the peer left child \(offered.child.name) out of its answer"))
             }
-            var agreement = try session.agreement(
-                on: response, offered: offered.child.only(pair), inboundSPI: offered.spi, withKeyExchange: false)
+            var agreement = try ChildAgreement(
+                response, offered: offered.child.only(pair), inboundSPI: offered.spi, withKeyExchange: false,
+                in: session)
             agreement.child = offered.child
-            let sa = try session.makeChild(
-                agreement, secret: nil, initiatorNonce: state.initiatorNonce, responderNonce: state.responderNonce,
-                initiator: true, &step)
-            session.install(sa, isAnswer: false, &step)
+            let sa = try agreement.makeChild(
+                secret: nil, initiatorNonce: state.initiatorNonce, responderNonce: state.responderNonce,
+                initiator: true, in: session, &step)
+            session.childTable.install(sa, isAnswer: false, &step)
         } catch {
             step.report(.childFailed(name: offered.child.name, error.explanation))
             if form == .authenticationResponse {
                 // The peer believes in it.
-                session.enqueue(DiscardChildExchange(inboundSPI: offered.spi), first: true)
+                session.exchanges.add(DiscardChildExchange(inboundSPI: offered.spi), first: true)
             } else {
                 releaseSPI(&step)
             }
         }
+    }
+
+    /// AUTH_LIFETIME (RFC 4478): the responder wants to be asked again by then.
+    private func takeLifetime(_ response: Message, _ session: Session, _ step: Step) {
+        guard let seconds = response.notify(.authenticationLifetime)?.authenticationLifetimeInSeconds, seconds > 0
+        else { return }
+        session.lifecycle.reauthenticates(
+            by: step.now.addingWithoutOverflow(.seconds(UInt64(seconds) - UInt64(seconds) / 10)))
     }
 
     private func refusal(_ response: Message, _ connection: Connection) -> Explanation {
@@ -191,14 +203,19 @@ struct AuthenticationExchange: InitiatedExchange {
 
 // MARK: - Responder
 
-extension Session {
-    func respondToAuthentication(
-        _ request: Message, form: MessageForm.Name, _ state: Authenticating, path: Path, _ step: inout Step
-    ) {
+/// A request of IKE_AUTH: the responder's side.
+struct AuthenticationRequest {
+    let session: Session
+    let request: Message
+    let form: MessageForm.Name
+    let state: Authenticating
+    let path: Path
+
+    func respond(_ step: inout Step) {
         // The initiator may have gone to port 4500.
-        self.path = path
+        session.path = path
         do throws(Refusal) {
-            let peer = try identify(request, form, state, step)
+            let peer = try identify(step)
             // A peer that has lost the earlier one says so: then it is replaced.
             if !request.has(.initialContact),
                 step.environment.refusesDuplicate(peer.connection, local: peer.local, remote: peer.verified.identity)
@@ -209,9 +226,9 @@ extension Session {
                         "\(peer.verified.identity) is connected already",
                         remedy: "set connections.\(peer.connection.name).unique = replace"))
             }
-            let proof = try prove(peer, request, state, step)
-            connection = peer.connection
-            establish(local: peer.local, remote: peer.verified.identity, state, &step)
+            let proof = try prove(peer, step)
+            session.connection = peer.connection
+            session.isAuthenticated(local: peer.local, remote: peer.verified.identity, state, &step)
             step.reportAfterAnswer(.established(initialContact: request.has(.initialContact)))
             if request.configuration?.type == .request {
                 step.note(
@@ -219,13 +236,13 @@ extension Session {
                     "\(peer.verified.identity) asks for an address and other settings (CFG_REQUEST), which a "
                         + "site-to-site gateway does not give; a client that needs them ends the IKE SA again")
             }
-            let child = form == .authenticationRequest ? respondWithChild(request, state, &step) : []
-            sendAnswer(to: request.header, proof + child, path: path, &step)
+            let child = form == .authenticationRequest ? respondWithChild(&step) : []
+            session.sender.answer(to: request.header, proof + child, path: path, &step)
         } catch {
-            sendAnswer(to: request.header, [.notify(error.notify)], path: path, &step)
+            session.sender.answer(to: request.header, [.notify(error.notify)], path: path, &step)
             step.report(.failed(error.explanation))
             // The answer may be lost, so the session stays to repeat it until the half-open time is over.
-            phase = .refused(state.protection, .negotiationFailed(error.explanation))
+            session.lifecycle.refused(state.protection, .negotiationFailed(error.explanation))
         }
     }
 
@@ -238,9 +255,7 @@ extension Session {
     }
 
     /// Finds the connection by the identities, and of several the first by which the proof holds.
-    private func identify(
-        _ request: Message, _ form: MessageForm.Name, _ state: Authenticating, _ step: Step
-    ) throws(Refusal) -> Identified {
+    private func identify(_ step: Step) throws(Refusal) -> Identified {
         guard let initiator = request.identificationInitiator, form != .eapRequest, form != .eapFinalRequest else {
             throw Refusal(.invalidSyntax, Explanation("IKE_AUTH without an identity"))
         }
@@ -263,14 +278,14 @@ extension Session {
         for connection in fitting ?? [] {
             let isExact = identity?.matches(connection.remote.identity) == Identity.exactMatch
             if isDisproved && !isExact { break }
-            let context = authenticationContext(connection, step)
-            let local = localIdentity(context, request)
+            let context = AuthenticationContext(connection, session, step)
+            let local = localIdentity(context)
             do {
                 let verified = try PeerAuthentication.verify(
                     authentication, of: state.octets(of: initiator, sender: .initiator), to: local,
                     certificates: request.certificates, context)
                 // Only who has proved itself learns what the connection wants.
-                guard let problem = childlessProblem(connection, form) else {
+                guard let problem = childlessProblem(connection) else {
                     return Identified(connection: connection, verified: verified, local: local)
                 }
                 refusal = refusal ?? problem
@@ -287,7 +302,7 @@ extension Session {
     }
 
     /// Who we are: as configured, else whom the peer wants, else what our certificate says.
-    private func localIdentity(_ context: AuthenticationContext, _ request: Message) -> Identity {
+    private func localIdentity(_ context: AuthenticationContext) -> Identity {
         let configured = context.connection.local.identity ?? .any
         if configured == .any, let wanted = request.identificationResponder.flatMap(Identity.init) {
             if case .preSharedKey = context.connection.local.method { return wanted }
@@ -296,7 +311,7 @@ extension Session {
     }
 
     /// RFC 6023 section 4: who does not do it answers as one who does not know it. nil: the request has the right form.
-    private func childlessProblem(_ connection: Connection, _ form: MessageForm.Name) -> Refusal? {
+    private func childlessProblem(_ connection: Connection) -> Refusal? {
         let isChildless = form == .childlessAuthenticationRequest
         let line = "connections.\(connection.name).childless"
         if isChildless && connection.childless == .never {
@@ -311,15 +326,13 @@ extension Session {
     }
 
     /// IDr [CERT…] AUTH.
-    private func prove(
-        _ peer: Identified, _ request: Message, _ state: Authenticating, _ step: Step
-    ) throws(Refusal) -> [Payload] {
+    private func prove(_ peer: Identified, _ step: Step) throws(Refusal) -> [Payload] {
         guard let own = peer.local.payload else {
             throw Refusal(
                 .authenticationFailed,
                 Explanation("we have no identity", remedy: "set connections.\(peer.connection.name).local.id"))
         }
-        var context = authenticationContext(peer.connection, step)
+        var context = AuthenticationContext(peer.connection, session, step)
         context.verifiedPeer = peer.verified
         do throws(Refusal) {
             let (authentication, certificates) = try PeerAuthentication.prove(
@@ -333,22 +346,23 @@ extension Session {
     }
 
     /// SA TSi TSr, or the notify that says why not: then the IKE SA is up alone (section 1.2).
-    private func respondWithChild(_ request: Message, _ state: Authenticating, _ step: inout Step) -> [Payload] {
+    private func respondWithChild(_ step: inout Step) -> [Payload] {
+        let children = session.connection?.negotiated ?? []
         do throws(Refusal) {
-            let agreement = try agreement(
-                on: request, among: connection?.negotiated ?? [], withKeyExchange: false, &step)
+            let agreement = try ChildAgreement(
+                request, among: children, withKeyExchange: false, in: session, &step)
             do throws(Refusal) {
-                let sa = try makeChild(
-                    agreement, secret: nil, initiatorNonce: state.initiatorNonce,
-                    responderNonce: state.responderNonce, initiator: false, &step)
-                install(sa, isAnswer: true, &step)
-                return childAnswer(agreement)
+                let sa = try agreement.makeChild(
+                    secret: nil, initiatorNonce: state.initiatorNonce,
+                    responderNonce: state.responderNonce, initiator: false, in: session, &step)
+                session.childTable.install(sa, isAnswer: true, &step)
+                return agreement.answer
             } catch {
                 step.act(.releaseSPI(agreement.inboundSPI))
                 throw error
             }
         } catch {
-            step.reportAfterAnswer(.childFailed(name: connection?.negotiated.first?.name ?? "", error.explanation))
+            step.reportAfterAnswer(.childFailed(name: children.first?.name ?? "", error.explanation))
             return [.notify(error.notify)]
         }
     }
@@ -366,41 +380,10 @@ extension Authenticating {
     }
 }
 
-extension Session {
-    func authenticationContext(_ connection: Connection, _ step: Step) -> AuthenticationContext {
-        AuthenticationContext(
-            connection: connection, credentials: step.credentials, path: path, peerHashes: peer.signatureHashes,
-            wallClock: step.environment.wallClock)
-    }
-
-    /// The IKE SA is up; its times begin.
-    func establish(local: Identity, remote: Identity, _ state: Authenticating, _ step: inout Step) {
-        phase = .established(
-            Established(
-                state.protection, local: local, remote: remote, connection: connection, step))
-        halfOpenUntil = nil
-        lastHeardAt = step.now
-        noteShortNonce(
-            role == .initiator ? state.responderNonce : state.initiatorNonce, state.protection.selected, &step)
-    }
-
-    /// A nonce of less than half the key of the PRF is against RFC 7296 section 2.10, and no reason to be without a tunnel.
-    func noteShortNonce(_ nonce: [UInt8], _ selected: SelectedIKE, _ step: inout Step) {
-        let least = selected.function.outputLength / 2
-        if nonce.count >= least { return }
-        step.note(
-            .warning,
-            "the peer's nonce has \(nonce.count) bytes, and \(selected.function.name) wants \(least): update the peer, "
-                + "or choose a PRF with a shorter key")
-    }
-
-    /// AUTH_LIFETIME (RFC 4478): the responder wants to be asked again by then.
-    func takeLifetime(_ response: Message, _ step: inout Step) {
-        guard case .established(var state) = phase,
-            let seconds = response.notify(.authenticationLifetime)?.authenticationLifetimeInSeconds, seconds > 0
-        else { return }
-        let at = step.now.addingWithoutOverflow(.seconds(UInt64(seconds) - UInt64(seconds) / 10))
-        state.reauthenticateAt = min(state.reauthenticateAt ?? .max, at)
-        phase = .established(state)
+extension AuthenticationContext {
+    fileprivate init(_ connection: Connection, _ session: Session, _ step: Step) {
+        self.init(
+            connection: connection, credentials: step.credentials, path: session.path,
+            peerHashes: session.peer.signatureHashes, wallClock: step.environment.wallClock)
     }
 }

@@ -16,10 +16,14 @@ import IPsec
 // | N(AUTHENTICATION_FAILED), N(INVALID_SYNTAX) | the peer has given the IKE SA up, so it goes | 2.21.2, 2.21.3 |
 // | No response | the same bytes again until the peer counts as dead | 2.4 |
 
+// MARK: - Initiator
+
 /// An empty request: is the peer there (section 2.4)?
 struct LivenessExchange: InitiatedExchange {
     let type = ExchangeType.informational
     let name = "IKE_DPD"
+    let isProbe = true
+    let survivesIKERekey = false
 
     mutating func request(in session: Session, _ step: inout Step) -> [Payload]? { [] }
 
@@ -30,13 +34,14 @@ struct LivenessExchange: InitiatedExchange {
 struct DeleteIKEExchange: InitiatedExchange {
     let type = ExchangeType.informational
     let name = "IKE_DELETE"
-    let isLast = true
     let reason: CloseReason
 
+    var endsIKE: CloseReason? { reason }
+
     mutating func request(in session: Session, _ step: inout Step) -> [Payload]? {
-        session.setState(.deleting)
+        session.lifecycle.deletionBegan()
         // Nothing may be sent in an SA that the peer is about to delete.
-        session.stopOutbound(&step)
+        session.childTable.stopSending(&step)
         return [.delete(.ikeSA)]
     }
 
@@ -54,23 +59,16 @@ struct DeleteChildExchange: InitiatedExchange {
     let childID: UInt32
     let reason: String
 
+    var deletedChild: UInt32? { childID }
+
     mutating func request(in session: Session, _ step: inout Step) -> [Payload]? {
-        guard let index = session.childIndex(id: childID) else { return nil }
-        var record = session.childRecords[index]
-        session.promoteSuccessor(of: record.sa, &step)
-        if record.hasOutbound { step.act(.removeOutbound(record.sa)) }
-        record.hasOutbound = false
-        if record.state != .rekeyed { record.state = .deleting }
-        record.rekeyAt = nil
-        session.childRecords[index] = record
-        return [.delete(.childSAs(.esp, [record.sa.inboundSPI]))]
+        guard let entry = session.childTable[childID] else { return nil }
+        session.childTable.deletionBegan(childID, &step)
+        return [.delete(.childSAs(.esp, [entry.sa.inboundSPI]))]
     }
 
     mutating func response(_ response: Message, form: MessageForm.Name, in session: Session, _ step: inout Step) {
-        guard let index = session.childIndex(id: childID) else { return }
-        let record = session.childRecords[index]
-        // The peer's last packets of a rekeyed SA may still be under way.
-        session.remove(record, reason: reason, atOnce: record.state != .rekeyed, &step)
+        session.childTable.drained(childID, reason: reason, underRekey: nil, &step)
     }
 }
 
@@ -78,6 +76,7 @@ struct DeleteChildExchange: InitiatedExchange {
 struct DiscardChildExchange: InitiatedExchange {
     let type = ExchangeType.informational
     let name = "CHILD_DELETE"
+    let blocksIKERekey = true
     /// The one that we offered.
     let inboundSPI: UInt32
 
@@ -107,57 +106,49 @@ struct WrongMessageIDExchange: InitiatedExchange {
 
 // MARK: - Responder
 
-extension Session {
-    /// Answers an INFORMATIONAL request: what it deletes is deleted, what it notifies of is noted, and an answer there is
-    /// always, if only an empty one.
-    func respondToInformational(_ request: Message, _ step: inout Step) -> [Payload] {
+/// An INFORMATIONAL request of the peer: what it deletes is deleted, what it notifies of is noted, and an answer there is
+/// always, if only an empty one.
+struct InformationalRequest {
+    let session: Session
+    let request: Message
+
+    /// The payloads of the answer.
+    func respond(_ step: inout Step) -> [Payload] {
         var spis: [UInt32] = []
         for delete in request.deletes {
             switch delete {
             case .ikeSA:
-                inheritFromCollision(&step)
+                if let heir = session.exchanges.heirOfPeer() { session.handOver(to: heir, &step) }
                 // The peer takes its SAs down when it has the answer.
-                stopOutbound(&step)
-                step.close(isSpare ? .rekeyed : .deletedByPeer)
+                session.childTable.stopSending(&step)
+                step.close(session.lifecycle.isSpare ? .rekeyed : .deletedByPeer)
                 // Of children nothing needs saying: they go with the IKE SA.
                 return []
             case .childSAs(.esp, let peerSPIs):
                 // The peer knows already that this IKE SA inherits the children; we do not.
-                if isUndecided { earlyDeletes += peerSPIs.prefix(step.settings.maximumChildren - earlyDeletes.count) }
-                for peerSPI in peerSPIs { deletedByPeer(peerSPI: peerSPI, answer: &spis, &step) }
+                if session.lifecycle.isUndecided { session.keepEarlyDeletes(peerSPIs, step.settings) }
+                for peerSPI in peerSPIs { Self.childDeleted(peerSPI, in: session, answer: &spis, &step) }
             case .childSAs: break
             }
         }
-        for notify in request.notifies where notify.type.isError { peerComplains(notify, &step) }
+        for notify in request.notifies where notify.type.isError { complain(notify, &step) }
         return spis.isEmpty ? [] : [.delete(.childSAs(.esp, spis))]
     }
 
     /// The peer deletes the SA that it receives in with this SPI; ours of the same child goes with it. When both sides
     /// delete at once, each has named its own already (section 1.4.1).
-    private func deletedByPeer(peerSPI: UInt32, answer spis: inout [UInt32], _ step: inout Step) {
-        guard let index = childIndex(peerSPI: peerSPI) else {
+    static func childDeleted(
+        _ peerSPI: UInt32, in session: Session, answer spis: inout [UInt32], _ step: inout Step
+    ) {
+        guard let sa = session.childTable.entry(peerSPI: peerSPI)?.sa else {
             step.note(.debug, "the peer deletes a child that is gone")
             return
         }
-        let record = childRecords[index]
-        if !isDeleting(childID: record.sa.id) { spis.append(record.sa.inboundSPI) }
-        let isRekeyed = record.state == .rekeyed
-        promoteSuccessor(of: record.sa, &step)
-        remove(record, reason: "deleted by the peer", atOnce: !isRekeyed, &step)
+        if !session.exchanges.isDeleting(child: sa.id) { spis.append(sa.inboundSPI) }
+        session.childTable.deletedByPeer(sa.id, underRekey: session.exchanges.active?.rekeyedChild, &step)
     }
 
-    /// What the peer has deleted in the IKE SA that inherits these children, before they came there.
-    func deleteEarly(_ peerSPIs: [UInt32], _ step: inout Step) {
-        var answer: [UInt32] = []
-        for peerSPI in peerSPIs where childIndex(peerSPI: peerSPI) != nil {
-            deletedByPeer(peerSPI: peerSPI, answer: &answer, &step)
-        }
-    }
-
-    /// Whether our own Delete for this child waits for its answer.
-    func isDeleting(childID: UInt32) -> Bool { (active as? DeleteChildExchange)?.childID == childID }
-
-    private func peerComplains(_ notify: NotifyPayload, _ step: inout Step) {
+    private func complain(_ notify: NotifyPayload, _ step: inout Step) {
         step.note(.warning, "the peer says \(notify.type)")
         // Both mean that the peer has no use for this IKE SA (sections 2.21.2 and 2.21.3).
         if notify.type == .authenticationFailed || notify.type == .invalidSyntax {
@@ -165,21 +156,12 @@ extension Session {
         }
     }
 
-    /// As `respondToInformational`, before IKE_AUTH was done: the initiator gives up.
-    func respondToEarlyInformational(_ request: Message, _ step: inout Step) -> [Payload] {
+    /// The same before IKE_AUTH was done: the initiator gives up.
+    func respondEarly(_ step: inout Step) -> [Payload] {
         let error = request.errorNotify.map { ": \($0.type)" } ?? ""
         let explanation = Explanation("the peer gave the negotiation up\(error)")
         step.report(.failed(explanation))
         step.close(.negotiationFailed(explanation))
         return []
-    }
-
-    /// No outbound traffic in any child any more.
-    func stopOutbound(_ step: inout Step) {
-        for index in childRecords.indices {
-            if childRecords[index].hasOutbound { step.act(.removeOutbound(childRecords[index].sa)) }
-            childRecords[index].hasOutbound = false
-            childRecords[index].rekeyAt = nil
-        }
     }
 }

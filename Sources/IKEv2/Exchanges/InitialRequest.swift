@@ -66,27 +66,20 @@ struct InitialRequest {
         return explanation
     }
 
-    func keyExchange() throws(Refusal) -> KeyExchange {
-        do { return try KeyExchange(selected.keyExchange) } catch {
-            let problem = error
-            throw Refusal(.temporaryFailure, unsaid: Explanation("no key exchange value", details: ["\(problem)"]))
-        }
-    }
-
-    func sharedSecret(_ own: KeyExchange) throws(Refusal) -> SecretBytes {
-        do { return try own.sharedSecret(with: value) } catch {
-            let problem = error
-            throw Refusal(.invalidSyntax, unsaid: Explanation("the key exchange failed", details: ["\(problem)"]))
+    /// Our value, and the secret.
+    func keyExchange() throws(Refusal) -> (payload: KeyExchangePayload, secret: SecretBytes) {
+        do throws(KeyExchangeError) { return try selected.keyExchange.respond(to: value) } catch {
+            throw error.refusal
         }
     }
 
     /// SAr1 KEr Nr [CERTREQ], and what we can.
     func answer(
-        _ own: KeyExchange, nonce: [UInt8], header: IKEHeader, path: Path, _ credentials: Credentials
+        _ keyExchange: KeyExchangePayload, nonce: [UInt8], header: IKEHeader, path: Path, _ credentials: Credentials
     ) -> [Payload] {
         var payloads: [Payload] = [
             .securityAssociation(IKENegotiation.answer(selected, spi: nil)),
-            .keyExchange(own.payload),
+            .keyExchange(keyExchange),
             .nonce(NoncePayload(nonce)),
         ]
         payloads += candidates.certificateRequests(credentials).map { .certificateRequest($0) }

@@ -24,34 +24,50 @@ struct RekeyIKEExchange: InitiatedExchange {
         let session: Session
     }
 
+    /// What waits for the answer.
+    private struct Offer {
+        let spi: UInt64
+        let nonce: [UInt8]
+        let keyExchange: KeyExchange
+    }
+
     let type = ExchangeType.createChild
     let name = "IKE_REKEY"
-    var collision: Collision?
-    /// The peer's new IKE SA, unless it has gone meanwhile.
-    var rival: Collision? { collision.flatMap { $0.session.isEstablished ? $0 : nil } }
+    let rekeysIKE = true
+    let survivesIKERekey = false
+    private var collision: Collision?
     private var retry = CreateChildRetry()
-    /// What waits for the answer.
-    private var offered: (spi: UInt64, nonce: [UInt8], keyExchange: KeyExchange)?
+    private var offered: Offer?
+
+    /// The peer's new IKE SA, unless it has gone meanwhile.
+    private var rival: Collision? { collision.flatMap { $0.session.isEstablished ? $0 : nil } }
+
+    // MARK: - Initiator
+
+    static func begin(in session: Session) {
+        guard session.lifecycle.takeRekey() else { return }
+        if !session.exchanges.rekeysIKE { session.exchanges.add(RekeyIKEExchange()) }
+    }
 
     mutating func request(in session: Session, _ step: inout Step) -> [Payload]? {
-        guard session.isInUse, let protection = session.phase.protection, let connection = session.connection else {
+        guard session.lifecycle.isInUse, let protection = session.phase.protection, let connection = session.connection
+        else {
             return nil
         }
         let methods = connection.proposals.flatMap(\.keyExchanges)
         let present = protection.selected.keyExchange
         guard let method = retry.method ?? (methods.contains(present) ? present : methods.first) else { return nil }
         do {
-            let keyExchange = try Session.keyExchange(method)
-            let spi = Session.randomSPI(step.environment)
-            let nonce = Session.nonce(step)
-            offered = (spi, nonce, keyExchange)
-            session.setState(.rekeying)
+            let offer = Offer(
+                spi: step.environment.randomSPI(), nonce: step.nonce(), keyExchange: try method.initiate())
+            offered = offer
+            session.lifecycle.rekeyBegan()
             return [
-                .securityAssociation(IKENegotiation.offer(connection.proposals, spi: spi)),
-                .nonce(NoncePayload(nonce)), .keyExchange(keyExchange.payload),
+                .securityAssociation(IKENegotiation.offer(connection.proposals, spi: offer.spi)),
+                .nonce(NoncePayload(offer.nonce)), .keyExchange(offer.keyExchange.payload),
             ]
         } catch {
-            session.keepIKEForNow(error.explanation, &step)
+            Self.failed(error.explanation, in: session, &step)
             return nil
         }
     }
@@ -67,17 +83,17 @@ struct RekeyIKEExchange: InitiatedExchange {
             let nonces = CollisionNonces(initiator: offered.nonce, responder: nonce)
             if let rival, nonces.loses(to: rival.nonces) {
                 // Ours is redundant, and we delete it. The peer deletes the old one.
-                new.setState(.rekeying)
-                new.enqueue(DeleteIKEExchange(reason: .rekeyed))
+                new.lifecycle.rekeyBegan()
+                new.exchanges.add(DeleteIKEExchange(reason: .rekeyed))
                 step.act(.accompanied(by: new))
                 session.handOver(to: rival.session, &step)
             } else {
-                rival?.session.setRedundant(&step)
+                rival?.session.becameRedundant(&step)
                 session.handOver(to: new, &step)
-                session.enqueue(DeleteIKEExchange(reason: .rekeyed), first: true)
+                session.exchanges.add(DeleteIKEExchange(reason: .rekeyed), first: true)
             }
         } catch {
-            session.keepIKEForNow(error.explanation, &step)
+            Self.failed(error.explanation, in: session, &step)
         }
     }
 
@@ -89,10 +105,10 @@ struct RekeyIKEExchange: InitiatedExchange {
             session.handOver(to: rival.session, &step)
             return
         }
-        session.setState(.established)
-        let isTriedAgain = session.tryAgain(
-            refusal, retry, offered: connection.proposals.flatMap(\.keyExchanges),
-            refused: offered?.keyExchange.method, &step
+        session.lifecycle.rekeyRefused()
+        let isTriedAgain = retry.tryAgain(
+            refusal, offered: connection.proposals.flatMap(\.keyExchanges),
+            refused: offered?.keyExchange.method, in: session, &step
         ) { retry in
             var next = RekeyIKEExchange()
             next.retry = retry
@@ -108,8 +124,7 @@ struct RekeyIKEExchange: InitiatedExchange {
 
     /// The new IKE SA, and the nonce of the responder.
     private func accept(
-        _ response: Message, _ offered: (spi: UInt64, nonce: [UInt8], keyExchange: KeyExchange),
-        _ connection: Connection, _ session: Session, _ step: inout Step
+        _ response: Message, _ offered: Offer, _ connection: Connection, _ session: Session, _ step: inout Step
     ) throws(Refusal) -> (Session, [UInt8]) {
         guard let answer = response.securityAssociation, let nonce = response.nonce?.data,
             let selected = IKENegotiation.check(answer, offered: connection.proposals),
@@ -124,59 +139,47 @@ struct RekeyIKEExchange: InitiatedExchange {
                         "chosen: \(response.securityAssociation?.shown ?? "nothing")",
                     ], remedy: "change the peer"))
         }
-        let secret = try Session.secret(
-            selected.keyExchange, own: offered.keyExchange, peer: response.keyExchange)
-        let new = try session.successor(
-            selected, role: .initiator, secret: secret, nonces: (offered.nonce, nonce), spis: (offered.spi, peerSPI),
+        let secret = try KeyExchange.finish(
+            offered.keyExchange, selected: selected.keyExchange, with: response.keyExchange)
+        let new = try Self.successor(
+            of: session, selected, role: .initiator, secret: secret, nonces: (offered.nonce, nonce),
+            spis: (offered.spi, peerSPI),
             &step)
         return (new, nonce)
     }
 
-    /// The old IKE SA is gone before the answer came. What the peer made meanwhile ends by itself.
-    mutating func abandoned(in session: Session, _ step: inout Step) { collision?.session.setRedundant(&step) }
-}
-
-extension Session {
-    func beginIKERekey(_ step: inout Step) {
-        guard case .established(var state) = phase, state.state == .established else { return }
-        state.rekeyAt = nil
-        phase = .established(state)
-        let exchanges = queue.map(\.exchange) + (active.map { [$0] } ?? [])
-        if !exchanges.contains(where: { $0 is RekeyIKEExchange }) { enqueue(RekeyIKEExchange()) }
-    }
-
-    /// The peer deletes an IKE SA that both have rekeyed at once: what it made inherits, and our own rekey is forgotten
-    /// (sections 2.8.2 and 2.25.2).
-    func inheritFromCollision(_ step: inout Step) {
-        guard var rekey = active as? RekeyIKEExchange, let rival = rekey.rival else { return }
-        rekey.collision = nil
-        active = rekey
-        handOver(to: rival.session, &step)
-    }
-
-    /// A rekey came to nothing. The IKE SA carries on until its hard limit, and the rekey is tried again before that; where
-    /// that does not help either, a new IKE SA has to take its place.
-    fileprivate func keepIKEForNow(_ explanation: Explanation, _ step: inout Step) {
+    /// The rekey came to nothing. Where trying again does not help either, a new IKE SA has to take the place of this one.
+    private static func failed(_ explanation: Explanation, in session: Session, _ step: inout Step) {
         step.note(.warning, "the IKE SA could not be rekeyed: \(explanation)")
-        guard case .established(var state) = phase else { return }
-        state.state = .established
-        state.failedRekeys += 1
-        let isLimited = connection?.rekeyTime ?? 0 > 0
-        if isLimited {
-            state.rekeyAt = Self.retryTime(failures: state.failedRekeys, before: state.expiresAt, step)
-        }
-        phase = .established(state)
-        if isLimited, state.failedRekeys.isMultiple(of: 2) { askForSuccessor(&step) }
+        let isLimited = session.connection?.rekeyTime ?? 0 > 0
+        let failures = session.lifecycle.rekeyFailed(isLimited: isLimited, step)
+        if isLimited, failures > 0, failures.isMultiple(of: 2) { step.askForSuccessors(of: session.currentChildren) }
     }
-}
 
-// MARK: - Responder
+    /// The old IKE SA is gone before the answer came. What the peer made meanwhile ends by itself.
+    mutating func abandoned(in session: Session, _ step: inout Step) { collision?.session.becameRedundant(&step) }
 
-extension Session {
+    // MARK: - Responder
+
+    var awaitsCollision: Bool { collision == nil }
+
+    mutating func peerRekeyedIKE(_ collision: Collision) -> Bool {
+        self.collision = collision
+        return true
+    }
+
+    mutating func heirOfPeer() -> Session? {
+        guard let rival else { return nil }
+        collision = nil
+        return rival.session
+    }
+
     /// The peer rekeys the IKE SA.
-    func respondToIKERekey(_ request: Message, _ step: inout Step) throws(Refusal) -> [Payload] {
-        try requireNothingUnderWay()
-        guard let connection, let offer = request.securityAssociation, let initiatorNonce = request.nonce?.data else {
+    static func respond(to request: Message, in session: Session, _ step: inout Step) throws(Refusal) -> [Payload] {
+        try requireNothingUnderWay(in: session)
+        guard let connection = session.connection, let offer = request.securityAssociation,
+            let initiatorNonce = request.nonce?.data
+        else {
             throw Refusal(.invalidSyntax, Explanation("the peer's request is not complete"))
         }
         guard let selected = IKENegotiation.choose(offer, configured: connection.proposals) else {
@@ -188,46 +191,45 @@ extension Session {
         guard let peerSPI = selected.peerSPI, peerSPI != 0 else {
             throw Refusal(.invalidSyntax, Explanation("the peer's proposal for an IKE SA has no SPI"))
         }
-        let own = try ownKeyExchange(selected.keyExchange, for: request)
-        let secret = try Self.secret(selected.keyExchange, own: own, peer: request.keyExchange)
-        let nonce = Self.nonce(step)
-        let spi = Self.randomSPI(step.environment)
+        let answer = try selected.keyExchange.respond(to: request.keyExchange)
+        let nonce = step.nonce()
+        let spi = step.environment.randomSPI()
         let new = try successor(
-            selected, role: .responder, secret: secret, nonces: (initiatorNonce, nonce), spis: (peerSPI, spi), &step)
-        if var ours = active as? RekeyIKEExchange {
-            new.awaitDecision(&step)
-            ours.collision = .init(
-                nonces: CollisionNonces(initiator: initiatorNonce, responder: nonce), session: new)
-            active = ours
+            of: session, selected, role: .responder, secret: answer.secret, nonces: (initiatorNonce, nonce),
+            spis: (peerSPI, spi),
+            &step)
+        let nonces = CollisionNonces(initiator: initiatorNonce, responder: nonce)
+        if session.exchanges.peerRekeyedIKE(Collision(nonces: nonces, session: new)) {
+            new.lifecycle.awaitsDecision(until: step.now.addingWithoutOverflow(RekeyTimes.grace(step.settings)))
             step.actAfterAnswer(.accompanied(by: new))
         } else {
-            handOver(to: new, &step)
+            session.handOver(to: new, &step)
         }
-        var payloads: [Payload] = [
+        return [
             .securityAssociation(IKENegotiation.answer(selected, spi: spi)), .nonce(NoncePayload(nonce)),
+            .keyExchange(answer.payload),
         ]
-        if let own { payloads.append(.keyExchange(own.payload)) }
-        return payloads
     }
 
     /// Children that are being made, rekeyed or deleted would not know which IKE SA is theirs (section 2.25.1).
-    private func requireNothingUnderWay() throws(Refusal) {
-        let isOurs = (active as? RekeyIKEExchange).map { $0.collision == nil } ?? false
-        guard case .established(let state) = phase, state.state == .established || isOurs else {
+    private static func requireNothingUnderWay(in session: Session) throws(Refusal) {
+        let active = session.exchanges.active
+        guard session.lifecycle.isUp || session.isEstablished && active?.awaitsCollision == true else {
             throw Refusal(.temporaryFailure, Explanation("the IKE SA is being replaced or deleted"))
         }
-        let isBusy =
-            active is CreateChildExchange || active is RekeyChildExchange || active is DeleteChildExchange
-            || active is DiscardChildExchange
-        if isBusy { throw Refusal(.temporaryFailure, Explanation("a child is being made, rekeyed or deleted")) }
+        if active?.blocksIKERekey == true {
+            throw Refusal(.temporaryFailure, Explanation("a child is being made, rekeyed or deleted"))
+        }
     }
 
+    // MARK: - Both
+
     /// A new IKE SA between the same peers, without children yet. `nonces` and `spis`: the initiator's first.
-    func successor(
-        _ selected: SelectedIKE, role: IKERole, secret: SecretBytes?, nonces: ([UInt8], [UInt8]),
-        spis: (UInt64, UInt64), _ step: inout Step
+    private static func successor(
+        of session: Session, _ selected: SelectedIKE, role: IKERole, secret: SecretBytes?,
+        nonces: ([UInt8], [UInt8]), spis: (UInt64, UInt64), _ step: inout Step
     ) throws(Refusal) -> Session {
-        guard case .established(let state) = phase, let secret else {
+        guard case .established(let state) = session.phase, let secret else {
             throw Refusal(.temporaryFailure, Explanation("there is no IKE SA to replace"))
         }
         let keys: IKEKeys
@@ -239,69 +241,16 @@ extension Session {
             throw Refusal(.temporaryFailure, Explanation("no keys for the new IKE SA", details: ["\(error)"]))
         }
         step.environment.logKeys(keys.keyLogLine)
-        noteShortNonce(role == .initiator ? nonces.1 : nonces.0, selected, &step)
+        selected.noteShortNonce(role == .initiator ? nonces.1 : nonces.0, &step)
         var established = Established(
             Protection(selected, keys: keys, role: role), local: state.localIdentity, remote: state.remoteIdentity,
-            connection: connection, step)
+            connection: session.connection, step)
         // Fresh keys are no fresh authentication (section 2.8.3).
         established.reauthenticateAt = state.reauthenticateAt
-        if let at = state.reauthenticateAt, let connection {
+        if let at = state.reauthenticateAt, let connection = session.connection {
             let hard = at.addingWithoutOverflow(.seconds(connection.overTime))
             established.expiresAt = min(established.expiresAt ?? hard, hard)
         }
-        let new = Session(
-            id: step.environment.uniqueID(), role: role, initiatorSPI: spis.0, responderSPI: spis.1,
-            connection: connection, path: path, phase: .established(established), now: step.now)
-        new.peer = peer
-        new.nat = nat
-        return new
+        return session.successor(established, role: role, initiatorSPI: spis.0, responderSPI: spis.1, step)
     }
-
-    /// `new` inherits everything; this one only waits for its end.
-    func handOver(to new: Session, _ step: inout Step) {
-        deleteEarly(new.earlyDeletes, &step)
-        new.earlyDeletes = []
-        new.childRecords = childRecords
-        childRecords = []
-        new.queue += queue.filter { !($0.exchange is RekeyIKEExchange || $0.exchange is LivenessExchange) }
-        queue = []
-        new.takeOver()
-        setRedundant(&step)
-        step.actAfterAnswer(.replaced(by: new))
-        let usage = { [environment = step.environment] in environment.usage(of: $0) }
-        step.reportAfterAnswer(.rekeyed(new: new.status(at: step.now, usage: usage)))
-    }
-
-    /// An IKE SA that waited for a decision has won.
-    private func takeOver() {
-        halfOpenUntil = nil
-        setState(.established)
-    }
-
-    /// Nobody needs it any more. Whoever made it deletes it; if that does not happen, it ends by itself.
-    func setRedundant(_ step: inout Step) {
-        guard case .established(var state) = phase else { return }
-        halfOpenUntil = nil
-        state.state = .rekeyed
-        state.rekeyAt = nil
-        state.reauthenticateAt = nil
-        let end = Self.endOfGrace(step)
-        state.expiresAt = min(state.expiresAt ?? end, end)
-        phase = .established(state)
-    }
-
-    /// One of two new IKE SAs, until it is known which one stays: it makes no children, and begins nothing.
-    private func awaitDecision(_ step: inout Step) {
-        setState(.rekeying)
-        halfOpenUntil = Self.endOfGrace(step)
-    }
-
-    /// It is one of two new IKE SAs, and it is not known yet which one stays.
-    var isUndecided: Bool { isEstablished && !replaced && halfOpenUntil != nil }
-
-    /// It was one of two new IKE SAs, and is not the one that stays, or that is not known yet.
-    var isSpare: Bool { replaced || (isEstablished && halfOpenUntil != nil) }
-
-    /// How long an IKE SA that is not needed any more waits for the peer to delete it.
-    private static func endOfGrace(_ step: Step) -> UInt64 { step.now.addingWithoutOverflow(grace(step.settings)) }
 }

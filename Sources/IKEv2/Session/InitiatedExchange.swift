@@ -9,8 +9,6 @@ protocol InitiatedExchange {
     var type: ExchangeType { get }
     /// For `swanctl --list-sas`: "CHILD_CREATE".
     var name: String { get }
-    /// Whether it ends the IKE SA, so that nothing else begins after it.
-    var isLast: Bool { get }
 
     /// The payloads of the request. nil: there is nothing to do any more; the exchange is dropped without `abandoned`.
     mutating func request(in session: Session, _ step: inout Step) -> [Payload]?
@@ -20,37 +18,56 @@ protocol InitiatedExchange {
 
     /// There will be no answer, because the session ends: gives back what `request` took (SPIs).
     mutating func abandoned(in session: Session, _ step: inout Step)
+
+    // MARK: Questions
+
+    /// Whether it may begin before the peer is authenticated.
+    var authenticates: Bool { get }
+    /// Whether it only asks if the peer lives, which the answer to any other exchange tells as well.
+    var isProbe: Bool { get }
+    /// The new child that it asks for.
+    var newChild: CreateChildExchange? { get }
+    /// The child, by our number for it, that it replaces.
+    var rekeyedChild: UInt32? { get }
+    /// The child that it deletes.
+    var deletedChild: UInt32? { get }
+    /// Whether it replaces the IKE SA.
+    var rekeysIKE: Bool { get }
+    /// Whether a rekey of the IKE SA by the peer has to wait for its end: nobody would know which IKE SA the child belongs
+    /// to that is being made, rekeyed or deleted (RFC 7296 section 2.25.1).
+    var blocksIKERekey: Bool { get }
+    /// Whether it is of use to the IKE SA that takes over while it waits.
+    var survivesIKERekey: Bool { get }
+    /// Why the IKE SA ends with it, so that nothing else begins after it; nil: it goes on.
+    var endsIKE: CloseReason? { get }
+
+    // MARK: Requests of the peer meanwhile
+
+    /// The peer has rekeyed the same child, or another one.
+    mutating func peerRekeyed(child id: UInt32, _ collision: RekeyChildExchange.Collision)
+    /// Whether a rekey of the IKE SA by the peer would be the first collision with one of ours.
+    var awaitsCollision: Bool { get }
+    /// The peer has rekeyed the IKE SA. False: there is no collision.
+    mutating func peerRekeyedIKE(_ collision: RekeyIKEExchange.Collision) -> Bool
+    /// The peer deletes the IKE SA: the one that it made in a collision inherits, and ours is forgotten.
+    mutating func heirOfPeer() -> Session?
 }
 
 extension InitiatedExchange {
-    var isLast: Bool { false }
     mutating func abandoned(in session: Session, _ step: inout Step) {}
-}
 
-/// An exchange that waits for the window.
-struct QueuedExchange {
-    var exchange: any InitiatedExchange
-    /// Not before this time, nanoseconds: after a TEMPORARY_FAILURE.
-    var notBefore: UInt64 = 0
-}
+    var authenticates: Bool { false }
+    var isProbe: Bool { false }
+    var newChild: CreateChildExchange? { nil }
+    var rekeyedChild: UInt32? { nil }
+    var deletedChild: UInt32? { nil }
+    var rekeysIKE: Bool { false }
+    var blocksIKERekey: Bool { rekeyedChild != nil || deletedChild != nil }
+    var survivesIKERekey: Bool { true }
+    var endsIKE: CloseReason? { nil }
 
-extension Session {
-    /// Puts an exchange into the queue. `first`: before all others.
-    func enqueue(_ exchange: any InitiatedExchange, first: Bool = false, notBefore: UInt64 = 0) {
-        let queued = QueuedExchange(exchange: exchange, notBefore: notBefore)
-        if first { queue.insert(queued, at: 0) } else { queue.append(queued) }
-    }
-
-    /// Begins the next exchange that is due, if the window is free. Called at the end of every step.
-    func beginNextExchange(_ step: inout Step) {
-        while window.outstanding == nil, active == nil, phase.isOpen, step.closing == nil,
-            let index = queue.firstIndex(where: { $0.notBefore <= step.now })
-        {
-            if case .established = phase {} else if !(queue[index].exchange is AuthenticationExchange) { return }
-            var exchange = queue.remove(at: index).exchange
-            guard let payloads = exchange.request(in: self, &step) else { continue }
-            active = exchange
-            sendRequest(exchange.type, payloads, &step)
-        }
-    }
+    mutating func peerRekeyed(child id: UInt32, _ collision: RekeyChildExchange.Collision) {}
+    var awaitsCollision: Bool { false }
+    mutating func peerRekeyedIKE(_ collision: RekeyIKEExchange.Collision) -> Bool { false }
+    mutating func heirOfPeer() -> Session? { nil }
 }

@@ -36,7 +36,7 @@ struct MessageWindow {
     /// What the passing of a deadline means.
     enum Overdue {
         case notYet
-        /// To be sent again; the how manieth time.
+        /// To be sent again, for the `repetition`th time.
         case again(SentMessage, repetition: UInt32)
         /// All repetitions went unanswered.
         case dead

@@ -63,34 +63,3 @@ enum NATDetection {
             isRemote: !sources.contains { $0.data == remote }, isForced: forced)
     }
 }
-
-extension Session {
-    /// The initiator's path from IKE_AUTH on: port 4500 at both ends when ESP is in UDP, unless the ports were chosen by
-    /// configuration.
-    func floatPorts() {
-        guard nat.isEncapsulated else { return }
-        if path.local.port == Self.initialPort { path.local.port = Self.encapsulationPort }
-        if path.remote.port == Self.initialPort { path.remote.port = Self.encapsulationPort }
-    }
-
-    /// An authentic, new message of the peer came along `newPath`: it has moved, or its NAT has mapped it anew.
-    func follow(_ newPath: Path, _ step: inout Step) {
-        guard newPath != path, nat.follows(from: path.remote, to: newPath.remote) else { return }
-        // Before IKE_AUTH nobody was told of the path; the responder learns the port that the initiator floated to.
-        guard isEstablished else {
-            path = newPath
-            return
-        }
-        // Never to port 500: ESP in UDP must not be there (section 2.23). Who asks from there is answered there.
-        let isInitial = newPath.local.port == Self.initialPort || newPath.remote.port == Self.initialPort
-        if nat.isEncapsulated, isInitial { return }
-        let oldPath = path
-        path = newPath
-        for index in childRecords.indices {
-            let sa = childRecords[index].sa
-            step.act(.move(sa, to: newPath, isEncapsulated: sa.isEncapsulated))
-            childRecords[index].sa.path = newPath
-        }
-        step.report(.moved(from: oldPath, to: newPath))
-    }
-}

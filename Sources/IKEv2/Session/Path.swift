@@ -25,4 +25,13 @@ public struct Path: Hashable, Sendable {
         self.local = local
         self.remote = remote
     }
+
+    /// The initiator's path from IKE_AUTH on when ESP is in UDP: port 4500 at both ends, unless the ports were chosen by
+    /// configuration.
+    var floated: Path {
+        var path = self
+        if local.port == Session.initialPort { path.local.port = Session.encapsulationPort }
+        if remote.port == Session.initialPort { path.remote.port = Session.encapsulationPort }
+        return path
+    }
 }

@@ -26,6 +26,10 @@ enum Phase {
         }
     }
 
+    var established: Established? { if case .established(let state) = self { state } else { nil } }
+
+    var isAuthenticating: Bool { if case .authenticating = self { true } else { false } }
+
     /// The peer was refused, and there is no IKE SA.
     var isRefused: Bool { if case .refused = self { true } else { false } }
 
@@ -36,6 +40,126 @@ enum Phase {
         case .authenticating, .established: true
         }
     }
+}
+
+/// The phase of an IKE SA, and all that may change it.
+struct Lifecycle {
+    private(set) var phase: Phase
+    /// By when the negotiation, or the decision between two rekeys, has to be done; nil: it is, or is given up by itself.
+    private(set) var halfOpenUntil: UInt64?
+
+    init(_ phase: Phase) { self.phase = phase }
+
+    // MARK: - The negotiation
+
+    /// Initiator: IKE_SA_INIT goes out, or was refused by somebody.
+    mutating func began(_ exchange: InitialExchange) { phase = .initial(exchange) }
+
+    /// IKE_SA_INIT is done. `end`: by when the peer has to be done with IKE_AUTH; nil: we are the initiator.
+    mutating func agreedOnKeys(_ state: Authenticating, halfOpenUntil end: UInt64?) {
+        phase = .authenticating(state)
+        halfOpenUntil = end
+    }
+
+    /// Responder: the answer may be lost, so the session stays to repeat it until the half-open time is over.
+    mutating func refused(_ protection: Protection, _ reason: CloseReason) { phase = .refused(protection, reason) }
+
+    /// IKE_AUTH is done.
+    mutating func established(_ state: Established) {
+        phase = .established(state)
+        halfOpenUntil = nil
+    }
+
+    mutating func closed() { phase = .closed }
+
+    // MARK: - Rekey and end of what is up
+
+    private mutating func change(_ body: (inout Established) -> Void) {
+        guard case .established(var state) = phase else { return }
+        body(&state)
+        phase = .established(state)
+    }
+
+    /// The peer wants to be asked for its identity again by this time.
+    mutating func reauthenticates(by time: UInt64) {
+        change { $0.reauthenticateAt = min($0.reauthenticateAt ?? .max, time) }
+    }
+
+    /// Our Delete waits for its turn, or for its answer.
+    mutating func deletionBegan() { change { $0.state = .deleting } }
+
+    /// A rekey is to begin, which is not asked for again by time. False: the IKE SA has other things to do.
+    mutating func takeRekey() -> Bool {
+        guard isUp else { return false }
+        change { $0.rekeyAt = nil }
+        return true
+    }
+
+    /// A rekey of ours waits for its answer.
+    mutating func rekeyBegan() { change { $0.state = .rekeying } }
+
+    /// The peer refuses it, and it may be tried again.
+    mutating func rekeyRefused() { change { $0.state = .established } }
+
+    /// It came to nothing. The IKE SA carries on until its hard limit, and the rekey is tried again before that.
+    /// - Returns: how often that has happened, one after the other.
+    mutating func rekeyFailed(isLimited: Bool, _ step: Step) -> Int {
+        var failures = 0
+        change { state in
+            state.state = .established
+            state.failedRekeys += 1
+            failures = state.failedRekeys
+            if isLimited { state.rekeyAt = RekeyTimes.retry(failures, before: state.expiresAt, step) }
+        }
+        return failures
+    }
+
+    /// It is one of two new IKE SAs, until it is known which one stays: it makes no children, and begins nothing.
+    mutating func awaitsDecision(until end: UInt64) {
+        rekeyBegan()
+        halfOpenUntil = end
+    }
+
+    /// It takes over, whether or not it had to wait for a decision.
+    mutating func tookOver() {
+        rekeyRefused()
+        halfOpenUntil = nil
+    }
+
+    /// Nobody needs it any more. Whoever made it deletes it; if that does not happen, it ends by itself.
+    mutating func becameRedundant(until end: UInt64) {
+        guard isEstablished else { return }
+        halfOpenUntil = nil
+        change { state in
+            state.state = .rekeyed
+            state.rekeyAt = nil
+            state.reauthenticateAt = nil
+            state.expiresAt = min(state.expiresAt ?? end, end)
+        }
+    }
+
+    // MARK: - Questions
+
+    private var state: IKESAStatus.State? {
+        if case .established(let established) = phase { established.state } else { nil }
+    }
+
+    var isEstablished: Bool { state != nil }
+
+    /// Neither being rekeyed nor on its way out.
+    var isUp: Bool { state == .established }
+
+    /// Not on its way out: what begins now may come to an end.
+    var isInUse: Bool { state == .established || state == .rekeying }
+
+    /// A new IKE SA has taken over.
+    var isReplaced: Bool { state == .rekeyed }
+
+    /// It is one of two new IKE SAs, and it is not known yet which one stays.
+    var isUndecided: Bool { isEstablished && !isReplaced && halfOpenUntil != nil }
+
+    /// It was one of two new IKE SAs, and is not the one that stays, or that is not known yet.
+    var isSpare: Bool { isReplaced || (isEstablished && halfOpenUntil != nil) }
 }
 
 /// The keys of an IKE SA, and the ciphers made from them.
@@ -116,4 +240,26 @@ struct PeerCapabilities {
     var childless = false
     /// SIGNATURE_HASH_ALGORITHMS (RFC 7427); nil: only the older methods.
     var signatureHashes: [SignatureHash]?
+
+    /// Nothing yet.
+    init() {}
+
+    /// By its message of IKE_SA_INIT.
+    init(_ message: Message) {
+        fragmentation = message.has(.fragmentationSupported)
+        childless = message.has(.childlessSupported)
+        signatureHashes = message.notify(.signatureHashAlgorithms)?.signatureHashes
+    }
+}
+
+extension SelectedIKE {
+    /// A nonce of less than half the key of the PRF is against RFC 7296 section 2.10, and no reason to be without a tunnel.
+    func noteShortNonce(_ nonce: [UInt8], _ step: inout Step) {
+        let least = function.outputLength / 2
+        if nonce.count >= least { return }
+        step.note(
+            .warning,
+            "the peer's nonce has \(nonce.count) bytes, and \(function.name) wants \(least): update the peer, "
+                + "or choose a PRF with a shorter key")
+    }
 }

@@ -35,6 +35,15 @@ public protocol SessionEnvironment: AnyObject {
 }
 
 extension SessionEnvironment {
+    /// For an IKE SA; never 0.
+    func randomSPI() -> UInt64 { max(1, random(count: 8).reduce(0) { $0 << 8 | UInt64($1) }) }
+
+    /// Whether somebody would miss a child.
+    func isWanted(_ sa: ChildSA) -> Bool {
+        if sa.child.startAction.starts || sa.child.closeAction.starts { return true }
+        return usage(of: sa).map { $0.inboundPackets > 0 || $0.outboundPackets > 0 } ?? false
+    }
+
     public func fragmentedMessageRefused() {}
     public func hasRoom(for selectors: [TrafficSelector]) -> Bool { true }
     public func holder(of selectors: [TrafficSelector], connection: Connection, besides peer: Identity) -> Identity? {

@@ -20,6 +20,17 @@ struct Step {
     var settings: ProtocolSettings { environment.settings }
     var credentials: Credentials { environment.credentials }
 
+    /// Bytes of the nonces that we make.
+    private static let nonceLength = 32
+
+    func nonce() -> [UInt8] { environment.random(count: Self.nonceLength) }
+
+    func allocateSPI() throws(Refusal) -> UInt32 {
+        do { return try environment.allocateSPI() } catch {
+            throw Refusal(.noAdditionalSAs, Explanation("no SPI is to be had: \(error)"))
+        }
+    }
+
     mutating func act(_ action: SessionAction) { actions.append(action) }
 
     mutating func report(_ event: SessionEvent) { actions.append(.report(event)) }
@@ -45,4 +56,19 @@ struct Step {
 
     /// The session ends with this step; what was to be sent is sent.
     mutating func close(_ reason: CloseReason) { if closing == nil { closing = reason } }
+
+    /// The negotiation of the IKE SA comes to nothing.
+    mutating func fail(_ explanation: Explanation) {
+        report(.failed(explanation))
+        close(.negotiationFailed(explanation))
+    }
+
+    /// The IKE SA ends, or its rekey comes to nothing: what is wanted of its children has to come up elsewhere.
+    mutating func askForSuccessors(of children: [ChildSA]) {
+        var names: [String] = []
+        for sa in children where environment.isWanted(sa) && !names.contains(sa.child.name) {
+            names.append(sa.child.name)
+        }
+        if !names.isEmpty { act(.successorWanted(children: names)) }
+    }
 }

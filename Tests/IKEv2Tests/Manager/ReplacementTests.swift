@@ -139,7 +139,7 @@ import Testing
             $0.children[0].startAction = .start
             $0.children[0].time = Child.Limit(rekey: 60, life: 900, random: 0)
         }
-        pair.sun.manager.table.all.first?.session.setState(.rekeying)
+        pair.sun.manager.table.all.first?.session.lifecycle.rekeyBegan()
         pair.lab.run(seconds: 400)
         pair.expectTunnel()
         #expect(pair.moon.manager.counters.initiated == 2)

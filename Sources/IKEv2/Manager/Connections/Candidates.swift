@@ -71,7 +71,7 @@ final class CandidateSet {
 
     private(set) lazy var forcesEncapsulation = connections.contains { $0.forcesEncapsulation }
     private(set) lazy var takesChildless = connections.contains { $0.childless != .never }
-    private(set) lazy var capabilities = Session.capabilities(of: connections)
+    private(set) lazy var capabilities = InitialExchange.capabilities(of: connections)
     private var requests: [CertificateRequestPayload]?
 
     /// The CERTREQ payloads. They are made of the first credentials that are given: with others the set is made anew.

@@ -1,13 +1,15 @@
 import IKEv2Messages
 
-// Why there is no agreement on a CHILD_SA, in words for the operator of this side.
+/// Reasons why there is no agreement on a CHILD_SA, in words for the operator of this side.
+struct ChildExplanations {
+    /// The name of the connection.
+    let connection: String
 
-extension Session {
     /// Children that are spelt out; a log record has to end somewhere.
     private static let childrenShown = 4
 
     func selectorRefusal(_ child: Child) -> Explanation {
-        let line = "connections.\(connection?.name ?? "").children.\(child.name)"
+        let line = "connections.\(connection).children.\(child.name)"
         func text(_ sides: [SelectorSide]) -> String { sides.map(\.description).joined(separator: ", ") }
         return Explanation(
             "traffic selectors unacceptable: the peer has nothing in common with what child \(child.name) offers",
@@ -17,7 +19,7 @@ extension Session {
             ], remedy: "let \(line).local_ts overlap the peer's remote_ts, and \(line).remote_ts its local_ts")
     }
 
-    func proposalExplanation(
+    func proposals(
         _ offer: SecurityAssociationPayload, _ children: [Child], withKeyExchange: Bool
     ) -> Explanation {
         let tunnels = children.filter { $0.mode != .transport }
@@ -30,7 +32,7 @@ extension Session {
         func explain(_ child: Child) -> Explanation {
             ChildNegotiation.explain(
                 offered: offer, configured: child.proposals, withKeyExchange: withKeyExchange,
-                connection: connection?.name ?? "", child: child.name)
+                connection: connection, child: child.name)
         }
         var explanation = explain(child)
         // Others that the selectors fit, if they are not the same once more.
@@ -46,23 +48,23 @@ extension Session {
         return explanation
     }
 
-    func selectorExplanation(
+    func selectors(
         _ initiator: TrafficSelectorPayload, _ responder: TrafficSelectorPayload, _ children: [Child]
     ) -> Explanation {
         guard let child = children.first else {
             return Explanation(
-                "traffic selectors unacceptable: connection \(connection?.name ?? "") has no children",
-                remedy: "add a section to connections.\(connection?.name ?? "").children")
+                "traffic selectors unacceptable: connection \(connection) has no children",
+                remedy: "add a section to connections.\(connection).children")
         }
         var explanation = SelectorNegotiation.explain(
-            localOffered: responder, remoteOffered: initiator, child: child, connection: connection?.name ?? "")
+            localOffered: responder, remoteOffered: initiator, child: child, connection: connection)
         if children.count > Self.childrenShown {
             explanation.details.append("and \(children.count - Self.childrenShown) more children")
         }
         for other in children.prefix(Self.childrenShown).dropFirst() {
             explanation.details +=
                 SelectorNegotiation.explain(
-                    localOffered: responder, remoteOffered: initiator, child: other, connection: connection?.name ?? ""
+                    localOffered: responder, remoteOffered: initiator, child: other, connection: connection
                 ).details
         }
         return explanation

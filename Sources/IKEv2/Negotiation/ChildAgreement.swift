@@ -19,12 +19,12 @@ extension ChildAgreement {
     }
 }
 
-// MARK: - As initiator of the exchange
+// MARK: - Initiator
 
-extension Session {
+extension ChildAgreement {
     /// SA, TSi and TSr of a request. `hint`: the packet that calls for the SA.
-    func childOffer(
-        _ child: Child, inboundSPI: UInt32, withKeyExchange: Bool, hint: TrafficSelector?
+    static func offer(
+        _ child: Child, inboundSPI: UInt32, withKeyExchange: Bool, hint: TrafficSelector?, path: Path
     ) -> [Payload] {
         [
             .securityAssociation(
@@ -40,10 +40,12 @@ extension Session {
     }
 
     /// What the responder made of our offer.
-    func agreement(
-        on response: Message, offered child: Child, inboundSPI: UInt32, withKeyExchange: Bool
-    ) throws(Refusal) -> ChildAgreement {
-        if let error = response.errorNotify { throw refused(error, child, response) }
+    init(
+        _ response: Message, offered child: Child, inboundSPI: UInt32, withKeyExchange: Bool, in session: Session
+    ) throws(Refusal) {
+        if let error = response.errorNotify {
+            throw Self.refused(error, child, connection: session.connection?.name ?? "")
+        }
         guard let answer = response.securityAssociation,
             let selected = ChildNegotiation.check(answer, offered: child.proposals, withKeyExchange: withKeyExchange)
         else {
@@ -58,9 +60,9 @@ extension Session {
         }
         guard let initiator = response.trafficSelectorInitiator, let responder = response.trafficSelectorResponder,
             let local = SelectorNegotiation.check(
-                initiator, within: child.localSelectors, dynamic: path.local.address),
+                initiator, within: child.localSelectors, dynamic: session.path.local.address),
             let remote = SelectorNegotiation.check(
-                responder, within: child.remoteSelectors, dynamic: path.remote.address)
+                responder, within: child.remoteSelectors, dynamic: session.path.remote.address)
         else {
             throw Refusal(
                 .trafficSelectorsUnacceptable,
@@ -76,17 +78,17 @@ extension Session {
                 .invalidSyntax,
                 Explanation("the peer wants transport mode for child \(child.name), which was not offered"))
         }
-        return ChildAgreement(child: child, selected: selected, local: local, remote: remote, inboundSPI: inboundSPI)
+        self.init(child: child, selected: selected, local: local, remote: remote, inboundSPI: inboundSPI)
     }
 
     /// The words for a responder's error notify.
-    private func refused(_ error: NotifyPayload, _ child: Child, _ response: Message) -> Refusal {
+    private static func refused(_ error: NotifyPayload, _ child: Child, connection: String) -> Refusal {
         let explanation =
             switch error.type {
             case .noProposalChosen:
                 ChildNegotiation.explainRefusal(
-                    of: child.proposals, connection: connection?.name ?? "", child: child.name)
-            case .trafficSelectorsUnacceptable: selectorRefusal(child)
+                    of: child.proposals, connection: connection, child: child.name)
+            case .trafficSelectorsUnacceptable: ChildExplanations(connection: connection).selectorRefusal(child)
             default: Explanation("the peer refuses child \(child.name): \(error.type)")
             }
         return Refusal(error.type, explanation)
@@ -100,15 +102,17 @@ extension Session {
     }
 }
 
-// MARK: - As responder of the exchange
+// MARK: - Responder
 
-extension Session {
+extension ChildAgreement {
     /// Chooses among `children` by selectors, then by proposals: the first child that can carry everything the peer
     /// asks for, else the first that can carry what it puts first, which is the packet that calls for the SA, else the
     /// first that can carry some of it (RFC 7296 section 2.9). Throws before anything is taken.
-    func agreement(
-        on request: Message, among children: [Child], withKeyExchange: Bool, _ step: inout Step
-    ) throws(Refusal) -> ChildAgreement {
+    init(
+        _ request: Message, among children: [Child], withKeyExchange: Bool, in session: Session, _ step: inout Step
+    ) throws(Refusal) {
+        let path = session.path
+        let explanations = ChildExplanations(connection: session.connection?.name ?? "")
         guard let offer = request.securityAssociation, let initiator = request.trafficSelectorInitiator,
             let responder = request.trafficSelectorResponder
         else { throw Refusal(.invalidSyntax, Explanation("the peer's request for a child is not complete")) }
@@ -119,7 +123,7 @@ extension Session {
         }
         if fitting.isEmpty {
             throw Refusal(
-                .trafficSelectorsUnacceptable, selectorExplanation(initiator, responder, children))
+                .trafficSelectorsUnacceptable, explanations.selectors(initiator, responder, children))
         }
         func takes(_ ours: [SelectorSide], _ wanted: some Sequence<SelectorSide>) -> Bool {
             wanted.allSatisfy { theirs in ours.contains { $0.contains(theirs) } }
@@ -134,69 +138,80 @@ extension Session {
                 offer, configured: candidate.child.proposals, withKeyExchange: withKeyExchange,
                 hasKeyExchange: request.keyExchange != nil)
             guard let selected else { continue }
-            return ChildAgreement(
+            self.init(
                 child: candidate.child, selected: selected, local: candidate.local, remote: candidate.remote,
-                inboundSPI: try allocateSPI(&step))
+                inboundSPI: try step.allocateSPI())
+            return
         }
         throw Refusal(
-            .noProposalChosen, proposalExplanation(offer, fitting.map(\.child), withKeyExchange: withKeyExchange))
+            .noProposalChosen, explanations.proposals(offer, fitting.map(\.child), withKeyExchange: withKeyExchange))
     }
 
     /// SA, TSi and TSr of the answer.
-    func childAnswer(_ agreement: ChildAgreement) -> [Payload] {
+    var answer: [Payload] {
         [
-            .securityAssociation(ChildNegotiation.answer(agreement.selected, spi: agreement.inboundSPI)),
-            .trafficSelectorInitiator(SelectorNegotiation.payload(agreement.remote)),
-            .trafficSelectorResponder(SelectorNegotiation.payload(agreement.local)),
+            .securityAssociation(ChildNegotiation.answer(selected, spi: inboundSPI)),
+            .trafficSelectorInitiator(SelectorNegotiation.payload(remote)),
+            .trafficSelectorResponder(SelectorNegotiation.payload(local)),
         ]
     }
 }
 
 // MARK: - Both
 
-extension Session {
-    func allocateSPI(_ step: inout Step) throws(Refusal) -> UInt32 {
-        do {
-            return try step.environment.allocateSPI()
-        } catch {
-            throw Refusal(.noAdditionalSAs, Explanation("no SPI is to be had: \(error)"))
-        }
-    }
-
+extension ChildAgreement {
     /// The SA, with its keys (RFC 7296 section 2.17). `secret`: of the exchange's own key exchange, if it had one;
     /// `initiator`: whether we began the exchange; `requestID`: that of the SA it replaces.
     func makeChild(
-        _ agreement: ChildAgreement, secret: SecretBytes?, initiatorNonce: [UInt8], responderNonce: [UInt8],
-        initiator: Bool, requestID: UInt32? = nil, _ step: inout Step
+        secret: SecretBytes?, initiatorNonce: [UInt8], responderNonce: [UInt8], initiator: Bool,
+        requestID: UInt32? = nil, in session: Session, _ step: inout Step
     ) throws(Refusal) -> ChildSA {
-        guard let protection = phase.protection, let connection else {
+        guard let protection = session.phase.protection, let connection = session.connection else {
             throw Refusal(.temporaryFailure, Explanation("there is no IKE SA for a child"))
         }
-        let child = agreement.child
-        guard agreement.local.count * agreement.remote.count <= SelectorNegotiation.maximumPairs else {
-            throw Refusal(
-                .trafficSelectorsUnacceptable,
-                Explanation(
-                    "child \(child.name) would have \(agreement.local.count) × \(agreement.remote.count) pairs of "
-                        + "traffic selectors, and \(SelectorNegotiation.maximumPairs) is the limit",
-                    remedy: "put neighbouring networks together in local_ts and remote_ts, or make several children"))
-        }
+        let peer = session.identities?.remote ?? .any
+        let selectors = try selectors(for: peer, of: connection, besides: session.childTable.selectorCount, step)
         let keys: (initiator: SecretBytes, responder: SecretBytes)
         do {
             keys = try protection.keys.childKeys(
-                agreement.selected.transform, secret: secret, initiatorNonce: initiatorNonce,
-                responderNonce: responderNonce)
+                selected.transform, secret: secret, initiatorNonce: initiatorNonce, responderNonce: responderNonce)
         } catch {
             throw Refusal(.temporaryFailure, Explanation("no keys for child \(child.name): \(error)"))
         }
-        let selectors = SelectorNegotiation.pairs(local: agreement.local, remote: agreement.remote)
+        return ChildSA(
+            id: step.environment.uniqueID(), child: child, connectionName: connection.name,
+            inboundSPI: inboundSPI, outboundSPI: selected.peerSPI, mode: .tunnel,
+            transform: child.transform(selected.transform),
+            extendedSequenceNumbers: selected.extendedSequenceNumbers, keyExchange: selected.keyExchange,
+            inboundKey: initiator ? keys.responder : keys.initiator,
+            outboundKey: initiator ? keys.initiator : keys.responder, selectors: selectors,
+            localSelectors: local, remoteSelectors: remote,
+            requestID: requestID
+                ?? step.environment.requestID(
+                    connection: connection, child: child, selectors: selectors, peer: peer),
+            path: session.path, isEncapsulated: session.nat.isEncapsulated, establishedAt: step.now,
+            lifetime: step.environment.lifetime(of: child))
+    }
+
+    /// Every pair of both sides' selectors, as long as there is room for them and nobody else has them.
+    /// - Parameter others: how many pairs the other children of the IKE SA have. A peer that rekeys has both for a while.
+    private func selectors(
+        for peer: Identity, of connection: Connection, besides others: Int, _ step: Step
+    ) throws(Refusal) -> [TrafficSelector] {
+        guard local.count * remote.count <= SelectorNegotiation.maximumPairs else {
+            throw Refusal(
+                .trafficSelectorsUnacceptable,
+                Explanation(
+                    "child \(child.name) would have \(local.count) × \(remote.count) pairs of "
+                        + "traffic selectors, and \(SelectorNegotiation.maximumPairs) is the limit",
+                    remedy: "put neighbouring networks together in local_ts and remote_ts, or make several children"))
+        }
+        let selectors = SelectorNegotiation.pairs(local: local, remote: remote)
         if selectors.isEmpty {
             throw Refusal(
                 .trafficSelectorsUnacceptable,
                 Explanation("the two sides of child \(child.name) have no protocol and address family in common"))
         }
-        // A peer that rekeys has both for a while.
-        let others = childRecords.reduce(0) { $0 + $1.sa.selectors.count }
         guard others + selectors.count <= SelectorNegotiation.maximumPairsOfSession else {
             throw Refusal(
                 .noAdditionalSAs,
@@ -205,13 +220,12 @@ extension Session {
                         + "\(selectors.count), and \(SelectorNegotiation.maximumPairsOfSession) is the limit",
                     remedy: "put neighbouring networks together in local_ts and remote_ts"))
         }
-        let peer = identities?.remote ?? .any
         if let holder = step.environment.holder(of: selectors, connection: connection, besides: peer) {
             throw Refusal(
                 .trafficSelectorsUnacceptable,
                 Explanation(
                     "\(peer) wants networks of child \(child.name) that \(holder) has",
-                    details: ["it wants \(agreement.remote.map(\.description).joined(separator: ", "))"],
+                    details: ["it wants \(remote.map(\.description).joined(separator: ", "))"],
                     remedy: "give every peer networks of its own; terminate the other one's CHILD_SA if it is gone"))
         }
         guard step.environment.hasRoom(for: selectors) else {
@@ -221,18 +235,6 @@ extension Session {
                     "the dataplane has no room for the networks of child \(child.name)",
                     remedy: "put neighbouring networks together in local_ts and remote_ts"))
         }
-        return ChildSA(
-            id: step.environment.uniqueID(), child: child, connectionName: connection.name,
-            inboundSPI: agreement.inboundSPI, outboundSPI: agreement.selected.peerSPI, mode: .tunnel,
-            transform: child.transform(agreement.selected.transform),
-            extendedSequenceNumbers: agreement.selected.extendedSequenceNumbers,
-            keyExchange: agreement.selected.keyExchange, inboundKey: initiator ? keys.responder : keys.initiator,
-            outboundKey: initiator ? keys.initiator : keys.responder, selectors: selectors,
-            localSelectors: agreement.local, remoteSelectors: agreement.remote,
-            requestID: requestID
-                ?? step.environment.requestID(
-                    connection: connection, child: child, selectors: selectors, peer: peer),
-            path: path, isEncapsulated: nat.isEncapsulated, establishedAt: step.now,
-            lifetime: step.environment.lifetime(of: child))
+        return selectors
     }
 }
