@@ -83,3 +83,151 @@ struct PeerSignature {
         return (scheme, signature)
     }
 }
+
+extension PeerSignature {
+    /// Keys that are known to be the peer's; the first CERT payload has the one that signs (RFC 7296 section 3.6).
+    func candidates(
+        _ payloads: [CertificatePayload]
+    ) throws(Refusal) -> [(PublicKey, Certificate?)] {
+        let received = payloads.prefix(PeerAuthentication.maximumCertificates)
+        if let raw = received.first(where: { $0.encoding == .rawPublicKey }) {
+            guard let key = remote.publicKeys.first(where: { $0.subjectPublicKeyInfo == raw.data }) else {
+                throw failure(
+                    "the peer's raw public key is not among those of the connection",
+                    remedy: "add it to \(context.line("remote.pubkeys"))")
+            }
+            try demand(ofRaw: key)
+            return [(key, nil)]
+        }
+        let x509 = received.filter { $0.encoding == .x509Signature }
+        if let first = x509.first {
+            let leaf: Certificate
+            do { leaf = try Certificate(der: first.data) } catch {
+                throw failure("\(error)", remedy: "let the peer send its own certificate first")
+            }
+            let others = x509.dropFirst().compactMap { try? Certificate(der: $0.data) }
+            return [try trusted(leaf, others)]
+        }
+        let known = (remote.certificates + context.credentials.certificates).filter { $0.confirms(peer) }
+        var keys: [(PublicKey, Certificate?)] = []
+        var problem: Refusal?
+        for key in remote.publicKeys {
+            do throws(Refusal) {
+                try demand(ofRaw: key)
+                keys.append((key, nil))
+            } catch { problem = error }
+        }
+        for certificate in known {
+            do throws(Refusal) { keys.append(try trusted(certificate, [])) } catch { problem = error }
+        }
+        if keys.isEmpty {
+            throw problem
+                ?? failure(
+                    "the peer sent no certificate, and none for it is known",
+                    remedy: "set send_cert = always on the peer, or \(context.line("remote.certs"))")
+        }
+        return keys
+    }
+
+    /// The key of a certificate that is for the peer's identity and that the connection trusts.
+    private func trusted(
+        _ leaf: Certificate, _ received: [Certificate]
+    ) throws(Refusal) -> (PublicKey, Certificate?) {
+        guard leaf.confirms(peer) else {
+            let names = ["\(leaf.subject)"] + leaf.subjectAlternativeNames.map(\.description)
+            throw failure(
+                "the certificate is for somebody else",
+                details: ["names in the certificate: \(names.joined(separator: "; "))"],
+                remedy: "let the peer use one of these names as its identity, and set \(context.line("remote.id"))")
+        }
+        if !remote.certificates.isEmpty && !remote.certificates.contains(leaf) {
+            throw failure(
+                "certificate \"\(leaf)\" is not one of those of the connection",
+                remedy: "add it to \(context.line("remote.certs")), or leave that out")
+        }
+        let credentials = context.credentials
+        let authorities = remote.authorities.isEmpty ? credentials.authorities : remote.authorities
+        let intermediates = received + credentials.certificates.filter(\.isAuthority) + credentials.authorities
+        let chain: [Certificate]
+        do {
+            let store = try TrustStore(authorities: authorities, revocationLists: credentials.revocationLists)
+            // A certificate that the connection names needs no authority, unless the connection names one too.
+            if !remote.certificates.isEmpty && remote.authorities.isEmpty {
+                try store.verify(
+                    pinned: leaf, intermediates: intermediates, at: context.wallClock, revocation: remote.revocation)
+                chain = [leaf]
+            } else {
+                chain = try store.verify(
+                    leaf, intermediates: intermediates, at: context.wallClock, revocation: remote.revocation)
+            }
+        } catch {
+            let names = authorities.map { "\"\($0.subject)\"" }.joined(separator: ", ")
+            throw failure(
+                "\(error)", details: ["authorities trusted: \(names.isEmpty ? "none" : names)"],
+                remedy: "let the peer renew its certificate, or see to x509ca, x509crl and \(context.line("remote"))")
+        }
+        if let violation = remote.chain?.violation(in: chain) { throw failure(violation) }
+        do { return (try leaf.publicKey(), leaf) } catch {
+            throw failure("\(error)", remedy: "let the peer use an RSA, ECDSA, Ed25519 or Ed448 key")
+        }
+    }
+
+    /// Something in the peer's trust chain is not as the connection demands.
+    private func failure(_ violation: ChainViolation) -> Refusal {
+        let line = context.line("remote.auth")
+        let demands = remote.chain.map { chain in
+            [("keys accepted", chain.keyDescription), ("signatures accepted", chain.schemeDescription)]
+                .filter { !$0.1.isEmpty }.map { "\($0.0): \($0.1)" } + ["asked for by: \(line) = \(chain.text)"]
+        }
+        return failure(
+            "\(violation), which is not accepted", details: demands ?? [],
+            remedy: "let the peer use another key and chain, or ask for less in \(line)")
+    }
+
+    private func demand(ofRaw key: PublicKey) throws(Refusal) {
+        guard let chain = remote.chain, !chain.accepts(key.type) else { return }
+        throw failure(ChainViolation(subject: "\(peer)", fault: .key(key.type)))
+    }
+}
+
+extension AuthenticationPayload {
+    /// Nil for a scheme that no authentication method carries.
+    init?(_ scheme: SignatureScheme, signature: [UInt8]) {
+        switch scheme {
+        case .rsaPKCS1(.sha1): self.init(method: .rsaSignature, data: signature)
+        case .ecdsaConcatenated(.sha256): self.init(method: .ecdsa256, data: signature)
+        case .ecdsaConcatenated(.sha384): self.init(method: .ecdsa384, data: signature)
+        case .ecdsaConcatenated(.sha512): self.init(method: .ecdsa521, data: signature)
+        default:
+            guard let identifier = scheme.algorithmIdentifier else { return nil }
+            self.init(algorithmIdentifier: identifier, signature: signature)
+        }
+    }
+}
+
+extension SignatureKeyType {
+    /// How to sign for a peer with these SIGNATURE_HASH_ALGORITHMS, within `allowed` when that is not empty. Without
+    /// RFC 7427 on the other side the methods of RFC 7296 (RSA with SHA-1) and RFC 4754 are all there is.
+    ///
+    /// RSA signs by PSS (RFC 8247 section 3.2), unless the peer itself has signed by PKCS#1 v1.5 (`answering`): many that
+    /// do know nothing else, and the notify does not tell.
+    func scheme(
+        for peerHashes: [SignatureHash]?, allowed: [SignatureScheme], answering: SignatureScheme? = nil
+    ) -> SignatureScheme? {
+        let peerHasPSS = if case .rsaPKCS1 = answering { false } else { true }
+        let common = peerHashes?.filter(SignatureHash.offered.contains) ?? []
+        if let chosen = allowed.first(where: { fits($0) && common.contains($0.hash) }) { return chosen }
+        if allowed.isEmpty, let chosen = scheme(for: common, preferringPSS: peerHasPSS) { return chosen }
+        // A peer that has RFC 7427, but none of our hashes, gets the older methods too.
+        guard common.isEmpty, let old = olderScheme else { return nil }
+        return allowed.isEmpty || allowed.contains { $0.isSameKind(as: old) } ? old : nil
+    }
+
+    private var olderScheme: SignatureScheme? {
+        switch self {
+        case .rsa: .rsaPKCS1(.sha1)
+        case .ecdsa(let bits): .ecdsaConcatenated(bits <= 256 ? .sha256 : bits <= 384 ? .sha384 : .sha512)
+        case .ed25519, .ed448: nil
+        }
+    }
+}

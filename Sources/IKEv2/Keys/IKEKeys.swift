@@ -1,4 +1,5 @@
 import Cryptography
+import IKEv2Messages
 
 /// The keys of an IKE SA, and what is derived from them (RFC 7296 sections 2.13 to 2.18, RFC 5282 section 7).
 public struct IKEKeys: Sendable {
@@ -106,4 +107,47 @@ public struct IKEKeys: Sendable {
         let material = try function.expand(key: derivation, seed, count: 2 * count)
         return (material[0..<count], material[count..<2 * count])
     }
+}
+
+/// Protects the messages of one side of an IKE SA.
+public struct SessionCipher: MessageCipher, Sendable {
+    private let cipher: IKECipher
+
+    init(_ cipher: IKECipher) { self.cipher = cipher }
+
+    public var ivLength: Int { cipher.suite.ivLength }
+    public var icvLength: Int { cipher.suite.icvLength }
+    public var blockLength: Int { cipher.suite.blockLength }
+
+    public func seal(_ message: inout [UInt8], layout: EncryptedLayout) throws(ProtectionFailure) {
+        do {
+            let body = try cipher.seal(
+                Array(message[layout.ciphertext]), authenticating: Array(message[layout.associatedData]))
+            message.replaceSubrange(layout.initializationVector.lowerBound..<layout.checksum.upperBound, with: body)
+        } catch {
+            throw .cipher
+        }
+    }
+
+    public func open(_ message: inout [UInt8], layout: EncryptedLayout) throws(ProtectionFailure) {
+        let body = layout.initializationVector.lowerBound..<layout.checksum.upperBound
+        do {
+            let plaintext = try cipher.open(
+                Array(message[body]), authenticating: Array(message[layout.associatedData]))
+            message.replaceSubrange(layout.ciphertext, with: plaintext)
+        } catch {
+            switch error {
+            case .integrityFailure: throw .integrity
+            case .malformed: throw .incompleteBlock
+            default: throw .cipher
+            }
+        }
+    }
+}
+
+/// Who began the IKE SA, or its last rekey: decides which keys are whose (RFC 7296 sections 2.14 and 2.18).
+public enum IKERole: Hashable, Sendable {
+    case initiator, responder
+
+    public var peer: IKERole { self == .initiator ? .responder : .initiator }
 }

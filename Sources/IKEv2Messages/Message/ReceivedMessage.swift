@@ -36,3 +36,65 @@ public struct ReceivedMessage: Hashable, Sendable {
     /// The message when nothing of it is encrypted; nil otherwise.
     public var plainMessage: Message? { encrypted == nil ? Message(header: header, payloads: payloads) : nil }
 }
+
+/// SK, the Encrypted payload (RFC 7296 section 3.14), or SKF, a fragment of one (RFC 7383 section 2.5): where its
+/// parts are in the message. It is always the last payload.
+///
+///     | Next Payload  |C|  RESERVED   |         Payload Length        |
+///     |        Fragment Number        |        Total Fragments        |     SKF only
+///     |                     Initialization Vector                     |
+///     ~            Encrypted IKE Payloads, Padding, Pad Length        ~
+///     ~                    Integrity Checksum Data                    ~
+public struct EncryptedPart: Hashable, Sendable {
+    /// The type of the first payload inside. In SKF only the first fragment says it.
+    public let firstPayload: PayloadType
+    /// Nil for SK.
+    public let fragment: FragmentPosition?
+    /// Bytes of the message before the generic payload header.
+    public let headerOffset: Int
+    /// Bytes of the message before the initialization vector.
+    let bodyOffset: Int
+
+    /// `reader` is behind the generic header.
+    init(
+        from reader: inout ByteReader, headerOffset: Int, firstPayload: PayloadType, isFragment: Bool
+    ) throws(DecodingFailure) {
+        self.headerOffset = headerOffset
+        self.firstPayload = firstPayload
+        fragment = isFragment ? try FragmentPosition(from: &reader) : nil
+        bodyOffset = reader.position
+    }
+}
+
+/// Which part of a message a fragment is (RFC 7383 section 2.5).
+public struct FragmentPosition: Hashable, Sendable, CustomStringConvertible {
+    /// Bytes on the wire.
+    static let length = 4
+
+    /// From 1.
+    public let number: UInt16
+    /// At least `number`.
+    public let total: UInt16
+
+    /// Nil unless 1 ≤ number ≤ total.
+    public init?(number: UInt16, total: UInt16) {
+        guard number >= 1, number <= total else { return nil }
+        self.number = number
+        self.total = total
+    }
+
+    /// A position that cannot be must be silently discarded (RFC 7383 section 2.6).
+    init(from reader: inout ByteReader) throws(DecodingFailure) {
+        number = try reader.uint16()
+        if number == 0 { throw reader.failure(field: "fragment number", 0, size: 2) }
+        total = try reader.uint16()
+        if total < number { throw reader.failure(field: "total fragments", Int(total), size: 2) }
+    }
+
+    func encode(into writer: inout ByteWriter) {
+        writer.append(number)
+        writer.append(total)
+    }
+
+    public var description: String { "\(number)/\(total)" }
+}

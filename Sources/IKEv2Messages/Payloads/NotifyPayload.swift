@@ -1,3 +1,5 @@
+import Packets
+
 /// N: an error or a status (RFC 7296 section 3.10).
 ///
 ///     |  Protocol ID  |   SPI Size    |      Notify Message Type      |
@@ -46,5 +48,107 @@ extension NotifyPayload: PayloadBody {
         writer.append(type.rawValue)
         writer.append(spi)
         writer.append(data)
+    }
+}
+
+// Notification data that has a structure. A reader gives nil when the type or the size is not that of the notification.
+extension NotifyPayload {
+    /// INVALID_KE_PAYLOAD: the method wanted (RFC 7296 section 1.2).
+    public static func invalidKeyExchange(wanted method: KeyExchangeID) -> NotifyPayload {
+        NotifyPayload(.invalidKeyExchange, data: networkOrder([method.rawValue]))
+    }
+
+    public var wantedKeyExchange: KeyExchangeID? {
+        type == .invalidKeyExchange && data.count == 2 ? KeyExchangeID(rawValue: words[0]) : nil
+    }
+
+    /// SIGNATURE_HASH_ALGORITHMS (RFC 7427 section 4).
+    public static func signatureHashAlgorithms(_ algorithms: [HashAlgorithm]) -> NotifyPayload {
+        NotifyPayload(.signatureHashAlgorithms, data: networkOrder(algorithms.map(\.rawValue)))
+    }
+
+    public var signatureHashAlgorithms: [HashAlgorithm]? {
+        guard type == .signatureHashAlgorithms, data.count.isMultiple(of: 2) else { return nil }
+        return words.map(HashAlgorithm.init(rawValue:))
+    }
+
+    /// SET_WINDOW_SIZE: requests that the sender is ready to have outstanding (RFC 7296 section 2.3).
+    public static func windowSize(_ size: UInt32) -> NotifyPayload {
+        NotifyPayload(.setWindowSize, data: networkOrder([size]))
+    }
+
+    public var windowSize: UInt32? {
+        type == .setWindowSize && data.count == 4 ? data.reduce(0) { $0 << 8 | UInt32($1) } : nil
+    }
+
+    /// AUTH_LIFETIME in seconds (RFC 4478).
+    public var authenticationLifetimeInSeconds: UInt32? {
+        type == .authenticationLifetime && data.count == 4 ? data.reduce(0) { $0 << 8 | UInt32($1) } : nil
+    }
+
+    /// INVALID_MESSAGE_ID: the message id that was out of the window (RFC 7296 section 2.3).
+    public static func invalidMessageID(_ messageID: UInt32) -> NotifyPayload {
+        NotifyPayload(.invalidMessageID, data: networkOrder([messageID]))
+    }
+
+    /// ADDITIONAL_IP4_ADDRESS or ADDITIONAL_IP6_ADDRESS (RFC 4555 section 4.2.2).
+    public static func additionalAddress(_ address: IPAddress) -> NotifyPayload {
+        var writer = ByteWriter()
+        writer.append(address)
+        return NotifyPayload(
+            address.family == .ipv4 ? .additionalIP4Address : .additionalIP6Address, data: writer.bytes)
+    }
+
+    public var additionalAddress: IPAddress? {
+        switch type {
+        case .additionalIP4Address: IPAddress(networkOrder: data, family: .ipv4)
+        case .additionalIP6Address: IPAddress(networkOrder: data, family: .ipv6)
+        default: nil
+        }
+    }
+
+    /// IKEV2_MESSAGE_ID_SYNC (RFC 6311 section 7.3).
+    public struct MessageIDSync: Hashable, Sendable {
+        public let nonce: UInt32
+        public let expectedSendRequest: UInt32
+        public let expectedReceiveRequest: UInt32
+
+        public init(nonce: UInt32, expectedSendRequest: UInt32, expectedReceiveRequest: UInt32) {
+            self.nonce = nonce
+            self.expectedSendRequest = expectedSendRequest
+            self.expectedReceiveRequest = expectedReceiveRequest
+        }
+    }
+
+    public static func messageIDSync(_ sync: MessageIDSync) -> NotifyPayload {
+        NotifyPayload(
+            .messageIDSync,
+            data: networkOrder([sync.nonce, sync.expectedSendRequest, sync.expectedReceiveRequest]))
+    }
+
+    public var messageIDSync: MessageIDSync? {
+        guard type == .messageIDSync, data.count == 12 else { return nil }
+        let values = stride(from: 0, to: 12, by: 4).map { start in
+            data[start..<start + 4].reduce(0) { $0 << 8 | UInt32($1) }
+        }
+        return MessageIDSync(
+            nonce: values[0], expectedSendRequest: values[1], expectedReceiveRequest: values[2])
+    }
+
+    /// The data as 16-bit integers, an odd last byte left out.
+    private var words: [UInt16] {
+        stride(from: 0, to: data.count - 1, by: 2).map { UInt16(data[$0]) << 8 | UInt16(data[$0 + 1]) }
+    }
+
+    private static func networkOrder(_ values: [UInt16]) -> [UInt8] {
+        var writer = ByteWriter()
+        for value in values { writer.append(value) }
+        return writer.bytes
+    }
+
+    private static func networkOrder(_ values: [UInt32]) -> [UInt8] {
+        var writer = ByteWriter()
+        for value in values { writer.append(value) }
+        return writer.bytes
     }
 }

@@ -89,3 +89,48 @@ protocol PayloadBody {
     init(from reader: inout ByteReader) throws(DecodingFailure)
     func encode(into writer: inout ByteWriter) throws(EncodingFailure)
 }
+
+/// V: a constant that tells implementations apart (RFC 7296 section 3.12). Unfamiliar ones are ignored.
+public struct VendorIDPayload: Hashable, Sendable {
+    public var data: [UInt8]
+
+    public init(_ data: [UInt8]) { self.data = data }
+}
+
+extension VendorIDPayload: PayloadBody {
+    init(from reader: inout ByteReader) throws(DecodingFailure) { data = reader.takeAll() }
+
+    func encode(into writer: inout ByteWriter) throws(EncodingFailure) { writer.append(data) }
+}
+
+/// EAP: one EAP message, opaque here (RFC 7296 section 3.16).
+public struct EAPPayload: Hashable, Sendable {
+    public var message: [UInt8]
+
+    public init(_ message: [UInt8]) { self.message = message }
+}
+
+extension EAPPayload: PayloadBody {
+    init(from reader: inout ByteReader) throws(DecodingFailure) { message = reader.takeAll() }
+
+    func encode(into writer: inout ByteWriter) throws(EncodingFailure) { writer.append(message) }
+}
+
+/// A payload whose type is unknown here (RFC 7296 section 2.5).
+public struct UnknownPayload: Hashable, Sendable {
+    public let type: PayloadType
+    public let data: [UInt8]
+
+    public init(type: PayloadType, data: [UInt8]) {
+        self.type = type
+        self.data = data
+    }
+}
+
+extension UnknownPayload: PayloadBody {
+    init(from reader: inout ByteReader) throws(DecodingFailure) {
+        self.init(type: reader.payload ?? .none, data: reader.takeAll())
+    }
+
+    func encode(into writer: inout ByteWriter) throws(EncodingFailure) { writer.append(data) }
+}

@@ -1,3 +1,5 @@
+import Packets
+
 /// A bounds-checked position in a message: everything that is read is checked against `end` first.
 struct ByteReader {
     private let bytes: [UInt8]
@@ -97,5 +99,102 @@ struct ByteReader {
     mutating func rest(of length: Int, lengthRead: Int, field: String) throws(DecodingFailure) -> ByteReader {
         if length < lengthRead { throw failure(field: field, length, size: 2) }
         return try part(length - lengthRead)
+    }
+}
+
+/// Why a message cannot be put into bytes: a count or length beyond its field.
+public struct EncodingFailure: Error, Hashable, Sendable, CustomStringConvertible {
+    public let field: String
+    public let value: Int
+    public let limit: Int
+
+    public var description: String { "\(field) is \(value), at most \(limit) can be sent" }
+}
+
+/// Grows a message in network order. Lengths are patched in after what they measure has been written, so that no size
+/// is computed twice.
+struct ByteWriter {
+    private(set) var bytes: [UInt8] = []
+
+    var count: Int { bytes.count }
+
+    mutating func append(_ value: UInt8) { bytes.append(value) }
+    mutating func append(_ value: UInt16) { appendInteger(value) }
+    mutating func append(_ value: UInt32) { appendInteger(value) }
+    mutating func append(_ value: UInt64) { appendInteger(value) }
+    mutating func append(_ data: [UInt8]) { bytes.append(contentsOf: data) }
+    mutating func append(zeros count: Int) { bytes.append(contentsOf: repeatElement(0, count: count)) }
+
+    private mutating func appendInteger<Integer: FixedWidthInteger>(_ value: Integer) {
+        for shift in stride(from: Integer.bitWidth - 8, through: 0, by: -8) {
+            bytes.append(UInt8(truncatingIfNeeded: value >> shift))
+        }
+    }
+
+    mutating func append(count value: Int, of field: String) throws(EncodingFailure) {
+        guard let byte = UInt8(exactly: value) else {
+            throw EncodingFailure(field: field, value: value, limit: Int(UInt8.max))
+        }
+        append(byte)
+    }
+
+    mutating func append(length value: Int, of field: String) throws(EncodingFailure) {
+        guard let length = UInt16(exactly: value) else {
+            throw EncodingFailure(field: field, value: value, limit: Int(UInt16.max))
+        }
+        append(length)
+    }
+
+    /// Writes the length of all since `start` into the two bytes at `offset`.
+    mutating func patchLength(since start: Int, at offset: Int, of field: String) throws(EncodingFailure) {
+        let length = count - start
+        guard length <= Int(UInt16.max) else {
+            throw EncodingFailure(field: field, value: length, limit: Int(UInt16.max))
+        }
+        patch(UInt16(truncatingIfNeeded: length), at: offset)
+    }
+
+    mutating func patch(_ value: UInt8, at offset: Int) { bytes[offset] = value }
+
+    mutating func patch(_ value: UInt16, at offset: Int) {
+        bytes[offset] = UInt8(truncatingIfNeeded: value >> 8)
+        bytes[offset + 1] = UInt8(truncatingIfNeeded: value)
+    }
+
+    mutating func patch(_ value: UInt32, at offset: Int) {
+        patch(UInt16(truncatingIfNeeded: value >> 16), at: offset)
+        patch(UInt16(truncatingIfNeeded: value), at: offset + 2)
+    }
+}
+
+extension IPAddress {
+    /// From 4 or 16 bytes in network order; nil when the count is not the family's.
+    init?(networkOrder bytes: [UInt8], family: AddressFamily) {
+        guard bytes.count == (family == .ipv4 ? 4 : 16) else { return nil }
+        let low = bytes.suffix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+        switch family {
+        case .ipv4: self.init(ipv4: UInt32(truncatingIfNeeded: low))
+        case .ipv6: self.init(ipv6High: bytes.prefix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }, low: low)
+        }
+    }
+}
+
+extension ByteReader {
+    mutating func address(_ family: AddressFamily) throws(DecodingFailure) -> IPAddress {
+        switch family {
+        case .ipv4: IPAddress(ipv4: try uint32())
+        case .ipv6: IPAddress(ipv6High: try uint64(), low: try uint64())
+        }
+    }
+}
+
+extension ByteWriter {
+    mutating func append(_ address: IPAddress) {
+        switch address.family {
+        case .ipv4: append(UInt32(truncatingIfNeeded: address.low))
+        case .ipv6:
+            append(address.high)
+            append(address.low)
+        }
     }
 }

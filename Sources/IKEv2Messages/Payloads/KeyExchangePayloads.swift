@@ -25,3 +25,29 @@ extension KeyExchangePayload: PayloadBody {
         writer.append(data)
     }
 }
+
+/// Ni and Nr (RFC 7296 section 3.9).
+public struct NoncePayload: Hashable, Sendable {
+    /// Bytes that a nonce may have.
+    public static let lengths = 16...256
+
+    public var data: [UInt8]
+
+    public init(_ data: [UInt8]) { self.data = data }
+}
+
+extension NoncePayload: PayloadBody {
+    init(from reader: inout ByteReader) throws(DecodingFailure) {
+        if !Self.lengths.contains(reader.remaining) {
+            throw reader.failure(field: "nonce length", reader.remaining, size: 0)
+        }
+        data = reader.takeAll()
+    }
+
+    func encode(into writer: inout ByteWriter) throws(EncodingFailure) {
+        if !Self.lengths.contains(data.count) {
+            throw EncodingFailure(field: "nonce length", value: data.count, limit: Self.lengths.upperBound)
+        }
+        writer.append(data)
+    }
+}

@@ -1,0 +1,152 @@
+/// IDi and IDr: who the sender is, or whom it wants to talk to (RFC 7296 section 3.5).
+///
+///     |   ID Type     |                 RESERVED                      |
+///     ~                   Identification Data                         ~
+public struct IdentificationPayload: Sendable {
+    public var type: IdentificationType
+    public var data: [UInt8]
+    /// What a peer sent in the reserved field: meaningless, but part of what its AUTH payload covers.
+    private var reserved: [UInt8] = [0, 0, 0]
+
+    public init(type: IdentificationType, data: [UInt8]) {
+        self.type = type
+        self.data = data
+    }
+
+    /// The payload without its generic header, exactly as on the wire: `RestOfInitIDPayload` and `RestOfRespIDPayload`
+    /// of RFC 7296 section 2.15.
+    public var authenticatedBytes: [UInt8] { [type.rawValue] + reserved + data }
+}
+
+extension IdentificationPayload: Hashable {
+    public static func == (left: Self, right: Self) -> Bool { left.type == right.type && left.data == right.data }
+
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(type)
+        hasher.combine(data)
+    }
+}
+
+extension IdentificationPayload: PayloadBody {
+    init(from reader: inout ByteReader) throws(DecodingFailure) {
+        type = IdentificationType(rawValue: try reader.uint8())
+        reserved = try reader.take(3)
+        data = reader.takeAll()
+    }
+
+    func encode(into writer: inout ByteWriter) throws(EncodingFailure) {
+        writer.append(type.rawValue)
+        writer.append(zeros: 3)
+        writer.append(data)
+    }
+}
+
+/// CERT: a certificate, CRL or raw public key (RFC 7296 section 3.6). Of several, the first holds the key that signs.
+///
+///     | Cert Encoding |           Certificate Data                    ~
+public struct CertificatePayload: Hashable, Sendable {
+    public var encoding: CertificateEncoding
+    /// DER for X.509, CRLs and raw public keys.
+    public var data: [UInt8]
+
+    public init(encoding: CertificateEncoding, data: [UInt8]) {
+        self.encoding = encoding
+        self.data = data
+    }
+}
+
+extension CertificatePayload: PayloadBody {
+    init(from reader: inout ByteReader) throws(DecodingFailure) {
+        encoding = CertificateEncoding(rawValue: try reader.uint8())
+        data = reader.takeAll()
+    }
+
+    func encode(into writer: inout ByteWriter) throws(EncodingFailure) {
+        writer.append(encoding.rawValue)
+        writer.append(data)
+    }
+}
+
+/// CERTREQ: certificates that the sender could verify (RFC 7296 section 3.7).
+///
+///     | Cert Encoding |           Certification Authority             ~
+public struct CertificateRequestPayload: Hashable, Sendable {
+    public static let authorityLength = 20
+
+    public var encoding: CertificateEncoding
+    /// For X.509: SHA-1 hashes of the subject public key infos of the trusted authorities, one after the other.
+    public var data: [UInt8]
+
+    public init(encoding: CertificateEncoding, data: [UInt8]) {
+        self.encoding = encoding
+        self.data = data
+    }
+
+    /// `hashes`: of ``authorityLength`` bytes each.
+    public init(authorities hashes: [[UInt8]]) {
+        self.init(encoding: .x509Signature, data: Array(hashes.joined()))
+    }
+
+    /// The hashes; nil when this is no list of hashes, and the request is to be ignored.
+    public var authorities: [[UInt8]]? {
+        guard data.count.isMultiple(of: Self.authorityLength),
+            [.x509Signature, .hashAndURL, .hashAndURLOfBundle].contains(encoding)
+        else { return nil }
+        return stride(from: 0, to: data.count, by: Self.authorityLength).map {
+            Array(data[$0..<$0 + Self.authorityLength])
+        }
+    }
+}
+
+extension CertificateRequestPayload: PayloadBody {
+    init(from reader: inout ByteReader) throws(DecodingFailure) {
+        encoding = CertificateEncoding(rawValue: try reader.uint8())
+        data = reader.takeAll()
+    }
+
+    func encode(into writer: inout ByteWriter) throws(EncodingFailure) {
+        writer.append(encoding.rawValue)
+        writer.append(data)
+    }
+}
+
+/// AUTH: the proof of an identity (RFC 7296 section 3.8).
+///
+///     | Auth Method   |                RESERVED                       |
+///     ~                      Authentication Data                      ~
+public struct AuthenticationPayload: Hashable, Sendable {
+    public var method: AuthenticationMethod
+    public var data: [UInt8]
+
+    public init(method: AuthenticationMethod, data: [UInt8]) {
+        self.method = method
+        self.data = data
+    }
+
+    /// A digital signature (RFC 7427 section 3): the length of the algorithm identifier, it itself (DER), the signature.
+    /// Nil when the identifier is longer than its length field can say.
+    public init?(algorithmIdentifier: [UInt8], signature: [UInt8]) {
+        guard let length = UInt8(exactly: algorithmIdentifier.count) else { return nil }
+        self.init(method: .digitalSignature, data: [length] + algorithmIdentifier + signature)
+    }
+
+    /// The two parts of a digital signature; nil for other methods and when the data is too short.
+    public var digitalSignature: (algorithmIdentifier: [UInt8], signature: [UInt8])? {
+        guard method == .digitalSignature, let length = data.first, data.count > Int(length) else { return nil }
+        return (Array(data[1..<1 + Int(length)]), Array(data[(1 + Int(length))...]))
+    }
+}
+
+extension AuthenticationPayload: PayloadBody {
+    init(from reader: inout ByteReader) throws(DecodingFailure) {
+        method = AuthenticationMethod(rawValue: try reader.uint8())
+        try reader.skip(3)
+        data = reader.takeAll()
+    }
+
+    func encode(into writer: inout ByteWriter) throws(EncodingFailure) {
+        writer.append(method.rawValue)
+        writer.append(zeros: 3)
+        writer.append(data)
+    }
+}
