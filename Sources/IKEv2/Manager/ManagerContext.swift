@@ -44,7 +44,7 @@ final class ManagerContext {
     /// Has something done after the actions that are being applied.
     func later(_ followUp: FollowUp) { followUps.append(followUp) }
 
-    /// What is to be done now, in the order in which it came.
+    /// The follow-ups that are due, in the order in which they came.
     func takeFollowUps() -> [FollowUp] {
         let all = followUps
         followUps = []
@@ -61,7 +61,7 @@ final class ManagerContext {
     }
 }
 
-/// What follows from the actions of a session, once all of them are applied.
+/// A consequence of a session's actions, drawn once all of them are applied.
 enum FollowUp {
     /// The peer has proved who it is; it had these IKE SAs before.
     case established(SessionRecord, earlier: [SessionRecord], initialContact: Bool)
@@ -84,7 +84,7 @@ enum FollowUp {
 }
 
 extension IKESAStatus {
-    /// For events outside of any IKE SA.
+    /// The status that goes with events outside of any IKE SA.
     static func none(connection: String = "", path: Path? = nil) -> IKESAStatus {
         let nowhere = Endpoint(.unspecified(.ipv4), port: 0)
         return IKESAStatus(

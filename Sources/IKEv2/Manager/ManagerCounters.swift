@@ -1,4 +1,4 @@
-/// What the manager has counted since it was made. Every limit has a counter of what it has refused.
+/// Counters since the manager was made. Every limit has a counter of what it has refused.
 public struct ManagerCounters: Hashable, Sendable {
     /// Datagrams given to `receive`.
     public var received: UInt64 = 0

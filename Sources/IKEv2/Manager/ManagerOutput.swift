@@ -1,6 +1,6 @@
 import Packets
 
-/// What the manager wants done outside: sockets, names, listeners. All calls are made on the control thread.
+/// The outside world as the manager uses it: sockets, names, listeners. All calls are made on the control thread.
 public protocol ManagerOutput: AnyObject {
     /// One datagram, from `path.local` to `path.remote`, without a non-ESP marker: the socket knows whether it needs one.
     func send(_ datagram: [UInt8], path: Path)

@@ -24,7 +24,7 @@ enum ManagerTimer {
     case addresses
 }
 
-/// What is to happen when: a binary heap, so that adding and taking cost the logarithm of how much is waiting, and
+/// Events and their times: a binary heap, so that adding and taking cost the logarithm of how much is waiting, and
 /// looking costs nothing. Nothing is taken out early; who takes an event checks that it still means something.
 struct TimerQueue<Event> {
     private struct Entry {

@@ -32,7 +32,7 @@ final class Receiver {
     func receive(_ datagram: [UInt8], path: Path) {
         context.count.received += 1
         guard let received = try? ReceivedHeader(decoding: datagram) else {
-            admission.remark("\(datagram.count) bytes from \(path.remote) are no IKE message", path)
+            admission.remark("\(datagram.count) bytes from \(path.remote) are not an IKE message", path)
             return context.count.malformed += 1
         }
         let header = received.header

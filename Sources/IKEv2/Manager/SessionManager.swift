@@ -138,7 +138,7 @@ public final class SessionManager {
         }
     }
 
-    /// When there is something to do next; nil: when something comes.
+    /// The time at which there is something to do next; nil: when something comes.
     public var nextDeadline: UInt64? { context.nextDeadline }
 
     var timerCount: Int { context.timerCount }
@@ -245,7 +245,7 @@ public final class SessionManager {
     /// Takes a connection out, with its SAs and traps. False: there is none of that name.
     public func unload(_ name: String, at now: UInt64) -> Bool { run(at: now) { loader.unload(name) } }
 
-    /// What children with traps cover.
+    /// The covers of children with traps.
     public var traps: [ChildCover] { covers.traps }
 
     /// Lets packets of a child call for it, as `start_action = trap` does.
@@ -264,13 +264,14 @@ public final class SessionManager {
         run(at: now) { covers.removeTraps(connection: connection, child: child) }
     }
 
-    /// What is up, or is to come up again, for whoever keeps it over a restart.
+    /// The tunnels that are up, or are to come up again, for whoever keeps them over a restart.
     public var rememberedTunnels: Set<RememberedTunnel> { memory.tunnels }
 
     /// Changes with them.
     public var rememberedVersion: UInt64 { memory.version }
 
-    /// What was up when the gateway ended. It is set up again when its connection is loaded, whatever `start_action` says.
+    /// Takes the tunnels that were up when the gateway ended. Each is set up again when its connection is loaded, whatever
+    /// `start_action` says.
     public func restore(_ tunnels: [RememberedTunnel]) { memory.restore(tunnels) }
 
     /// The configuration is complete: what it does not name has no tunnel to come back.

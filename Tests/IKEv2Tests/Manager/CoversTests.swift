@@ -4,7 +4,7 @@ import Testing
 
 @testable import IKEv2
 
-/// What children cover, and whose packets call for them: the object alone, without any IKE SA.
+/// The covers of children, and packets that call for them: the object alone, without any IKE SA.
 @Suite struct CoversTests {
     private let parts = ManagerParts()
     private var covers: Covers { parts.covers }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import IKEv2
 
-/// What is asked next, and what is learned of a peer, without a peer.
+/// The next question, and the habits that are learned, without a peer.
 @Suite struct NarrowingStateTests {
     private let parts = ManagerParts()
     private let narrowing: Narrowing

@@ -50,7 +50,7 @@ import Testing
         pair.load()
         let path = Path(local: Endpoint(ip("192.0.2.2"), port: 500), remote: Endpoint(ip("192.0.2.1"), port: 500))
         pair.sun.manager.receive([1, 2, 3], path: path, at: pair.now)
-        #expect(notes(pair.sun, .debug).last?.contains("3 bytes from 192.0.2.1:500 are no IKE message") == true)
+        #expect(notes(pair.sun, .debug).last?.contains("3 bytes from 192.0.2.1:500 are not an IKE message") == true)
         _ = pair.initiate("net", within: 1)
         var request = try #require(pair.sun.initialRequests.first?.datagram)
         request[7] ^= 1

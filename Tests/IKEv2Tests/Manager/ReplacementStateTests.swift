@@ -3,7 +3,7 @@ import Testing
 
 @testable import IKEv2
 
-/// What two IKE SAs know of each other while one takes the place of the other.
+/// The knowledge of two IKE SAs of each other, while one takes the place of the other.
 @Suite struct ReplacementStateTests {
     private let parts = ManagerParts()
     private var replacements: Replacements { parts.replacements }

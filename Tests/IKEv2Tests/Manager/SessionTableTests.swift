@@ -55,6 +55,22 @@ import Testing
         #expect(found === records[98] && looks == 2)
         #expect(table.newestSession(of: "mars") { _ in true } == nil)
     }
+
+    /// Whichever goes, the others keep their order.
+    @Test(arguments: [7, 11, 13]) func sessionsOfAConnectionGoInAnyOrder(step: Int) {
+        let records = (0..<20).map { _ in parts.establish() }
+        var left = records.map(\.id)
+        for index in 0..<20 {
+            let gone = records[index * step % 20]
+            left.removeAll { $0 == gone.id }
+            table.remove(gone)
+            table.remove(gone)
+            #expect(table.sessions(of: "sun").map(\.id) == left)
+            #expect(table.newestSession(of: "sun") { _ in true }?.id == left.last)
+        }
+        let next = parts.establish()
+        #expect(table.sessions(of: "sun").map(\.id) == [next.id])
+    }
 }
 
 /// Timers, the clock, and what is left for later.

@@ -2,7 +2,7 @@ import Testing
 
 @testable import IKEv2
 
-/// How far a doubted peer is asked: all of it within a second.
+/// The questions to a doubted peer: all of them within a second.
 @Suite struct TrustTests {
     private let start: UInt64 = 1_000_000_000_000
 

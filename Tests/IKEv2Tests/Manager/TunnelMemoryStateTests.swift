@@ -56,7 +56,7 @@ import Testing
     }
 }
 
-/// When a peer is called that goes on with what is not known here.
+/// Calls of peers that go on with SAs that are not known here.
 @Suite struct PeerCallStateTests {
     private let calls = PeerCalls()
     private let second: UInt64 = 1_000_000_000

@@ -1,7 +1,7 @@
 import IKEv2Messages
 import Packets
 
-/// What is known of the address that a message comes from. Whoever is known has slots and processor time that no stranger
+/// The standing of the address that a message comes from. A peer that is known has slots and processor time that no stranger
 /// can use up.
 enum PeerStanding: Int, CaseIterable {
     /// A connection names exactly this address, by itself or by a host name, or an IKE SA is established with it.
@@ -45,7 +45,7 @@ final class Admission {
     private var complaints = PeerStanding.allCases.map { _ in RateLimiter(perSecond: 5, burst: 20) }
     /// The same by address: one peer's do not keep the others' out of the log.
     private var complaintsByAddress = AddressLimiter(perSecond: 1, burst: 5)
-    /// What peers can cause that have proved who they are.
+    /// Warnings that peers can cause that have proved who they are.
     private var tellings = AddressLimiter(perSecond: 2, burst: 32)
     /// Lines about messages of no session.
     private var strangerLines = RateLimiter(perSecond: 50, burst: 200)

@@ -1,6 +1,6 @@
 import Packets
 
-/// What is spent on negotiations that peers begin, apart for peers that are known and for strangers:
+/// The processor time that is spent on negotiations that peers begin, apart for peers that are known and for strangers:
 ///
 /// 1. Requests are counted before anything is looked at, refused ones too. When there are many, when much time has
 ///    gone into them, or when many negotiations are unfinished, the peer has to return a cookie (RFC 7296 section 2.6).
@@ -40,8 +40,56 @@ struct AdmissionControl {
         standing == .known || budgets[standing.rawValue].hasRoom(at: now, within: .whole)
     }
 
-    /// So much processor time went into a message.
+    /// Processor time went into a message.
     mutating func charge(_ nanoseconds: UInt64, to standing: PeerStanding, at now: UInt64) {
         budgets[standing.rawValue].charge(nanoseconds, at: now)
+    }
+}
+
+/// Processor time that may be spent on something: a share of all time, with a reserve for when much comes at once. What
+/// has been spent is paid for as time goes by.
+package struct WorkBudget {
+    /// Of all time.
+    let shareInPercent: UInt64
+    /// Nanoseconds of work that may be unpaid.
+    let reserve: UInt64
+    /// The time at which all work so far is paid for.
+    private var paidAt: UInt64 = 0
+
+    /// - Parameter shareInPercent: 1 to 100.
+    package init(shareInPercent: UInt64, reserveInMilliseconds: UInt64) {
+        self.shareInPercent = min(max(shareInPercent, 1), 100)
+        reserve = reserveInMilliseconds * 1_000_000
+    }
+
+    /// Nanoseconds of work that are not paid for.
+    func debt(at now: UInt64) -> UInt64 {
+        guard paidAt > now else { return 0 }
+        let (product, overflow) = (paidAt - now).multipliedReportingOverflow(by: shareInPercent)
+        return overflow ? .max : product / 100
+    }
+
+    /// Nanoseconds until no more than the reserve is unpaid.
+    package func wait(at now: UInt64) -> UInt64 {
+        let debt = debt(at: now)
+        guard debt > reserve else { return 0 }
+        let (product, overflow) = (debt - reserve).multipliedReportingOverflow(by: 100)
+        return overflow ? .max : product / shareInPercent + 1
+    }
+
+    /// Whether no more than a part of the reserve is in use.
+    func hasRoom(at now: UInt64, within part: Part) -> Bool { debt(at: now) <= reserve / part.rawValue }
+
+    /// The part of the reserve that may be in use before something is no longer done.
+    enum Part: UInt64 {
+        case whole = 1
+        case half = 2
+        case quarter = 4
+    }
+
+    package mutating func charge(_ nanoseconds: UInt64, at now: UInt64) {
+        let (product, overflow) = nanoseconds.multipliedReportingOverflow(by: 100)
+        let cost = overflow ? .max : product / shareInPercent
+        paidAt = max(paidAt, now).addingWithoutOverflow(cost)
     }
 }

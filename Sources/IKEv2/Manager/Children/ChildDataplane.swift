@@ -1,7 +1,7 @@
 import IPsec
 import Packets
 
-/// Where CHILD_SAs come to life: the manager's view of SAD and SPD. All calls are made on the control thread and return
+/// The manager's view of SAD and SPD, in which CHILD_SAs come to life. All calls are made on the control thread and return
 /// when what they ask for is done.
 ///
 /// The order of a rekey (RFC 7296 section 2.8): `installInbound` of the new SA, then the message that lets the peer use
@@ -28,7 +28,7 @@ public protocol ChildDataplane: AnyObject {
     /// Outer addresses, ports or encapsulation have changed; keys, counters and sequence numbers stay.
     func move(_ sa: ChildSA, to path: Path, isEncapsulated: Bool)
 
-    /// What a loaded child covers, whether or not it has an SA: such packets leave through its SAs or not at all. Replaces
+    /// Sets what a loaded child covers, whether or not it has an SA: such packets leave through its SAs or not at all. Replaces
     /// what the child covered before.
     func cover(_ cover: ChildCover) throws(InstallationError)
     func uncover(connection: String, child: String)
@@ -50,7 +50,7 @@ extension ChildDataplane {
 public struct ChildCover: Hashable, Sendable {
     public var connectionName: String
     public var child: Child
-    /// That of the child's SAs, but for those that are for one peer of many (`RequestIDs`).
+    /// The request id of the child's SAs, but for those that are for one peer of many (`RequestIDs`).
     public var requestID: UInt32
     /// As an outbound packet carries them.
     public var selectors: [TrafficSelector]
@@ -76,7 +76,7 @@ public struct ChildCover: Hashable, Sendable {
     }
 }
 
-/// What an SA has carried so far. Bytes are those of the inner packets.
+/// The traffic that an SA has carried so far. Bytes are those of the inner packets.
 public struct ChildUsage: Hashable, Sendable {
     public var inboundBytes: UInt64 = 0
     public var inboundPackets: UInt64 = 0
@@ -98,7 +98,7 @@ public struct InstallationError: Error, Hashable, Sendable, CustomStringConverti
     }
 }
 
-/// What the dataplane tells the manager (`SessionManager.handle`).
+/// Events that the dataplane tells the manager (`SessionManager.handle`).
 public enum DataplaneEvent: Hashable, Sendable {
     /// A packet wants an SA: what a child covers has none for it.
     case acquire(requestID: UInt32, packet: TrafficSelector?)

@@ -44,7 +44,7 @@ final class ChildInstaller {
         let isFirstOfSession: Bool
         /// The id of the peer's next request in that IKE SA.
         let nextRequestID: UInt32
-        /// When the peer was asked whether it is there; nil: not yet.
+        /// The time at which the peer was asked whether it is there; nil: not yet.
         var askedAt: UInt64?
     }
 
@@ -55,7 +55,7 @@ final class ChildInstaller {
         let error: InstallationError
     }
 
-    /// What is to be done when the turn of an outbound half was looked at.
+    /// The outcome of a look at an outbound half that waits for its turn.
     struct Look {
         /// IKE SAs whose peers are asked whether they are there.
         var questions: [UInt32] = []
@@ -81,7 +81,7 @@ final class ChildInstaller {
     private var bySession: [UInt32: [UInt32]] = [:]
     /// Inbound SPIs by the outbound ones that we send by: peers choose those, so several may have one.
     private var byOutboundSPI: [UInt32: [UInt32]] = [:]
-    /// Which peer has which networks, where a connection is for several.
+    /// The networks that peers have, where a connection is for several.
     private var holders = NetworkHolders()
     /// Inbound SPIs of SAs that could not be installed, and that the peer still believes in.
     private var uninstalledSPIs: Set<UInt32> = []
@@ -317,7 +317,7 @@ final class ChildInstaller {
         record.session.lastHeardAt > since || lastInbound(of: record) > since
     }
 
-    /// When a packet last came by one of a session's CHILD_SAs, nanoseconds; 0: never.
+    /// The time at which a packet last came by one of a session's CHILD_SAs, nanoseconds; 0: never.
     func lastInbound(of record: SessionRecord) -> UInt64 {
         record.session.children.compactMap { dataplane.usage(of: $0)?.lastInbound }.max() ?? 0
     }

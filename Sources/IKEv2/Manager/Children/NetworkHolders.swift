@@ -1,7 +1,7 @@
 import IPsec
 import Packets
 
-/// Which peer has which networks by its CHILD_SAs, where a connection is for several peers: no two of them may have the
+/// The networks that peers have by their CHILD_SAs, where a connection is for several peers: no two of them may have the
 /// same packets.
 ///
 /// Networks of different peers never overlap, so in the order of their first addresses all that a network could overlap
@@ -63,7 +63,7 @@ struct NetworkHolders {
         return all[index...].indices.prefix { all[$0].range == range }.first { all[$0].peer == peer }
     }
 
-    /// Where a network is, or would be.
+    /// The place of a network, or the one that it would have.
     private static func index(of range: AddressRange, in all: [Entry]) -> Int {
         var (low, high) = (0, all.count)
         while low < high {

@@ -34,7 +34,7 @@ final class CandidateSet {
         self.groups = groups
     }
 
-    /// What the first connection that has something in common with the offer takes of it.
+    /// The selection of the first connection that has something in common with the offer.
     /// `begun`: the method that the peer has sent a value of.
     func select(_ offer: SecurityAssociationPayload, begun: KeyExchangeID) -> SelectedIKE? {
         for group in groups {
@@ -88,7 +88,7 @@ final class CandidateSet {
 struct CandidateCache {
     /// Between two neighbouring bounds of all ranges no address fits other connections than its neighbours do.
     private struct Place: Hashable {
-        /// How many ranges begin at or before the peer's address, and how many end before it.
+        /// Numbers of ranges that begin at or before the peer's address, and that end before it.
         let begun: Int
         let ended: Int
         /// The peer's address, if it is named by itself.

@@ -10,7 +10,7 @@ struct ConnectionTable {
     private var byRemote: [IPAddress: [Int]] = [:]
     /// All addresses that a connection names by themselves.
     private(set) var namedAddresses: Set<IPAddress> = []
-    /// Where peers of connections may be that name something else than single addresses.
+    /// Addresses of peers, of connections that name something else than single ones.
     private(set) var generalRanges: [AddressRange] = []
     /// All others that a peer could be of.
     private var general: [Int] = []
@@ -96,7 +96,7 @@ extension AddressPattern {
         if case .range(let range) = self, range.first == range.last { range.first } else { nil }
     }
 
-    /// How closely the pattern fits, by the bits that it prescribes; nil: not at all.
+    /// The closeness of the fit, by the bits that it prescribes; nil: not at all.
     fileprivate func closeness(to address: IPAddress, resolved: [String: [IPAddress]]) -> Int? {
         switch self {
         case .range(let range):

@@ -6,7 +6,7 @@ final class Connections {
     private var table = ConnectionTable()
     private var names = NameCache()
     private var candidateCache = CandidateCache()
-    /// Which of a connection's addresses is tried next, where there are several.
+    /// The addresses that are tried next, of connections that have several.
     private var turns: [String: Int] = [:]
     /// Changes whenever connections or host names name other addresses.
     private(set) var version: UInt64 = 0
@@ -63,7 +63,7 @@ final class Connections {
         return .success((found, found.children.first { $0.name == child }))
     }
 
-    /// What could have been meant, as far as it is good to read.
+    /// The names that could have been meant, as far as they are good to read.
     private static func choice(_ names: [String]) -> String {
         let shown = 10
         if names.isEmpty { return "none is loaded" }
@@ -133,7 +133,7 @@ final class Connections {
 
     // MARK: Several addresses of one peer
 
-    /// Which address of a peer is tried next. The one that works stays, also for the next try that a packet asks for.
+    /// The address of a peer that is tried next. The one that works stays, also for the next try that a packet asks for.
     func turn(of connection: Connection) -> Int { turns[connection.name] ?? 0 }
 
     func takeNextTurn(of connection: Connection) {
@@ -180,5 +180,75 @@ extension AddressPattern {
     /// Whether one can initiate to it: an address or a name.
     var isDestination: Bool {
         if case .name = self { true } else { single != nil }
+    }
+}
+
+/// Host names of peers: questions that are out, and the last answers.
+struct NameCache {
+    enum Purpose {
+        case attempt(ConnectionAttempt.Key)
+        /// To recognise the peer when it begins, and for what `dynamic` stands for.
+        case recognition
+    }
+
+    struct Answer {
+        let name: String
+        let purpose: Purpose
+        /// The name stands for other addresses than before.
+        var isNews = false
+        /// All names together stand for others too.
+        var changesAddresses = false
+    }
+
+    private(set) var addresses: [String: [IPAddress]] = [:]
+    /// Numbers of names that stand for an address.
+    private var uses: [IPAddress: Int] = [:]
+    private var questions: [UInt64: (name: String, purpose: Purpose)] = [:]
+    private var last: UInt64 = 0
+
+    /// All addresses that names stand for together.
+    var allAddresses: some Sequence<IPAddress> { uses.keys }
+
+    mutating func ask(_ name: String, for purpose: Purpose) -> UInt64 {
+        last += 1
+        questions[last] = (name, purpose)
+        return last
+    }
+
+    /// The answer to a question; without addresses the last ones stay.
+    mutating func answer(_ request: UInt64, _ found: [IPAddress]) -> Answer? {
+        guard let question = questions.removeValue(forKey: request) else { return nil }
+        var answer = Answer(name: question.name, purpose: question.purpose)
+        guard !found.isEmpty else { return answer }
+        let (old, new) = (Set(addresses.updateValue(found, forKey: question.name) ?? []), Set(found))
+        answer.isNews = old != new
+        answer.changesAddresses = replace(old, by: new)
+        return answer
+    }
+
+    /// Whether some name stands for this address.
+    func holds(_ address: IPAddress) -> Bool { uses[address] != nil }
+
+    /// Forgets names that no connection has any more.
+    mutating func keep(_ names: Set<String>) {
+        for (name, old) in addresses where !names.contains(name) {
+            addresses[name] = nil
+            _ = replace(Set(old), by: [])
+        }
+    }
+
+    /// Whether that changes what all names together stand for. Costs what the one name stands for.
+    private mutating func replace(_ old: Set<IPAddress>, by new: Set<IPAddress>) -> Bool {
+        var isChanged = false
+        for address in new.subtracting(old) {
+            uses[address, default: 0] += 1
+            if uses[address] == 1 { isChanged = true }
+        }
+        for address in old.subtracting(new) {
+            let count = (uses[address] ?? 1) - 1
+            uses[address] = count > 0 ? count : nil
+            if count == 0 { isChanged = true }
+        }
+        return isChanged
     }
 }

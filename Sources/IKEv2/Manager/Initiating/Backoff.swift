@@ -38,7 +38,7 @@ struct Backoff: Hashable, Sendable {
 /// Back-offs of everything that packets and peers make the gateway attempt: by connection, child and cause, so that a
 /// failure of another kind, as after a change of the peer's configuration, begins with a short pause again.
 final class BackoffTable {
-    /// What was attempted.
+    /// The subject of an attempt.
     struct Subject: Hashable {
         /// nil: the IKE SA, so that all children of the connection wait.
         var child: String?
@@ -100,7 +100,7 @@ public enum FailureCause: Hashable, Sendable, CaseIterable {
     case selectors
     /// SINGLE_PAIR_REQUIRED.
     case singlePair
-    /// What the peer agreed to leaves out the packet that wanted it.
+    /// The peer's agreement leaves out the packet that wanted the SA.
     case notCovered
     /// No answer.
     case unanswered
@@ -108,7 +108,7 @@ public enum FailureCause: Hashable, Sendable, CaseIterable {
     case closed
     case other
 
-    /// Who does not answer may be there again at any moment, and the attempt has taken its time already. Who refuses will do
+    /// A peer that does not answer may be there again at any moment, and the attempt has taken its time already. One that refuses will do
     /// so again until somebody changes a configuration.
     var longestPauseInSeconds: UInt64 { self == .unanswered ? 2 : 64 }
 }

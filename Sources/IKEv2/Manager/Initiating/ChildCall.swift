@@ -1,8 +1,8 @@
 import IPsec
 
-/// How a child was asked for, from the request to its outcome: what the next question is depends on it.
+/// A question for a child, from the request to its outcome: what the next question is depends on it.
 struct ChildCall {
-    /// What is offered (RFC 7296 section 2.9).
+    /// The form of the offer (RFC 7296 section 2.9).
     enum Manner: Hashable {
         /// All selectors, and the packet that calls for the SA before them.
         case hinted
@@ -13,7 +13,7 @@ struct ChildCall {
         var pair: SelectorPair? { if case .pair(let pair) = self { pair } else { nil } }
     }
 
-    /// What was learned about a peer's way with a child, until its configuration is loaded again.
+    /// A peer's way with a child, as far as it was learned, until its configuration is loaded again.
     enum Habit: Hashable {
         /// Refuses selectors that begin with a packet.
         case plain
@@ -28,11 +28,11 @@ struct ChildCall {
     var manner: Manner
     /// Pairs that are to be asked for after this one.
     var rest: [SelectorPair] = []
-    /// What is learned if it comes up in this form.
+    /// The habit that is learned if it comes up in this form.
     var lesson: Habit?
     /// The CHILD_SA for the packet alone that a wider one is to replace, by our number for it.
     var stopgap: UInt32?
-    /// What the last of the pairs that were refused was refused for.
+    /// The reason for which the last of the refused pairs was refused.
     var failure: Explanation?
     /// Refusals of pairs without one that came up between them.
     var refusals = 0
@@ -55,7 +55,7 @@ struct ChildCall {
     /// The packet as the first selector of the offer.
     var hint: TrafficSelector? { manner == .hinted ? packet : nil }
 
-    /// What to ask for after a refusal that may be about how it was asked; nil: there is nothing left to try.
+    /// The next question after a refusal that may be about how it was asked; nil: there is nothing left to try.
     func after(_ cause: FailureCause, of child: Child, on path: Path) -> ChildCall? {
         switch (cause, manner) {
         case (.selectors, .hinted):
@@ -95,5 +95,72 @@ struct ChildCall {
         next.failure = failure
         next.refusals = refusals
         return next
+    }
+}
+
+/// The children that were asked for in an IKE SA: which of them are awaited, and how each was asked for.
+struct AskedChildren {
+    /// Names of the children that the negotiation began with.
+    private var first: Set<String> = []
+    /// Names of children that were asked for after that.
+    private var later: Set<String> = []
+    /// Names of children that are neither up nor refused yet.
+    private(set) var awaited: Set<String> = []
+    private var calls: [String: ChildCall] = [:]
+
+    /// All that were asked for, whatever came of it.
+    var all: Set<String> { first.union(later) }
+
+    func beganWith(_ name: String) -> Bool { first.contains(name) }
+
+    /// The negotiation begins with these.
+    mutating func begin(_ calls: [String: ChildCall]) {
+        first = Set(calls.keys)
+        awaited = first
+        self.calls = calls
+    }
+
+    /// A child is wanted. False: it is awaited already.
+    mutating func want(_ name: String) -> Bool {
+        guard awaited.insert(name).inserted else { return false }
+        later.insert(name)
+        return true
+    }
+
+    /// The rest of a child that is up is wanted. False: it is awaited already.
+    mutating func wantMore(of name: String) -> Bool { awaited.insert(name).inserted }
+
+    /// A child that is awaited is asked for so.
+    mutating func ask(_ name: String, _ call: ChildCall) { calls[name] = call }
+
+    /// It is asked for once more.
+    mutating func askAgain(_ name: String, _ call: ChildCall) {
+        awaited.insert(name)
+        calls[name] = call
+    }
+
+    /// The call of a child that came up; nil: it was not, or is up once more.
+    mutating func cameUp(_ name: String) -> ChildCall? {
+        awaited.remove(name)
+        return calls.removeValue(forKey: name)
+    }
+
+    /// The same of a child that did not.
+    mutating func failed(_ name: String) -> (wasAwaited: Bool, call: ChildCall?) {
+        guard awaited.remove(name) != nil else { return (false, nil) }
+        return (true, calls.removeValue(forKey: name))
+    }
+
+    /// The child has changed: its name is that of another one.
+    mutating func forget(_ name: String) { first.remove(name) }
+
+    /// The IKE SA was rekeyed: what is awaited comes in the new one.
+    mutating func handOver() -> AskedChildren {
+        var new = self
+        new.later = all
+        new.first = []
+        awaited = []
+        calls = [:]
+        return new
     }
 }

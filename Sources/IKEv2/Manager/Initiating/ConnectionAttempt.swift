@@ -58,7 +58,7 @@ final class ConnectionAttempt {
     private(set) var isUnanswered = false
     /// Why the last try failed, in the session's words.
     var explanation: Explanation?
-    /// Where the last try went; nil: none got as far.
+    /// The way that the last try took; nil: none got as far.
     private(set) var path: Path?
     /// Seconds for which packets do not call for it again, once it is given up.
     var backoffInSeconds: UInt64?

@@ -152,9 +152,7 @@ final class Initiator {
         attempt.began(record.id)
         record.replacement.predecessor = attempt.predecessor
         attempt.predecessor.flatMap { table[$0] }?.replacement.successor = record.id
-        record.begunWith = Set(children.map(\.name))
-        record.awaitedChildren = record.begunWith
-        record.calls = calls
+        record.asked.begin(calls)
         driver.apply(actions, of: record)
         scheduleNudge(record)
     }
@@ -186,7 +184,7 @@ final class Initiator {
         guard let attempt = record.attempt else { return }
         record.attempt = nil
         attempts.remove(attempt)
-        ask(attempt.wishes.filter { !record.begunWith.contains($0.child) }, in: record)
+        ask(attempt.wishes.filter { !record.asked.beganWith($0.child) }, in: record)
     }
 
     /// The session is over: the next try, or bad news for those who waited.
@@ -197,7 +195,7 @@ final class Initiator {
             return attempts.failed(attempt, attempt.explanation ?? reason.explanation)
         }
         let name = record.session.connection?.name ?? ""
-        for child in record.awaitedChildren {
+        for child in record.asked.awaited {
             attempts.settle(connection: name, child: child, .failure(reason.explanation))
         }
         if let predecessor = record.replacement.predecessor { replacements.failed(predecessor) }
@@ -210,9 +208,8 @@ final class Initiator {
         for wish in wishes {
             guard let connection = record.session.connection, record.session.isInUse,
                 let child = connection.negotiated.first(where: { $0.name == wish.child }),
-                record.awaitedChildren.insert(wish.child).inserted
+                record.asked.want(wish.child)
             else { continue }
-            record.requested.insert(wish.child)
             ask(
                 narrowing.call(for: wish, child, of: connection, on: record.session.path, in: record), child, in: record
             )
@@ -222,7 +219,7 @@ final class Initiator {
     /// Sends a question for a child that is awaited.
     func ask(_ call: ChildCall, _ child: Child, in record: SessionRecord) {
         guard table[record.id] != nil else { return }
-        record.calls[child.name] = call
+        record.asked.ask(child.name, call)
         driver.apply(
             record.session.create(child, hint: call.hint, pair: call.manner.pair, environment: driver.environment),
             of: record)
@@ -235,11 +232,10 @@ final class Initiator {
         switch sequel {
         case .none: return false
         case .ask(let next, let child):
-            record.awaitedChildren.insert(child.name)
+            record.asked.askAgain(child.name, next)
             ask(next, child, in: record)
         case .askLater(let next, let child):
-            record.awaitedChildren.insert(child.name)
-            record.calls[child.name] = next
+            record.asked.askAgain(child.name, next)
             context.later(.ask(next, child, record))
         }
         return true
@@ -328,7 +324,7 @@ final class Initiator {
 }
 
 extension Connection {
-    /// Where to begin anew with a peer that was at `endpoint`: at the ordinary port, unless a NAT has chosen another.
+    /// The end at which to begin anew with a peer that was at `endpoint`: at the ordinary port, unless a NAT has chosen another.
     fileprivate func destination(behind endpoint: Endpoint) -> Endpoint {
         [500, 4500].contains(endpoint.port) ? Endpoint(endpoint.address, port: remotePort) : endpoint
     }

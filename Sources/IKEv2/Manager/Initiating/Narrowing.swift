@@ -5,9 +5,9 @@ import IPsec
 /// networks do. Then it is asked once more, with the one pair that holds the packet; if that is not enough, packets wait.
 /// What was learned of a peer is kept for the next time.
 final class Narrowing {
-    /// What follows from a CHILD_SA that came up.
+    /// The sequel of a CHILD_SA that came up.
     enum Sequel {
-        /// Who waits for the child goes on waiting: the peer is asked for more.
+        /// The peer is asked for more, and commands that wait for the child go on waiting.
         case ask(ChildCall, Child)
         /// The same, once the actions at hand are applied.
         case askLater(ChildCall, Child)
@@ -15,7 +15,7 @@ final class Narrowing {
         case none
     }
 
-    /// What follows from a refusal.
+    /// The sequel of a refusal.
     enum RefusalSequel {
         /// The peer is asked in another form: that it refused this one is not worth telling.
         case inAnotherForm(ChildCall, Child)
@@ -44,7 +44,7 @@ final class Narrowing {
         self.backoffs = backoffs
     }
 
-    /// How to ask for a child, on an IKE SA that is there or on one that will be.
+    /// The way to ask for a child, on an IKE SA that is there or on one that will be.
     func call(
         for wish: ConnectionAttempt.Wish, _ child: Child, of connection: Connection, on path: Path,
         in record: SessionRecord?

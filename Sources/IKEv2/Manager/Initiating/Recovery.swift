@@ -1,7 +1,7 @@
 import IPsec
 import Packets
 
-/// What comes after a CHILD_SA that ended although nobody wanted that (`close_action`, `dpd_action`): nothing, a trap, or a
+/// The sequel of a CHILD_SA that ended although nobody wanted that (`close_action`, `dpd_action`): nothing, a trap, or a
 /// start.
 final class Recovery {
     private let context: ManagerContext

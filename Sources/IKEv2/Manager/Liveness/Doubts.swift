@@ -1,21 +1,21 @@
 import IKEv2Messages
 import Packets
 
-/// How far a peer that may have lost an IKE SA has been asked, and until when it is trusted. Times are in nanoseconds.
+/// The trust in a peer that may have lost an IKE SA: how far it has been asked, and until when it is believed. Times are in nanoseconds.
 ///
 ///     trusted ── doubt ──► asked ── no answer ──► asked again, twice ── no answer ──► silent
 ///        ▲                   │ refused: asked once more, and not for as long             │
 ///        └───── heard ───────┴───────────────────────────────────────────────────────────┘ its successor is negotiated
 struct Trust {
     private struct Doubt {
-        /// When it began.
+        /// The time at which it began.
         let since: UInt64
         /// Repetitions of the question so far.
         var repetitions = 0
         /// Something said, without proof, that the question was not understood.
         var isRefused = false
 
-        /// When a refusal is acted on.
+        /// The time at which a refusal is acted on.
         var refusalCountsAt: UInt64 { since.addingWithoutOverflow(Trust.waitWhenRefused * 1_000_000) }
 
         /// Whether the peer has had its time.
@@ -24,7 +24,7 @@ struct Trust {
         }
     }
 
-    /// What a look at a doubt says.
+    /// The outcome of a look at a doubt.
     enum Verdict: Equatable {
         case trusted
         /// The question is repeated, and looked at again at this time.

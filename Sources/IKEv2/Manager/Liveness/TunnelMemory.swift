@@ -4,7 +4,7 @@ import Packets
 public struct RememberedTunnel: Hashable, Sendable {
     public var connection: String
     public var child: String
-    /// Where the peer was; nil: where the connection says.
+    /// The peer's last address; nil: the connection says where it is.
     public var peer: Endpoint?
 
     public init(connection: String, child: String, peer: Endpoint? = nil) {
@@ -26,7 +26,7 @@ final class TunnelMemory {
 
     // MARK: Over a restart
 
-    /// What was up when the gateway ended.
+    /// Takes what was up when the gateway ended.
     func restore(_ remembered: [RememberedTunnel]) {
         tunnels = Set(remembered.prefix(Self.capacity))
         version &+= 1

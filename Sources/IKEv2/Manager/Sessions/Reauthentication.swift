@@ -90,7 +90,8 @@ final class Reauthentication {
                 addresses.contains(next)
             else { continue }
             context.note(
-                .info, "\(path.local.address) is no address of this host any more: the tunnels are set up from \(next)",
+                .info,
+                "\(path.local.address) is no longer an address of this host: the tunnels are set up from \(next)",
                 connection: connection.name)
             let wishes = Self.children(of: record).map { ConnectionAttempt.Wish($0) }
             driver.drop(record)
@@ -129,12 +130,12 @@ final class Reauthentication {
     /// The successor has all that it will get: the old IKE SA goes. Children that came up in that meanwhile follow first.
     func finish(_ record: SessionRecord) {
         guard let predecessor = record.replacement.predecessor, record.isEstablished,
-            record.awaitedChildren.isEmpty, table[record.id] != nil
+            record.asked.awaited.isEmpty, table[record.id] != nil
         else { return }
         if let old = table[predecessor] {
             let latecomers = replacements.latecomers(of: old, in: record)
             initiator.ask(latecomers.map { ConnectionAttempt.Wish($0) }, in: record)
-            guard record.awaitedChildren.isEmpty else { return }
+            guard record.asked.awaited.isEmpty else { return }
         }
         record.replacement.predecessor = nil
         if let old = table[predecessor] {

@@ -1,4 +1,4 @@
-/// How far the replacement of an IKE SA by another one with the same children is, as the two of them know it.
+/// The state of the replacement of an IKE SA by another one with the same children, as the two of them know it.
 struct Replacement {
     /// The session that this one takes over from, once all its children are there (reauthentication).
     var predecessor: UInt32?
@@ -10,7 +10,7 @@ struct Replacement {
     private(set) var lostAt: UInt64?
     /// Names of children to which the peer refuses new keys: a successor of the whole session is wanted for them.
     private(set) var refused: Set<String> = []
-    /// When it ends because another one took its place (`unique = replace`), nanoseconds; nil: it does not.
+    /// The time at which it ends because another one took its place (`unique = replace`), nanoseconds; nil: it does not.
     var supersededAt: UInt64?
     /// Successors that did not come up, one after the other.
     private var failures = 0
@@ -107,9 +107,9 @@ final class Replacements {
     func latecomers(of old: SessionRecord, in successor: SessionRecord) -> [String] {
         let live = installer.liveChildren(of: old).filter { !old.unwantedChildren.contains($0.id) }
             .map(\.child.name)
-        let known = successor.begunWith.union(successor.requested).union(
+        let known = successor.asked.all.union(
             installer.liveChildren(of: successor).map(\.child.name))
-        return Set(live).union(old.awaitedChildren).subtracting(known).sorted()
+        return Set(live).union(old.asked.awaited).subtracting(known).sorted()
     }
 
     /// Both ends replaced the IKE SA at once, and both successors have all children: the same one goes at both ends. A little

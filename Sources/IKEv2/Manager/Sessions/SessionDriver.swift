@@ -166,7 +166,7 @@ final class SessionDriver {
     func adopt(_ connection: Connection, in record: SessionRecord) {
         let kept = Set(connection.children)
         for sa in record.session.children where !kept.contains(sa.child) {
-            record.begunWith.remove(sa.child.name)
+            record.asked.forget(sa.child.name)
             end(sa, of: record)
         }
         record.session.connection = connection
@@ -182,12 +182,8 @@ final class SessionDriver {
         new.lastSentAt = context.now
         new.beganAt = record.beganAt
         new.establishedAt = record.establishedAt
-        new.awaitedChildren = record.awaitedChildren
-        record.awaitedChildren = []
-        new.calls = record.calls
-        record.calls = [:]
+        new.asked = record.asked.handOver()
         new.unwantedChildren = record.unwantedChildren
-        new.requested = record.requested.union(record.begunWith)
         attempts.follow(record, to: new)
         replacements.follow(record, to: new)
         installer.inherit(successor.children, from: record, to: new)

@@ -1,4 +1,4 @@
-/// What follows from the reports of sessions: counters, back-offs, memory, and the log. Whatever begins something new is
+/// The consequences of sessions' reports: counters, back-offs, memory, and the log. Whatever begins something new is
 /// left for later, when the actions at hand are applied.
 final class SessionReports {
     private let context: ManagerContext
@@ -35,7 +35,7 @@ final class SessionReports {
         self.keepalives = keepalives
     }
 
-    /// What follows from what a session reports, and the report itself.
+    /// The consequences of a report, and then the report itself.
     /// - Parameter closing: why the session is over after the actions at hand.
     func take(_ event: SessionEvent, of record: SessionRecord, closing: CloseReason?) {
         switch event {
@@ -48,7 +48,7 @@ final class SessionReports {
         case .childDown(let sa, _): childDown(sa, of: record, closing: closing)
         case .childRekeyed(let old, let new): childRekeyed(old, by: new, of: record)
         case .childFailed(let name, let explanation):
-            let isOurs = record.awaitedChildren.contains(name)
+            let isOurs = record.asked.awaited.contains(name)
             guard childFailed(name, explanation, of: record), isOurs || admission.mayTell(of: record) else { return }
         case .failed(let explanation):
             record.attempt?.explanation = explanation
@@ -95,9 +95,8 @@ final class SessionReports {
     private func childUp(_ sa: ChildSA, of record: SessionRecord) -> Bool {
         guard installer.isUp(sa.inboundSPI) else { return false }
         context.count.childrenUp += 1
-        record.awaitedChildren.remove(sa.child.name)
         record.replacement.renewed(sa.child.name)
-        let call = record.calls.removeValue(forKey: sa.child.name)
+        let call = record.asked.cameUp(sa.child.name)
         if call?.packet == nil { backoffs.cameUp(sa.connectionName, child: sa.child.name, at: context.now) }
         peerCalls.allow(sa.connectionName, sa.child.name)
         memory.remember(sa, hasKnownRemote: connections[sa.connectionName]?.hasKnownRemote ?? false)
@@ -117,16 +116,14 @@ final class SessionReports {
 
     /// False: the peer is asked in another form, and there is nothing to tell yet.
     private func childFailed(_ name: String, _ explanation: Explanation, of record: SessionRecord) -> Bool {
-        let wasAwaited = record.awaitedChildren.remove(name) != nil
-        let call = wasAwaited ? record.calls.removeValue(forKey: name) : nil
+        let (wasAwaited, call) = record.asked.failed(name)
         switch call.map({ narrowing.refused($0, name, explanation, in: record) }) ?? .none {
         case .inAnotherForm(let next, let child):
-            record.awaitedChildren.insert(name)
-            record.calls[name] = next
+            record.asked.askAgain(name, next)
             context.later(.ask(next, child, record))
             return false
         case .nextPair(let next, let child):
-            record.awaitedChildren.insert(name)
+            record.asked.askAgain(name, next)
             context.later(.ask(next, child, record))
             return true
         case .none: break

@@ -3,13 +3,20 @@ import Packets
 
 /// All sessions, and the ways to find one.
 final class SessionTable {
+    /// The sessions of a connection, each of which knows its neighbours: one connection may be that of all peers, so that
+    /// neither coming nor going may cost what their number is.
+    private struct Chain {
+        var oldest: UInt32
+        var newest: UInt32
+    }
+
     private var byID: [UInt32: SessionRecord] = [:]
     private var bySPI: [UInt64: SessionRecord] = [:]
     private var byInitialKey: [InitialKey: [SessionRecord]] = [:]
     private var byIdentities: [IdentityPair: [UInt32]] = [:]
-    private var byConnection: [String: [UInt32]] = [:]
+    private var byConnection: [String: Chain] = [:]
     private(set) var halfOpen = HalfOpenLimits()
-    /// How many sessions are established with peers at an address.
+    /// Numbers of sessions that are established with peers at an address.
     private var established: [IPAddress: Int] = [:]
     /// Established sessions by our own addresses.
     private var byLocalAddress: [IPAddress: Set<UInt32>] = [:]
@@ -48,7 +55,8 @@ final class SessionTable {
         (byIdentities[identities] ?? []).compactMap { byID[$0] }
     }
 
-    /// Whether a session is established between us and a peer who is, or may be, `remote`, which can be a pattern.
+    /// Whether a session is established between us and a peer who is, or may be, `remote`, which can be a pattern. A pattern
+    /// is held against one peer after the other until it fits; where it fits none, our own connections have no such peer yet.
     func hasSession(of local: Identity, with remote: Identity) -> Bool {
         guard remote.isPattern else { return byIdentities[IdentityPair(local: local, remote: remote)] != nil }
         return byIdentities.keys.contains { $0.local.folded == local.folded && $0.remote.matches(remote) != nil }
@@ -56,13 +64,21 @@ final class SessionTable {
 
     /// Ours, and a peer's that are established: before that it is not known which connection is meant.
     func sessions(of connection: String) -> [SessionRecord] {
-        (byConnection[connection] ?? []).compactMap { byID[$0] }
+        var records: [SessionRecord] = []
+        var next = byConnection[connection]?.oldest
+        while let record = next.flatMap({ byID[$0] }) {
+            records.append(record)
+            next = record.newer
+        }
+        return records
     }
 
     /// The newest of them that fulfils a condition: one connection may be that of all peers, so no list is made.
     func newestSession(of connection: String, where condition: (SessionRecord) -> Bool) -> SessionRecord? {
-        for id in (byConnection[connection] ?? []).reversed() {
-            if let record = byID[id], condition(record) { return record }
+        var next = byConnection[connection]?.newest
+        while let record = next.flatMap({ byID[$0] }) {
+            if condition(record) { return record }
+            next = record.older
         }
         return nil
     }
@@ -89,6 +105,7 @@ final class SessionTable {
     }
 
     func remove(_ record: SessionRecord) {
+        guard byID[record.id] === record else { return }
         endHalfOpen(record)
         byID[record.id] = nil
         if bySPI[record.ownSPI] === record { bySPI[record.ownSPI] = nil }
@@ -101,17 +118,29 @@ final class SessionTable {
             byIdentities[identities]?.removeAll { $0 == record.id }
             if byIdentities[identities]?.isEmpty == true { byIdentities[identities] = nil }
         }
-        if let name = record.filedUnder {
-            byConnection[name]?.removeAll { $0 == record.id }
-            if byConnection[name]?.isEmpty == true { byConnection[name] = nil }
-        }
+        if let name = record.filedUnder { unfile(record, under: name) }
     }
 
     private func file(_ record: SessionRecord) {
         guard record.filedUnder == nil, let name = record.session.connection?.name else { return }
         guard record.isEstablished || record.slot == nil else { return }
         record.filedUnder = name
-        byConnection[name, default: []].append(record.id)
+        guard let newest = byConnection[name]?.newest else {
+            byConnection[name] = Chain(oldest: record.id, newest: record.id)
+            return
+        }
+        byID[newest]?.newer = record.id
+        record.older = newest
+        byConnection[name]?.newest = record.id
+    }
+
+    private func unfile(_ record: SessionRecord, under name: String) {
+        let (older, newer) = (record.older, record.newer)
+        if let older { byID[older]?.newer = newer } else { byConnection[name]?.oldest = newer ?? 0 }
+        if let newer { byID[newer]?.older = older } else { byConnection[name]?.newest = older ?? 0 }
+        if older == nil, newer == nil { byConnection[name] = nil }
+        record.older = nil
+        record.newer = nil
     }
 
     /// The session gives its half-open slot back.
@@ -164,13 +193,16 @@ final class SessionTable {
 final class SessionRecord {
     let session: Session
     fileprivate(set) var isEstablished = false
-    /// When it came to be here, and when it was established; nanoseconds.
+    /// The times at which it came to be here and was established, nanoseconds.
     var beganAt: UInt64
     var establishedAt: UInt64?
     /// Known once it is established.
     fileprivate(set) var identities: IdentityPair?
     /// The connection by whose name the session is found.
     fileprivate(set) var filedUnder: String?
+    /// The sessions that were filed under it before and after this one.
+    fileprivate var older: UInt32?
+    fileprivate var newer: UInt32?
     /// By it a peer's repeated IKE_SA_INIT request finds the session.
     let initialKey: InitialKey?
     /// The hash of that request.
@@ -182,27 +214,21 @@ final class SessionRecord {
     /// The earliest time in the timer queue for this session. A later deadline of the session needs no new entry: when
     /// this time has come, the deadline is looked at again.
     var queuedDeadline: UInt64?
-    /// When something was last sent, nanoseconds.
+    /// The time at which something was last sent, nanoseconds.
     var lastSentAt: UInt64 = 0
-    /// What it was begun for; nil when the peer began, and once that is settled.
+    /// The attempt that it was begun for; nil when the peer began, and once that is settled.
     var attempt: ConnectionAttempt?
-    /// Names of the children that it was begun with.
-    var begunWith: Set<String> = []
-    /// Names of children that were asked for after that.
-    var requested: Set<String> = []
-    /// Names of children that were asked for and are neither up nor refused yet.
-    var awaitedChildren: Set<String> = []
-    /// How each of them was asked for.
-    var calls: [String: ChildCall] = [:]
+    /// The children that were asked for in it.
+    var asked = AskedChildren()
     /// Children that end because we want it: nothing follows from their end.
     var unwantedChildren: Set<UInt32> = []
     /// The whole session ends because we want it.
     var isUnwanted = false
-    /// What children were like that go with the actions at hand, by our numbers for them.
+    /// The last status of children that go with the actions at hand, by our numbers for them.
     var departed: [UInt32: ChildSAStatus] = [:]
-    /// What the session was like before it ended; nil: it has not.
+    /// The status of the session before it ended; nil: it has not.
     var last: IKESAStatus?
-    /// What takes its place, or has its place taken by it.
+    /// The IKE SA that takes its place, or has its place taken by it.
     var replacement = Replacement()
     /// Whether the peer still has it.
     var trust = Trust()
@@ -224,7 +250,7 @@ final class SessionRecord {
     var ownSPI: UInt64 { session.role == .initiator ? session.initiatorSPI : session.responderSPI }
 }
 
-/// Who an IKE SA is between. Names are equal whatever the case, as they match.
+/// The two ends of an IKE SA. Names are equal whatever the case, as they match.
 struct IdentityPair: Hashable {
     let local: Identity
     let remote: Identity

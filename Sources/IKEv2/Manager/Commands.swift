@@ -1,4 +1,4 @@
-/// What operators ask for: to bring SAs up, to end them, to renew them, and to see them.
+/// Operators' commands: to bring SAs up, to end them, to renew them, and to see them.
 final class Commands {
     private let context: ManagerContext
     private let table: SessionTable
@@ -75,7 +75,7 @@ final class Commands {
             .info, "child \(child.name) is up, but without \(shown); that is negotiated now",
             connection: connection.name, path: path)
         attempts.await(connection: connection.name, child: child.name, outcome)
-        if record.awaitedChildren.insert(child.name).inserted { initiator.ask(call, child, in: record) }
+        if record.asked.wantMore(of: child.name) { initiator.ask(call, child, in: record) }
     }
 
     /// The newest IKE SA of a connection that has a CHILD_SA of a child, both to stay.
@@ -132,7 +132,7 @@ final class Commands {
         terminations.settle()
     }
 
-    /// What matches does not come back by itself.
+    /// Tunnels that match do not come back by themselves.
     private func forgetTunnels(_ filter: SAFilter) {
         if filter.ikeID == nil, filter.childID == nil {
             let meant = filter.connection.map { connections[$0].map { [$0] } ?? [] } ?? connections.all
@@ -192,5 +192,83 @@ final class Commands {
     func matching(_ filter: SAFilter) -> [SessionRecord] {
         let records = filter.ikeID.map { table[$0].map { [$0] } ?? [] } ?? table.all
         return records.filter { !$0.session.isRefused && filter.matches($0.session) }
+    }
+}
+
+/// Commands to end SAs that wait until all they are about is gone.
+final class Terminations {
+    private struct Termination {
+        var sessions: Set<UInt32>
+        var children: Set<UInt32>
+        let number: Int
+        let outcome: (Result<Int, Explanation>) -> Void
+
+        var isDone: Bool { sessions.isEmpty && children.isEmpty }
+    }
+
+    private var waiting: [Termination] = []
+
+    var isEmpty: Bool { waiting.isEmpty }
+
+    /// `outcome` is called once, with the number, when all of these are gone.
+    func add(
+        sessions: [UInt32] = [], children: [UInt32] = [], number: Int,
+        outcome: @escaping (Result<Int, Explanation>) -> Void
+    ) {
+        waiting.append(
+            Termination(sessions: Set(sessions), children: Set(children), number: number, outcome: outcome))
+    }
+
+    /// The IKE SA was rekeyed: the new one is meant.
+    func follow(_ old: UInt32, to new: UInt32) {
+        for index in waiting.indices where waiting[index].sessions.remove(old) != nil {
+            waiting[index].sessions.insert(new)
+        }
+    }
+
+    /// The same of a CHILD_SA.
+    func followChild(_ old: UInt32, to new: UInt32) {
+        for index in waiting.indices where waiting[index].children.remove(old) != nil {
+            waiting[index].children.insert(new)
+        }
+    }
+
+    /// Crosses off what has ended, and tells those who wait for nothing else.
+    func settle(session: UInt32? = nil, child: UInt32? = nil) {
+        guard !waiting.isEmpty else { return }
+        for index in waiting.indices {
+            if let session { waiting[index].sessions.remove(session) }
+            if let child { waiting[index].children.remove(child) }
+        }
+        let done = waiting.filter(\.isDone)
+        waiting.removeAll(where: \.isDone)
+        for termination in done { termination.outcome(.success(termination.number)) }
+    }
+}
+
+/// The SAs that a command is about, as swanctl's `--ike`, `--child`, `--ike-id` and `--child-id` say. All that is given has
+/// to match; with a child's name or id only CHILD_SAs are meant.
+public struct SAFilter: Hashable, Sendable {
+    public var connection: String?
+    public var child: String?
+    public var ikeID: UInt32?
+    public var childID: UInt32?
+
+    public init(connection: String? = nil, child: String? = nil, ikeID: UInt32? = nil, childID: UInt32? = nil) {
+        self.connection = connection
+        self.child = child
+        self.ikeID = ikeID
+        self.childID = childID
+    }
+
+    /// Whether the filter names CHILD_SAs rather than whole IKE SAs.
+    public var isAboutChildren: Bool { child != nil || childID != nil }
+
+    func matches(_ session: Session) -> Bool {
+        (connection == nil || connection == session.connection?.name) && (ikeID == nil || ikeID == session.id)
+    }
+
+    func matches(_ sa: ChildSA) -> Bool {
+        (child == nil || child == sa.child.name) && (childID == nil || childID == sa.id)
     }
 }
