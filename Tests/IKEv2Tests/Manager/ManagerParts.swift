@@ -4,7 +4,7 @@ import Packets
 
 @testable import IKEv2
 
-/// The parts of a manager below those that drive sessions, each as it is in a manager, for tests of one of them.
+/// The parts of a manager, each as it is in a manager, for tests of one of them.
 final class ManagerParts {
     let output = RecordingOutput()
     let dataplane = FakeDataplane()
@@ -18,7 +18,7 @@ final class ManagerParts {
     let memory = TunnelMemory()
     let replacements: Replacements
     let attempts: ConnectionAttempts
-    let environment = TestEnvironment(seed: 7)
+    let environment: ManagerEnvironment
 
     init(settings: ProtocolSettings = .impatient) {
         context = ManagerContext(settings: settings, output: output, now: 1_000_000_000_000)
@@ -26,10 +26,54 @@ final class ManagerParts {
         installer = ChildInstaller(context: context, table: table, dataplane: dataplane, requestIDs: requestIDs)
         covers = Covers(
             context: context, connections: connections, dataplane: dataplane, requestIDs: requestIDs)
+        environment = ManagerEnvironment(
+            context: context, table: table, installer: installer, requestIDs: requestIDs, clock: { 0 })
         replacements = Replacements(context: context, table: table, installer: installer)
         attempts = ConnectionAttempts(
             context: context, table: table, connections: connections, backoffs: backoffs, memory: memory,
             replacements: replacements)
+    }
+
+    // MARK: Parts that drive sessions
+
+    let peerCalls = PeerCalls()
+    let terminations = Terminations()
+    private(set) lazy var keepalives = Keepalives(context: context)
+    private(set) lazy var admission = Admission(
+        context: context, table: table, connections: connections, processorTime: { 0 })
+    private(set) lazy var narrowing = Narrowing(
+        context: context, table: table, connections: connections, installer: installer, covers: covers,
+        backoffs: backoffs)
+    private(set) lazy var reports = SessionReports(
+        context: context, table: table, connections: connections, installer: installer, admission: admission,
+        covers: covers, backoffs: backoffs, narrowing: narrowing, memory: memory, peerCalls: peerCalls,
+        terminations: terminations, replacements: replacements, keepalives: keepalives)
+    private(set) lazy var driver = SessionDriver(
+        environment: environment, context: context, table: table, connections: connections, installer: installer,
+        admission: admission,
+        reports: reports, attempts: attempts, terminations: terminations, replacements: replacements,
+        keepalives: keepalives)
+    private(set) lazy var initiator = Initiator(
+        context: context, table: table, connections: connections, attempts: attempts, narrowing: narrowing,
+        replacements: replacements, driver: driver)
+    private(set) lazy var recovery = Recovery(
+        context: context, connections: connections, installer: installer, covers: covers, initiator: initiator)
+    private(set) lazy var demand = Demand(
+        context: context, table: table, connections: connections, installer: installer, covers: covers,
+        backoffs: backoffs, memory: memory, peerCalls: peerCalls, attempts: attempts, initiator: initiator)
+    private(set) lazy var reauthentication = Reauthentication(
+        context: context, table: table, connections: connections, installer: installer, attempts: attempts,
+        replacements: replacements, driver: driver, initiator: initiator)
+    private(set) lazy var commands = Commands(
+        context: context, table: table, connections: connections, installer: installer, backoffs: backoffs,
+        memory: memory, peerCalls: peerCalls, attempts: attempts, terminations: terminations, driver: driver,
+        initiator: initiator, reauthentication: reauthentication)
+
+    /// Loads connections without what follows from that.
+    func load(_ all: [Connection]) {
+        connections.set(all)
+        _ = covers.connectionsChanged()
+        for connection in all { covers.cover(connection) }
     }
 
     func pass(seconds: Double) { context.advance(to: context.now + UInt64(seconds * 1e9)) }
@@ -84,12 +128,17 @@ final class RecordingOutput: ManagerOutput {
     var source: IPAddress? = ip("192.0.2.1")
     var hasUnknownNeighbours = false
 
-    func send(_ datagram: [UInt8], path: Path) {}
+    private(set) var sent = 0
+
+    func send(_ datagram: [UInt8], path: Path) { sent += 1 }
     func sendKeepalive(path: Path) { keepalives += 1 }
     func sourceAddress(towards remote: IPAddress) -> IPAddress? { source }
     func needsNeighbour(_ remote: IPAddress) -> Bool { hasUnknownNeighbours }
     func resolve(_ name: String, request: UInt64) { questions.append((name, request)) }
+    private(set) var reported: [ManagerEvent] = []
+
     func report(_ event: ManagerEvent) {
+        reported.append(event)
         if case .note(_, let text) = event.event { notes.append(text) }
     }
     func logKeys(_ line: KeyLogLine) {}
