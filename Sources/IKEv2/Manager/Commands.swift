@@ -50,7 +50,7 @@ final class Commands {
                 return complete(child, of: connection, in: record, outcome)
             }
             if child == nil, installer.isUp(connection, nil) { return outcome(.success(())) }
-            attempts.await(connection: connection.name, child: child?.name, outcome)
+            attempts.addWaiter(connection: connection.name, child: child?.name, outcome)
             initiator.bringUp(connection, child.map { [ConnectionAttempt.Wish($0.name)] } ?? [], isUrgent: true)
         }
     }
@@ -74,7 +74,7 @@ final class Commands {
         context.note(
             .info, "child \(child.name) is up, but without \(shown); that is negotiated now",
             connection: connection.name, path: path)
-        attempts.await(connection: connection.name, child: child.name, outcome)
+        attempts.addWaiter(connection: connection.name, child: child.name, outcome)
         if record.asked.wantMore(of: child.name) { initiator.ask(call, child, in: record) }
     }
 

@@ -132,7 +132,7 @@ import Testing
         let attempt = add()
         var failures = 0
         for child in ["net", nil] {
-            attempts.await(connection: "sun", child: child) { if case .failure = $0 { failures += 1 } }
+            attempts.addWaiter(connection: "sun", child: child) { if case .failure = $0 { failures += 1 } }
         }
         attempts.failed(attempt, Explanation("the peer refuses"))
         #expect(attempts.isEmpty && !attempts.hasWaiters && failures == 2)

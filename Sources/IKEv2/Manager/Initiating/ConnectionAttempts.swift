@@ -174,7 +174,7 @@ final class ConnectionAttempts {
     var hasWaiters: Bool { !waiters.isEmpty }
 
     /// `outcome` is called once: when a child, or the IKE SA alone, is up, or does not come up.
-    func await(connection: String, child: String?, _ outcome: @escaping (Result<Void, Explanation>) -> Void) {
+    func addWaiter(connection: String, child: String?, _ outcome: @escaping (Result<Void, Explanation>) -> Void) {
         waiters[Subject(connection: connection, child: child), default: []].append(outcome)
     }
 
