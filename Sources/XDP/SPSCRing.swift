@@ -32,7 +32,9 @@ public final class SPSCRing<Element: BitwiseCopyable>: @unchecked Sendable {
     public func consumer() -> ConsumerRing<Element> { ConsumerRing(layout) }
 
     /// Says whether the reader wants to be woken (`ProducerRing.needsWakeup`), as the kernel does for its rings.
-    package func setNeedsWakeup(_ needsWakeup: Bool) { word(2).pointee.store(needsWakeup ? 1 : 0, ordering: .releasing) }
+    package func setNeedsWakeup(_ needsWakeup: Bool) {
+        word(2).pointee.store(needsWakeup ? 1 : 0, ordering: .releasing)
+    }
 
     private var layout: RingMemory<Element> {
         RingMemory(
