@@ -1,7 +1,7 @@
 import Cryptography
 import IKEv2Messages
 
-/// What a proof and its verification depend on besides the octets.
+/// Everything that a proof and its verification depend on besides the octets.
 public struct AuthenticationContext: Sendable {
     public var connection: Connection
     public var credentials: Credentials
@@ -54,7 +54,7 @@ public struct VerifiedPeer: Sendable {
     var sharedKey: Credentials.SharedKey?
 }
 
-/// What one side's AUTH payload covers (RFC 7296 section 2.15).
+/// Octets that one side's AUTH payload covers (RFC 7296 section 2.15).
 public struct SignedOctets: Sendable {
     /// The first message of the side that proves itself: its IKE_SA_INIT, without a non-ESP marker.
     public var message: [UInt8]

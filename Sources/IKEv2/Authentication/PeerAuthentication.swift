@@ -141,7 +141,7 @@ extension PeerAuthentication {
         _ candidates: [Connection], for peer: IdentificationPayload?, wanted: IdentificationPayload?
     ) -> Explanation {
         func text(_ payload: IdentificationPayload?) -> String {
-            payload.map { Identity($0)?.description ?? "of type \($0.type), with data that is none" } ?? "not said"
+            payload.map { Identity($0)?.description ?? "of type \($0.type), with data that is not valid" } ?? "not said"
         }
         var configured = candidates.prefix(candidatesShown).map {
             "connection \($0.name): remote.id = \($0.remote.identity), local.id = "

@@ -1,5 +1,5 @@
-/// Which of two exchanges that rekey the same SA at once is to be undone (RFC 7296 section 2.8.1): the one with the lowest
-/// of the four nonces. Whoever began it deletes what it made.
+/// Nonces that decide which of two exchanges is undone that rekey the same SA at once (RFC 7296 section 2.8.1): the one with
+/// the lowest of the four. Its initiator deletes what it made.
 struct CollisionNonces {
     let initiator: [UInt8]
     let responder: [UInt8]

@@ -1,7 +1,7 @@
 import Cryptography
 import IKEv2Messages
 
-/// What a CREATE_CHILD_SA has been through before this try: other groups, busy peers.
+/// History of a CREATE_CHILD_SA before this try: other groups, busy peers.
 struct CreateChildRetry {
     /// The method that the peer asked for; nil: our first.
     private(set) var method: KeyExchangeMethod?

@@ -181,7 +181,9 @@ struct AuthenticationExchange: InitiatedExchange {
     }
 
     private func refusal(_ response: Message, _ connection: Connection) -> Explanation {
-        guard let error = response.errorNotify else { return Explanation("the peer's answer to IKE_AUTH has no sense") }
+        guard let error = response.errorNotify else {
+            return Explanation("the peer's answer to IKE_AUTH makes no sense")
+        }
         guard error.type == .authenticationFailed else {
             return Explanation("the peer refuses IKE_AUTH: \(error.type)")
         }

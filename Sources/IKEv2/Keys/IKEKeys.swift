@@ -145,7 +145,7 @@ public struct SessionCipher: MessageCipher, Sendable {
     }
 }
 
-/// Who began the IKE SA, or its last rekey: decides which keys are whose (RFC 7296 sections 2.14 and 2.18).
+/// Role of a side in the exchange that made the IKE SA, or in its last rekey: decides which keys are whose (RFC 7296 sections 2.14 and 2.18).
 public enum IKERole: Hashable, Sendable {
     case initiator, responder
 

@@ -2,7 +2,7 @@ import Cryptography
 import IKEv2Messages
 import IPsec
 
-/// What both sides agreed on about a CHILD_SA before there are keys for it: the same in IKE_AUTH and CREATE_CHILD_SA.
+/// Terms of a CHILD_SA that both sides agreed on before there are keys for it: the same in IKE_AUTH and CREATE_CHILD_SA.
 struct ChildAgreement {
     var child: Child
     var selected: SelectedChild

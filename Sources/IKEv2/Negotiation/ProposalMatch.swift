@@ -25,7 +25,7 @@ struct ProposalTemplate {
     }
 }
 
-/// What a match comes to: the transforms that the answer has, or the types that have nothing in common.
+/// Result of a match: the transforms that the answer has, or the types that have nothing in common.
 enum ProposalMatch {
     case chosen([Transform])
     case different([TransformType])

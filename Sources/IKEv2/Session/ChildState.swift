@@ -15,7 +15,7 @@ enum ChildState: String, CaseIterable, Sendable {
     case gone
 }
 
-/// What happens to a CHILD_SA.
+/// Event in the life of a CHILD_SA.
 enum ChildEvent: String, CaseIterable, Sendable {
     /// Our request for a successor goes out.
     case rekeyBegan

@@ -157,7 +157,7 @@ struct IncomingMessage {
     /// An authentic response that is no answer: the two sides no longer agree on anything (RFC 7296 section 2.21).
     private func giveUp(on header: IKEHeader, _ problem: String, _ step: inout Step) {
         let explanation = Explanation(
-            "the peer's answer to \(header.exchange) request \(header.messageID) is no such answer", details: [problem])
+            "the peer's answer to \(header.exchange) request \(header.messageID) is not valid", details: [problem])
         if !session.isEstablished { step.report(.failed(explanation)) }
         step.note(.warning, explanation.description)
         // The peer still believes in what is up.

@@ -2,7 +2,7 @@ import Cryptography
 import IKEv2Messages
 import Packets
 
-/// What is known of NATs between the peers (RFC 7296 section 2.23).
+/// Knowledge of NATs between the peers (RFC 7296 section 2.23).
 struct NATSituation {
     /// The peer takes part in the detection at all, and so can do ESP in UDP.
     var isSupported = false

@@ -1,7 +1,7 @@
 import Cryptography
 import IKEv2Messages
 
-/// What a session waits for. Each phase has what there can be in it and no more: no keys before the key exchange, no
+/// Phase of a session: what it waits for. Each phase has what there can be in it and no more: no keys before the key exchange, no
 /// identities before they are proven.
 enum Phase {
     /// Not even begun.
@@ -232,7 +232,7 @@ extension Established {
     }
 }
 
-/// What the peer said that it can do.
+/// Capabilities that the peer has announced.
 struct PeerCapabilities {
     /// IKEV2_FRAGMENTATION_SUPPORTED (RFC 7383).
     var fragmentation = false

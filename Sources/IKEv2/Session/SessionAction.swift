@@ -1,6 +1,6 @@
 import IKEv2Messages
 
-/// What a session asks of its manager. The order counts: what a message lets the peer do is possible before it is sent.
+/// Request of a session to its manager. The order counts: what a message lets the peer do is possible before it is sent.
 public enum SessionAction {
     case send(OutgoingMessage)
     case installInbound(ChildSA)
@@ -51,7 +51,7 @@ public struct OutgoingMessage: Sendable {
     }
 }
 
-/// Why a session ended.
+/// Reason why a session ended.
 public enum CloseReason: Hashable, Sendable {
     /// We were told to.
     case terminated

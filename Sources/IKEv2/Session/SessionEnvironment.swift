@@ -1,7 +1,7 @@
 import IPsec
 import Packets
 
-/// What a session may ask while it handles an event. Tests have one with a clock and a generator that they move.
+/// Surroundings that a session may ask while it handles an event. Tests have one with a clock and a generator that they move.
 public protocol SessionEnvironment: AnyObject {
     /// Monotonic, nanoseconds.
     var now: UInt64 { get }

@@ -1,6 +1,6 @@
 import IKEv2Messages
 
-/// What happened in a session: for the log, for VICI events, for who waits for an outcome.
+/// Event in a session: for the log, for VICI, for those that wait for an outcome.
 public enum SessionEvent: Sendable {
     case message(MessageLine)
     /// The IKE SA is authenticated. `initialContact`: the peer says that it has no other with us.
@@ -25,7 +25,7 @@ public enum NoteLevel: String, Hashable, Sendable {
     case debug, info, warning
 }
 
-/// Why a negotiation failed, in words for the operator of this side: one record of the log. No secrets.
+/// Reason why a negotiation failed, in words for the operator of this side: one record of the log. No secrets.
 public struct Explanation: Error, Hashable, Sendable, CustomStringConvertible {
     /// "no proposal chosen".
     public var summary: String

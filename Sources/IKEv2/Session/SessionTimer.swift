@@ -1,6 +1,6 @@
 import IKEv2Messages
 
-/// What happens to a session by itself: repetitions, liveness, rekeys, expiry. All times are nanoseconds of the manager's
+/// Everything that a session does by itself: repetitions, liveness, rekeys, expiry. All times are nanoseconds of the manager's
 /// clock.
 struct SessionTimer {
     let session: Session

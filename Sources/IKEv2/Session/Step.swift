@@ -27,7 +27,7 @@ struct Step {
 
     func allocateSPI() throws(Refusal) -> UInt32 {
         do { return try environment.allocateSPI() } catch {
-            throw Refusal(.noAdditionalSAs, Explanation("no SPI is to be had: \(error)"))
+            throw Refusal(.noAdditionalSAs, Explanation("no SPI is left: \(error)"))
         }
     }
 

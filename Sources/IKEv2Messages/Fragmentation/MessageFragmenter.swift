@@ -63,7 +63,7 @@ extension Message {
     }
 }
 
-/// How large a fragment may be (RFC 7383 section 2.5.1).
+/// Size that a fragment may have (RFC 7383 section 2.5.1).
 public enum FragmentSize {
     private static let udpHeaderLength = 8
     private static let nonESPMarkerLength = 4

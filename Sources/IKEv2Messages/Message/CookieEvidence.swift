@@ -1,4 +1,4 @@
-/// What a cookie is judged by: the nonce of an IKE_SA_INIT request and the cookie that it brings (RFC 7296 section 2.6).
+/// Evidence that a cookie is judged by: the nonce of an IKE_SA_INIT request and the cookie that it brings (RFC 7296 section 2.6).
 /// Found without decoding the message, since that is what a flood of requests must not cost.
 public struct CookieEvidence: Hashable, Sendable {
     public let nonce: [UInt8]

@@ -18,7 +18,7 @@ public protocol MessageCipher {
     func open(_ message: inout [UInt8], layout: EncryptedLayout) throws(ProtectionFailure)
 }
 
-/// Where a cipher works: offsets into a whole message.
+/// Offsets into a whole message between which a cipher works.
 public struct EncryptedLayout: Hashable, Sendable {
     /// What a combined mode authenticates without encrypting: from the IKE header to the last byte before the
     /// initialization vector, so with SKF including the fragment numbers (RFC 5282 section 5.1, RFC 7383 section 2.5).
@@ -43,7 +43,7 @@ public struct EncryptedLayout: Hashable, Sendable {
     }
 }
 
-/// Why an Encrypted payload cannot be opened or sealed. A message that cannot be opened is dropped without an answer.
+/// Reason why an Encrypted payload cannot be opened or sealed. A message that cannot be opened is dropped without an answer.
 public enum ProtectionFailure: Error, Hashable, Sendable {
     /// The message has no Encrypted payload.
     case notEncrypted
@@ -59,7 +59,7 @@ public enum ProtectionFailure: Error, Hashable, Sendable {
     case cipher
 }
 
-/// Why a message cannot be sent.
+/// Reason why a message cannot be sent.
 public enum SealingFailure: Error, Hashable, Sendable {
     case encoding(EncodingFailure)
     case protection(ProtectionFailure)
@@ -149,7 +149,7 @@ struct UnsealedMessage {
     }
 }
 
-/// Why a protected message was not opened: nobody may be told, or, as it was authentic, the peer may.
+/// Reason why a protected message was not opened: nobody may be told, or, as it was authentic, the peer may.
 public enum OpeningFailure: Error, Hashable, Sendable {
     case protection(ProtectionFailure)
     case decoding(DecodingFailure)

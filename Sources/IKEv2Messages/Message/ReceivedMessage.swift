@@ -66,7 +66,7 @@ public struct EncryptedPart: Hashable, Sendable {
     }
 }
 
-/// Which part of a message a fragment is (RFC 7383 section 2.5).
+/// Position of a fragment in its message (RFC 7383 section 2.5).
 public struct FragmentPosition: Hashable, Sendable, CustomStringConvertible {
     /// Bytes on the wire.
     static let length = 4

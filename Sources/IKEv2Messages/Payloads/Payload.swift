@@ -1,4 +1,4 @@
-/// What is behind a generic payload header. SK and SKF are no `Payload`: they are how a message carries its payloads
+/// Content behind a generic payload header. SK and SKF are no `Payload`: they are how a message carries its payloads
 /// (``EncryptedPart``).
 public enum Payload: Hashable, Sendable {
     case securityAssociation(SecurityAssociationPayload)
@@ -83,7 +83,7 @@ public enum Payload: Hashable, Sendable {
     }
 }
 
-/// What follows the generic payload header of one payload type.
+/// Content that follows the generic payload header of one payload type.
 protocol PayloadBody {
     /// Reads the body; whoever calls checks that `reader` is then at its end.
     init(from reader: inout ByteReader) throws(DecodingFailure)

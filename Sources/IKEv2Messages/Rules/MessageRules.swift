@@ -1,4 +1,4 @@
-/// Which payloads a message may, must and must not have: RFC 7296 sections 1.2 to 1.5 and appendix C, RFC 6023, 9242 and
+/// Payloads that a message may, must and must not have: RFC 7296 sections 1.2 to 1.5 and appendix C, RFC 6023, 9242 and
 /// 9370. Checked before any exchange sees the message.
 public enum MessageRules {
     // How many of the payloads that may repeat are taken; the RFCs set no limit. Of those that only inform there may be
@@ -159,7 +159,7 @@ public enum MessageRules {
     }
 }
 
-/// How often a payload occurs in a form of a message, and where.
+/// Rule for one payload in a form of a message: how often it occurs, and where.
 public struct PayloadRule: Hashable, Sendable {
     public let payload: PayloadType
     public let least: Int

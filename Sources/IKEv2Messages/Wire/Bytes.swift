@@ -102,7 +102,7 @@ struct ByteReader {
     }
 }
 
-/// Why a message cannot be put into bytes: a count or length beyond its field.
+/// Reason why a message cannot be put into bytes: a count or length beyond its field.
 public struct EncodingFailure: Error, Hashable, Sendable, CustomStringConvertible {
     public let field: String
     public let value: Int

@@ -1,4 +1,4 @@
-/// Why bytes are not an IKEv2 message, and where.
+/// Reason why bytes are not an IKEv2 message, and the place of it.
 public struct DecodingFailure: Error, Hashable, Sendable {
     public enum Problem: Hashable, Sendable {
         /// A field needs more bytes than its structure has left.
@@ -73,7 +73,7 @@ extension DecodingFailure.Problem: CustomStringConvertible {
     }
 }
 
-/// How much of a thing is taken from one message. Decoding is linear in the size of a message anyway; these bound what
+/// Limits of what is taken from one message. Decoding is linear in the size of a message anyway; these bound what
 /// later steps have to look through. Number fields of one byte (transforms, SPIs, selectors) bound themselves.
 public struct DecodingLimits: Hashable, Sendable {
     /// Bytes of a datagram or of decrypted content.
