@@ -90,13 +90,6 @@ public enum ChildNegotiation {
         return SelectedChild(transforms, number: proposal.number, peerSPI: proposal.childSPI)
     }
 
-    /// After INVALID_KE_PAYLOAD: the method to try again with; nil ends the negotiation (RFC 7296 section 1.3).
-    public static func retryMethod(
-        _ notify: NotifyPayload, offered: [ChildProposal], refused: KeyExchangeMethod?
-    ) -> KeyExchangeMethod? {
-        notify.wanted(of: offered.flatMap(\.keyExchanges), refused: refused)
-    }
-
     private static func bytes(_ spi: UInt32) -> [UInt8] {
         stride(from: 24, through: 0, by: -8).map { UInt8(truncatingIfNeeded: spi >> UInt32($0)) }
     }
