@@ -4,9 +4,9 @@ import Packets
 public struct SourceLocation: Hashable, Sendable, CustomStringConvertible {
     /// A path; for what came without a file (VICI), the section, as in `connections.site.children.net`.
     public var file: String
-    /// From 1; 0 when the whole file or section is meant.
+    /// The line, from 1 on; 0 when the whole file or section is meant.
     public var line: Int
-    /// In bytes from 1; 0 when the whole line is meant.
+    /// The column in bytes, from 1 on; 0 when the whole line is meant.
     public var column: Int
 
     public init(file: String, line: Int, column: Int = 0) {
@@ -21,9 +21,9 @@ public struct SourceLocation: Hashable, Sendable, CustomStringConvertible {
 /// A fault of a configuration: where it is, what is wrong, and what to do about it. Never holds key material.
 public struct ConfigurationProblem: Error, Hashable, Sendable, CustomStringConvertible {
     public enum Severity: Hashable, Sendable {
-        /// It cannot be done as written.
+        /// A problem that cannot be done as written.
         case error
-        /// It works as written, and is probably not meant, or not wise.
+        /// A problem that works as written, and is probably not meant, or not wise.
         case warning
     }
 

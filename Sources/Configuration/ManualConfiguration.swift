@@ -3,15 +3,15 @@ import Policy
 
 /// States and policies that were written by hand, ready to be set up.
 public struct ManualConfiguration: Sendable {
-    /// In the order of the file.
+    /// The entries in the order of the file.
     public var states: [SAParameters]
-    /// In the order of the file.
+    /// The entries in the order of the file.
     public var policies: [SecurityPolicy]
     public var warnings: [ConfigurationProblem]
     /// Lines that are not served. What a policy among them covers is dropped.
     public var errors: [ConfigurationProblem] = []
 
-    /// This configuration if all of it can be served; throws every error otherwise.
+    /// The same configuration if all of it can be served; throws every error otherwise.
     public func checked() throws(ConfigurationErrors) -> ManualConfiguration {
         guard errors.isEmpty else { throw ConfigurationErrors(errors) }
         return self

@@ -1,7 +1,7 @@
 import Packets
 import XDP
 
-/// What a worker tells the control thread.
+/// An event that a worker tells the control thread of.
 public struct WorkerEvent: BitwiseCopyable, Sendable {
     public enum Kind: UInt8, BitwiseCopyable, Sendable {
         /// A packet from `source` waits for the neighbour `address` on the interface `number`: ask the kernel to resolve it.
@@ -17,7 +17,8 @@ public struct WorkerEvent: BitwiseCopyable, Sendable {
     }
 
     public var kind: Kind
-    /// Of a packet that wants an SA; ports of later fragments are 0, and ICMP type and code are the source port.
+    /// Whether a packet that wants an SA is a later fragment; ports of later fragments are 0, and ICMP type and code
+    /// are the source port.
     public var isLaterFragment = false
     public var upperProtocol: UInt8 = 0
     public var sourcePort: UInt16 = 0
@@ -25,8 +26,8 @@ public struct WorkerEvent: BitwiseCopyable, Sendable {
     public var number: UInt32
     public var address: IPAddress
     public var source: IPAddress
-    /// Who brought a packet that wants a neighbour: the SPI (host order) of the tunnel that it came out of, the number of the
-    /// port of arrival, or `ownPackets`.
+    /// The bringer of a packet that wants a neighbour: the SPI (host order) of the tunnel that it came out of, the
+    /// number of the port of arrival, or `ownPackets`.
     public var requester: UInt32 = 0
 
     /// The requester of packets that are on their way to a peer.
@@ -40,8 +41,8 @@ public struct WorkerEvent: BitwiseCopyable, Sendable {
     }
 }
 
-/// What a worker tells the control thread, and how often: each subject once in a while, however many packets show it. What the
-/// ring has no room for is told again with a later packet.
+/// Events for the control thread, and how often they are told: each subject once in a while, however many packets show
+/// it. What the ring has no room for is told again with a later packet.
 struct ControlEvents: ~Copyable {
     private var ring: ProducerRing<WorkerEvent>
     private var limiter: EventLimiter
@@ -117,7 +118,7 @@ struct ControlEvents: ~Copyable {
 struct EventLimiter: ~Copyable {
     private struct Subject {
         var key: UInt64
-        /// When it may be told again, nanoseconds.
+        /// The time at which it may be told again, nanoseconds.
         var due: UInt64
     }
 
@@ -156,7 +157,7 @@ struct EventLimiter: ~Copyable {
         }
     }
 
-    /// It was told.
+    /// Notes that it was told.
     mutating func told(_ kind: WorkerEvent.Kind, number: UInt32, now: UInt64) {
         switch kind {
         case .acquire: _ = acquireBudget.allow(now: now)
@@ -177,14 +178,15 @@ struct EventLimiter: ~Copyable {
     }
 }
 
-/// Which packets without a neighbour the control thread hears of: each neighbour once in a while, and so much from each
-/// tunnel or port and from each sender. A scan of a network by one of them leaves the others their questions.
+/// A limit on the packets without a neighbour that the control thread hears of: each neighbour once in a while, and so
+/// much from each tunnel or port and from each sender. A scan of a network by one of them leaves the others their
+/// questions.
 ///
 /// Tunnels, ports and senders share budgets with those that hash to the same place; which they are, nobody outside can know.
 struct NeighbourLimiter: ~Copyable {
     private struct Subject {
         var key: UInt64
-        /// When it may be told again, nanoseconds.
+        /// The time at which it may be told again, nanoseconds.
         var due: UInt64
     }
 
@@ -229,7 +231,7 @@ struct NeighbourLimiter: ~Copyable {
             && senders[place(of: sender, requester: requester)].hasToken(now: now)
     }
 
-    /// It was told.
+    /// Notes that it was told.
     mutating func told(_ neighbour: UInt64, requester: UInt32, sender: IPAddress, now: UInt64) {
         subjects[place(neighbour, Self.subjectCount)] = Subject(key: neighbour, due: now &+ interval)
         _ = requesters[place(of: requester)].allow(now: now)

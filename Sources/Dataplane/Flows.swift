@@ -20,8 +20,8 @@ struct CommonHeader {
     /// IPv4 DF, or IPv6.
     var dontFragment = false
 
-    /// With the checks of RFC 1812 section 5.2.2. False for any other packet, for whatever is wrong, and with fewer than `least`
-    /// bytes behind the header: those take the long way, which names the fault.
+    /// Reads an IPv4 packet with the checks of RFC 1812 section 5.2.2. False for any other packet, for whatever is
+    /// wrong, and with fewer than `least` bytes behind the header: those take the long way, which names the fault.
     @inline(__always)
     mutating func readIPv4(_ packet: UnsafeMutableRawPointer, available: Int, least: Int) -> Bool {
         guard available >= 20 &+ least else { return false }
@@ -109,7 +109,7 @@ extension DropReason {
     }
 }
 
-/// What an outbound policy decision depends on: addresses, upper protocol, ports (or ICMP type and code).
+/// The fields that an outbound policy decision depends on: addresses, upper protocol, ports (or ICMP type and code).
 ///
 /// For IPv4 the first two words say everything; `kind` keeps the families apart, so the other words are compared
 /// for IPv6 only.
@@ -189,7 +189,7 @@ struct FlowCache: ~Copyable {
         var key: FlowKey
         /// The SA: an `OutboundRuntime` that the policies want, or the `InboundRuntime` from which they accept the flow.
         var association: UnsafeMutableRawPointer?
-        /// To the peer (outbound), to the destination (inner).
+        /// The next hop to the peer (outbound), or to the destination (inner).
         var nextHop: UnsafePointer<NextHop>?
         /// The worker's number of the snapshot (`Worker.generation`), 0 for an empty entry.
         var generation: UInt32

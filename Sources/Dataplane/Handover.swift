@@ -25,7 +25,7 @@ public struct HandoverEntry: BitwiseCopyable, Sendable {
     /// The port of arrival, `UInt16.max` for none.
     public var port: UInt16
     public var kind: Kind
-    /// What is known of the packet and does not lie in it: raw `PacketSlot.Flags`.
+    /// The facts about the packet that do not lie in it: raw `PacketSlot.Flags`.
     var flags: UInt8 = 0
 
     public init(address: UInt64, length: UInt32, port: UInt16, kind: Kind) {
@@ -66,7 +66,7 @@ public final class HandoverMesh: Sendable {
         rings[source * participants + target].consumer()
     }
 
-    /// How to wake a participant that sleeps.
+    /// The means to wake a participant that sleeps.
     public func wakeUp(of participant: Int) -> WakeUp { sleepers[participant] }
 }
 
@@ -85,9 +85,9 @@ struct HandoverEnds: ~Copyable {
     /// Keeps the rings and the descriptors behind `sleepers` open.
     private let mesh: HandoverMesh
     let participants: Int
-    /// Who is paid first in the next round.
+    /// The participant that is paid first in the next round.
     private var firstCreditor = 0
-    /// How to wake each participant: references without counting.
+    /// The means to wake each participant: references without counting.
     private let sleepers: UnsafeMutablePointer<Unmanaged<WakeUp>>
     /// Wakes this participant.
     let wakeUp: WakeUp
@@ -215,9 +215,9 @@ extension Worker {
         }
     }
 
-    /// How many frames one participant may have and not have paid back. While frames are plenty, any number. When they run
-    /// short, no more than are left: whoever cannot keep up, and so pays back late, does not take the frames that the worker's
-    /// own packets need, and those for others.
+    /// The number of frames that one participant may have and not have paid back. While frames are plenty, any number.
+    /// When they run short, no more than are left: whoever cannot keep up, and so pays back late, does not take the
+    /// frames that the worker's own packets need, and those for others.
     @inline(__always)
     private var lendable: Int {
         pool.count >= lendingReserve ? .max : max(pool.count, 2 &* configuration.batchSize)

@@ -233,17 +233,17 @@ extension Worker {
         var prepared = 0
         /// Slots that were looked at.
         var taken = 0
-        /// Of those, what became of the last one.
+        /// The outcome for the last of those.
         var last = Last.sealed
         /// Why its SA has refused it.
         var reason = DropReason.saRetired
 
         enum Last: UInt8, BitwiseCopyable {
-            /// As of the others: prepared, or its way has ended.
+            /// The packet is like the others: prepared, or its way has ended.
             case sealed
-            /// It has to be split, and is not prepared.
+            /// The packet has to be split, and is not prepared.
             case toBeSplit
-            /// It needs room for several, and is not prepared.
+            /// The packet needs room for several, and is not prepared.
             case outgrowsPath
             /// Its SA takes no packet any more.
             case refused

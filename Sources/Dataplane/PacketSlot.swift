@@ -15,7 +15,7 @@ struct PacketSlot: BitwiseCopyable {
     var esp: UnsafeMutableRawPointer
     /// `OutboundRuntime` or `InboundRuntime`, once looked up.
     var association: UnsafeMutableRawPointer?
-    /// Where the packet leaves, once looked up.
+    /// The next hop by which the packet leaves, once looked up.
     var nextHop: UnsafePointer<NextHop>?
     /// Bytes that may be read from `start` at first; from `packet` once parsed (the IP packet's own length).
     var length: UInt32
@@ -47,7 +47,7 @@ struct PacketSlot: BitwiseCopyable {
         static let decrypted = Flags(rawValue: 32)
         /// An ESP packet of ours: nobody can be told of errors any more.
         static let sealed = Flags(rawValue: 64)
-        /// Of the same flow as the packet before it in the batch.
+        /// The packet is of the same flow as the one before it in the batch.
         static let repeatsFlow = Flags(rawValue: 128)
         /// Will be larger than its path once it is sealed, and has to go all the same: in fragments.
         static let outgrowsPath = Flags(rawValue: 256)
@@ -58,8 +58,8 @@ struct PacketSlot: BitwiseCopyable {
 
         // Sets of several. From raw values: an array literal is an allocation where the compiler does not see through it.
 
-        /// Those that say where the packet came from. Another worker cannot find them out; the rest it parses again. They fit
-        /// a byte.
+        /// The flags that say where the packet came from. Another worker cannot find them out; the rest it parses
+        /// again. They fit a byte.
         static var ofTheJourney: Flags { Flags(rawValue: 2 | 4 | 8 | 32) }
         /// Decrypted and forwarded: what is left of a packet that goes from one tunnel to the policies of another.
         static var ofDivertedPackets: Flags { Flags(rawValue: 8 | 32) }
@@ -111,8 +111,8 @@ struct SlotBatch: ~Copyable {
 
     deinit { slots.deallocate() }
 
-    /// How far ahead of its packet a stage prefetches. Frames lie at multiples of their size, so the headers of a batch
-    /// share a few sets of the first-level cache: what is fetched much earlier is gone again.
+    /// The number of packets by which a stage prefetches ahead. Frames lie at multiples of their size, so the headers
+    /// of a batch share a few sets of the first-level cache: what is fetched much earlier is gone again.
     static var lookAhead: Int { 3 }
 
     var isFull: Bool { count >= capacity }
@@ -134,7 +134,7 @@ struct SlotBatch: ~Copyable {
     }
 }
 
-/// What the stages of one batch pass on beside the slots. Allocated once per worker.
+/// Memory that the stages of one batch pass on beside the slots. Allocated once per worker.
 struct BatchScratch: ~Copyable {
     let keys: UnsafeMutablePointer<FlowKey>
     let hashes: UnsafeMutablePointer<UInt64>

@@ -6,9 +6,10 @@ import XDP
 public final class PortExchange: Sendable {
     /// The port's number in snapshots.
     public let portIndex: UInt16
-    /// Which of the worker's queues of that port it replaces.
+    /// The index of the worker's queue of that port that it replaces.
     public let ordinal: Int
-    /// When the worker stops waiting for packets that the old interface has not reported as sent, in nanoseconds.
+    /// The time at which the worker stops waiting for packets that the old interface has not reported as sent, in
+    /// nanoseconds.
     public let deadline: UInt64
     let queue: WorkerQueue
     private let result = Atomic<Int>(-1)
@@ -36,7 +37,7 @@ public final class PortMailbox: Sendable {
 
     public init() {}
 
-    /// To be called by the control side.
+    /// Posts an exchange; called by the control side.
     public func post(_ exchange: PortExchange) {
         waiting.withLock { list in
             list.append(exchange)

@@ -58,7 +58,7 @@ struct WorkerPort: ~Copyable {
         room &-= count
     }
 
-    /// Whoever was promised places takes them now, or does without.
+    /// Ends all promises: whoever was promised places takes them now, or does without.
     mutating func endPromises() {
         room &+= promised
         promised = 0

@@ -4,7 +4,7 @@ import Policy
 import Telemetry
 import XDP
 
-/// Where packets go that are not on their way into a tunnel yet, or do not fit the way that they are on:
+/// The ways of packets that are not on their way into a tunnel yet, or do not fit the way that they are on:
 ///
 /// 1. Out of a tunnel: to a LAN, to this host, or to the outbound policies again (`forwardInner`, `divert`, `processDerived`).
 /// 2. Unprotected: as policies and routes say (`decline`, `forwardPlain`).
@@ -31,8 +31,9 @@ extension Worker {
         return port >= 0 && ports.queue(port).pointee.roles == .lan
     }
 
-    /// Not to a LAN: to the host itself, or to where the outbound policies are asked (a hub's traffic from one site to
-    /// another, RFC 4301 section 5.2 step 5). The route decides only if no policy wants the packet.
+    /// Leads a packet that goes to no LAN to the host itself, or to where the outbound policies are asked (a hub's
+    /// traffic from one site to another, RFC 4301 section 5.2 step 5). The route decides only if no policy wants the
+    /// packet.
     @inline(never)
     mutating func divert(_ slot: PacketSlot) {
         if let hop = slot.nextHop, hop.pointee.state == .local {
@@ -55,14 +56,14 @@ extension Worker {
     // Each packet leads to one at most, and an ICMP error to none. So room for as many as a batch has is enough if it is there
     // when the batch begins.
 
-    /// As it would have come from a LAN: it starts at an Ethernet header.
+    /// Puts a packet aside as it would have come from a LAN: it starts at an Ethernet header.
     @inline(__always)
     mutating func processLater(_ slot: PacketSlot) {
         if derived.isFull { return drop(slot, .roundOverflow) }
         derived.append(slot)
     }
 
-    /// To be called before a batch of so many packets.
+    /// Makes room for the packets that a batch of so many leads to; called before it.
     @inline(__always)
     mutating func makeRoomForDerived(_ count: Int) {
         if derived.count &+ count > derived.capacity { processDerived() }
@@ -79,7 +80,7 @@ extension Worker {
 
     // MARK: 2. Unprotected
 
-    /// What is not protected: forwarded in clear where a policy says so, else dropped.
+    /// Ends the way of a packet that is not protected: forwarded in clear where a policy says so, else dropped.
     mutating func decline(
         _ slot: UnsafeMutablePointer<PacketSlot>, reason: DropReason?, summary: PacketSummary, policyIndex: UInt32
     ) {
@@ -313,6 +314,6 @@ extension Worker {
         }
     }
 
-    /// What every link carries (RFC 8200 section 5): no sender of IPv6 can be told of less.
+    /// The size that every link carries (RFC 8200 section 5): no sender of IPv6 can be told of less.
     static var smallestIPv6MTU: Int { 1280 }
 }

@@ -52,11 +52,11 @@ struct WaitingPackets<Subject: BitwiseCopyable>: ~Copyable {
     }
 }
 
-/// What a packet that waits for a neighbour is about.
+/// The key of a packet that waits for a neighbour.
 struct WantedNeighbour: BitwiseCopyable {
     /// `NeighbourLimiter.key`.
     var neighbour: UInt64
-    /// As in `WorkerEvent`.
+    /// The requester, as in `WorkerEvent`.
     var requester: UInt32
     /// Out of a tunnel and towards a LAN: no outbound policy was asked.
     var isForLAN: Bool
@@ -69,7 +69,7 @@ struct WantedNeighbour: BitwiseCopyable {
 /// one dead host does not keep the packets of others out, nor does one tunnel whose hosts scan a network.
 struct NeighbourQueue: ~Copyable {
     private var packets: WaitingPackets<WantedNeighbour>
-    /// How many each requester has, by the place that it hashes to.
+    /// The number of packets of each requester, by the place that it hashes to.
     private let loads: UnsafeMutablePointer<Int32>
 
     private static var loadCount: Int { 64 }
@@ -109,7 +109,7 @@ struct NeighbourQueue: ~Copyable {
         loads[Self.place(of: entry.subject.requester)] &+= 1
     }
 
-    /// Which entry has to go before one of this neighbour can come.
+    /// The entry that has to go before one of this neighbour can come.
     private func victim(for neighbour: UInt64) -> Int? {
         var oldest = -1
         var waiting = 0
@@ -211,14 +211,14 @@ extension Worker {
         answer(slot, with: message, reason: reason)
     }
 
-    /// Whose packet it is: ours to a peer, the tunnel's that it came out of, or the port's of arrival.
+    /// The requester of a packet: ourselves towards a peer, the tunnel that it came out of, or the port of arrival.
     private static func requester(of slot: PacketSlot) -> UInt32 {
         if slot.flags.contains(.sealed) { return WorkerEvent.ownPackets }
         guard slot.flags.contains(.decrypted), let sa = slot.association else { return UInt32(slot.port) }
         return sa.assumingMemoryBound(to: InboundRuntime.self).pointee.spi
     }
 
-    /// Has the kernel asked for the neighbour that a packet wants. Returns the neighbour's key.
+    /// Asks the control thread for the neighbour that a packet wants. Returns the neighbour's key.
     private mutating func askForNeighbour(
         _ hop: UnsafePointer<NextHop>, slot: PacketSlot, requester: UInt32
     ) -> UInt64 {
@@ -350,7 +350,7 @@ extension Worker {
         early.append(WaitingPackets.Entry(slot: whole, since: now, subject: spi))
     }
 
-    /// What has its SA now goes on its way, as if it had just come.
+    /// Sends packets that have their SA now on their way, as if they had just come.
     @inline(never)
     private mutating func openEarly() {
         let count = early.beginWalk()

@@ -44,16 +44,17 @@ public struct Worker: ~Copyable {
     let descriptors: UnsafeMutablePointer<pollfd>
     var pool: FramePool
     var handover: HandoverEnds
-    /// With fewer free frames than this, they are lent with care.
+    /// The number of free frames below which they are lent with care.
     let lendingReserve: Int
     var events: ControlEvents
 
     // What the control side published.
     var reader: SnapshotReader
     var tables: UnsafePointer<SnapshotTables>
-    /// Of `tables`; the largest number stands for none seen yet.
+    /// The generation of `tables`; the largest number stands for none seen yet.
     var snapshotGeneration = UInt64.max
-    /// How many snapshots the worker has seen, from 1 on again behind the largest number: what entries of flows carry.
+    /// The number of snapshots that the worker has seen, from 1 on again behind the largest number: what entries of
+    /// flows carry.
     var generation: UInt32 = 0
     var now: UInt64 = 0
 
@@ -63,10 +64,10 @@ public struct Worker: ~Copyable {
     /// The entry that the last decrypted packet matched.
     var lastInner: UnsafeMutablePointer<FlowCache.Entry>?
     var waiting: NeighbourQueue
-    /// By SPI, in network order.
+    /// Packets that came before their SA, by SPI in network order.
     var early: WaitingPackets<UInt32>
     var icmpLimiter: RateLimiter
-    /// Of the last packet that was sent in fragments.
+    /// The identification of the last packet that was sent in fragments.
     var nextFragmentIdentification = UInt32.random(in: 0 ... .max)
 
     // Room for one batch in each direction, for the packets that a batch leads to and a batch of those, and for the fragments
@@ -80,10 +81,9 @@ public struct Worker: ~Copyable {
 
     /// A worker over its queues. Traps on a configuration that no gateway can have; nothing here runs per packet.
     ///
-    /// - Parameters:
-    ///   - queues: what it receives from and sends to; queues of one port may be several.
-    ///   - pool: its share of the frames.
-    ///   - events: what it tells the control thread; when the ring is full, events are lost and asked for again.
+    /// - `queues`: what it receives from and sends to; queues of one port may be several.
+    /// - `pool`: its share of the frames.
+    /// - `events`: what it tells the control thread; when the ring is full, events are lost and asked for again.
     public init(
         configuration: WorkerConfiguration, queues: [WorkerQueue], umem: UMEM, pool: consuming FramePool,
         reader: consuming SnapshotReader, mesh: HandoverMesh, events: consuming ProducerRing<WorkerEvent>,

@@ -1,7 +1,7 @@
 import Policy
 import XDP
 
-/// What one worker is made of. Whoever makes it gives each ring end and each frame to exactly one worker.
+/// The parts of one worker. Whoever makes it gives each ring end and each frame to exactly one worker.
 public struct WorkerConfiguration: Sendable {
     /// The worker's number: index into the mesh, owner number of its SAs.
     public var index: Int
@@ -11,16 +11,18 @@ public struct WorkerConfiguration: Sendable {
     public var flowCacheCapacity = 65_536
     /// Packets that wait for unresolved neighbours, in all.
     public var neighbourQueueCapacity = 64
-    /// How long a packet waits for its neighbour, in nanoseconds: as long as three questions take, after which a neighbour
-    /// counts as unreachable (RFC 4861 sections 7.2.2 and 10). An interface that has just come up asks nothing for a second or two.
+    /// The time that a packet waits for its neighbour, in nanoseconds: as long as three questions take, after which a
+    /// neighbour counts as unreachable (RFC 4861 sections 7.2.2 and 10). An interface that has just come up asks
+    /// nothing for a second or two.
     public var neighbourWaitInNanoseconds: UInt64 = 3_000_000_000
     /// Packets that wait for an SA which is being negotiated, in all.
     public var earlyPacketCapacity = 64
-    /// How long a packet waits for its SA, in nanoseconds.
+    /// The time that a packet waits for its SA, in nanoseconds.
     public var earlyWaitInNanoseconds: UInt64 = 500_000_000
     /// ICMP errors per second and worker, in bursts of as many.
     public var icmpErrorsPerSecond: UInt32 = 1_000
-    /// How soon a worker tells of the same thing again (a policy without SA, a peer that has moved), in nanoseconds.
+    /// The time after which a worker tells of the same thing again (a policy without SA, a peer that has moved), in
+    /// nanoseconds.
     public var repetitionInNanoseconds: UInt64 = 250_000_000
 
     public init(index: Int) { self.index = index }

@@ -3,7 +3,7 @@ import Glibc
 import Synchronization
 import Telemetry
 
-/// How a worker's thread runs.
+/// Options for a worker's thread.
 public struct WorkerLoopConfiguration: Sendable {
     /// The core to run on; nil leaves it to the scheduler.
     public var core: Int?
@@ -23,7 +23,7 @@ public struct WorkerLoopConfiguration: Sendable {
 extension Worker {
     /// Runs rounds until `stop` is set: pinned, awake while there is work, asleep in `poll` otherwise.
     /// Returns 0, or the errno value of pinning, which is no reason to stop.
-    /// - Parameter mailbox: where queues come from that take the place of others.
+    /// - `mailbox`: where queues come from that take the place of others.
     public mutating func run(
         _ loop: WorkerLoopConfiguration, stop: borrowing Atomic<Bool>, mailbox: PortMailbox = PortMailbox()
     ) -> Int32 {

@@ -1,6 +1,6 @@
 import Telemetry
 
-/// What a worker counts besides drops. One writer, the worker; any reader.
+/// The counters of a worker besides drops. One writer, the worker; any reader.
 public enum WorkerCounter: Int, CaseIterable, Sendable {
     /// Rounds over all queues.
     case rounds
@@ -52,7 +52,7 @@ public enum WorkerCounter: Int, CaseIterable, Sendable {
     /// Packets that wait for a neighbour, or for their SA, at the end of the last round.
     case waiting
 
-    /// In JSON and tables.
+    /// The name in JSON and tables.
     public var name: String { "\(self)" }
 }
 

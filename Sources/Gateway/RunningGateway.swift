@@ -16,11 +16,11 @@ final class RunningGateway {
     private let hostPath: HostPath
     private let group: MultiThreadedEventLoopGroup
     private var control: ControlThread?
-    /// What was read, keys included; only until it is in force.
+    /// The configuration that was read, keys included; only until it is in force.
     private var manual: ManualConfiguration?
     private var connections: SwanctlConfiguration?
     private var server: VICIServer?
-    /// Where nothing is negotiated and ESP is in UDP.
+    /// The sink for keepalives where nothing is negotiated and ESP is in UDP.
     private let keepaliveSink: KeepaliveSink?
 
     /// Makes all parts. From the moment when a port is open its steering program lets nothing pass that might have to be
@@ -95,7 +95,7 @@ final class RunningGateway {
             ])
     }
 
-    /// What SIGHUP does.
+    /// The reload that SIGHUP begins.
     var reload: ConfigurationReload {
         ConfigurationReload(options: parts.options, ike: control?.ike, logger: logger)
     }

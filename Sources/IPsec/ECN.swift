@@ -24,7 +24,7 @@ public enum ECN {
     @inlinable
     static var drop: UInt8 { 8 }
 
-    /// What becomes of a packet whose inner and outer traffic class (DS and ECN fields) are these: a nibble of the table.
+    /// The fate of a packet whose inner and outer traffic class (DS and ECN fields) are these: a nibble of the table.
     @inlinable
     @inline(__always)
     public static func decapsulate(inner: UInt8, outer: UInt8) -> UInt8 {

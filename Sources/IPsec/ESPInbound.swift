@@ -73,9 +73,8 @@ public enum ESPInbound {
     /// Everything before the cipher. Fills `operation` if the verdict is `pass`; a drop is counted at the SA.
     ///
     /// Called by the SA's owner only.
-    /// - Parameters:
-    ///   - header: the ESP header, inside of an IP packet: at least 16 bytes before it are readable.
-    ///   - length: bytes from there to the end of the outer packet, however few or many.
+    /// - `header`: the ESP header, inside of an IP packet: at least 16 bytes before it are readable.
+    /// - `length`: bytes from there to the end of the outer packet, however few or many.
     @inlinable
     @inline(__always)
     public static func prepare(
@@ -107,14 +106,14 @@ public enum ESPInbound {
         return .pass
     }
 
-    /// What was under the encryption, before anybody has looked at it.
+    /// The bytes that were under the encryption, before anybody has looked at them.
     @frozen
     public struct Payload: BitwiseCopyable {
         /// The inner packet, if it is one.
         public var start: UnsafeMutableRawPointer
         /// Bytes from there to the padding: the packet, then TFC padding.
         public var available: Int
-        /// What the next header field says that it is.
+        /// The family by the next header field.
         public var family: AddressFamily
 
         @inlinable
@@ -291,9 +290,8 @@ extension ESPInbound {
     /// Whether an authenticated packet in UDP came from elsewhere than the last ones, and none sent later came before it:
     /// then the peer's NAT mapping has changed (RFC 7296 section 2.23).
     ///
-    /// - Parameters:
-    ///   - packet: the outer IP header; `esp` is the ESP header behind the UDP header.
-    ///   - sequence: the packet's own, whole.
+    /// - `packet`: the outer IP header; `esp` is the ESP header behind the UDP header.
+    /// - `sequence`: the packet's own, whole.
     @inlinable
     @inline(__always)
     public static func isFromElsewhere(

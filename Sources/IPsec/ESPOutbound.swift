@@ -35,14 +35,13 @@ public enum ESPOutbound {
     /// Everything before the cipher. Fills `operation` and `outer` if the verdict is `pass`, and counts a drop at the SA.
     ///
     /// Called by the SA's owner only.
-    /// - Parameters:
-    ///   - inner: the inner IP header, with `OutboundRuntime.maximumHeadroom` writable bytes before it and
-    ///     `OutboundRuntime.maximumTailroom` behind the packet. What was there is lost.
-    ///   - innerLength: bytes, at most `OutboundRuntime.mtu` (the caller has fragmented or refused larger ones).
-    ///   - trafficClass: DS and ECN field of the inner header.
-    ///   - nextHeader: 4 for IPv4, 41 for IPv6.
-    ///   - dontFragment: the inner packet is IPv6 or has DF set.
-    ///   - now: nanoseconds of the dataplane's clock.
+    /// - `inner`: the inner IP header, with `OutboundRuntime.maximumHeadroom` writable bytes before it and
+    ///   `OutboundRuntime.maximumTailroom` behind the packet. What was there is lost.
+    /// - `innerLength`: bytes, at most `OutboundRuntime.mtu` (the caller has fragmented or refused larger ones).
+    /// - `trafficClass`: DS and ECN field of the inner header.
+    /// - `nextHeader`: 4 for IPv4, 41 for IPv6.
+    /// - `dontFragment`: the inner packet is IPv6 or has DF set.
+    /// - `now`: nanoseconds of the dataplane's clock.
     @inlinable
     @inline(__always)
     public static func prepare(

@@ -8,7 +8,7 @@ import Telemetry
 /// The record lives as long as this object, so whoever hands `runtime` to a worker keeps the object until the worker
 /// has let go of it. An SA that moves is a new object with the same record.
 public final class InboundSA: Sendable {
-    /// Without the key, which only the cipher has.
+    /// The parameters without the key, which only the cipher has.
     public let parameters: SAParameters
     /// Nanoseconds of the dataplane's clock.
     public let added: UInt64
@@ -53,12 +53,12 @@ public final class InboundSA: Sendable {
 
     var drops: DropCounters { record.drops }
 
-    /// What happened so far; events are never taken back.
+    /// The events so far, which are never taken back.
     public var events: SAEvents { SAEvents(rawValue: runtime.pointee.events.load(ordering: .relaxed)) }
 
 }
 
-/// What all objects of one SA share.
+/// The part that all objects of one SA share.
 private final class Record: Sendable {
     nonisolated(unsafe) let runtime: UnsafeMutablePointer<InboundRuntime>
     let drops: DropCounters
@@ -138,7 +138,7 @@ extension InboundRuntime {
         return SourceMark.make(parameters.source, port: encapsulation.sourcePort)
     }
 
-    /// From the control side, while the owner goes on.
+    /// Moves the SA, from the control side, while the owner goes on.
     func move(_ parameters: SAParameters) {
         destinationHigh.store(parameters.destination.high, ordering: .relaxed)
         destinationLow.store(parameters.destination.low, ordering: .relaxed)

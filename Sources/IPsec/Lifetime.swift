@@ -1,6 +1,6 @@
 import Telemetry
 
-/// How long an SA may be used (RFC 4301 section 4.4.2.1). A soft limit raises an event, a hard limit stops the SA;
+/// The limits of an SA's use (RFC 4301 section 4.4.2.1). A soft limit raises an event, a hard limit stops the SA;
 /// nil is no limit.
 ///
 /// Bytes are those of the inner packets. As with Linux, a limit is reached when the count so far is not below it: the
@@ -78,7 +78,7 @@ public struct LifetimeLimits: Sendable, BitwiseCopyable {
         hardUsed = Self.instant(lifetime.hardSecondsAfterUse, after: 0)
     }
 
-    /// How far an SA has come when one of its stops is reached.
+    /// The progress of an SA when one of its stops is reached.
     struct Progress {
         var packets: UInt64
         var bytes: UInt64
@@ -86,7 +86,7 @@ public struct LifetimeLimits: Sendable, BitwiseCopyable {
         var firstUsed: UInt64
     }
 
-    /// Which limits are reached, which one stops the packet, and the stops from here on.
+    /// The limits that are reached, the one that stops the packet, and the stops from here on.
     ///
     /// A soft limit is an event and no stop any more once it was reached; a hard limit remains one for ever.
     func evaluate(_ progress: Progress) -> (events: SAEvents, verdict: Verdict, stops: LifetimeStops) {
@@ -135,7 +135,7 @@ public struct LifetimeLimits: Sendable, BitwiseCopyable {
     }
 }
 
-/// What happened to an SA that the control side should act upon. Each event is raised once and stays.
+/// Events of an SA that the control side should act upon. Each event is raised once and stays.
 @frozen
 public struct SAEvents: OptionSet, Hashable, Sendable, BitwiseCopyable {
     public let rawValue: UInt32

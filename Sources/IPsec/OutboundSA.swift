@@ -12,7 +12,7 @@ import Telemetry
 /// The record lives as long as this object, so whoever hands `runtime` to a worker keeps the object until the worker
 /// has let go of it. An SA that moves is a new object with the same record.
 public final class OutboundSA: Sendable {
-    /// Without the key, which only the cipher has.
+    /// The parameters without the key, which only the cipher has.
     public let parameters: SAParameters
     /// Nanoseconds of the dataplane's clock.
     public let added: UInt64
@@ -20,7 +20,7 @@ public final class OutboundSA: Sendable {
     public nonisolated(unsafe) let runtime: UnsafeMutablePointer<OutboundRuntime>
     private let record: Record
 
-    /// What all objects of one SA share.
+    /// The part that all objects of one SA share.
     private final class Record: Sendable {
         nonisolated(unsafe) let runtime: UnsafeMutablePointer<OutboundRuntime>
         let drops: DropCounters
@@ -51,10 +51,9 @@ public final class OutboundSA: Sendable {
 
     /// Sets the key and makes the record.
     ///
-    /// - Parameters:
-    ///   - pathMTU: the largest outer packet in bytes.
-    ///   - now: nanoseconds of the dataplane's clock; ages and time limits count from here.
-    ///   - ivBase: where the explicit IVs of counter modes start; nil: as `InitializationVectors` says.
+    /// - `pathMTU`: the largest outer packet in bytes.
+    /// - `now`: nanoseconds of the dataplane's clock; ages and time limits count from here.
+    /// - `ivBase`: where the explicit IVs of counter modes start; nil: as `InitializationVectors` says.
     public init(
         _ parameters: SAParameters, engine: any ESPEngine, pathMTU: Int = 1500, now: UInt64,
         ivBase: UInt64? = nil
@@ -100,7 +99,7 @@ public final class OutboundSA: Sendable {
 
     var drops: DropCounters { record.drops }
 
-    /// What happened so far; events are never taken back.
+    /// The events so far, which are never taken back.
     public var events: SAEvents { SAEvents(rawValue: runtime.pointee.events.load(ordering: .relaxed)) }
 
     /// The largest outer packet in bytes; the largest inner packet follows from it.
@@ -152,7 +151,7 @@ extension OutboundRuntime {
     }
 }
 
-/// Where the explicit IVs of an SA's counter mode begin, and how far apart they are: base + sequence number << shift.
+/// The beginning of the explicit IVs of an SA's counter mode, and their distance: base + sequence number << shift.
 ///
 /// A key of IKE's is used by one SA alone, whose sequence numbers are the IVs. A manual key outlives a restart, and whoever
 /// writes it may write it twice. So its IVs are made of two parts that keep them apart (RFC 4106 section 2: never the same one
@@ -176,7 +175,7 @@ struct InitializationVectors: Equatable {
         self.shift = shift
     }
 
-    /// Those of a new SA.
+    /// The vectors of a new SA.
     init(_ parameters: SAParameters) {
         if parameters.isManual {
             let number = Self.made.wrappingAdd(1, ordering: .relaxed).oldValue
@@ -186,7 +185,7 @@ struct InitializationVectors: Equatable {
         }
     }
 
-    /// Those of a manual key's SA, the n-th of this process, made at a time in nanoseconds since 1970.
+    /// The vectors of a manual key's SA, the n-th of this process, made at a time in nanoseconds since 1970.
     init(_ parameters: SAParameters, time: UInt64, number: UInt64) {
         let (source, destination) = (parameters.source, parameters.destination)
         let isUpwards = (source.high, source.low) < (destination.high, destination.low)

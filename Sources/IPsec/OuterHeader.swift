@@ -86,7 +86,7 @@ public struct OuterHeaderTemplate: Sendable, BitwiseCopyable {
     }
 }
 
-/// What changes from packet to packet in the outer headers (RFC 4301 section 5.1.2).
+/// The fields of the outer headers that change from packet to packet (RFC 4301 section 5.1.2).
 @usableFromInline
 enum OuterHeader {
     /// Writes lengths, DS and ECN, identification, DF and the IPv4 checksum over the template's copy.
@@ -164,14 +164,14 @@ struct OutboundForm: BitwiseCopyable {
     }
 }
 
-/// Where the newest form of an outbound SA lies for its owner: words that belong to the SA's record, so that they are there as
-/// long as a worker can meet the SA, however many objects of it come and go meanwhile.
+/// The place of the newest form of an outbound SA, for its owner: words that belong to the SA's record, so that they
+/// are there as long as a worker can meet the SA, however many objects of it come and go meanwhile.
 ///
 /// A sequence lock: the one writer makes the version odd, writes, and makes it even again; a reader whose version was odd or has
 /// changed leaves what it read alone. It does not wait: the snapshot that the writer publishes next makes it look again.
 @usableFromInline
 struct PendingForm: ~Copyable {
-    /// Of the form in `words`; 0: none yet.
+    /// The version of the form in `words`; 0: none yet.
     @usableFromInline let version: Atomic<UInt64>
     private let words: UnsafeMutablePointer<Atomic<UInt64>>
 
@@ -185,7 +185,7 @@ struct PendingForm: ~Copyable {
         version = Atomic(0)
     }
 
-    /// From the control side, one call at a time.
+    /// Writes a form, from the control side, one call at a time.
     func write(_ form: OutboundForm) {
         let before = version.load(ordering: .relaxed)
         version.store(before &+ 1, ordering: .relaxed)
@@ -200,8 +200,8 @@ struct PendingForm: ~Copyable {
         version.store(before &+ 2, ordering: .releasing)
     }
 
-    /// From the owner: reads the newest form into `form`, and returns its version; nil, and a form without meaning, while the
-    /// writer is at it.
+    /// Reads the newest form into `form`, for the owner, and returns its version; nil, and a form without meaning,
+    /// while the writer is at it.
     func read(into form: inout OutboundForm) -> UInt64? {
         let before = version.load(ordering: .acquiring)
         guard before & 1 == 0 else { return nil }
@@ -244,7 +244,7 @@ extension ESPOutbound {
 }
 
 extension OutboundForm {
-    /// To be written over.
+    /// A form that is to be written over.
     fileprivate init(template: OuterHeaderTemplate) {
         self.template = template
         (headerLength, isIPv6, isEncapsulated) = (0, false, false)

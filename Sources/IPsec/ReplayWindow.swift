@@ -19,7 +19,7 @@ public struct ReplayWindow: ~Copyable {
     /// Number of words in the ring, minus one.
     @usableFromInline let wordMask: UInt32
 
-    /// How many words the ring of a window has: a power of two.
+    /// The number of words of a window's ring: a power of two.
     public static func wordCount(size: Int) -> Int {
         // A window that does not begin at the edge of a word touches one word more.
         let least = (size + 63) / 64 + 1
@@ -43,7 +43,7 @@ public struct ReplayWindow: ~Copyable {
             UInt64.max >> (63 - top & 63), ordering: .relaxed)
     }
 
-    /// What the window says of a sequence number.
+    /// The answer of the window about a sequence number.
     @frozen
     public enum Answer: UInt8, Sendable {
         case new

@@ -49,7 +49,7 @@ public struct InboundRuntime: ~Copyable {
     let limits: LifetimeLimits
 
     // Line 4, cold but for packets in UDP.
-    /// Where those are to come from (`SourceMark`); 0: anywhere. Changes when the SA moves.
+    /// The source that packets in UDP are to have (`SourceMark`); 0: any. Changes when the SA moves.
     @usableFromInline let sourceMark: Atomic<UInt64>
     let selectors: UnsafePointer<TrafficSelector>
     let selectorCount: Int
@@ -98,7 +98,7 @@ public struct OutboundRuntime: ~Copyable {
     /// Padding alignment minus one: 3 or 15 (RFC 4303 section 2.4).
     @usableFromInline let alignmentMask: UInt8
     @usableFromInline var flags: Flags
-    /// Which bits of the inner DS and ECN field go into the outer header.
+    /// The bits of the inner DS and ECN field that go into the outer header.
     @usableFromInline let trafficClassMask: UInt8
     /// The index of the worker that processes the SA.
     public let owner: UInt16
@@ -135,12 +135,12 @@ public struct OutboundRuntime: ~Copyable {
     /// The version of the headers that the owner has taken over.
     @usableFromInline var takenForm: UInt64 = 0
 
-    /// What a caller of `ESPOutbound.prepare` has to leave free before the inner packet.
+    /// The bytes that a caller of `ESPOutbound.prepare` has to leave free before the inner packet.
     @inlinable
     public static var maximumHeadroom: Int { 128 }
 
-    /// What a caller of `ESPOutbound.prepare` has to leave free behind the inner packet: the 16 bytes of a wide store
-    /// of padding and the trailer, then the longest ICV.
+    /// The bytes that a caller of `ESPOutbound.prepare` has to leave free behind the inner packet: the 16 bytes of a
+    /// wide store of padding and the trailer, then the longest ICV.
     @inlinable
     public static var maximumTailroom: Int { 80 }
 

@@ -1,7 +1,7 @@
 import Cryptography
 import Packets
 
-/// What is carried inside of ESP (RFC 4301 section 4.1).
+/// The mode of an SA, by what is carried inside of ESP (RFC 4301 section 4.1).
 public enum SAMode: String, Hashable, Sendable, CaseIterable {
     /// A whole IP packet.
     case tunnel
@@ -20,9 +20,9 @@ public struct UDPEncapsulation: Hashable, Sendable {
     }
 }
 
-/// What the outer IPv4 header says about fragmentation (RFC 4301 section 5.1.2.1, note 4).
+/// The DF bit of the outer IPv4 header (RFC 4301 section 5.1.2.1, note 4).
 public enum DFPolicy: String, Hashable, Sendable, CaseIterable {
-    /// As the inner packet; an inner IPv6 packet counts as one that must not be fragmented.
+    /// The bit of the inner packet; an inner IPv6 packet counts as one that must not be fragmented.
     case copy
     case set
     case clear
@@ -47,7 +47,8 @@ public struct SAParameters: Sendable {
     public var encapsulation: UDPEncapsulation?
     /// Inbound: ESP is taken in UDP and bare, whatever `encapsulation` says, as IKEv2 wants it (RFC 7296 section 2.23).
     public var acceptsEitherEncapsulation: Bool
-    /// What an inbound SA may carry, as the inner packets carry it; none: anything, which leaves the check to policies.
+    /// The packets that an inbound SA may carry, as selectors of inner packets; none: all, which leaves the check to
+    /// policies.
     public var selectors: [TrafficSelector]
     public var lifetime: Lifetime
     /// Outbound: the last sequence number that was already used; the first packet has the next one.
@@ -65,7 +66,7 @@ public struct SAParameters: Sendable {
     public var isManual: Bool
     /// The worker that processes the SA.
     public var owner: Int
-    /// What status shows: the connection and the name of a CHILD_SA; empty for manual keys.
+    /// The name in status: the connection and the name of a CHILD_SA; empty for manual keys.
     public var name: String
 
     public init(
@@ -137,7 +138,7 @@ extension SAParameters {
 
 /// Why an SA cannot be made from its parameters.
 public enum SAError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// Only tunnel mode is processed.
+    /// A mode that is not processed: only tunnel mode is.
     case unsupportedMode(SAMode)
     /// SPIs 0...255 are reserved (RFC 4303 section 2.1).
     case reservedSPI(UInt32)

@@ -2,7 +2,7 @@ import Packets
 import Synchronization
 import Telemetry
 
-/// What there is to see of an SA; never a key.
+/// The visible part of an SA; never a key.
 public struct SAStatus: Sendable {
     public enum Direction: String, Sendable, Hashable {
         case inbound
@@ -17,14 +17,14 @@ public struct SAStatus: Sendable {
         public let top: UInt64
         /// Sequence numbers in the window, without those before the first packet.
         public let span: Int
-        /// How many of them arrived.
+        /// The number of them that arrived.
         public let received: Int
 
-        /// How many of them did not arrive (yet).
+        /// The number of them that did not arrive (yet).
         public var missing: Int { span - received }
     }
 
-    /// How often packets were dropped for one reason.
+    /// The number of packets that were dropped for one reason.
     public struct Drop: Sendable, Hashable {
         public let reason: DropReason
         public let packets: UInt64
@@ -41,7 +41,7 @@ public struct SAStatus: Sendable {
     public let source: IPAddress
     public let destination: IPAddress
     public let mode: SAMode
-    /// In strongSwan's notation.
+    /// The algorithms in strongSwan's notation.
     public let transform: String
     public let requestID: UInt32
     public let owner: Int
@@ -56,7 +56,7 @@ public struct SAStatus: Sendable {
     public let bytes: UInt64
     /// Outbound: the last number used. Inbound: the highest one authenticated.
     public let sequence: UInt64
-    /// nil for outbound SAs.
+    /// The replay window; nil for outbound SAs.
     public let window: Window?
     /// Packets with ECN fields that no sender makes (RFC 6040 section 4.2).
     public let ecnAnomalies: UInt64
@@ -75,7 +75,7 @@ public struct SAStatus: Sendable {
     /// The largest outer packet in bytes; nil for inbound SAs.
     public let pathMTU: Int?
 
-    /// What a record says at one moment.
+    /// The values of a record at one moment.
     struct Readings {
         var packets, bytes, sequence, firstUsed, lastUsed: UInt64
         var events: SAEvents
@@ -146,7 +146,7 @@ extension InboundSA {
 }
 
 extension ReplayWindow {
-    /// How much of the window arrived. The window may slide meanwhile, so from another thread it is approximate.
+    /// The part of the window that arrived. The window may slide meanwhile, so from another thread it is approximate.
     func summary() -> SAStatus.Window {
         let top = top.load(ordering: .relaxed)
         let span = min(UInt64(size), top)
@@ -158,7 +158,7 @@ extension ReplayWindow {
     }
 }
 
-/// What an SA has carried: the few figures that are asked for often.
+/// The use of an SA: the few figures that are asked for often.
 public struct SAUsage: Hashable, Sendable {
     public let packets: UInt64
     /// Bytes of inner packets.
@@ -177,7 +177,7 @@ public struct SAUsage: Hashable, Sendable {
 }
 
 extension OutboundSA {
-    /// From any thread, at any time.
+    /// The SA's use, from any thread, at any time.
     public var usage: SAUsage {
         let sequence = runtime.pointee.sequence.load(ordering: .relaxed)
         // Each packet has one number; the cipher may have failed afterwards.
@@ -190,7 +190,7 @@ extension OutboundSA {
 }
 
 extension InboundSA {
-    /// From any thread, at any time.
+    /// The SA's use, from any thread, at any time.
     public var usage: SAUsage {
         SAUsage(
             packets: runtime.pointee.packets.load(ordering: .relaxed),

@@ -1,6 +1,6 @@
 import Packets
 
-/// Which packets a policy or an SA is for (RFC 4301 section 4.4.1.1): addresses, next layer protocol and ports.
+/// The packets that a policy or an SA is for (RFC 4301 section 4.4.1.1): addresses, next layer protocol and ports.
 ///
 /// Source and destination are those of the packet as it travels, so the selectors of an inbound SA have the
 /// peer's side as source.
@@ -112,7 +112,7 @@ public struct AddressRange: Hashable, Sendable, BitwiseCopyable {
     public let first: IPAddress
     public let last: IPAddress
 
-    /// nil when the families differ or the range is empty.
+    /// A range; nil when the families differ or it is empty.
     public init?(first: IPAddress, last: IPAddress) {
         guard first.family == last.family, first <= last else { return nil }
         self.first = first
@@ -200,7 +200,7 @@ extension AddressRange {
     }
 }
 
-/// What the first selector of an SA wants of family and next layer protocol, as value and mask of two bytes.
+/// The family and next layer protocol that the first selector of an SA wants, as value and mask of two bytes.
 @frozen
 public struct SelectorTag: Sendable, BitwiseCopyable {
     @usableFromInline let value: UInt16

@@ -42,10 +42,9 @@ public final class MemoryGateway {
     var hostFrames: [UInt64] = []
     var hostOwes: [Int]
 
-    /// - Parameters:
-    ///   - framesPerWorker: each worker's share of the UMEM.
-    ///   - wanRoles: of port 1, which may be LAN as well.
-    ///   - configure: may change each worker's configuration.
+    /// - `framesPerWorker`: each worker's share of the UMEM.
+    /// - `wanRoles`: of port 1, which may be LAN as well.
+    /// - `configure`: may change each worker's configuration.
     public init(
         workers: Int = 1, framesPerWorker: Int = 2048, frameSize: Int = 2048, ringSize: Int = 512,
         wanRoles: PortRoles = .wan, snapshot: Snapshot, configure: (inout WorkerConfiguration) -> Void = { _ in }
@@ -125,14 +124,14 @@ extension MemoryGateway {
     /// Whether every worker has had a round since this publication.
     public func isSeenByAll(_ publication: UInt64) -> Bool { publisher.isSeenByAll(publication) }
 
-    /// Where workers see which inbound SPIs will have an SA soon.
+    /// The place where workers see which inbound SPIs will have an SA soon.
     public var expectedSPIs: ExpectedSPIs { publisher.expectedSPIs }
     public var watchedPeers: WatchedPeers { publisher.watchedPeers }
 
     /// The snapshot that was published last.
     public var current: Snapshot { publisher.current }
 
-    /// What the workers told the control thread since the last call.
+    /// The events that the workers told the control thread of since the last call.
     public func takeEvents() -> [WorkerEvent] {
         var taken: [WorkerEvent] = []
         for index in boxes.indices {

@@ -9,7 +9,7 @@ import Glibc
 ///
 /// Not handled here: the rate (`RateLimiter`), and directed broadcasts, which only the routing table knows.
 public enum ICMPError {
-    /// What is to be said. The family of the packet chooses type and code.
+    /// The error that is to be said. The family of the packet chooses type and code.
     @frozen
     public enum Message: Sendable, Hashable {
         /// IPv4 "fragmentation needed and DF set", IPv6 "packet too big": the largest packet in bytes that would fit.
@@ -51,13 +51,12 @@ public enum ICMPError {
 
     /// Writes a complete IP packet with the error message.
     ///
-    /// - Parameters:
-    ///   - source: our address, of the packet's family.
-    ///   - offending: the packet as it arrived, at its IP header. Not changed.
-    ///   - available: bytes that may be read from it.
-    ///   - receivedAsBroadcast: it came in a link-layer broadcast or multicast.
-    ///   - buffer: does not overlap the packet.
-    ///   - capacity: bytes of the buffer; `maximumLength` is always enough.
+    /// - `source`: our address, of the packet's family.
+    /// - `offending`: the packet as it arrived, at its IP header. Not changed.
+    /// - `available`: bytes that may be read from it.
+    /// - `receivedAsBroadcast`: it came in a link-layer broadcast or multicast.
+    /// - `buffer`: does not overlap the packet.
+    /// - `capacity`: bytes of the buffer; `maximumLength` is always enough.
     /// - Returns: the length of the message in bytes; 0 when none must be sent, or there is no room for it.
     public static func build(
         _ message: Message, from source: IPAddress, offending: UnsafeMutableRawPointer, available: Int,

@@ -8,7 +8,7 @@ public enum AddressFamily: UInt8, Sendable, Hashable, BitwiseCopyable {
     @inlinable @inline(__always)
     public init(ofPacketAt packet: UnsafeRawPointer) { self = packet.load(as: UInt8.self) >> 4 == 4 ? .ipv4 : .ipv6 }
 
-    /// What the Ethernet header before a packet of the family says.
+    /// The type in the Ethernet header before a packet of the family.
     @inlinable
     public var etherType: UInt16 { self == .ipv4 ? EtherType.ipv4 : EtherType.ipv6 }
 

@@ -73,7 +73,7 @@ enum AddressText {
         }
     }
 
-    /// Where "::" starts. A second one shows up later as an empty group, which is refused.
+    /// The place where "::" starts. A second one shows up later as an empty group, which is refused.
     private static func firstGap(_ text: ArraySlice<UInt8>) -> Int? {
         text.indices.dropLast().first { text[$0] == UInt8(ascii: ":") && text[$0 + 1] == UInt8(ascii: ":") }
     }

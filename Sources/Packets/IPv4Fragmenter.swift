@@ -14,7 +14,8 @@ public struct IPv4Fragmenter {
     private var done = 0
     private var isFinished = false
 
-    /// nil when the packet is malformed, may not be fragmented (DF), or the MTU has no room for eight bytes of data.
+    /// A fragmenter; nil when the packet is malformed, may not be fragmented (DF), or the MTU has no room for eight
+    /// bytes of data.
     ///
     /// - Parameters:
     ///   - packet: the IPv4 header; must outlive the fragmenter. Not changed.
@@ -33,7 +34,7 @@ public struct IPv4Fragmenter {
         if header.moreFragments, dataLength % 8 != 0 { return nil }
     }
 
-    /// How many fragments there are in all.
+    /// The number of all fragments.
     public var fragmentCount: Int {
         if dataLength <= mtu &- headerLength { return 1 }
         var remaining = dataLength &- (mtu &- headerLength) & ~7
@@ -48,7 +49,7 @@ public struct IPv4Fragmenter {
 
     /// Lets a packet of this host be fragmented: takes its DF away and gives it an identification (RFC 6864 section 4.1).
     ///
-    /// - Parameter packet: a complete header, without options.
+    /// - `packet`: a complete header, without options.
     public static func allow(_ packet: UnsafeMutableRawPointer, identification: UInt16) {
         packet.store(identification, at: 4)
         packet.store(UInt16(0), at: 6)

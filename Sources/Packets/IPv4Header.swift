@@ -52,7 +52,7 @@ public struct IPv4Header {
         nonmutating set { base.store(base.uint8(at: 6) & ~0x20 | (newValue ? 0x20 : 0), at: 6) }
     }
 
-    /// Where the data belongs in the whole packet, in bytes; a multiple of 8, the setter drops the rest.
+    /// The place of the data in the whole packet, in bytes; a multiple of 8, the setter drops the rest.
     @inlinable
     public var fragmentOffset: Int {
         get { Int(base.uint16(at: 6) & 0x1FFF) &* 8 }
@@ -100,7 +100,7 @@ public struct IPv4Header {
         UnsafeMutableRawBufferPointer(start: base + 20, count: headerLength &- 20)
     }
 
-    /// Where the data begins.
+    /// The beginning of the data.
     @inlinable
     public var payload: UnsafeMutableRawPointer { base + headerLength }
 

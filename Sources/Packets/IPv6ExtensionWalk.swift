@@ -1,4 +1,4 @@
-/// Where the extension headers of an IPv6 packet end, and what follows them.
+/// The end of the extension headers of an IPv6 packet, and what follows them.
 ///
 /// Walks hop-by-hop options, routing, fragment and destination options headers: the list of RFC 4301 section
 /// 4.4.1.1. AH and ESP count as next layer protocols there, and so they do here.
@@ -15,7 +15,7 @@ public struct IPv6ExtensionWalk: Sendable, BitwiseCopyable {
     public var moreFragments: Bool
     /// Bytes from the start of the IPv6 header to the next layer (to the fragment's data in a later fragment).
     public var offset: UInt16
-    /// Where this fragment's data belongs, in bytes; 0 when it is the first or no fragment.
+    /// The place of this fragment's data, in bytes; 0 when it is the first or no fragment.
     public var fragmentOffset: UInt16
     /// The fragment header's position from the start of the IPv6 header; 0 without one.
     public var fragmentHeaderOffset: UInt16
@@ -32,9 +32,8 @@ public struct IPv6ExtensionWalk: Sendable, BitwiseCopyable {
 
     /// Walks the chain that begins behind the fixed header.
     ///
-    /// - Parameters:
-    ///   - ip: an IPv6 header of which 40 bytes are there.
-    ///   - totalLength: 40 + payload length, at most what arrived.
+    /// - `ip`: an IPv6 header of which 40 bytes are there.
+    /// - `totalLength`: 40 + payload length, at most what arrived.
     @inlinable
     public static func walk(
         _ ip: UnsafeRawPointer, totalLength: Int, into walk: inout IPv6ExtensionWalk

@@ -15,8 +15,8 @@ public struct IPv6Fragmenter {
 
     private static var fragmentHeaderLength: Int { 8 }
 
-    /// nil when the packet is shorter than its header says, its first header must not be split off, or the MTU has no room for
-    /// eight bytes of data.
+    /// A fragmenter; nil when the packet is shorter than its header says, its first header must not be split off, or
+    /// the MTU has no room for eight bytes of data.
     ///
     /// - Parameters:
     ///   - packet: the IPv6 header; must outlive the fragmenter. Not changed.

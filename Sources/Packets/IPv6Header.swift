@@ -64,7 +64,7 @@ public struct IPv6Header {
         nonmutating set { IPAddress(ipv6High: newValue.high, low: newValue.low).store(to: base + 24) }
     }
 
-    /// Where the payload begins.
+    /// The beginning of the payload.
     @inlinable
     public var payload: UnsafeMutableRawPointer { base + 40 }
 

@@ -5,7 +5,7 @@ public struct MACAddress: Hashable, Sendable, BitwiseCopyable {
     @usableFromInline let word1: UInt16
     @usableFromInline let word2: UInt16
 
-    /// From the low 48 bits, first byte on the wire topmost: `0x0200_0000_0001` is 02:00:00:00:00:01.
+    /// An address of the low 48 bits, first byte on the wire topmost: `0x0200_0000_0001` is 02:00:00:00:00:01.
     @inlinable
     public init(_ bits: UInt64) {
         word0 = UInt16(truncatingIfNeeded: bits >> 32)

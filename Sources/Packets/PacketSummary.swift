@@ -1,4 +1,4 @@
-/// What policy and forwarding need to know about one IP packet of either family, in 56 bytes.
+/// The facts about one IP packet of either family that policy and forwarding need, in 56 bytes.
 ///
 /// Filled once per packet by `parse`; selectors (RFC 4301 section 4.4.1.1) are matched against it.
 @frozen
@@ -82,7 +82,7 @@ extension PacketSummary {
     /// 3. Fragment fields, with the checks of RFC 791, RFC 1858 and RFC 8200 section 4.5.
     /// 4. Ports, or ICMP type and code. Not the transport checksum: that is for the end host.
     ///
-    /// - Parameter available: bytes that may be read from `ip`; bytes beyond the packet's own length are padding.
+    /// - `available`: bytes that may be read from `ip`; bytes beyond the packet's own length are padding.
     /// - Returns: `.none` on success, else why not; the summary is then meaningless.
     @inlinable
     public static func parse(

@@ -5,9 +5,9 @@
 public struct RateLimiter: Sendable, BitwiseCopyable {
     /// Nanoseconds that one token takes to come back; 0: nothing is ever allowed.
     @usableFromInline let interval: UInt64
-    /// How far `full` may lie ahead for a token to be left.
+    /// The distance by which `full` may lie ahead for a token to be left.
     @usableFromInline let tolerance: UInt64
-    /// When the bucket will be full again, nanoseconds.
+    /// The time at which the bucket will be full again, nanoseconds.
     @usableFromInline var full: UInt64
 
     /// - Parameters:

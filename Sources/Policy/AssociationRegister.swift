@@ -8,10 +8,10 @@ struct OutboundRegister {
         let number: UInt64
     }
 
-    /// From the oldest to the newest, by request id.
+    /// The members from the oldest to the newest, by request id.
     private var byRequestID: [UInt32: [Member]] = [:]
     private var lastNumber: UInt64 = 0
-    /// What has changed since the tables were last told; nil: removed.
+    /// The SAs that have changed since the tables were last told; nil: removed.
     private var changed: [UInt64: OutboundSA?] = [:]
 
     mutating func add(_ association: OutboundSA) {
@@ -37,7 +37,7 @@ struct OutboundRegister {
         return true
     }
 
-    /// Those that a policy may be served by, from the newest to the oldest; 0 stands for every request id.
+    /// The SAs that a policy may be served by, from the newest to the oldest; 0 stands for every request id.
     func newestFirst(requestID: UInt32) -> [OutboundSA] {
         guard requestID == 0 else { return byRequestID[requestID]?.reversed().map(\.association) ?? [] }
         return byRequestID.values.joined().sorted { $0.number > $1.number }.map(\.association)
@@ -53,7 +53,7 @@ struct OutboundRegister {
 struct InboundRegister {
     private(set) var members: [InboundTables.Member?] = []
     private var free: [Int] = []
-    /// By SPI, host order.
+    /// The slots by SPI, host order.
     private var slots: [UInt32: Int] = [:]
     private var byRequestID: [UInt32: Set<Int>] = [:]
     private var lastNumber: UInt64 = 0

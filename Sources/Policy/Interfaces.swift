@@ -35,7 +35,7 @@ public struct RouteEntry: Hashable, Sendable {
     public enum Kind: Hashable, Sendable {
         /// Through an interface: to a gateway, or to the destination itself when there is none.
         case unicast(interfaceIndex: UInt32, gateway: IPAddress?)
-        /// To this host.
+        /// The destination is this host.
         case local
         /// Refused with ICMP "host unreachable".
         case unreachable
@@ -57,13 +57,13 @@ public struct RouteEntry: Hashable, Sendable {
     }
 }
 
-/// What the host knows about a neighbour on a link.
+/// The host's knowledge about a neighbour on a link.
 public struct NeighbourEntry: Hashable, Sendable {
     public enum State: Hashable, Sendable {
         case resolved(MACAddress)
         /// The kernel is asking for it.
         case unresolved
-        /// It did not answer.
+        /// The neighbour did not answer.
         case failed
     }
 
@@ -90,8 +90,9 @@ public struct OwnAddress: BitwiseCopyable, Sendable {
     @inlinable
     public var isGlobal: Bool { !address.isLinkLocal }
 
-    /// How well it suits as the source of an answer to a frame of this VLAN, the best being 0: first the interface that the
-    /// frame came from, then the port itself, then any other VLAN of the port; a global address of any before link-local ones.
+    /// The rank of an interface as the source of an answer to a frame of this VLAN, the best being 0: first the
+    /// interface that the frame came from, then the port itself, then any other VLAN of the port; a global address of
+    /// any before link-local ones.
     @inlinable
     func rank(forVLAN wanted: UInt16) -> Int {
         (vlan == wanted ? 0 : vlan == 0 ? 1 : 2) &+ (isGlobal ? 0 : 3)

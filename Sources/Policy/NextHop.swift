@@ -1,7 +1,7 @@
 import Packets
 import Telemetry
 
-/// Where a packet goes next, and what is written before it. One cache line.
+/// The next hop of a packet, and what is written before it. One cache line.
 @frozen
 public struct NextHop: BitwiseCopyable, Sendable {
     @frozen
@@ -28,7 +28,8 @@ public struct NextHop: BitwiseCopyable, Sendable {
 
     /// The link header's bytes as they lie in memory. 14 or 18 are used.
     @usableFromInline let header0, header1: UInt64
-    /// Who is to be asked for on the link. Unspecified: the packet's own destination (a route without gateway).
+    /// The address that is to be asked for on the link. Unspecified: the packet's own destination (a route without
+    /// gateway).
     public let address: IPAddress
     /// The kernel's number of the egress interface; 0 when there is none.
     public let interfaceIndex: UInt32
@@ -39,7 +40,7 @@ public struct NextHop: BitwiseCopyable, Sendable {
     public let state: State
     /// 14, or 18 with a VLAN tag; 0 when there is no port.
     public let linkHeaderLength: UInt8
-    /// To the end of the cache line.
+    /// Padding to the end of the cache line.
     private let reserved0: UInt64 = 0
     private let reserved1: UInt64 = 0
 
@@ -156,7 +157,7 @@ struct NeighbourTable: BitwiseCopyable, @unchecked Sendable {
 
     @usableFromInline let slots: UnsafePointer<Slot>
     @usableFromInline let slotMask: UInt32
-    /// Of the hashes.
+    /// The seed of the hashes.
     @usableFromInline let seed: UInt64
 
     /// The slot of the neighbour, or the free one where it would be.

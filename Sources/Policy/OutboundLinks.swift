@@ -76,7 +76,7 @@ final class PolicyLinks: Sendable {
     private let selectors: HotArray<TrafficSelector>
     private let associations: [OutboundSA]
 
-    /// nil when none of them serves the policy.
+    /// The SAs of a policy; nil when none of them serves it.
     /// - Parameter candidates: for each request id of the policy those that have it, the newest first.
     init?(_ policy: SecurityPolicy, preferredFirst candidates: [[OutboundSA]]) {
         guard policy.direction == .out, let protection = policy.protection else { return nil }
@@ -109,10 +109,10 @@ final class PolicyLinks: Sendable {
 
 /// The outbound half of the SAD as lookups read it, changed in place while nobody does.
 final class OutboundTables {
-    /// By policy slot.
+    /// The SAs of each policy, by slot.
     let views: HotVector<OutboundLinks>
     private var links: [PolicyLinks?]
-    /// By the order in which they came.
+    /// The SAs by the order in which they came.
     private(set) var associations: [UInt64: OutboundSA]
 
     private static let none = OutboundLinks(links: nil, count: 0)

@@ -5,13 +5,13 @@ struct PolicyRegister {
     private let workers: Int
     private(set) var stored: [StoredPolicy?] = []
     private var free: [Int] = []
-    /// What the next policy gets; see `Precedence`.
+    /// The number that the next policy gets; see `Precedence`.
     var nextNumber: UInt64 = 0
     /// Slots whose policy is another one than when the tables were last told.
     private(set) var changed: Set<Int> = []
     /// Outbound policies that protect, by request id.
     private var protecting: [UInt32: Set<Int>] = [:]
-    /// What `in` and `fwd` policies ask for, and how many do, by request id.
+    /// The protection that `in` and `fwd` policies ask for, and how many do, by request id.
     private var named: [UInt32: [SecurityPolicy.Protection: Int]] = [:]
     /// Request ids whose part of `named` has other keys than when `takeRenamed` was last called.
     private var renamed: Set<UInt32> = []

@@ -2,7 +2,7 @@ import IPsec
 import Packets
 import Telemetry
 
-/// What a policy does with a packet, as the dataplane sees it.
+/// The action of a policy, as the dataplane sees it.
 @frozen
 public enum PolicyAction: UInt8, Sendable, BitwiseCopyable {
     case protect
@@ -76,7 +76,7 @@ struct PolicyRecord: @unchecked Sendable {
 final class PolicyCounters: Sendable {
     let policy: SecurityPolicy
     let block: CounterBlock
-    /// Of the policy, as workers read them.
+    /// The alternatives of the policy, as workers read them.
     let alternatives: HotArray<UInt32>
     private let workers: Int
 
@@ -95,7 +95,7 @@ final class PolicyCounters: Sendable {
 
 /// The security policy database as lookups read it, changed in place while nobody does.
 final class PolicyTables {
-    /// By slot, as are the records. Slots are the policy indices of decisions.
+    /// The policies by slot, as are the records. Slots are the policy indices of decisions.
     private(set) var policies: [StoredPolicy?]
     let records: HotVector<PolicyRecord>
     /// `spaceCount` spaces, at `TupleSpace.index`.
@@ -154,10 +154,10 @@ final class PolicyTables {
         }
     }
 
-    /// In order of precedence.
+    /// The policies in order of precedence.
     var ordered: [StoredPolicy] { policies.compactMap(\.self).sorted { $0.precedence < $1.precedence } }
 
-    /// How many hash tables a lookup asks at most.
+    /// The most hash tables that a lookup asks.
     func tupleCount(_ direction: SecurityPolicy.Direction, _ family: AddressFamily) -> Int {
         tables[TupleSpace.index(direction.number, family, ignoringPorts: false)].tupleCount
     }
@@ -170,7 +170,7 @@ final class PolicyTables {
 }
 
 extension SecurityPolicy.Direction {
-    /// As the lookups count directions.
+    /// The number by which lookups count directions.
     var number: Int {
         switch self {
         case .out: TupleSpace.out

@@ -17,9 +17,9 @@ import Synchronization
 /// thread calls `reclaim` from a timer. All methods may be called from any thread.
 public final class SnapshotPublisher: Sendable {
     let shared: PublicationState
-    /// Of SAs that are to be in some later snapshot.
+    /// The SPIs of SAs that are to be in some later snapshot.
     public let expectedSPIs = ExpectedSPIs()
-    /// Who is heard although no SA is for its packets.
+    /// The peers that are heard although no SA is for their packets.
     public let watchedPeers = WatchedPeers()
     private let control: ControlLock<Control>
 
@@ -173,7 +173,7 @@ public struct SnapshotReader: ~Copyable {
 final class PublicationState: @unchecked Sendable {
     /// Two lines, because processors fetch lines in pairs.
     static let padding = 128
-    /// What a worker that sleeps has seen.
+    /// The epoch that a worker that sleeps has seen.
     static let offline = UInt64.max
 
     let workers: Int

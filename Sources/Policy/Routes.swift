@@ -5,7 +5,7 @@ import Packets
 final class RouteTables: Sendable {
     let ipv4: LongestPrefixTables
     let ipv6: LongestPrefixTables
-    /// What each next hop is, independent of neighbours and of the state of links.
+    /// The kind of each next hop, independent of neighbours and of the state of links.
     let targets: [RouteEntry.Kind?]
 
     init(_ routes: [RouteEntry]) {
@@ -111,7 +111,7 @@ struct LongestPrefixTable: BitwiseCopyable, @unchecked Sendable {
     @usableFromInline let slots: UnsafePointer<Slot>
     @usableFromInline let levelCount: UInt32
     @usableFromInline let slotMask: UInt32
-    /// Of the hashes.
+    /// The seed of the hashes.
     @usableFromInline let seed: UInt64
     /// The value of the default route, or `none`.
     @usableFromInline let defaultValue: UInt32

@@ -17,7 +17,7 @@ struct SPITable: BitwiseCopyable, @unchecked Sendable {
         @usableFromInline var spi: UInt32
         /// Index of the SA's `InboundLink`.
         @usableFromInline var link: UInt32
-        /// nil: the entry is free.
+        /// The entry's SA; nil: the entry is free.
         @usableFromInline var sa: UnsafeMutablePointer<InboundRuntime>?
 
         init(spi: UInt32, link: UInt32, sa: UnsafeMutablePointer<InboundRuntime>?) {
@@ -81,7 +81,7 @@ final class SPITables {
 
     func copy() -> SPITables { SPITables(copying: self) }
 
-    /// What lookups use, as long as nothing changes.
+    /// The view that lookups use, as long as nothing changes.
     var table: SPITable {
         SPITable(
             entries: UnsafePointer(entries.base), lineMask: UInt32(entries.count / Self.entriesPerLine - 1))
@@ -115,7 +115,7 @@ final class SPITables {
         entries.base[hole] = Self.free
     }
 
-    /// Where the SPI is, or belongs.
+    /// The place where the SPI is, or belongs.
     private func place(of spi: UInt32) -> Int {
         var steps = NoSteps()
         return table.find(spi, steps: &steps) - UnsafePointer(entries.base)
@@ -131,7 +131,7 @@ final class SPITables {
     }
 }
 
-/// What the policy check needs to know about an inbound SA.
+/// The facts about an inbound SA that the policy check needs.
 @frozen
 @usableFromInline
 struct InboundLink: BitwiseCopyable, Sendable {
@@ -158,7 +158,7 @@ final class InboundTables {
     }
 
     let spis: SPITables
-    /// By slot, as are the members.
+    /// The links by slot, as are the members.
     let links: HotVector<InboundLink>
     private(set) var members: [Member?]
 

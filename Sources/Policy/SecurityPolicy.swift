@@ -3,9 +3,9 @@ import Packets
 
 /// One entry of the security policy database (RFC 4301 section 4.4.1.2).
 public struct SecurityPolicy: Hashable, Sendable {
-    /// Which packets the policy is asked about. The values are those of `ip xfrm policy`.
+    /// The packets that the policy is asked about. The values are those of `ip xfrm policy`.
     public enum Direction: String, Hashable, Sendable, CaseIterable {
-        /// From the protected side to the tunnel.
+        /// Packets from the protected side to the tunnel.
         case out
         /// Decrypted and for the gateway's host.
         case `in`
@@ -108,9 +108,9 @@ extension SecurityPolicy.Action: CustomStringConvertible {
 /// The order of policies: lower priorities first, among equals those that peers have narrowed, then longer prefixes, then
 /// the order in which they came.
 enum Precedence {
-    /// How many policies can be told apart by the order in which they came.
+    /// The number of policies that can be told apart by the order in which they came.
     static let numbers: UInt64 = 1 << 22
-    /// Of source and destination together, IPv6.
+    /// The longest length of source and destination together, IPv6.
     private static let longest = 256
 
     /// Lower goes first. Never `UInt64.max`.

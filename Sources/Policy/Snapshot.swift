@@ -8,7 +8,7 @@ import Packets
 public final class Snapshot: @unchecked Sendable {
     // Everything is written by `init` only, and what it refers to does not change while the snapshot is there.
 
-    /// What workers read. Valid as long as the snapshot.
+    /// The tables that workers read. Valid as long as the snapshot.
     public let tables: UnsafePointer<SnapshotTables>
     private let forwarding: Forwarding
     private let tableSet: TableSet
@@ -63,17 +63,17 @@ public final class Snapshot: @unchecked Sendable {
         PolicyStatus(policy: stored.policy, packets: stored.counters.packets, bytes: stored.counters.bytes)
     }
 
-    /// From the oldest to the newest.
+    /// The SAs from the oldest to the newest.
     public var outboundAssociations: [OutboundSA] {
         tableSet.outbound.associations.sorted { $0.key < $1.key }.map(\.value)
     }
 
-    /// From the oldest to the newest.
+    /// The SAs from the oldest to the newest.
     public var inboundAssociations: [InboundSA] {
         tableSet.inbound.members.compactMap(\.self).sorted { $0.number < $1.number }.map(\.association)
     }
 
-    /// How many SAs and policies there are.
+    /// The number of SAs and policies.
     public var counts: (outbound: Int, inbound: Int, policies: Int) {
         (
             tableSet.outbound.associations.count, tableSet.inbound.spis.count,
@@ -81,7 +81,7 @@ public final class Snapshot: @unchecked Sendable {
         )
     }
 
-    /// How many hash tables a policy lookup asks at most.
+    /// The most hash tables that a policy lookup asks.
     func tupleCount(_ direction: SecurityPolicy.Direction, _ family: AddressFamily) -> Int {
         tableSet.policies.tupleCount(direction, family)
     }

@@ -17,7 +17,7 @@ public final class SnapshotBuilder {
     private var interfaces: [PortInterface] = []
     private var neighbours: [NeighbourEntry] = []
     private var routeTables: RouteTables
-    /// nil: to be made again.
+    /// The forwarding part of snapshots; nil: it is to be made again.
     private var forwarding: Snapshot.Forwarding?
     private var neighbourTables: NeighbourTables?
 
@@ -51,7 +51,7 @@ public final class SnapshotBuilder {
         return made
     }
 
-    /// What the tables have to follow.
+    /// The changes that the tables have to follow.
     private func takeChanges() -> [TableChange] {
         for requestID in policies.takeRenamed() { inbound.renamed(requestID: requestID) }
         let slots = policies.takeChanged()
@@ -100,7 +100,7 @@ extension SnapshotBuilder {
         PolicyToken(slot: try policies.add(policy))
     }
 
-    /// As if so many policies had come that the next one has to number all again.
+    /// Pretends that so many policies had come that the next one has to number all again.
     func exhaustPolicyNumbers() { policies.nextNumber = Precedence.numbers }
 
     /// Puts a policy in the place of another one that differs in its request ids and its name only.

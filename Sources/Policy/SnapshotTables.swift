@@ -10,7 +10,7 @@ public struct SnapshotTables: @unchecked Sendable {
     public let generation: UInt64
     @usableFromInline let spaces: UnsafePointer<TupleSpace>
     @usableFromInline let records: UnsafePointer<PolicyRecord>
-    /// By policy index.
+    /// The policies' records, by index.
     @usableFromInline let outboundLinks: UnsafePointer<OutboundLinks>
     @usableFromInline let spiTable: SPITable
     @usableFromInline let inboundLinks: UnsafePointer<InboundLink>
@@ -45,7 +45,7 @@ extension SnapshotTables {
 // MARK: - Forwarding
 
 extension SnapshotTables {
-    /// Where a packet to this address goes next. There is always an answer; `NextHop.state` says what it is worth.
+    /// The next hop of a packet to this address. There is always an answer; `NextHop.state` says what it is worth.
     @inlinable
     public func route(to destination: IPAddress) -> UnsafePointer<NextHop> {
         var steps = NoSteps()
@@ -97,7 +97,7 @@ extension SnapshotTables {
         return spaces[index].find(flow, records: records, steps: &steps)
     }
 
-    /// What to do with a packet from the protected side: an SPD lookup, meant for the first packet of a flow.
+    /// The decision about a packet from the protected side: an SPD lookup, meant for the first packet of a flow.
     ///
     /// A later fragment whose first candidate is a policy with ports is answered with `.needsReassembly`, and never
     /// passed on to a lower policy, which may want less protection (RFC 4301 section 7).
@@ -136,7 +136,7 @@ extension SnapshotTables {
     /// 3. When no policy matches, the packet passes only if the SA has selectors and no `in` or `fwd` policy names the
     ///    SA: then the selectors are all that was configured. An SA with neither carries nothing.
     ///
-    /// - Parameter spi: the SA's, network order. One that this snapshot does not have belongs to an SA that was removed.
+    /// - `spi`: the SA's, network order. One that this snapshot does not have belongs to an SA that was removed.
     @inlinable
     public func inboundPolicy(_ flow: PacketSummary, spi: UInt32, isLocal: Bool) -> InboundDecision {
         var steps = NoSteps()
@@ -180,7 +180,7 @@ extension SnapshotTables {
     }
 }
 
-/// What the security policy database says about an outbound packet (RFC 4301 section 5.1).
+/// The decision of the security policy database about an outbound packet (RFC 4301 section 5.1).
 @frozen
 public struct OutboundDecision: BitwiseCopyable, @unchecked Sendable {
     public let action: PolicyAction

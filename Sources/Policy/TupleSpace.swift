@@ -85,7 +85,7 @@ struct TupleSpace: BitwiseCopyable, @unchecked Sendable {
     @usableFromInline let count: UInt32
     /// Keys without ports, for packets that carry none. Whoever is found would match with the right ports.
     @usableFromInline let ignoresPorts: Bool
-    /// Of the hashes.
+    /// The seed of the hashes.
     @usableFromInline let seed: UInt64
 
     init(
@@ -103,14 +103,14 @@ struct TupleSpace: BitwiseCopyable, @unchecked Sendable {
     @inlinable static var `in`: Int { 1 }
     @inlinable static var forward: Int { 2 }
 
-    /// Where the space of a direction and family lies in the array of all spaces.
+    /// The index of the space of a direction and family in the array of all spaces.
     @inlinable
     @inline(__always)
     static func index(_ direction: Int, _ family: AddressFamily, ignoringPorts: Bool) -> Int {
         direction &<< 2 | (family == .ipv4 ? 0 : 2) | (ignoringPorts ? 1 : 0)
     }
 
-    /// What `find` returns when no policy matches.
+    /// The result of `find` when no policy matches.
     @inlinable
     static var notFound: UInt32 { .max }
 

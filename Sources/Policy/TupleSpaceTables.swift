@@ -12,7 +12,7 @@ final class TupleSpaceTables {
     private let seed = Mixing.processSeed
     private var groups: [PolicyMask: PolicyGroup]
     private let nodes: HotVector<PolicyNode>
-    /// Of each node's key.
+    /// The hashes of each node's key.
     private var hashes: [UInt32]
     /// The first of the nodes that are free.
     private var firstFree = PolicyNode.none
@@ -44,14 +44,14 @@ final class TupleSpaceTables {
 
     func copy() -> TupleSpaceTables { TupleSpaceTables(copying: self) }
 
-    /// What lookups use, as long as nothing changes.
+    /// The view that lookups use, as long as nothing changes.
     var space: TupleSpace {
         TupleSpace(
             tuples: UnsafePointer(tuples.base), nodes: UnsafePointer(nodes.base), count: UInt32(tuples.count),
             ignoresPorts: ignoresPorts, seed: seed)
     }
 
-    /// How many hash tables there are.
+    /// The number of hash tables.
     var tupleCount: Int { groups.count }
 
     func insert(_ selector: TrafficSelector, record: Int, precedence: UInt64) {
@@ -139,11 +139,11 @@ final class TupleSpaceTables {
     }
 }
 
-/// What the keys of a group have in common.
+/// The mask that the keys of a group have in common.
 struct PolicyMask: Hashable {
     var sourceLength: Int
     var destinationLength: Int
-    /// Of `TupleSpace.upper`.
+    /// The mask of `TupleSpace.upper`.
     var upper: UInt64
 
     /// The length of the key of a prefix: at most nine lengths a family, so that there are at most 81 × 8 masks, each of
@@ -159,11 +159,12 @@ struct PolicyMask: Hashable {
 
 /// The hash table of all keys with one mask: chains of nodes, which lie in the space's memory.
 final class PolicyGroup {
-    /// As lookups see it.
+    /// The group as lookups see it.
     private(set) var tuple: PolicyTuple
     private(set) var count = 0
     private var heads: HotVector<UInt32>
-    /// How many nodes went since `tuple.best` was looked for: it may be too low, which costs a lookup a step, no more.
+    /// The number of nodes that went since `tuple.best` was looked for: it may be too low, which costs a lookup a step,
+    /// no more.
     private var removals = 0
 
     init(_ mask: PolicyMask, family: AddressFamily) {
@@ -247,7 +248,7 @@ final class PolicyGroup {
         tuple.best = best
     }
 
-    /// Where the number of the following node lies.
+    /// The place of the number of the following node.
     private static func next(of number: UInt32, _ nodes: HotVector<PolicyNode>) -> UnsafeMutablePointer<UInt32> {
         let field = MemoryLayout<PolicyNode>.offset(of: \.next) ?? 0
         return (UnsafeMutableRawPointer(nodes.base + Int(number)) + field).assumingMemoryBound(to: UInt32.self)

@@ -3,7 +3,7 @@ public struct MetricDefinition: Hashable, Sendable {
     public enum Kind: String, Hashable, Sendable {
         /// Grows from the start of the gateway.
         case counter
-        /// As of now.
+        /// A value as of now.
         case gauge
     }
 
@@ -68,7 +68,7 @@ public struct MetricGroup: Sendable {
     public let labels: [String]
     /// The place in status documents.
     public let place: String
-    /// They are members there, each by its name.
+    /// Whether the figures are members there, each by its name.
     public let hasMembers: Bool
     public let definitions: [MetricDefinition]
 

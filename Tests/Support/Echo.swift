@@ -14,7 +14,7 @@ public final class EchoClient {
     private let identifier = UInt16.random(in: 1...UInt16.max)
     private var sequence: UInt16 = 0
 
-    /// - Parameter dontFragment: IPv4 only: set DF and let nobody fragment. IPv6 routers never fragment.
+    /// - `dontFragment`: IPv4 only: set DF and let nobody fragment. IPv6 routers never fragment.
     public init(from namespace: NetworkNamespace, to destination: String, _ version: IPVersion, dontFragment: Bool)
         throws
     {

@@ -5,9 +5,8 @@ import Foundation
 public final class PacketSocket: Sendable {
     private let file: Int32
 
-    /// - Parameters:
-    ///   - receive: false for a socket that only sends, which costs the receiving path nothing.
-    ///   - ignoreOutgoing: do not receive what this machine sends through the interface.
+    /// - `receive`: false for a socket that only sends, which costs the receiving path nothing.
+    /// - `ignoreOutgoing`: do not receive what this machine sends through the interface.
     public init(
         _ interface: String, in namespace: NetworkNamespace, receive: Bool = true, ignoreOutgoing: Bool = false
     ) throws {

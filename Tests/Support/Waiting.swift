@@ -8,9 +8,8 @@ public struct NeverHappened: Error, CustomStringConvertible {
 
 /// Blocks until `condition` holds, asking again and again; throws when `within` has passed.
 ///
-/// - Parameters:
-///   - what: what is waited for, for the error.
-///   - within: generous, because a test machine may be slow; a test that passes does not wait this long.
+/// - `what`: what is waited for, for the error.
+/// - `within`: generous, because a test machine may be slow; a test that passes does not wait this long.
 public func eventually(
     _ what: String, within limit: Duration = .seconds(30), every pause: Duration = .milliseconds(20),
     _ condition: () throws -> Bool

@@ -12,7 +12,7 @@ public struct BenchDocument: Codable, Hashable, Sendable {
         /// The cipher alone, 5th percentile.
         public var cryptoCyclesPerPacket: Double
         public var packetsPerSecond: Double
-        /// Of inner packets.
+        /// The rate of inner packets.
         public var bitsPerSecond: Double
     }
 

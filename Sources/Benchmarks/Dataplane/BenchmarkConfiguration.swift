@@ -1,6 +1,6 @@
 import Cryptography
 
-/// What `sluice bench` measures.
+/// The measurements of `sluice bench`.
 public struct BenchmarkConfiguration: Sendable {
     /// The inner packets of one measurement.
     public enum Load: Hashable, Sendable, CustomStringConvertible {

@@ -1,4 +1,4 @@
-/// What a benchmark measured. Cycles are those of the time-stamp counter.
+/// The results of a benchmark. Cycles are those of the time-stamp counter.
 public struct BenchmarkReport: Sendable {
     public struct Result: Sendable {
         /// "outbound", "inbound", or "loop": outbound and then inbound.
@@ -14,7 +14,7 @@ public struct BenchmarkReport: Sendable {
         public let cryptoCyclesPerPacket: Double
         /// On one core, at `cyclesPerPacket`.
         public let packetsPerSecond: Double
-        /// Of inner packets, on one core, at `cyclesPerPacket`.
+        /// The rate of inner packets on one core, at `cyclesPerPacket`.
         public let bitsPerSecond: Double
 
         /// Everything but the cipher.

@@ -1,6 +1,6 @@
 import Gateway
 
-/// What `sluice bench --ike` prints: as JSON with exactly these names in snake_case, or as text.
+/// The output of `sluice bench --ike`: as JSON with exactly these names in snake_case, or as text.
 public struct BenchIKEDocument: Codable, Hashable, Sendable {
     /// IKE SAs that were negotiated and kept, each with one CHILD_SA.
     public var associations: Int
@@ -13,7 +13,7 @@ public struct BenchIKEDocument: Codable, Hashable, Sendable {
     /// Share of a core, 0 to 1, with all IKE SAs up and silent.
     public var controlThreadLoad: Double
 
-    /// What a CHILD_SA costs in the dataplane's tables, microseconds of the control thread.
+    /// The cost of a CHILD_SA in the dataplane's tables, microseconds of the control thread.
     public struct ChildCost: Codable, Hashable, Sendable {
         /// CHILD_SAs that are there meanwhile.
         public var present: Int
@@ -23,7 +23,7 @@ public struct BenchIKEDocument: Codable, Hashable, Sendable {
     }
 
     public var children: [ChildCost]
-    /// As many CHILD_SAs as the last of `children` says, brought up one after the other.
+    /// The time for as many CHILD_SAs as the last of `children` says, brought up one after the other.
     public var childrenUpSeconds: Double
 
     public init(_ report: IKEBenchmark.Report, _ childReport: ChildBenchmark.Report) {

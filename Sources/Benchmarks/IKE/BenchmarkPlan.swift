@@ -35,7 +35,7 @@ enum BenchmarkPlan {
     }
 }
 
-/// What the kernel says of this process.
+/// The kernel's words about this process.
 enum ProcessMemory {
     /// Resident bytes; 0 when the kernel does not tell.
     static var resident: Int {

@@ -11,7 +11,7 @@ import Policy
 /// steered. In memory, through the gateway's own classes; each step is published by itself, the dearest case. What a
 /// worker lets the control thread wait, and the kernel's part (steering map, host routes), are left out.
 public struct ChildBenchmark {
-    /// What one CHILD_SA costs, both directions, microseconds of processor time.
+    /// The cost of one CHILD_SA, both directions, in microseconds of processor time.
     public struct Cost: Hashable, Sendable {
         /// CHILD_SAs that are there meanwhile.
         public var present: Int
@@ -22,7 +22,7 @@ public struct ChildBenchmark {
     }
 
     public struct Report: Hashable, Sendable {
-        /// In ascending order of `present`.
+        /// The measurements in ascending order of `present`.
         public var costs: [Cost]
         /// All that come up, one after the other, seconds of processor time.
         public var seconds: Double

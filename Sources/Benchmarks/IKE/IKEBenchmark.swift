@@ -46,7 +46,8 @@ public struct IKEBenchmark {
             dpdDelayInSeconds: configuration.dpdDelayInSeconds, livenessChecks: checks, controlThreadLoad: load)
     }
 
-    /// How many negotiations a second, and the memory that each leaves behind. The peers are gone once they are done.
+    /// The number of negotiations a second, and the memory that each leaves behind. The peers are gone once they are
+    /// done.
     private func negotiations() throws(Failure) -> (rate: Double, bytes: Double) {
         // Libraries, caches and the allocator get into their stride.
         let warm = BenchmarkGateway(dpdDelayInSeconds: 0)
@@ -82,7 +83,7 @@ public struct IKEBenchmark {
         }
     }
 
-    /// What liveness checks of all IKE SAs cost.
+    /// The cost of liveness checks of all IKE SAs.
     private func livenessLoad() throws(Failure) -> (load: Double, checks: UInt64) {
         let gateway = BenchmarkGateway(dpdDelayInSeconds: configuration.dpdDelayInSeconds)
         var peers: [BenchmarkPeer] = []
@@ -121,6 +122,6 @@ public struct IKEBenchmark {
 }
 
 extension Path {
-    /// As the other end sees it.
+    /// The path as the other end sees it.
     var reversed: Path { Path(local: remote, remote: local) }
 }

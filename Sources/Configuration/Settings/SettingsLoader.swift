@@ -4,7 +4,7 @@
 
 /// Bounds of what a configuration may be, so that no file makes us run out of memory or of stack.
 enum SettingsLimits {
-    /// Of one file, in bytes.
+    /// The most bytes of one file.
     static let maximumFileLength = 16 * 1024 * 1024
     /// Sections within sections.
     static let maximumDepth = 32

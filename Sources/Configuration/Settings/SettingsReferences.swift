@@ -5,7 +5,7 @@ final class SettingsNode {
     let name: String
     /// The place where it was opened first.
     let location: SourceLocation
-    /// It is `secrets` or lies within: its words may be pieces of keys.
+    /// Whether it is `secrets` or lies within: its words may be pieces of keys.
     let holdsSecrets: Bool
     private(set) var values: [SettingsSection.Value] = []
     private(set) var children: [SettingsNode] = []

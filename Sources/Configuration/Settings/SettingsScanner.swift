@@ -9,7 +9,7 @@ struct SettingsScanner {
 
     init(_ bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
 
-    /// In bytes from 1.
+    /// The column in bytes, from 1 on.
     var column: Int { offset - lineStart + 1 }
     var peek: UInt8? { offset < bytes.count ? bytes[offset] : nil }
     /// The byte behind `peek`.

@@ -27,7 +27,7 @@ public struct SettingsSection: Sendable {
 
         /// A fault in how a value is written; it then stands for nothing.
         public struct Fault: Sendable {
-            /// nil: it may be a piece of a secret.
+            /// The word; nil: it may be a piece of a secret.
             public var word: String?
             public var problem: Problem
         }
@@ -35,7 +35,7 @@ public struct SettingsSection: Sendable {
         public var key: String
         public var content: Content
         public var fault: Fault?
-        /// nil: it came without lines, over VICI.
+        /// The place of the value; nil: it came without lines, over VICI.
         public var location: SourceLocation?
 
         public init(key: String, content: Content, location: SourceLocation? = nil) {

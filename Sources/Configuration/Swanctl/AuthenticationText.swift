@@ -120,7 +120,7 @@ enum AuthenticationText {
 /// One kind of key in `auth`, with what is behind it: `ecdsa-384-sha384`.
 struct AuthenticationPart {
     enum Kind: String {
-        /// Whatever the key is.
+        /// Any kind of key.
         case any = "pubkey"
         case rsa
         case pss = "rsa/pss"

@@ -2,7 +2,7 @@ import Cryptography
 import IKEv2
 import Packets
 
-/// From the `local` and `remote` sections of a connection to how each side proves who it is.
+/// Translation of the `local` and `remote` sections of a connection to how each side proves who it is.
 struct AuthenticationTranslation {
     let connection: SectionReader
     let folders: CredentialFolders?

@@ -18,7 +18,7 @@ public struct Authority: Sendable {
         self = authority
     }
 
-    /// nil when there is no certificate, which is then reported.
+    /// An authority of a section; nil when there is no certificate, which is then reported.
     init?(_ reader: SectionReader, folders: CredentialFolders?) {
         reader.check(CredentialSection.authorityKeys.rules())
         let items = CredentialItems(reader: reader, folders: folders)

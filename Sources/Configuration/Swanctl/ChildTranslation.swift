@@ -2,7 +2,7 @@ import IKEv2
 import IPsec
 import Packets
 
-/// From a section of `children` to a child.
+/// Translation of a section of `children` to a child.
 enum ChildTranslation {
     /// The child, refused if it has faults, and the number of these.
     static func child(_ reader: SectionReader, _ reach: SelectorReach) -> (child: Child, errors: Int) {
@@ -134,7 +134,7 @@ struct ActionText {
     private(set) var traps = false
     private(set) var starts = false
 
-    /// nil when a word is unknown.
+    /// The demands of a text; nil when a word is unknown.
     init?(_ text: String) {
         for word in text.lowercased().split(separator: "|", omittingEmptySubsequences: false) {
             switch SectionReader.trimmed(String(word)) {

@@ -141,7 +141,7 @@ extension AddressPattern {
 }
 
 extension Connection {
-    /// It does not only hold packets that pass or are dropped.
+    /// Whether it does not only hold packets that pass or are dropped.
     fileprivate var isNegotiated: Bool { children.isEmpty || !negotiated.isEmpty }
 
     /// Our identities, as far as shared keys may name us.
@@ -152,7 +152,7 @@ extension Connection {
 }
 
 extension Credentials.SharedKey {
-    /// It names somebody, and nobody but these.
+    /// Whether it names somebody, and nobody but these.
     fileprivate func isFor(_ identities: [Identity]) -> Bool {
         !owners.isEmpty && owners.allSatisfy { owner in identities.contains { $0.matches(owner) != nil } }
     }

@@ -2,7 +2,7 @@ import Cryptography
 import IKEv2
 import Packets
 
-/// From a section of `connections` (swanctl.conf or VICI's `load-conn`) to a connection.
+/// Translation of a section of `connections` (swanctl.conf or VICI's `load-conn`) to a connection.
 public enum ConnectionTranslation {
     /// The connection that a section describes, with its faults.
     public struct Outcome: Sendable {
@@ -13,7 +13,7 @@ public enum ConnectionTranslation {
         public var errors: [ConfigurationProblem]
     }
 
-    /// - Parameter folders: where the file names of `certs`, `cacerts` and `pubkeys` lead; nil: items are the
+    /// - `folders`: where the file names of `certs`, `cacerts` and `pubkeys` lead; nil: items are the
     ///   certificates and keys themselves (PEM or DER), as over VICI, and only absolute file names are read.
     /// Errors of sections without lines name the section instead of a file.
     public static func outcome(
@@ -132,7 +132,7 @@ public enum ConnectionTranslation {
         }
     }
 
-    /// nil when names or `%any` leave it open.
+    /// The families of addresses; nil when names or `%any` leave it open.
     private static func families(_ patterns: [AddressPattern]) -> Set<Bool>? {
         var families: Set<Bool> = []
         for pattern in patterns {

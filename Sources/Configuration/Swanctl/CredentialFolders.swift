@@ -15,11 +15,11 @@ public struct CredentialFolders: Hashable, Sendable {
 
 /// Reads the certificates and public keys that the values of a section name, or hold.
 struct CredentialItems {
-    /// Of one file, in bytes: far more than a chain or a large CRL needs.
+    /// The most bytes of one file: far more than a chain or a large CRL needs.
     static let maximumLength = 64 * 1024 * 1024
 
     let reader: SectionReader
-    /// nil: values are the things themselves.
+    /// The folders of files; nil: values are the things themselves.
     let folders: CredentialFolders?
 
     /// The content of each item of `key`, with a name for messages.

@@ -141,7 +141,7 @@ struct CredentialLoader {
         }
     }
 
-    /// With the first passphrase that fits.
+    /// A private key, read with the first passphrase that fits.
     private static func privateKey(
         _ content: SecretBytes, _ passphrases: [SecretBytes]
     ) throws(SignatureError) -> PrivateKey {

@@ -1,7 +1,7 @@
 import Cryptography
 import IKEv2
 
-/// From the section `secrets` to pre-shared keys, and to the passphrases of key files.
+/// Translation of the section `secrets` to pre-shared keys, and to the passphrases of key files.
 struct SecretsTranslation {
     /// Passphrases with the folder and file that they are for.
     struct Passphrase {
@@ -109,7 +109,7 @@ struct SecretsTranslation {
 
 /// The value of a `secret`: text as it is, hexadecimal digits behind 0x, or base64 behind 0s.
 enum SecretText {
-    /// nil when what stands behind the prefix is not of that form.
+    /// The secret of a text; nil when what stands behind the prefix is not of that form.
     static func decode(_ secret: SecretBytes) -> SecretBytes? {
         secret.withUnsafeBytes { bytes in
             guard bytes.count >= 2, bytes[0] == UInt8(ascii: "0") else { return secret }
@@ -122,7 +122,8 @@ enum SecretText {
         }
     }
 
-    /// With ":" between digits or not; of an odd number of digits, the first stands for a byte by itself.
+    /// The bytes of hexadecimal digits, with ":" between them or not; of an odd number of digits, the first stands for
+    /// a byte by itself.
     private static func hexadecimal(_ text: UnsafeRawBufferPointer) -> SecretBytes? {
         let separator = UInt8(ascii: ":")
         let count = text.count { $0 != separator }

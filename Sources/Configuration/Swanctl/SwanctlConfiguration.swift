@@ -10,11 +10,11 @@ import IKEv2
 /// A fault costs what it stands in, not more: a connection or a child with one is refused (`isRefused`; its packets stay
 /// closed), a secret, certificate or key with one is left out. Only a text that cannot be parsed is nothing at all.
 public struct SwanctlConfiguration: Sendable {
-    /// In the order of the file.
+    /// The entries in the order of the file.
     public var connections: [Connection]
     public var credentials: Credentials
     public var warnings: [ConfigurationProblem]
-    /// In the order of files and lines.
+    /// The problems in the order of files and lines.
     public var errors: [ConfigurationProblem] = []
     /// Some secret, key, certificate, authority or CRL could not be read.
     public internal(set) var lacksCredentials = false
@@ -22,7 +22,7 @@ public struct SwanctlConfiguration: Sendable {
     /// Connections (`site`) and children (`site/net`) that are not served, for their errors.
     public var refused: [String] { connections.refusedParts }
 
-    /// This configuration if all of it can be served; throws every error otherwise.
+    /// The same configuration if all of it can be served; throws every error otherwise.
     public func checked() throws(ConfigurationErrors) -> SwanctlConfiguration {
         guard errors.isEmpty else { throw ConfigurationErrors(errors) }
         return self
@@ -39,7 +39,7 @@ public struct SwanctlConfiguration: Sendable {
 
     /// Reads the file, what it includes, and the folders of certificates and keys.
     ///
-    /// - Parameter directory: where the folders are; nil: the environment's SWANCTL_DIR, else where the file is.
+    /// - `directory`: where the folders are; nil: the environment's SWANCTL_DIR, else where the file is.
     /// Throws when the text cannot be parsed; all other errors are in the result.
     public static func load(
         path: String, directory: String? = nil, rules: ProposalRules = ProposalRules()
@@ -57,7 +57,7 @@ public struct SwanctlConfiguration: Sendable {
         try parse(bytes: Array(text.utf8), file: file, rules: rules)
     }
 
-    /// As `parse(_:file:)`. The bytes stay as they are.
+    /// The same as `parse(_:file:)`. The bytes stay as they are.
     public static func parse(
         bytes: [UInt8], file: String, rules: ProposalRules = ProposalRules()
     ) throws(ConfigurationErrors) -> SwanctlConfiguration {

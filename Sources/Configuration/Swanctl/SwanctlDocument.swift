@@ -14,7 +14,7 @@ public struct SwanctlDocument: Encodable, Hashable, Sendable {
 
     public struct SharedKey: Encodable, Hashable, Sendable {
         public var name: String
-        /// None: everybody.
+        /// The identities of a key; none: everybody.
         public var identities: [String]
     }
 
@@ -43,7 +43,7 @@ public struct SwanctlDocument: Encodable, Hashable, Sendable {
     public var warnings: [String]
     public var errors: [String]
 
-    /// - Parameter replayWindow: of children that name none.
+    /// - `replayWindow`: of children that name none.
     public init(_ configuration: SwanctlConfiguration, replayWindow: Int = 1024) {
         connections = configuration.connections.map { Self.listed($0, replayWindow: replayWindow) }
         credentials = Credentials(configuration.credentials)
@@ -72,7 +72,7 @@ extension SwanctlDocument {
 }
 
 extension Child {
-    /// With the gateway's window where it names none.
+    /// The child with the gateway's window where it names none.
     func withReplayWindow(orElse preset: Int) -> Child {
         var child = self
         child.replayWindow = replayWindow ?? preset

@@ -7,7 +7,7 @@ struct Word {
     /// Valid while the text is being parsed.
     let bytes: UnsafeRawBufferPointer
     let line: Int
-    /// In bytes, from 1.
+    /// The column in bytes, from 1 on.
     let column: Int
 
     /// The word as text. Not for key material.

@@ -11,9 +11,8 @@ import Policy
 public enum XfrmBatch {
     /// Parses the text of a batch file.
     ///
-    /// - Parameters:
-    ///   - file: the name for messages.
-    ///   - defaultReplayWindow: packets, for states that do not say. 0 as in Linux.
+    /// - `file`: the name for messages.
+    /// - `defaultReplayWindow`: packets, for states that do not say. 0 as in Linux.
     public static func parse(
         _ text: String, file: String, defaultReplayWindow: Int = 0
     ) throws(ConfigurationErrors) -> ManualConfiguration {

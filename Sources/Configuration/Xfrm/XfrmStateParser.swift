@@ -258,7 +258,7 @@ extension XfrmStateParser {
     ]
 }
 
-/// From the words of a line to an SA: what is missing, what contradicts, what is unwise.
+/// Assembly of an SA from the words of a line: what is missing, what contradicts, what is unwise.
 extension XfrmStateParser {
     mutating func finish(_ defaultReplayWindow: Int) throws(ConfigurationProblem) -> SAParameters? {
         if !hasProtocol { reportMissing("proto", "add 'proto esp'") }

@@ -131,7 +131,7 @@ struct XfrmAlgorithms {
     }
 }
 
-/// From the kernel's algorithm names to a transform and its key material.
+/// Translation of the kernel's algorithm names to a transform and its key material.
 extension XfrmAlgorithms {
     /// The transform, and its key material in the engine's order: encryption key, salt, integrity key.
     ///

@@ -48,7 +48,7 @@ public struct EventLine: Hashable, Sendable {
 }
 
 extension EventLine {
-    /// What an event of the manager has to say, line by line. No secrets.
+    /// The text of an event of the manager, line by line. No secrets.
     public static func lines(_ event: ManagerEvent) -> [EventLine] {
         let session = event.ike.id == 0 ? nil : Session(name: event.ike.connectionName, id: event.ike.id)
         return lines(event.event, ike: event.ike).map { group, level, text in

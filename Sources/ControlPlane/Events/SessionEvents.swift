@@ -41,7 +41,7 @@ enum SessionEvents {
         }
     }
 
-    /// Where both ends are from now on, and the IKE SA as it was.
+    /// An event with the places of both ends from now on, and the IKE SA as it was.
     private static func moved(_ ike: IKESAStatus, from old: Path, to new: Path, now: UInt64) -> VICIMessage {
         var before = ike
         before.path = old

@@ -107,7 +107,7 @@ final class EventLog {
         return brief(ike).with(["local": "\(ike.path.local)", "peer": "\(ike.path.remote)"])
     }
 
-    /// Which SA it was; a line of a message says the rest itself.
+    /// The metadata that name an SA; a line of a message says the rest itself.
     private func brief(_ ike: IKESAStatus) -> Logger.Metadata {
         ike.connectionName.isEmpty ? ["ike": "\(ike.id)"] : ["ike": "\(ike.id)", "connection": "\(ike.connectionName)"]
     }
@@ -133,7 +133,7 @@ extension NoteLevel {
 }
 
 extension CloseReason {
-    /// As a log line says it.
+    /// The event as a log line says it.
     public var words: String {
         switch self {
         case .terminated: "ended by us"

@@ -1,6 +1,6 @@
 import IKEv2
 
-/// Who wants to hear of every event, in the order in which they came.
+/// The observers of every event, in the order in which they came.
 struct EventObservers {
     /// Names an observer, so that it can leave again.
     struct Token: Hashable {

@@ -3,7 +3,7 @@ import Logging
 import NIOCore
 import Packets
 
-/// What the session manager wants done outside, done: datagrams, names, log, observers.
+/// The outside of the session manager: datagrams, names, log, observers.
 final class IKEOutput: ManagerOutput {
     let sockets: IKESockets
     var observers = EventObservers()

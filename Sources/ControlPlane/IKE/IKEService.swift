@@ -7,7 +7,7 @@ import Packets
 /// IKE as it runs: the session manager with its sockets, its clock and its log. Belongs to one event loop; every call is
 /// made there.
 public final class IKEService {
-    /// How IKE is set up. All else is the configuration's.
+    /// Options for setting IKE up. All else is the configuration's.
     public struct Options: Hashable, Sendable {
         public var settings = ProtocolSettings()
         public var ports = IKEPorts()
@@ -17,7 +17,7 @@ public final class IKEService {
         public var keyLog: String?
         /// `--state`.
         public var stateDirectory: String?
-        /// What proposals may name that come over the control socket.
+        /// The rules for proposals that come over the control socket.
         public var proposalRules = ProposalRules()
 
         public init() {}
@@ -30,7 +30,7 @@ public final class IKEService {
     }
 
     public let manager: SessionManager
-    /// What the commands of the control socket work on (`IKECommands.register`).
+    /// The object that the commands of the control socket work on (`IKECommands.register`).
     public let control: IKEControl
     private let output: IKEOutput
     private let clock: () -> UInt64
@@ -39,16 +39,15 @@ public final class IKEService {
     private var knownAt: UInt64 = 0
     private let tunnelFile: TunnelFile?
     private var rememberedVersion: UInt64 = 0
-    /// To be called with all addresses of peers that are known, when they change.
+    /// Called with all addresses of peers that are known, when they change.
     public var knownChanged: (Set<IPAddress>) -> Void = { _ in }
 
     /// Opens the sockets; datagrams are read from `start` on. Throws when a port or the key log cannot be had.
     ///
-    /// - Parameters:
-    ///   - clock: monotonic nanoseconds, the dataplane's.
-    ///   - wallClock: seconds since 1970.
-    ///   - interface: the way out to a peer to which the kernel's routes would lead through a tunnel; 0: they are right.
-    ///   - needsNeighbour: whether an address lies on a link of this host, and is no neighbour that is known.
+    /// - `clock`: monotonic nanoseconds, the dataplane's.
+    /// - `wallClock`: seconds since 1970.
+    /// - `interface`: the way out to a peer to which the kernel's routes would lead through a tunnel; 0: they are right.
+    /// - `needsNeighbour`: whether an address lies on a link of this host, and is no neighbour that is known.
     public init(
         _ options: Options, dataplane: any ChildDataplane, clock: @escaping () -> UInt64,
         wallClock: @escaping () -> Int64, interface: @escaping (IPAddress) -> UInt32 = { _ in 0 },
@@ -113,7 +112,7 @@ public final class IKEService {
     /// Nanoseconds between two looks at whose addresses are known: thousands may come at once.
     private static let knownInterval: UInt64 = 100_000_000
 
-    /// To be called every 10 ms; does nothing while nothing is due.
+    /// Does what is due; called every 10 ms.
     public func tick() {
         let now = now
         if now >= knownAt {
@@ -125,7 +124,7 @@ public final class IKEService {
         manager.advance(to: now)
     }
 
-    /// Has the tunnels that are up written down at once, when they have changed: the end may come at any time.
+    /// Writes the tunnels that are up down at once, when they have changed: the end may come at any time.
     private func keepTunnels() {
         guard let tunnelFile, manager.rememberedVersion != rememberedVersion,
             tunnelFile.write(manager.rememberedTunnels)

@@ -8,7 +8,7 @@ import Packets
 final class NameResolver {
     private let eventLoop: any EventLoop
     private let pool: NIOThreadPool
-    /// Who waits for a name that is being looked up: one question for all of them.
+    /// The requests that wait for a name that is being looked up: one question for all of them.
     private var waiting: [String: [([IPAddress]) -> Void]] = [:]
     /// Names that a thread is still at, whether or not anybody waits.
     private var busy: Set<String> = []

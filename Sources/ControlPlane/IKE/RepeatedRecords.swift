@@ -13,7 +13,7 @@ struct RepeatedRecords {
     }
 
     enum Verdict: Equatable {
-        /// It is written; so many before it were not.
+        /// The record is written; so many before it were not.
         case written(leftOut: Int)
         case leftOut
     }

@@ -23,7 +23,7 @@ final class TunnelFile {
         self.logger = logger
     }
 
-    /// What was up when the last gateway ended; nothing when that is not known.
+    /// The tunnels that were up when the last gateway ended; none when that is not known.
     func read() -> [RememberedTunnel] {
         do throws(FileFailure) {
             guard let text = try Self.content(path) else { return [] }
@@ -74,7 +74,7 @@ final class TunnelFile {
         static var ofLastCall: FileFailure { FileFailure(description: String(cString: strerror(errno))) }
     }
 
-    /// nil: there is none.
+    /// The contents of the file; nil: there is none.
     private static func content(_ path: String) throws(FileFailure) -> [UInt8]? {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
         guard descriptor >= 0 else {

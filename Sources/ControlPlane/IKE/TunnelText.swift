@@ -1,7 +1,7 @@
 import IKEv2
 import Packets
 
-/// How tunnels are written down: a first line that names the format, then a line for each, its fields separated by tabs.
+/// The text form of tunnels: a first line that names the format, then a line for each, its fields separated by tabs.
 ///
 ///     sluice tunnels 1
 ///     right<TAB>lan<TAB>-
@@ -20,7 +20,7 @@ enum TunnelText {
         return Array((([title] + lines.sorted()).joined(separator: "\n") + "\n").utf8)
     }
 
-    /// nil: it was not written by `encode`.
+    /// The tunnels of a text; nil: it was not written by `encode`.
     static func decode(_ bytes: [UInt8]) -> [RememberedTunnel]? {
         guard bytes.last == UInt8(ascii: "\n") else { return nil }
         let lines = bytes.dropLast().split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)

@@ -21,7 +21,7 @@ public struct CommandRegistry: Sendable {
     private var commands: [String: any VICICommand] = [:]
     /// Names that a client may register for.
     public private(set) var events: Set<String> = []
-    /// Where events come from that are no part of an answer.
+    /// The source of events that are no part of an answer.
     public var hub: EventHub?
 
     public init(_ commands: [any VICICommand] = [], events: Set<String> = [], hub: EventHub? = nil) {
@@ -46,9 +46,9 @@ public struct CommandRegistry: Sendable {
     }
 }
 
-/// What a running command knows of the client that asked. For the control event loop only.
+/// The client that asked, as a running command knows it. For the control event loop only.
 public struct VICISession: Sendable {
-    /// Where the events of a command go.
+    /// The receiver of a command's events.
     struct Client: Sendable {
         var emit: @Sendable (String, VICIMessage) -> Void
         var stream: @Sendable (String, [@Sendable () -> VICIMessage]) -> EventLoopFuture<Void>

@@ -190,6 +190,6 @@ extension VICIMessage {
         ["success": "no", "errmsg": shortened(reason)]
     }
 
-    /// What fits into an error message of a client, and can be shown there.
+    /// The text as far as it fits into an error message of a client, and can be shown there.
     static func shortened(_ reason: String) -> String { String(PlainText.of(reason).prefix(1024)) }
 }

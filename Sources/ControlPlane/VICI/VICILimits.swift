@@ -15,7 +15,7 @@ public enum VICILimits {
     public static let maximumDepth = 32
 }
 
-/// Which values of requests are secrets: they are read into locked memory, and the packet is zeroed.
+/// The values of requests that are secrets: they are read into locked memory, and the packet is zeroed.
 enum VICISecrets {
     private static let commands: Set<String> = ["load-shared", "load-key"]
 

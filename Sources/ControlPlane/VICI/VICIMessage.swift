@@ -5,7 +5,7 @@ import Cryptography
 /// Order matters to readers (`swanctl` prints sections as they come) and a name may occur more than once, so this is a
 /// list and not a dictionary. Values are bytes: VICI carries certificates and keys as well as text.
 public struct VICIMessage: Hashable, Sendable {
-    /// What a field holds.
+    /// The contents of a field.
     public enum Content: Hashable, Sendable {
         case value([UInt8])
         case list([[UInt8]])

@@ -6,7 +6,7 @@ import XDP
 
 /// The boundary without a gateway: what `sluice guard`, `sluice detach` and `sluice status` do when none runs.
 public enum BoundaryControl {
-    /// Whose traffic is to be closed, and between which interfaces.
+    /// Options that say whose traffic is to be closed, and between which interfaces.
     public struct Request: Sendable {
         /// A swanctl.conf.
         public var configuration: String?
@@ -37,7 +37,7 @@ public enum BoundaryControl {
         return (BoundaryReport(covered), errors)
     }
 
-    /// What the files configure, and what of them no gateway would serve.
+    /// The configuration of the files, and the part of it that no gateway would serve.
     private static func covered(
         _ request: Request
     ) throws(GatewayError) -> (covered: CoveredList, errors: [ConfigurationProblem]) {
@@ -69,7 +69,7 @@ public enum BoundaryControl {
         return opened
     }
 
-    /// What the kernel holds closed, whoever closed it; nil: nothing.
+    /// The boundary that the kernel holds closed, whoever closed it; nil: none.
     public static func report() throws(GatewayError) -> BoundaryReport? {
         try environment { () throws(NetlinkError) in try KernelGuard().report() }.map { BoundaryReport($0) }
     }

@@ -10,7 +10,7 @@ struct BoundaryKeeper {
     private let lan: [String]
     private let wan: [String]
     private let logger: Logger
-    /// What is to be closed, and is not yet.
+    /// The boundary that is to be closed, and is not yet.
     private var wanted: CoveredList?
     /// A table of a predecessor whose connections have not been loaded yet: exchanged when nothing has been loaded for so many
     /// seconds, as they come one by one over the control socket.
@@ -45,14 +45,14 @@ struct BoundaryKeeper {
         }
     }
 
-    /// To be called whenever something else is covered than before.
+    /// Follows another list of covered traffic.
     mutating func update(_ covered: CoveredList) {
         wanted = covered
         incomplete = covered.incomplete
         if secondsOfPatience > 0 { secondsOfPatience = Self.patience } else { close() }
     }
 
-    /// To be called once a second.
+    /// Does what is due each second.
     mutating func secondPassed() {
         if secondsOfPatience > 0, wanted != nil { secondsOfPatience -= 1 }
         if secondsOfPatience == 0, wanted != nil { close() }
@@ -108,7 +108,7 @@ struct BoundaryKeeper {
     }
 }
 
-/// What the kernel holds closed, for `sluice status`, `check`, `guard` and `detach`.
+/// A report on what the kernel holds closed, for `sluice status`, `check`, `guard` and `detach`.
 public struct BoundaryReport: Codable, Hashable, Sendable {
     /// "site/net: 10.1.0.0/16 -> 10.2.0.0/16": such packets leave through a tunnel or not at all, and are not taken in clear when
     /// they come the other way by a WAN port.
@@ -133,7 +133,7 @@ public struct BoundaryReport: Codable, Hashable, Sendable {
         heldBackForeign = report.counts.foreign
     }
 
-    /// What a configuration would close.
+    /// The boundary that a configuration would close.
     public init(_ covered: CoveredList) {
         self.init(
             .init(closed: covered.traffic.filter { $0.action != .bypass }.map(\.closedText)),

@@ -2,8 +2,8 @@ import IPsec
 import Packets
 import Policy
 
-/// Which chain of the kernel guard a packet goes to: the policies of one family and one direction, cut at every address where
-/// the set of policies changes.
+/// The chains of the kernel guard that packets go to: the policies of one family and one direction, cut at every
+/// address where the set of policies changes.
 ///
 /// One side of the selectors is looked up, in a map of intervals; what the policies ask beyond it is in the chain of the interval, in
 /// the order of the policies. So ten thousand sites of one network cost one look-up and one rule.
@@ -36,11 +36,11 @@ struct BoundaryTables: Hashable {
         var action: Action
     }
 
-    /// What the kernel may do with the packets of a policy.
+    /// The fate of a policy's packets in the kernel.
     enum Action: Hashable {
-        /// They belong into a tunnel, or nowhere.
+        /// The packets belong into a tunnel, or nowhere.
         case close
-        /// They go the kernel's way.
+        /// The packets go the kernel's way.
         case open
     }
 
@@ -53,7 +53,7 @@ struct BoundaryTables: Hashable {
 
     /// Whether the map is of source addresses.
     let looksUpSource: Bool
-    /// In order, without overlaps.
+    /// The ranges in order, without overlaps.
     private(set) var intervals: [Interval] = []
     /// The rules of each chain. Equal lists are one chain.
     private(set) var chains: [[Rule]] = []

@@ -21,9 +21,9 @@ import Policy
 ///     outbound  source local, destination remote for some policy   → drop and count
 ///     inbound   source remote, destination local for some policy   → drop and count
 struct KernelGuard {
-    /// What is closed, between which interfaces.
+    /// The closed traffic, and the interfaces between which it is closed.
     struct Boundary: Hashable {
-        /// In the order in which they decide.
+        /// The entries in the order in which they decide.
         var traffic: [CoveredTraffic]
         /// Ports towards the protected networks only: between two of them no boundary is crossed.
         var protectedPorts: [String]
@@ -39,15 +39,15 @@ struct KernelGuard {
 
     /// Packets that were held back since the table was made.
     struct Counts: Hashable, Codable {
-        /// They would have left in clear.
+        /// Packets that would have left in clear.
         var outbound: UInt64 = 0
-        /// They came in clear and should have been protected.
+        /// Packets that came in clear and should have been protected.
         var inbound: UInt64 = 0
-        /// They came by a WAN port and would have gone into a tunnel.
+        /// Packets that came by a WAN port and would have gone into a tunnel.
         var foreign: UInt64 = 0
     }
 
-    /// What the kernel holds closed.
+    /// The boundary that the kernel holds closed.
     struct Report: Hashable {
         var counts = Counts()
         /// "site/net: 10.1.0.0/16 -> 10.2.0.0/16" for each child.
@@ -110,7 +110,7 @@ struct KernelGuard {
         }
     }
 
-    /// What was in the table; nil when there was none.
+    /// The counts that were in the table; nil when there was none.
     private static func remove(_ session: NetfilterSession) throws(NetlinkError) -> NetfilterSession.Contents? {
         guard let contents = try session.contents() else { return nil }
         try session.commit("open the boundary") { $0.deleteTable() }
@@ -125,7 +125,7 @@ struct KernelGuard {
         return contents.map(Self.report)
     }
 
-    /// What the kernel holds closed now, whoever closed it; nil: nothing.
+    /// The boundary that the kernel holds closed now, whoever closed it; nil: none.
     func report() throws(NetlinkError) -> Report? {
         if let contents = try session.contents() { return Self.report(contents) }
         return try standInSession.contents().map(Self.report)

@@ -3,9 +3,10 @@ import IKEv2
 import IPsec
 import Packets
 
-/// What SAs are made from, out of what IKEv2 has negotiated.
+/// The parameters of SAs, from what IKEv2 has negotiated.
 enum ChildParameters {
-    /// Of 2^32 sequence numbers so many may be used before a new SA is wanted: a rekey has time at any rate of packets.
+    /// The number of sequence numbers of 2^32 that may be used before a new SA is wanted: a rekey has time at any rate
+    /// of packets.
     static let lastComfortableSequence: UInt64 = (1 << 32) / 8 * 7
 
     /// - Parameters:

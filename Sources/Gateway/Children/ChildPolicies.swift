@@ -10,7 +10,7 @@ import Policy
 /// claims its part of the outbound packets. They name the request id and no outer endpoints: the SAs carry their own
 /// selectors, and a peer may move while SAs replace each other.
 enum ChildPolicies {
-    /// What a loaded child covers.
+    /// The policies that cover a loaded child's traffic.
     static func covering(_ cover: ChildCover) -> [PolicyBook.Claim] {
         cover.selectors.flatMap { selector in
             claims(
@@ -19,7 +19,8 @@ enum ChildPolicies {
         }
     }
 
-    /// What an SA's outbound half claims beside what covers it. Nothing when the packets of the cover find the SA anyway.
+    /// The claims of an SA's outbound half beside what covers it. None when the packets of the cover find the SA
+    /// anyway.
     static func outbound(_ sa: ChildSA, cover: InstalledCover?) -> [PolicyBook.Claim] {
         sa.selectors.flatMap { selector -> [PolicyBook.Claim] in
             let home = cover?.home(of: selector)
@@ -30,8 +31,8 @@ enum ChildPolicies {
         }
     }
 
-    /// What lets packets out of an SA, to the host itself and beyond, where nothing covers its selectors: those that are
-    /// `dynamic` and of a peer that may be anywhere.
+    /// The policies that let packets out of an SA, to the host itself and beyond, where nothing covers its selectors:
+    /// those that are `dynamic` and of a peer that may be anywhere.
     static func inbound(_ sa: ChildSA, cover: InstalledCover?) -> [PolicyBook.Claim] {
         sa.selectors.flatMap { selector -> [PolicyBook.Claim] in
             if cover?.home(of: selector) != nil { return [] }
@@ -57,8 +58,8 @@ enum ChildPolicies {
         }
     }
 
-    /// Of the configured pair that a selector is a part of. A `dynamic` side counts as every address: where a peer is does
-    /// not make its packets go before those of others.
+    /// The priority of the configured pair that a selector is a part of. A `dynamic` side counts as every address:
+    /// where a peer is does not make its packets go before those of others.
     private static func configuredPriority(_ selector: TrafficSelector, of child: Child) -> UInt32 {
         func sides(_ sides: [SelectorSide]) -> [SelectorSide] {
             sides.map { side in
@@ -74,8 +75,8 @@ enum ChildPolicies {
         return pairs.filter { $0.contains(selector) }.map(priority).min() ?? basePriority
     }
 
-    /// Of a configured pair of a child. What passes goes before all that is protected, what is dropped behind it; among
-    /// themselves they are in the same order.
+    /// The priority of a configured pair of a child. What passes goes before all that is protected, what is dropped
+    /// behind it; among themselves they are in the same order.
     static func priority(_ selector: TrafficSelector, of child: Child) -> UInt32 {
         if let priority = child.priority { return priority }
         return switch child.shunt {
@@ -96,7 +97,7 @@ enum ChildPolicies {
         return basePriority - narrowness
     }
 
-    /// Of a selector for everything. The narrowest one is 2,055 below.
+    /// The priority of a selector for everything. The narrowest one is 2,055 below.
     static let basePriority: UInt32 = 10_000
 }
 

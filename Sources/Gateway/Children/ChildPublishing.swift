@@ -2,12 +2,12 @@ import IPsec
 import Packets
 import Policy
 
-/// What the gateway does around its CHILD_SAs. All calls are made on the control thread.
+/// The gateway's work around its CHILD_SAs. All calls are made on the control thread.
 package protocol ChildPublishing: AnyObject {
     /// Nanoseconds of the dataplane's clock.
     var now: UInt64 { get }
 
-    /// Where workers see which inbound SPIs will have an SA soon.
+    /// The place where workers see which inbound SPIs will have an SA soon.
     var expectedSPIs: ExpectedSPIs { get }
 
     /// `GatewayDataplane.settle` has something to do: it is to be called before the control thread waits for anything.

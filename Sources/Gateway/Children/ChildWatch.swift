@@ -1,20 +1,20 @@
 import IKEv2
 import IPsec
 
-/// What the manager has to hear of CHILD_SAs without being told by a packet: limits that they reach, and packets that are
+/// Events of CHILD_SAs that no packet tells the manager of: limits that they reach, and packets that are
 /// not answered.
 struct ChildWatch {
     private struct Record {
-        /// When the manager is told of a soft limit (again), nanoseconds. A rekeying may come to nothing.
+        /// The time at which the manager is told of a soft limit (again), nanoseconds. A rekeying may come to nothing.
         var softLimitDue: UInt64 = 0
         var toldHard = false
         var silence = Silence()
     }
 
-    /// By the inbound SPI.
+    /// The watched SAs, by the inbound SPI.
     private var records: [UInt32: Record] = [:]
 
-    /// How often a soft limit is told of while the SA goes on sending.
+    /// The time between two reports of a soft limit while the SA goes on sending.
     static let reminderInNanoseconds: UInt64 = 30_000_000_000
 
     /// Limits that SAs have reached since the last call. To be called a few times a second.
@@ -56,15 +56,15 @@ struct ChildWatch {
 /// Whether an SA sends and nothing comes back: packets of one way alone are all that a peer gives who has lost the SA, and
 /// it says nothing (RFC 7296 section 2.4).
 struct Silence {
-    /// When something last came, as of the last look; 0: never.
+    /// The time at which something last came, as of the last look; 0: never.
     private var lastInbound: UInt64 = 0
-    /// When it was first seen that something was sent since; 0: nothing was.
+    /// The time of the first look that saw something sent since; 0: nothing was.
     private var since: UInt64 = 0
     private var toldAt: UInt64 = 0
 
     /// Nanoseconds that an answer may take.
     static let patience: UInt64 = 500_000_000
-    /// How soon it is told again while the SA goes on sending, nanoseconds.
+    /// The time until silence is told of again while the SA goes on sending, nanoseconds.
     static let repetition: UInt64 = 1_000_000_000
 
     /// True: it is to be told. All times are nanoseconds of one clock; nil: never.

@@ -17,10 +17,10 @@ public struct CoveredTraffic: Hashable, Sendable {
 
     /// "connection/child"; "policy 3" for the third policy of an xfrm batch.
     public var name: String
-    /// As an outbound packet carries it: the source is on our side, the destination behind the peer.
+    /// The selector as an outbound packet carries it: the source is on our side, the destination behind the peer.
     public var selector: TrafficSelector
     public var action: Action
-    /// As in `SecurityPolicy`: the first entry that matches a packet decides, and lower numbers go first.
+    /// The priority, as in `SecurityPolicy`: the first entry that matches a packet decides, and lower numbers go first.
     public var priority: UInt32
 
     public init(name: String, selector: TrafficSelector, action: Action, priority: UInt32) {
@@ -33,7 +33,7 @@ public struct CoveredTraffic: Hashable, Sendable {
 
 /// All that is covered.
 public struct CoveredList: Hashable, Sendable {
-    /// In the order in which they decide.
+    /// The entries in the order in which they decide.
     public private(set) var traffic: [CoveredTraffic]
     /// Children ("connection/child") with selectors that are `dynamic` and whose address is not known (yet): of these
     /// `traffic` has only what is known.
@@ -51,7 +51,8 @@ public struct CoveredList: Hashable, Sendable {
         self.incomplete = incomplete
     }
 
-    /// What a gateway with this configuration covers as soon as it runs. Nothing is asked: neither routes nor a resolver.
+    /// The traffic that a gateway with this configuration covers as soon as it runs. Nothing is asked: neither routes
+    /// nor a resolver.
     public init(_ manual: ManualConfiguration, _ connections: [Connection]) {
         var traffic = CoveredTraffic.list(manual.policies)
         var incomplete: [String] = []
@@ -79,7 +80,7 @@ extension CoveredTraffic {
             name: name, selector: selector, action: action, priority: ChildPolicies.priority(selector, of: child))
     }
 
-    /// Those of policies that were configured by hand.
+    /// The entries of policies that were configured by hand.
     static func list(_ policies: [SecurityPolicy]) -> [CoveredTraffic] {
         policies.enumerated().compactMap { number, policy in
             guard policy.direction == .out else { return nil }

@@ -1,7 +1,7 @@
 import IKEv2
 import IPsec
 
-/// What there is of one CHILD_SA in the dataplane. Kept by its inbound SPI.
+/// One CHILD_SA as far as it is in the dataplane. Kept by its inbound SPI.
 struct DataplaneChild {
     let lane: ChildOwners.Lane
     let owner: Int
@@ -17,7 +17,7 @@ struct DataplaneChild {
 
     var isEmpty: Bool { inbound == nil && outbound == nil }
 
-    /// What either direction has reached.
+    /// The events of both directions.
     var events: SAEvents { (inbound?.events ?? []).union(outbound?.events ?? []) }
 
     /// The limit that nobody configured: the peer's sequence numbers run out, and it does not do anything about it.
@@ -27,9 +27,9 @@ struct DataplaneChild {
     }
 }
 
-/// Which worker an SA belongs to. SAs that replace each other share a lane, and a lane stays with its worker, so that a
-/// rekey moves no traffic between cores; the lanes of one tunnel, and then those of all, are spread over the workers
-/// (RFC 9611).
+/// The worker that an SA belongs to. SAs that replace each other share a lane, and a lane stays with its worker, so
+/// that a rekey moves no traffic between cores; the lanes of one tunnel, and then those of all, are spread over the
+/// workers (RFC 9611).
 struct ChildOwners {
     /// A child of a configuration with one set of selectors. Several lanes with one request id are parallel SAs.
     struct Lane: Hashable {
@@ -67,7 +67,7 @@ struct ChildOwners {
         return owner
     }
 
-    /// How many SAs the lane has.
+    /// The number of SAs of the lane.
     func count(_ lane: Lane) -> Int { places[lane]?.count ?? 0 }
 
     /// An SA of the lane is gone.

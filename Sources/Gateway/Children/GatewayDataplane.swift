@@ -19,11 +19,11 @@ final class GatewayDataplane: ChildDataplane {
     private let replayWindow: Int
     var children: [UInt32: DataplaneChild] = [:]
     private(set) var covers = InstalledCovers()
-    /// What is covered is another list than before: to be called after workers have it.
+    /// Called when another list of traffic is covered than before, after workers have it.
     var coveredChanged: () -> Void = {}
     private var book: PolicyBook
     private var owners: ChildOwners
-    /// What the next `settle` has to do.
+    /// The work of the next `settle`.
     private var pending: Pending?
     /// The host's addresses; nil: not known.
     var ownAddresses: Set<IPAddress>?
@@ -34,7 +34,7 @@ final class GatewayDataplane: ChildDataplane {
     private var watch = ChildWatch()
 
     private struct Pending {
-        /// Of new inbound SAs, which the peer may use as soon as it hears of them.
+        /// The SPIs of new inbound SAs, which the peer may use as soon as it hears of them.
         var installed: [UInt32] = []
         var policies = PolicyChange()
         /// An outbound SA that replaces no other one came, or one went without a successor: the host's routes follow.
@@ -64,7 +64,7 @@ final class GatewayDataplane: ChildDataplane {
     /// Whether packets of this request id are for CHILD_SAs.
     func isOurs(requestID: UInt32) -> Bool { requestID != 0 && !book.configuredRequestIDs.contains(requestID) }
 
-    /// What leaves through SAs or not at all, and what was configured by hand.
+    /// The traffic that leaves through SAs or not at all, and what was configured by hand.
     var covered: CoveredList { covers.list(beside: book.byHand) }
 
     /// Whether nothing is left of any CHILD_SA or loaded child.
@@ -256,7 +256,7 @@ extension GatewayDataplane {
         }
     }
 
-    /// What there is of the CHILD_SA, or its beginning, with a worker of its own.
+    /// The CHILD_SA as far as it is there, or its beginning, with a worker of its own.
     private func entry(_ sa: ChildSA) -> DataplaneChild {
         if let child = children[sa.inboundSPI] { return child }
         let lane = ChildOwners.Lane(
@@ -332,10 +332,10 @@ extension GatewayDataplane {
     /// SAs whose packets have not been answered for a while. To be called a few times a second.
     func takeSilences() -> [DataplaneEvent] { watch.silences(of: children, now: now) }
 
-    /// Whose CHILD_SA it is; nil when it is none.
+    /// The connection whose CHILD_SA has an inbound SPI; nil when there is none.
     func connection(inboundSPI spi: UInt32) -> String? { children[spi]?.lane.connection }
 
-    /// What a worker's event means to the manager; nil when it is about something else.
+    /// The meaning of a worker's event to the manager; nil when it is about something else.
     func translate(_ event: WorkerEvent) -> DataplaneEvent? {
         switch event.kind {
         case .neighbourWanted: return nil

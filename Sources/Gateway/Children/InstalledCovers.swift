@@ -2,7 +2,7 @@ import IKEv2
 import IPsec
 import Policy
 
-/// What loaded children cover, whatever SAs there are.
+/// The traffic that loaded children cover, whatever SAs there are.
 struct InstalledCovers {
     /// A child of a connection.
     private struct Key: Hashable {
@@ -28,7 +28,7 @@ struct InstalledCovers {
         covers.removeValue(forKey: Key(connection: connection, child: child))
     }
 
-    /// What covers the packets of a CHILD_SA.
+    /// The cover of a CHILD_SA's packets.
     func cover(of sa: ChildSA) -> InstalledCover? { covers[Self.key(sa)] }
 
     /// All of it, in the order of the configuration, behind what was configured by hand.
@@ -61,7 +61,7 @@ struct InstalledCovers {
     private static func key(_ sa: ChildSA) -> Key { Key(connection: sa.connectionName, child: sa.child.name) }
 }
 
-/// What a loaded child covers, as the dataplane has it.
+/// The cover of a loaded child, as the dataplane has it.
 struct InstalledCover {
     let cover: ChildCover
     let claims: [PolicyBook.Claim]

@@ -14,7 +14,7 @@ struct PolicyBook {
         var direction: SecurityPolicy.Direction
         var priority: UInt32
         var isNarrowed = false
-        /// What becomes of the packets without an SA; nil: they are protected.
+        /// The fate of the packets without an SA; nil: they are protected.
         var shunt: Child.Shunt?
         var requestID: UInt32
         /// The place of its connection in the configuration: lower is preferred.
@@ -30,7 +30,7 @@ struct PolicyBook {
     private var entries: [Place: Entry] = [:]
     private var number: UInt64 = 0
 
-    /// What claims have in common that share a policy.
+    /// The key that claims have in common that share a policy.
     fileprivate struct Place: Hashable {
         var selector: TrafficSelector
         var direction: SecurityPolicy.Direction
@@ -40,12 +40,12 @@ struct PolicyBook {
     }
 
     fileprivate struct Entry {
-        /// In order of preference, with how many times each was made.
+        /// The claims in order of preference, with how many times each was made.
         var claims: [(claim: Claim, count: Int)] = []
         /// The place among policies of one precedence: as they came.
         var number: UInt64
         var policy: SecurityPolicy?
-        /// nil: the builder has refused it.
+        /// The policy's number; nil: the builder has refused it.
         var token: SnapshotBuilder.PolicyToken?
     }
 
@@ -103,7 +103,7 @@ struct PolicyBook {
         configured + entries.values.sorted { $0.number < $1.number }.compactMap(\.policy)
     }
 
-    /// What was configured by hand.
+    /// The policies that were configured by hand.
     var byHand: [SecurityPolicy] { configured }
 
     /// Whether nothing but the configured policies is left.

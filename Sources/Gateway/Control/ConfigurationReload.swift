@@ -5,7 +5,7 @@ import UnixSignals
 /// `SwanctlConfiguration`.
 struct ConfigurationReload: Sendable {
     let options: GatewayOptions
-    /// nil: nothing is negotiated.
+    /// The part that negotiates; nil: nothing is negotiated.
     let ike: IKEThread?
     let logger: Logger
 

@@ -22,14 +22,14 @@ final class ControlLoop {
     private(set) var view: ForwardingView
     /// CHILD_SAs, beside what was configured by hand.
     let children: GatewayDataplane
-    /// Where the dataplane's events for IKE go.
+    /// The receiver of the dataplane's events for IKE.
     var handleDataplaneEvent: (DataplaneEvent) -> Void = { _ in }
     /// The host's addresses, all of which are given, or its routes have changed: called once a second at most.
     var networkChanged: (Set<IPAddress>) -> Void = { _ in }
     private var isNetworkNews = false
-    /// When it may be called again, nanoseconds.
+    /// The time at which it may be called again, nanoseconds.
     private var networkNewsDue: UInt64 = 0
-    /// Where IKE goes whether or not there is an SA: no route of ours may catch it.
+    /// The addresses that IKE goes to whether or not there is an SA: no route of ours may catch it.
     var peersOfIKE: () -> Set<IPAddress> = { [] }
     let builder: SnapshotBuilder
     var hostRoutes: HostRouteKeeper
@@ -49,9 +49,9 @@ final class ControlLoop {
 
     static let tickInMilliseconds: Int64 = 10
     private static let ticksPerSecond = Int(1000 / tickInMilliseconds)
-    /// How often the limits of CHILD_SAs are looked at.
+    /// The time between two looks at the limits of CHILD_SAs.
     private static let ticksPerLimitCheck = ticksPerSecond / 10
-    /// How often it is looked whether what is sent is answered.
+    /// The time between two looks at whether what is sent is answered.
     private static let ticksPerSilenceCheck = ticksPerSecond / 5
 
     /// Sets up policies and SAs, and publishes the first snapshot. Throws what the configuration does not allow.
@@ -99,7 +99,7 @@ final class ControlLoop {
 
     var snapshot: Snapshot { parts.publisher.current }
 
-    /// What leaves through SAs or not at all, whatever SAs there are, and what was configured by hand.
+    /// The traffic that leaves through SAs or not at all, whatever SAs there are, and what was configured by hand.
     var covered: CoveredList { children.covered }
 
     /// The kernel's half of the boundary follows what is covered, once workers have it.
@@ -107,7 +107,7 @@ final class ControlLoop {
 
     // MARK: Events
 
-    /// To be called every `tickInMilliseconds`.
+    /// One round of the control loop; called every `tickInMilliseconds`.
     func tick() {
         let news = parts.mailbox.take()
         if let state = news.state { follow(state, change: news.change) }
@@ -253,7 +253,7 @@ final class ControlLoop {
         }
     }
 
-    /// nil when the peer is not reached through a port.
+    /// The path MTU towards a peer; nil when it is not reached through a port.
     private func pathMTU(towards peer: IPAddress, in snapshot: Snapshot) -> Int? {
         let hop = snapshot.tables.pointee.route(to: peer).pointee
         guard hop.portIndex != NextHop.noPort else { return nil }

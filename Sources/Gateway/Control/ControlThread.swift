@@ -9,7 +9,7 @@ struct ControlThread: Sendable {
     private let eventLoop: any EventLoop
     private let bound: NIOLoopBound<ControlLoop>
     private let timer: RepeatedTask
-    /// nil: nothing is negotiated.
+    /// The part that negotiates; nil: nothing is negotiated.
     let ike: IKEThread?
 
     /// Makes the loop and publishes the first snapshot. Blocks until that is done.

@@ -4,7 +4,8 @@ import Netlink
 import Policy
 import XDP
 
-/// What the control loop works with, made at the start; only ports that come back are exchanged. All of it may be used from any thread.
+/// The parts that the control loop works with, made at the start; only ports that come back are exchanged. All of it
+/// may be used from any thread.
 struct GatewayParts: Sendable {
     let options: GatewayOptions
     let plan: PortPlan
@@ -14,12 +15,12 @@ struct GatewayParts: Sendable {
     let tables: SteeringTables
     let publisher: SnapshotPublisher
     let statistics: [WorkerStatistics]
-    /// What each worker tells.
+    /// The events of each worker.
     let events: [SPSCRing<WorkerEvent>]
     let session: NetlinkSession
     let mailbox: NetworkMailbox
     let mesh: HandoverMesh
-    /// Where each worker gets queues that take the place of others.
+    /// The mailboxes by which workers get queues that take the place of others.
     let mailboxes: [PortMailbox]
     let monitor: RestartableMonitor
     /// The TUN device that the host's own packets go through, if there is one.
@@ -27,6 +28,6 @@ struct GatewayParts: Sendable {
     /// The boundary as it was closed at the start.
     let boundary: BoundaryKeeper
 
-    /// In the order of `plan.ports`.
+    /// The ports in the order of `plan.ports`.
     var ports: [XDPPort] { served.current }
 }

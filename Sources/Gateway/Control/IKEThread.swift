@@ -14,7 +14,7 @@ struct IKEThread: Sendable {
     let service: NIOLoopBound<IKEService>
     private let eventLoop: any EventLoop
 
-    /// How long peers have to acknowledge that their SAs are deleted when the gateway ends.
+    /// The time that peers have to acknowledge that their SAs are deleted when the gateway ends.
     private static let patienceInMilliseconds = 1000
 
     /// Opens the sockets, and joins IKE and the dataplane. Blocks until that is done.

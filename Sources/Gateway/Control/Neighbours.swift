@@ -12,7 +12,8 @@ struct NeighbourKeeper {
     private var prober = NeighbourProber()
     private var wanted = WantedNeighbours()
 
-    /// Of known neighbours, each second: a thousand that have gone stale together are verified within a few seconds.
+    /// The number of known neighbours that are verified each second: a thousand that have gone stale together are
+    /// verified within a few seconds.
     private static let mostVerifiedAtOnce = 256
 
     init(session: NetlinkSession, logger: Logger) {
@@ -44,7 +45,7 @@ struct NeighbourKeeper {
         for key in wanted.takeDue(in: state, now: now) { probe(key) }
     }
 
-    /// Has known neighbours verified. To be called each second.
+    /// Asks the kernel to verify known neighbours; called each second.
     ///
     /// - Parameter peers: neighbours that lead to peers; they are kept resolved, so that tunnels never wait.
     mutating func verify(_ peers: [Neighbour.Key], view: ForwardingView, in state: NetworkState, now: UInt64) {
@@ -74,7 +75,7 @@ struct NeighbourKeeper {
 /// neighbour table, of about a thousand, for some 15 s. So there are few places here, each tunnel or port has a part of
 /// them, and each sender a part of that. Who answers gives the place back at once.
 struct WantedNeighbours {
-    /// Whose packets wait.
+    /// The neighbours whose packets wait.
     enum Requester: Hashable {
         /// Our own, to a peer.
         case gateway
@@ -87,9 +88,9 @@ struct WantedNeighbours {
     private struct Wish {
         var requester: Requester
         var sender: IPAddress
-        /// When a packet last asked, nanoseconds.
+        /// The time at which a packet last asked, nanoseconds.
         var last: UInt64
-        /// When the kernel was first asked, and when last, nanoseconds.
+        /// The times at which the kernel was first asked, and last, nanoseconds.
         var asked: UInt64?
         var askedLast: UInt64 = 0
     }
@@ -102,18 +103,18 @@ struct WantedNeighbours {
     private var wishes: [Neighbour.Key: Wish] = [:]
     private var ofRequesters: [Requester: Int] = [:]
     private var ofSenders: [Sender: Int] = [:]
-    /// Those that gave their place to others, and when, nanoseconds.
+    /// Neighbours that gave their place to others, and when, nanoseconds.
     private var givenUp: [Neighbour.Key: UInt64] = [:]
     private let intervals = NeighbourProber.Intervals()
 
     static let most = 256
     static let mostOfRequester = 64
     static let mostOfSender = 16
-    /// How long a question stands, nanoseconds; a worker asks again while packets come.
+    /// The time for which a question stands, nanoseconds; a worker asks again while packets come.
     private static let interest: UInt64 = 10_000_000_000
-    /// How long the kernel asks by itself, and a little more, nanoseconds.
+    /// The time for which the kernel asks by itself, and a little more, nanoseconds.
     private static let patience: UInt64 = 4_000_000_000
-    /// How long one that has given its place takes none from others, nanoseconds.
+    /// The time for which a neighbour that has given its place takes none from others, nanoseconds.
     private static let rest: UInt64 = 30_000_000_000
     private static let mostGivenUp = 1024
 
@@ -144,8 +145,8 @@ struct WantedNeighbours {
         ofSenders[sender, default: 0] += 1
     }
 
-    /// Those to ask for now; they count as asked. Those that have answered, and those that no packet waits for any more, are
-    /// forgotten. Costs as much as there are places.
+    /// The neighbours to ask for now; they count as asked. Those that have answered, and those that no packet waits for
+    /// any more, are forgotten. Costs as much as there are places.
     mutating func takeDue(in state: NetworkState, now: UInt64) -> [Neighbour.Key] {
         var due: [Neighbour.Key] = []
         for (key, wish) in wishes {

@@ -5,7 +5,8 @@ import Packets
 import Policy
 import XDP
 
-/// What the host path's thread works on: the rings to and from each worker, the free frames, and the TUN device.
+/// The state that the host path's thread works on: the rings to and from each worker, the free frames, and the TUN
+/// device.
 final class HostEnds {
     private let umem: UMEM
     private let mesh: HandoverMesh
@@ -52,7 +53,7 @@ final class HostEnds {
         outboxes.deallocate()
     }
 
-    /// Where packets from the kernel come: to be polled.
+    /// The descriptors by which packets from the kernel come, for `poll`.
     var descriptors: [Int32] { [deviceDescriptor] + reassembly.descriptors }
 
     /// Whether a worker has handed something over.

@@ -13,7 +13,7 @@ struct HostRouteKeeper {
     private var rules: Set<RoutingRule> = []
     private var hasFailed = false
     private var areStale = false
-    /// When they are planned again at the earliest, nanoseconds.
+    /// The time at which routes are planned again at the earliest, nanoseconds.
     private var due: UInt64 = 0
 
     /// The part of the time that planning may take is one of so many: for thousands of policies it takes tens of milliseconds.
@@ -45,7 +45,7 @@ struct HostRouteKeeper {
     /// policies that is every tick.
     func isDue(at now: UInt64) -> Bool { areStale && now >= due }
 
-    /// They were planned, which began and ended at these times, nanoseconds.
+    /// Notes that routes were planned, which began and ended at these times, nanoseconds.
     mutating func wereUpdated(from start: UInt64, to end: UInt64) { due = end + Self.share * (end - start) }
 
     mutating func update(
@@ -135,7 +135,7 @@ struct HostRouteKeeper {
 /// interface goes away with the last reference.
 final class HostTunnel: Sendable {
     let device: TUNDevice
-    /// In bytes.
+    /// The size in bytes.
     let mtu: UInt32
 
     init(_ device: consuming TUNDevice, mtu: UInt32) {

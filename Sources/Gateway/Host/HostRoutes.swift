@@ -3,13 +3,13 @@ import Netlink
 import Packets
 import Policy
 
-/// Which of the host's own packets belong into tunnels: routes that lead them to the slow path's TUN device, in tables of their own,
-/// and rules that send packets of this host there. What is forwarded finds none of them.
+/// Routes for the host's own packets that belong into tunnels: routes that lead them to the slow path's TUN device, in
+/// tables of their own, and rules that send packets of this host there. What is forwarded finds none of them.
 ///
 /// One table for each length of prefix and each choice of protocol and ports, the longest prefixes first. Before each, the main table
 /// is asked for longer ones: a route of the host's own that is narrower than a policy goes first, as if all were one table.
 struct HostRoutes: Equatable {
-    /// Of all tables.
+    /// The routes of all tables.
     private(set) var routes: Set<Route> = []
     /// All are about different packets or tables.
     private(set) var rules: Set<RoutingRule> = []
@@ -26,13 +26,14 @@ struct HostRoutes: Equatable {
     static let tables: Range<UInt32> = 17_300..<17_300 + mostTables
     private static let mostTables: UInt32 = 64
 
-    /// What one table is for.
+    /// The purpose of one table.
     fileprivate struct Group: Hashable {
         var family: AddressFamily
         var length: Int
         var `protocol`: UInt8?
         var sourcePorts, destinationPorts: ClosedRange<UInt16>?
-        /// Of a policy for everything: of what does not come from an address of the policy's, everything would be too much.
+        /// The source of a policy for everything: of what does not come from an address of the policy's, everything
+        /// would be too much.
         var source: IPAddress?
     }
 
@@ -122,7 +123,7 @@ extension HostRoutes.Group {
             destinationPorts: hasPorts ? Self.ports(selector.destinationPorts) : nil, source: source)
     }
 
-    /// As far as the kernel takes them; the ports at both ends are none that anybody uses.
+    /// The ports as far as the kernel takes them; those at both ends are none that anybody uses.
     private static func ports(_ range: ClosedRange<UInt16>) -> ClosedRange<UInt16>? {
         range == TrafficSelector.anyPort ? nil : range.clamped(to: 1...UInt16.max - 1)
     }

@@ -6,7 +6,7 @@ import Packets
 final class KeepaliveSink: Sendable {
     private let descriptors: [Int32]
 
-    /// Where somebody else has the port, that is who gets them.
+    /// Opens the sockets; where somebody else has the port, that one gets the keepalives.
     init() {
         descriptors = [AddressFamily.ipv4, .ipv6].compactMap(Self.open)
     }

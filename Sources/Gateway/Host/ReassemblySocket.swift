@@ -15,7 +15,7 @@ struct ReassemblySocket: ~Copyable {
     /// Control data of a packet: its destination and its traffic class.
     private static let roomForControl = 128
 
-    /// nil when the kernel does not let us, or does not have this family.
+    /// Opens the socket; nil when the kernel does not let us, or does not have this family.
     init?(_ family: AddressFamily, protocolNumber: UInt8) {
         let type = Int32(SOCK_RAW.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
         let descriptor = socket(family == .ipv4 ? AF_INET : AF_INET6, type, Int32(protocolNumber))
@@ -42,7 +42,7 @@ struct ReassemblySocket: ~Copyable {
 
     deinit { close(fileDescriptor) }
 
-    /// What a read has brought.
+    /// The result of a read.
     enum Outcome {
         case nothing
         /// A complete IP packet of so many bytes.
@@ -131,7 +131,7 @@ final class ReassemblySockets {
     }
 }
 
-/// What the control messages of a received IPv6 packet say (RFC 3542 sections 6.2 and 6.5).
+/// The contents of the control messages of a received IPv6 packet (RFC 3542 sections 6.2 and 6.5).
 private struct PacketInformation {
     var destination: IPAddress?
     var trafficClass: UInt8 = 0
@@ -181,7 +181,7 @@ struct SocketFilter {
             ])
     }
 
-    /// Of linux/filter.h, put together.
+    /// Instruction codes of linux/filter.h, put together.
     private enum Code: UInt16 {
         /// Four times the low half of a byte, into the index register.
         case headerLength = 0xB1

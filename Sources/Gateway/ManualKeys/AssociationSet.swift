@@ -80,7 +80,7 @@ extension UInt32 {
     }
 }
 
-/// Which way an SA carries packets. `ip xfrm state` lines do not say; policies and our addresses do.
+/// The direction in which an SA carries packets. `ip xfrm state` lines do not say; policies and our addresses do.
 enum AssociationDirection: Hashable {
     case inbound
     case outbound
@@ -93,8 +93,8 @@ struct AssociationDirections {
         let direction: AssociationDirection
     }
 
-    /// What policies ask for, by request id, so that thousands of SAs and policies find each other at once. Those with
-    /// request id 0 accept every SA between their endpoints.
+    /// The demands of policies, by request id, so that thousands of SAs and policies find each other at once. Those
+    /// with request id 0 accept every SA between their endpoints.
     private var claims: [UInt32: Set<Claim>] = [:]
     private let localAddresses: Set<IPAddress>
 

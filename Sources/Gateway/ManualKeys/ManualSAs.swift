@@ -58,7 +58,7 @@ struct ManualSAs {
         suspension.follow(addresses, serving: serving, in: builder, logger)
     }
 
-    /// To be called once a second: tells of events, and removes SAs whose time is up; true: the builder has changed.
+    /// Tells of events, and removes SAs whose time is up; called once a second. True: the builder has changed.
     mutating func look(_ current: Snapshot, now: UInt64) -> Bool {
         guard !isEmpty else { return false }
         var isChanged = false

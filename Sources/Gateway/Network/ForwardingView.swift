@@ -64,8 +64,8 @@ struct ForwardingView: Equatable {
         }
     }
 
-    /// Those that can be sent to, and of those that could be before, the ones that do not answer any more. What the kernel
-    /// is only asking for is left out: a scan of a network makes no new view.
+    /// The neighbours that can be sent to, and of those that could be before, the ones that do not answer any more.
+    /// What the kernel is only asking for is left out: a scan of a network makes no new view.
     ///
     /// A neighbour that leads to a peer stays when the kernel forgets it, which it does for want of room while somebody
     /// else's neighbours fill its table (RFC 4861 section 7.3.3 takes an entry away when it does not answer, and so do we).

@@ -6,7 +6,7 @@ import Synchronization
 final class NetworkMailbox: Sendable {
     struct Contents {
         var state: NetworkState?
-        /// In what it differs from the last one that was taken.
+        /// The parts in which it differs from the last one that was taken.
         var change: NetworkChange = []
         /// Why the monitor ended, if it did.
         var failure: NetlinkError?
@@ -25,7 +25,7 @@ final class NetworkMailbox: Sendable {
         contents.withLock { $0.failure = failure }
     }
 
-    /// What came since the last call.
+    /// The news since the last call.
     func take() -> Contents {
         contents.withLock { contents in
             defer { contents = Contents() }

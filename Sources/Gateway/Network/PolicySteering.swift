@@ -3,8 +3,8 @@ import Packets
 import Policy
 import XDP
 
-/// What the steering program is told of a policy. Outbound policies only: what comes in protected comes as ESP, and what
-/// should have come so is told from the outbound policies.
+/// The rules that the steering program gets for a policy. Outbound policies only: what comes in protected comes as ESP,
+/// and what should have come so is told from the outbound policies.
 ///
 /// The program decides as the policy database does, by addresses, protocol and ports, and a worker asks the database again. Only
 /// these are not told exactly, and always so that more comes to the workers than should: address ranges of many prefixes, pairs of

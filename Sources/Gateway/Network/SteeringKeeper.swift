@@ -10,7 +10,7 @@ import XDP
 struct SteeringKeeper {
     private let tables: SteeringTables
     private let logger: Logger
-    /// What the programs were told of the network; nil: it is to be told again.
+    /// The view of the network that the programs were told; nil: it is to be told again.
     private var view: SteeringView?
     private var ownAddresses = OwnAddresses()
     private var hasFailed = false
@@ -97,7 +97,7 @@ struct SteeringKeeper {
         }
     }
 
-    /// To be called once a second: tries again what has failed.
+    /// Tries again what has failed; called once a second.
     mutating func secondPassed(
         _ network: NetworkState, addresses: Set<IPAddress>, _ returns: inout PortReturns, _ ports: [XDPPort]
     ) {
@@ -112,7 +112,7 @@ struct SteeringKeeper {
 /// The host's own addresses as the steering program is to know them. What could not be entered is tried again until it is: a
 /// packet for an address that the program does not know is the kernel's, ESP too.
 struct OwnAddresses {
-    /// What the program knows, as far as it is known to know it; nil after a failure.
+    /// The addresses that the program has, as far as is known; nil after a failure.
     private var entered: Set<IPAddress>?
 
     /// Whether the last try failed.

@@ -10,8 +10,8 @@ struct SteeringView: Equatable {
         var roles: PortRoles
     }
 
-    /// What frames of each port may be addressed to, by the port's number: its own MAC address, and those of its VLANs and
-    /// MAC-VLANs.
+    /// The addresses that frames of each port may have, by the port's number: its own MAC address, and those of its
+    /// VLANs and MAC-VLANs.
     var links: [Int: Set<PortLink>] = [:]
     /// Networks that are reached through LAN ports only. What goes there from the LAN stays on the protected side.
     var insideNetworks: Set<IPPrefix> = []
@@ -53,7 +53,7 @@ struct SteeringView: Equatable {
         }
     }
 
-    /// Of a port, or of a MAC-VLAN on it.
+    /// The place of a port, or of a MAC-VLAN on it.
     private static func place(ofUntagged link: Link, ports: [UInt32: Port]) -> Port? {
         ports[link.index] ?? (link.kind == "macvlan" ? link.lower.flatMap { ports[$0] } : nil)
     }

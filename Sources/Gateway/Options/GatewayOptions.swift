@@ -4,13 +4,13 @@ import XDP
 
 /// All that `sluice run` can be told. Every field has the default of its flag.
 public struct GatewayOptions: Hashable, Sendable {
-    /// Who does the cryptography.
+    /// The engine for the cryptography.
     public enum Engine: String, CaseIterable, Sendable {
         /// The fastest that is installed.
         case auto
         case openssl
 
-        /// Who makes the ciphers.
+        /// The maker of the ciphers.
         public var maker: any ESPEngine {
             switch self {
             case .auto, .openssl: OpenSSLEngine()
@@ -18,7 +18,7 @@ public struct GatewayOptions: Hashable, Sendable {
         }
     }
 
-    /// Where the control socket is unless told otherwise.
+    /// The default path of the control socket.
     public static let defaultControlSocket = "/run/sluice/control.vici"
 
     /// File of `ip xfrm` lines: SAs and policies by hand, and no IKE; nil: SAs are negotiated.
@@ -41,9 +41,9 @@ public struct GatewayOptions: Hashable, Sendable {
     public var frameSizeInBytes = 2048
     /// Descriptors per ring.
     public var ringSize = 1024
-    /// Where XDP runs.
+    /// The place where XDP runs.
     public var xdpMode = XDPMode.auto
-    /// How packets get into the frames.
+    /// The way of packets into the frames.
     public var copyMode = CopyMode.auto
     /// Whether idle workers spin instead of sleeping.
     public var busyPoll = false
@@ -58,13 +58,13 @@ public struct GatewayOptions: Hashable, Sendable {
     public var force = false
     /// Whether an orderly end opens the boundary: the kernel then forwards in clear what the tunnels protected.
     public var openOnExit = false
-    /// Where it is kept which tunnels are up, for the next start; nil: nowhere.
+    /// The directory for the names of tunnels that are up, for the next start; nil: none.
     public var stateDirectory: String?
     /// Times and limits of IKE.
     public var ike = ProtocolSettings()
     /// `--allow-weak`.
     public var proposalRules = ProposalRules()
-    /// Where the keys of all SAs are written to, for Wireshark; nil: nowhere.
+    /// The file that the keys of all SAs are written to, for Wireshark; nil: none.
     public var keyLog: String?
 
     /// Whether SAs are negotiated; else they are written by hand.
@@ -225,7 +225,7 @@ extension GatewayOptions {
             remedy: "give \(range.lowerBound) to \(range.upperBound) \(unit)")
     }
 
-    /// What the kernel takes as an interface's name (`dev_valid_name`).
+    /// Whether the kernel takes this as an interface's name (`dev_valid_name`).
     static func isInterfaceName(_ name: String) -> Bool {
         let bytes = name.utf8
         return (1...15).contains(bytes.count) && name != "." && name != ".."

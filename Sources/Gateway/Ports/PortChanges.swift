@@ -15,7 +15,7 @@ enum PortChanges {
         }
     }
 
-    /// What to say of a port that looked so and looks so now; nil: it is not there.
+    /// The words about a port that looked so and looks so now; nil: it is not there.
     static func differences(_ old: PortInterface?, _ new: PortInterface?) -> [(Logger.Level, String)] {
         guard let new else {
             return old == nil ? [] : [(.error, "port is gone")]
@@ -40,7 +40,7 @@ struct QueueCheck {
     /// Queues that were told of, by the port's number.
     private var told: [Int: Int] = [:]
 
-    /// To be called now and then.
+    /// Looks at the ports again; called now and then.
     mutating func look(_ ports: [XDPPort], _ logger: Logger) {
         for (number, port) in ports.enumerated() {
             guard let now = try? NetworkInterface(named: port.interface.name), now.index == port.interface.index,

@@ -2,7 +2,7 @@ import CLinux
 import Dataplane
 import XDP
 
-/// Which interfaces become ports, which worker serves which queue, and how the frames are shared out. Pure.
+/// A plan of which interfaces become ports, which worker serves which queue, and how the frames are shared out. Pure.
 struct PortPlan: Equatable {
     /// An interface as it was found.
     struct Interface: Equatable {
@@ -21,7 +21,7 @@ struct PortPlan: Equatable {
         var roles: PortRoles
     }
 
-    /// In the order of port numbers: LAN first, as on the command line.
+    /// The ports in the order of their numbers: LAN first, as on the command line.
     var ports: [Port]
     /// The core of each worker.
     var cores: [Int]
@@ -116,7 +116,7 @@ struct PortPlan: Equatable {
 
 /// The cores of the machine.
 enum Cores {
-    /// Those that the process may run on, in order.
+    /// The cores that the process may run on, in order.
     static func allowed() -> [Int] {
         var bitmap = [UInt64](repeating: 0, count: 16)
         guard sluice_allowed_cores(&bitmap, UInt32(bitmap.count)) == 0 else { return [0] }

@@ -10,11 +10,11 @@ import XDP
 struct PortReturns {
     private let parts: GatewayParts
     private let logger: Logger
-    /// Those that are not served, by the port's number.
+    /// The ports that are not served, by their number.
     private var returned: [Int: UnservedPort] = [:]
     /// Indices of interfaces that no program could be attached to: said once.
     private var failed: Set<UInt32> = []
-    /// How often serving an interface has failed, by its index.
+    /// The number of times that serving an interface has failed, by its index.
     private var attempts: [UInt32: Int] = [:]
     /// Queues that workers have not taken over yet, and of which port they are.
     private var exchanges: [(number: Int, exchange: PortExchange)] = []
@@ -22,7 +22,7 @@ struct PortReturns {
     private var hasNewProgram = false
 
     private static let mostAttempts = 10
-    /// How long packets of the old interface may be on their way.
+    /// The time for which packets of the old interface may be on their way.
     private static let patienceInNanoseconds: UInt64 = 2_000_000_000
 
     init(_ parts: GatewayParts, logger: Logger) {
@@ -69,7 +69,7 @@ struct PortReturns {
         return isServedAnew
     }
 
-    /// To be called once a second: tries again what has failed. Returns whether a port is served anew.
+    /// Tries again what has failed; called once a second. Returns whether a port is served anew.
     mutating func secondPassed(_ state: NetworkState) -> Bool {
         reportExchanges()
         return returned.isEmpty ? false : follow(state)

@@ -3,11 +3,11 @@ import Glibc
 import IKEv2
 import Logging
 
-/// What the files that the options name come to, keys included.
+/// The contents of the files that the options name, keys included.
 struct LoadedConfiguration {
     /// Written by hand; empty when SAs are negotiated.
     var manual = ManualConfiguration()
-    /// nil: there is no file.
+    /// The connections of the file; nil: there is no file.
     var connections: SwanctlConfiguration?
 
     /// Reads them, and logs what is not wise in them and what is not served.
@@ -74,7 +74,7 @@ public enum ConfigurationFile {
         }
     }
 
-    /// What to say about who may read the file; nil when only its owner may.
+    /// A warning about who may read the file; nil when only its owner may.
     public static func permissionWarning(_ path: String) -> ConfigurationProblem? {
         var status = stat()
         guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_mode & 0o077 != 0 else {
@@ -88,7 +88,7 @@ public enum ConfigurationFile {
 
 /// Why a gateway did not start, or had to end: what failed, and what to do about it.
 public struct GatewayError: Error, Hashable, Sendable, CustomStringConvertible {
-    /// Which sort of reason it was; decides the exit code.
+    /// The kind of the reason, which decides the exit code.
     public enum Kind: Sendable {
         /// A configuration file cannot be used.
         case configuration
@@ -104,7 +104,7 @@ public struct GatewayError: Error, Hashable, Sendable, CustomStringConvertible {
     /// Every line of it begins with the place that it is about, FILE:LINE.
     public private(set) var namesPlaces = false
 
-    /// What is wrong with files.
+    /// An error about faulty files.
     public init(_ errors: ConfigurationErrors) {
         self.init(.configuration, "\(errors)", remedy: "")
         namesPlaces = true

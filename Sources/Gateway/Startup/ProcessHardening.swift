@@ -34,14 +34,14 @@ enum ProcessHardening {
         return getrlimit(__rlimit_resource_t(__RLIMIT_MEMLOCK.rawValue), &limit) == 0 && limit.rlim_cur == rlim_t.max
     }
 
-    /// What an attacker with the machine's disk might find.
+    /// Weaknesses that an attacker with the machine's disk might use.
     enum Weakness: Equatable {
         /// The memory could not be locked; errno.
         case swap(Int32)
         /// Dumps could not be forbidden; errno.
         case dumps(Int32)
 
-        /// What is not protected, why, and the remedy.
+        /// A part of the process that is not protected, why, and the remedy.
         var description: String {
             switch self {
             case .swap(let error):
@@ -68,7 +68,7 @@ enum ProcessHardening {
     }
 }
 
-/// What the process may do, and what it needs to be allowed.
+/// The privileges of the process, and those that it needs.
 enum Privileges {
     /// A capability of capabilities(7) that the gateway needs, and why.
     struct Need: Hashable {

@@ -14,7 +14,7 @@ enum Startup {
     /// Events of a worker that may wait for the control loop.
     private static let eventCapacity = 256
 
-    /// What to do about an error of the layers below is in their descriptions.
+    /// Runs `body`, whose errors have their remedies in their descriptions.
     static func environment<Value, Failure: Error>(
         _ body: () throws(Failure) -> Value
     ) throws(GatewayError) -> Value {

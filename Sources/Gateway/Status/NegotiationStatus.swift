@@ -34,7 +34,7 @@ public struct IKEAssociationStatus: Codable, Hashable, Sendable {
     public var remoteIdentity: String?
     /// `here`, `peer` or `both`; absent: there is no NAT.
     public var nat: String?
-    /// In strongSwan's notation.
+    /// The algorithms in strongSwan's notation.
     public var algorithms: String?
     /// Seconds.
     public var establishedSeconds: Int?
@@ -68,7 +68,7 @@ public struct ChildAssociationStatus: Codable, Hashable, Sendable {
     public var inboundSPI: String
     public var outboundSPI: String
     public var encapsulated: Bool
-    /// In strongSwan's notation, with the group of its own key exchange.
+    /// The algorithms in strongSwan's notation, with the group of its own key exchange.
     public var algorithms: String
     public var extendedSequenceNumbers: Bool
     public var localSelectors: [String]
@@ -91,7 +91,7 @@ public struct ChildAssociationStatus: Codable, Hashable, Sendable {
 }
 
 extension NegotiationStatus {
-    /// Of a running service, on its event loop.
+    /// The status of a running service, on its event loop.
     init(_ service: IKEService) {
         self.init(
             service.manager.statuses(), now: service.now, manager: service.manager.counters,

@@ -181,7 +181,7 @@ extension PolicyStatus {
         bytes = status.bytes
     }
 
-    /// nil for all ports.
+    /// The port's text; nil for all ports.
     private static func text(_ ports: ClosedRange<UInt16>) -> String? {
         if ports == TrafficSelector.anyPort { return nil }
         return ports.count == 1 ? "\(ports.lowerBound)" : "\(ports.lowerBound)-\(ports.upperBound)"

@@ -25,12 +25,12 @@ public struct StatusReport: Codable, Hashable, Sendable {
 
 /// Faults of the configuration.
 public struct ConfigurationStatus: Codable, Hashable, Sendable {
-    /// As `sluice check` prints them.
+    /// The errors as `sluice check` prints them.
     public var errors: [String]
     /// Connections (`site`) and children (`site/net`) that are not served for them; their packets stay closed.
     public var refused: [String]
 
-    /// nil when there are no errors.
+    /// The faults of a configuration; nil when there are no errors.
     init?(errors: [ConfigurationProblem], refused: [String] = []) {
         guard !errors.isEmpty else { return nil }
         self.errors = errors.map(\.description)
@@ -168,9 +168,9 @@ public struct AssociationStatus: Codable, Hashable, Sendable {
     /// Out: the last number sent. In: the highest number received.
     public var sequence: UInt64
     public var extendedSequenceNumbers: Bool
-    /// In: packets that the replay window holds; 0 = off.
+    /// Packets that the replay window of an inbound SA holds; 0 = off.
     public var replayWindow: Int?
-    /// In: packets of the window that have not arrived (yet).
+    /// Packets of an inbound SA's window that have not arrived (yet).
     public var missingInWindow: Int?
     /// Out: largest inner packet.
     public var mtu: Int?
@@ -205,7 +205,7 @@ public struct PolicyStatus: Codable, Hashable, Sendable {
 /// The way to a peer's outer address.
 public struct PeerStatus: Codable, Hashable, Sendable {
     public var address: String
-    /// nil when the peer itself is on the link.
+    /// The router; nil when the peer itself is on the link.
     public var nextHop: String?
     public var interface: String?
     /// `resolved`, `unresolved`, `failed`, `unreachable`, `noRoute`, `notAPort`, …
@@ -218,7 +218,7 @@ public struct PeerStatus: Codable, Hashable, Sendable {
 public struct NeighbourStatus: Codable, Hashable, Sendable {
     public var address: String
     public var interface: String
-    /// nil while it has not answered.
+    /// The link-layer address; nil while the neighbour has not answered.
     public var macAddress: String?
     /// `resolved`, `unresolved` or `failed`.
     public var state: String

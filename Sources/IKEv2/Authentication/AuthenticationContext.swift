@@ -10,7 +10,7 @@ public struct AuthenticationContext: Sendable {
     public var peerHashes: [SignatureHash]?
     /// Seconds since 1970.
     public var wallClock: Int64
-    /// How the peer has proved itself; nil when we speak first. We answer with the same key, and as it can verify.
+    /// The proof of the peer; nil when we speak first. We answer with the same key, and as it can verify.
     var verifiedPeer: VerifiedPeer?
 
     public init(
@@ -48,7 +48,7 @@ public struct VerifiedPeer: Sendable {
     /// "shared key", "RSA-PSS with sha256": for the log.
     public var method: String
     public var certificate: Certificate?
-    /// How it has signed; nil: by a shared key.
+    /// The scheme by which it has signed; nil: by a shared key.
     var scheme: SignatureScheme?
     /// The one of several keys that it has.
     var sharedKey: Credentials.SharedKey?

@@ -6,8 +6,8 @@ extension Identity {
     /// A match without wildcards.
     static let exactMatch = 1000
 
-    /// How well an identity fits a pattern: nil not at all, 0 for `%any`, more the fewer letters wildcards stand for, and
-    /// `exactMatch` without any. Names are compared without regard to case, as those of certificates are.
+    /// The closeness of an identity to a pattern: nil not at all, 0 for `%any`, more the fewer letters wildcards stand
+    /// for, and `exactMatch` without any. Names are compared without regard to case, as those of certificates are.
     public func matches(_ pattern: Identity) -> Int? {
         switch (self, pattern) {
         case (_, .any): return 0
@@ -53,7 +53,8 @@ extension Identity {
         }
     }
 
-    /// What a certificate must have as its subject or among its subjectAltNames; nil when none can vouch for it.
+    /// The name that a certificate must have as its subject or among its subjectAltNames; nil when none can vouch for
+    /// it.
     public var certificateName: SubjectAlternativeName? {
         switch self {
         case .any, .keyID: nil
@@ -96,7 +97,8 @@ extension DistinguishedName {
         relativeNames?.contains { Self.attribute($0)?.value == Self.wildcard } ?? false
     }
 
-    /// As `Identity.matches`: relative names in the same order, a value of "*" fits every value of that type.
+    /// The match of a name with a pattern, as `Identity.matches`: relative names in the same order, a value of "*" fits
+    /// every value of that type.
     func match(pattern: DistinguishedName) -> Int? {
         if matches(pattern) { return Identity.exactMatch }
         guard let own = relativeNames, let wanted = pattern.relativeNames, own.count == wanted.count else { return nil }
@@ -150,8 +152,8 @@ private struct DERReader {
 }
 
 extension Identity {
-    /// Who a peer says it is; nil for types that are unknown here and data that does not fit its type. A domain name may
-    /// have blanks: peers that send whatever text they are given use this type for it.
+    /// The identity that a peer claims; nil for types that are unknown here and data that does not fit its type. A
+    /// domain name may have blanks: peers that send whatever text they are given use this type for it.
     public init?(_ payload: IdentificationPayload) {
         let data = payload.data
         switch payload.type {
@@ -184,7 +186,7 @@ extension Identity {
     /// logs.
     static func isName(_ text: String) -> Bool { !text.isEmpty && text.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7f } }
 
-    /// nil for `%any`.
+    /// The payload of an identity; nil for `%any`.
     public var payload: IdentificationPayload? {
         switch self {
         case .any: nil
@@ -210,7 +212,7 @@ extension IPAddress {
         }
     }
 
-    /// In network order, 4 or 16.
+    /// The bytes in network order, 4 or 16.
     var bytes: [UInt8] {
         let words = family == .ipv4 ? [low << 32] : [high, low]
         return words.flatMap { word in

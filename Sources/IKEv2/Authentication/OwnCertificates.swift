@@ -18,7 +18,7 @@ struct OwnCertificates {
     }
 
     let context: AuthenticationContext
-    /// nil: whatever the certificate says.
+    /// The identity to prove; nil: whatever the certificate says.
     let identity: Identity?
     let requests: [CertificateRequestPayload]
 
@@ -33,8 +33,8 @@ struct OwnCertificates {
 
     private var local: LocalAuthentication { context.connection.local }
 
-    /// Those that we have the private key of: first what leads to an authority that the peer asked for, and of these
-    /// what is valid now.
+    /// The certificates that we have the private key of: first what leads to an authority that the peer asked for, and
+    /// of these what is valid now.
     var candidates: [Candidate] {
         let all = local.certificates.isEmpty ? context.credentials.certificates : local.certificates
         let usable = all.compactMap { certificate -> Candidate? in

@@ -6,7 +6,7 @@ public enum PeerAuthentication {
     /// CERT payloads of a peer that are looked at; chains are shorter.
     static let maximumCertificates = 10
 
-    /// Who we are to this peer: as configured, else the subject of our certificate, else our address.
+    /// Our identity to this peer: as configured, else the subject of our certificate, else our address.
     public static func localIdentity(
         _ context: AuthenticationContext, requests: [CertificateRequestPayload] = []
     ) -> Identity {
@@ -82,7 +82,7 @@ public enum PeerAuthentication {
         }
     }
 
-    /// By one of the keys that are the peer's.
+    /// Verifies a proof by one of the keys that are the peer's.
     private static func verify(
         _ authentication: AuthenticationPayload, of octets: SignedOctets, _ peer: Identity, _ lookup: SharedKeyLookup
     ) throws(Refusal) -> VerifiedPeer {
@@ -156,7 +156,7 @@ extension PeerAuthentication {
             remedy: remedy(candidates, peer))
     }
 
-    /// What to write, if the peer's identity is one that can be written.
+    /// The remedy, if the peer's identity is one that can be written.
     private static func remedy(_ candidates: [Connection], _ peer: IdentificationPayload?) -> String {
         guard let identity = peer.flatMap(Identity.init) else {
             return "let the peer send a name, an address, a distinguished name or a key id as its identity"

@@ -45,7 +45,7 @@ struct PeerSignature {
         Refusal(authentication: problem, details: ["identity tried: \(peer)"] + details, remedy: remedy)
     }
 
-    /// How the AUTH payload says that it was signed, if that is acceptable.
+    /// The scheme and signature of the AUTH payload, if that is acceptable.
     private func parse() throws(Refusal) -> (SignatureScheme, [UInt8]) {
         let scheme: SignatureScheme
         var signature = authentication.data
@@ -206,8 +206,8 @@ extension AuthenticationPayload {
 }
 
 extension SignatureKeyType {
-    /// How to sign for a peer with these SIGNATURE_HASH_ALGORITHMS, within `allowed` when that is not empty. Without
-    /// RFC 7427 on the other side the methods of RFC 7296 (RSA with SHA-1) and RFC 4754 are all there is.
+    /// The scheme to sign by for a peer with these SIGNATURE_HASH_ALGORITHMS, within `allowed` when that is not empty.
+    /// Without RFC 7427 on the other side the methods of RFC 7296 (RSA with SHA-1) and RFC 4754 are all there is.
     ///
     /// RSA signs by PSS (RFC 8247 section 3.2), unless the peer itself has signed by PKCS#1 v1.5 (`answering`): many that
     /// do know nothing else, and the notify does not tell.

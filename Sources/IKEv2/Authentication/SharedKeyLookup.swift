@@ -39,8 +39,8 @@ struct SharedKeyLookup {
             ], remedy: "add secrets.ike-\(context.connection.name) { id = \(remote) secret = … }")
     }
 
-    /// nil: the key is for others. One that names somebody besides us is for those alone; one that names nobody but us is
-    /// for whoever has it.
+    /// The closeness of a key; nil: it is for others. One that names somebody besides us is for those alone; one that
+    /// names nobody but us is for whoever has it.
     private func fit(_ key: Credentials.SharedKey) -> (peer: Int, own: Int)? {
         if key.owners.isEmpty { return (0, 0) }
         let peer = key.owners.compactMap { score($0, remote, .address(context.path.remote.address)) }.max()

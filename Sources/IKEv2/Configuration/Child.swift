@@ -28,7 +28,7 @@ public struct Child: Hashable, Sendable {
     public enum Shunt: String, Hashable, Sendable, CaseIterable {
         /// Goes the host's own way, before whatever another child protects.
         case pass
-        /// Is dropped unless another child protects it.
+        /// Packets are dropped unless another child protects them.
         case drop
     }
 
@@ -50,13 +50,13 @@ public struct Child: Hashable, Sendable {
 
     public var name: String
     public var mode = SAMode.tunnel
-    /// nil: it is negotiated.
+    /// The treatment of packets that are not protected; nil: the child is negotiated.
     public var shunt: Shunt?
-    /// Not served, for a fault in its configuration. What it covers stays closed all the same.
+    /// Whether it is not served, for a fault in its configuration. What it covers stays closed all the same.
     public var isRefused = false
     /// Whether CHILD_SAs are made for it.
     public var isNegotiated: Bool { shunt == nil && !isRefused }
-    /// In order of preference; never empty.
+    /// The proposals in order of preference; never empty.
     public var proposals: [ChildProposal]
     public var localSelectors: [SelectorSide] = [.dynamic]
     public var remoteSelectors: [SelectorSide] = [.dynamic]
@@ -95,9 +95,9 @@ public struct Child: Hashable, Sendable {
 
 /// One item of `local_ts` or `remote_ts`: the packets of one side.
 public struct SelectorSide: Hashable, Sendable {
-    /// nil: `dynamic`, the address of the IKE endpoint of this side.
+    /// The addresses; nil: `dynamic`, the address of the IKE endpoint of this side.
     public var addresses: AddressRange?
-    /// nil: any.
+    /// The protocol; nil: any.
     public var protocolNumber: UInt8?
     public var ports: ClosedRange<UInt16>
     /// `/opaque`: packets whose ports cannot be seen (RFC 7296 section 3.13.1).

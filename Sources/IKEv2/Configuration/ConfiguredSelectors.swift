@@ -6,7 +6,7 @@ import Packets
 public struct ConfiguredSelectors: Hashable, Sendable {
     /// Selectors as an outbound packet carries them.
     public var selectors: [TrafficSelector]
-    /// Nothing is missing: false while a side is `dynamic` and its address is not known.
+    /// Whether nothing is missing: false while a side is `dynamic` and its address is not known.
     public var isComplete: Bool
 }
 
@@ -29,9 +29,8 @@ extension Child {
 extension Connection {
     /// The selectors of a child of this connection, with the addresses that IKE would use: each one that the peer may have, since
     /// the next attempt may lead there.
-    /// - Parameters:
-    ///   - resolved: the addresses of a host name; none: not known.
-    ///   - source: our address towards a peer by the host's routes; nil: there is none, or nobody is asked.
+    /// - `resolved`: the addresses of a host name; none: not known.
+    /// - `source`: our address towards a peer by the host's routes; nil: there is none, or nobody is asked.
     public func configuredSelectors(
         of child: Child, resolved: (String) -> [IPAddress], source: (IPAddress) -> IPAddress?
     ) -> ConfiguredSelectors {
@@ -70,7 +69,7 @@ extension Connection {
 }
 
 extension SelectorSide {
-    /// With the endpoint's address in place of `dynamic`; nil while that is not known.
+    /// The side with the endpoint's address in place of `dynamic`; nil while that is not known.
     fileprivate func known(_ address: IPAddress?) -> SelectorSide? {
         addresses == nil ? address.map(resolved) : self
     }
@@ -119,7 +118,7 @@ extension Child {
         return nil
     }
 
-    /// With one pair of its selectors only; nil: with all.
+    /// The child with one pair of its selectors only; nil: with all.
     func only(_ pair: SelectorPair?) -> Child {
         guard let pair else { return self }
         var child = self

@@ -18,11 +18,11 @@ public struct Connection: Hashable, Sendable {
 
     /// IKE SAs without a first CHILD_SA (RFC 6023).
     public enum Childless: String, Hashable, Sendable, CaseIterable {
-        /// Only when the peer wants it.
+        /// Childless IKE SAs only when the peer wants it.
         case allow
-        /// As initiator too, if the peer can.
+        /// Childless IKE SAs as initiator too, if the peer can.
         case prefer
-        /// Nothing else.
+        /// Childless IKE SAs and nothing else.
         case force
         case never
     }
@@ -36,9 +36,9 @@ public struct Connection: Hashable, Sendable {
 
     /// The treatment of a second IKE SA with the same identities.
     public enum Uniqueness: String, Hashable, Sendable, CaseIterable {
-        /// Only an INITIAL_CONTACT replaces.
+        /// The earlier one is replaced by an INITIAL_CONTACT only.
         case no
-        /// Not even an INITIAL_CONTACT does.
+        /// The earlier one is not even replaced by an INITIAL_CONTACT.
         case never
         /// The earlier one stays, the new one is refused.
         case keep
@@ -54,14 +54,15 @@ public struct Connection: Hashable, Sendable {
     /// 500 stands for 500 before and 4500 after NAT detection; another one is used for both.
     public var localPort: UInt16 = 500
     public var remotePort: UInt16 = 500
-    /// In order of preference; never empty.
+    /// The proposals in order of preference; never empty.
     public var proposals: [IKEProposal]
     public var local: LocalAuthentication
     public var remote: RemoteAuthentication
     public var children: [Child] = []
     /// The children that CHILD_SAs are made for.
     public var negotiated: [Child] { children.filter(\.isNegotiated) }
-    /// Not served, for a fault in its configuration: nobody is called, nobody is let in. All its children are refused.
+    /// Whether it is not served, for a fault in its configuration: nobody is called, nobody is let in. All its children
+    /// are refused.
     public var isRefused = false
     /// Pretend that there is a NAT, so that ESP is always in UDP (`encap`).
     public var forcesEncapsulation = false
@@ -76,7 +77,7 @@ public struct Connection: Hashable, Sendable {
     public var dpdDelay: UInt64 = 0
     public var rekeyTime: UInt64 = 14_400
     public var reauthenticationTime: UInt64 = 0
-    /// From the soft to the hard limit.
+    /// The time from the soft to the hard limit.
     public var overTime: UInt64 = 1_440
     /// Rekeying and reauthentication begin up to so much earlier, by chance.
     public var randomTime: UInt64 = 1_440
@@ -110,7 +111,7 @@ extension AddressPattern: CustomStringConvertible {
 /// Our proof of who we are.
 public struct LocalAuthentication: Hashable, Sendable {
     public var method: AuthenticationKind
-    /// nil: the certificate's subject, else our address.
+    /// Our identity; nil: the certificate's subject, else our address.
     public var identity: Identity?
     /// Ours to choose from; none: any for which there is a private key.
     public var certificates: [Certificate] = []

@@ -45,7 +45,7 @@ public struct Credentials: Sendable {
     }
 
     /// Adds the CRLs that a known certificate has signed.
-    /// - Parameter others: signers besides the authorities and certificates that are here.
+    /// - `others`: signers besides the authorities and certificates that are here.
     public mutating func add(_ lists: [RevocationList], signersBeside others: [Certificate] = []) {
         revocationLists.insert(lists, signedByOneOf: authorities + others + certificates)
     }
@@ -53,7 +53,8 @@ public struct Credentials: Sendable {
     /// Whether the private key is there.
     public func has(_ key: PrivateKey) -> Bool { privateKeys.contains { $0.publicKey == key.publicKey } }
 
-    /// These, with what of `old` is not among them: some of what is new could not be read, and nothing is to be lost for that.
+    /// The same credentials, with what of `old` is not among them: some of what is new could not be read, and nothing
+    /// is to be lost for that.
     public func keeping(_ old: Credentials) -> Credentials {
         var all = self
         all.sharedKeys += old.sharedKeys.filter { key in !sharedKeys.contains { $0.name == key.name } }

@@ -10,7 +10,7 @@ public enum Identity: Hashable, Sendable {
     case domainName(String)
     /// `moon@example.org`, as a pattern also `*@example.org`.
     case email(String)
-    /// As a pattern, a value of `*` matches every value of that type.
+    /// A distinguished name; in a pattern, a value of `*` matches every value of that type.
     case distinguishedName(DistinguishedName)
     case keyID([UInt8])
 }
@@ -140,8 +140,8 @@ extension Identity {
 }
 
 extension Identity: CustomStringConvertible {
-    /// As `init(parsing:)` reads it: with a prefix where the text alone would be of another type, and in hexadecimal digits
-    /// what is no plain text.
+    /// The text as `init(parsing:)` reads it: with a prefix where the text alone would be of another type, and in
+    /// hexadecimal digits what is no plain text.
     public var description: String {
         switch self {
         case .any: return "%any"
@@ -159,7 +159,7 @@ extension Identity: CustomStringConvertible {
         }
     }
 
-    /// As a value of swanctl.conf: between quotes where it has to be.
+    /// The text as a value of swanctl.conf: between quotes where it has to be.
     public var settingText: String {
         let text = description
         guard text.contains(where: "\"\\#{};".contains) || text.hasPrefix(" ") || text.hasSuffix(" ") else {

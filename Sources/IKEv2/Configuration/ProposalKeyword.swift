@@ -37,7 +37,7 @@ enum ProposalKeyword {
     case extendedSequenceNumbers(Bool)
     case unserved(Unserved)
 
-    /// nil: nobody knows it.
+    /// The keyword of a word; nil: nobody knows it.
     init?(_ word: String, _ rules: ProposalRules) {
         if let encryption = Self.encryptions[word] {
             self = .encryption(encryption)

@@ -4,7 +4,7 @@ import Packets
 /// The reason why a proposal cannot be used.
 struct ProposalFault: Error {
     let problem: Problem
-    /// Nothing is misspelt: strongSwan would read it, but nobody here can do it.
+    /// Whether nothing is misspelt: strongSwan would read it, but nobody here can do it.
     let isUnserved: Bool
 
     init(_ what: String, remedy: String, isUnserved: Bool = false) {

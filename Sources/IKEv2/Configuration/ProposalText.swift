@@ -17,7 +17,7 @@ public struct ProposalReading<Proposal: Hashable & Sendable>: Sendable {
         public var problem: Problem
     }
 
-    /// In the order of the list, each once.
+    /// The proposals in the order of the list, each once.
     public internal(set) var proposals: [Proposal] = []
     /// Remarks about what is served otherwise than it is written, or left out because others of the list will do.
     public internal(set) var warnings: [Remark] = []
@@ -176,7 +176,7 @@ extension String {
 }
 
 extension Substring {
-    /// Without blanks at either end.
+    /// The text without blanks at either end.
     var trimmingSpaces: Substring {
         var text = drop { $0 == " " || $0 == "\t" }
         while text.last == " " || text.last == "\t" { text.removeLast() }
@@ -187,7 +187,8 @@ extension Substring {
 // MARK: - Back to text
 
 extension IKEProposal: CustomStringConvertible {
-    /// As `init(parsing:)` reads it. The PRF is written only where it does not follow from the integrity algorithm.
+    /// The text as `init(parsing:)` reads it. The PRF is written only where it does not follow from the integrity
+    /// algorithm.
     public var description: String {
         let derived = integrity.map { PRF(name: "prf\($0.name)") } == functions.map(Optional.some)
         let names =
@@ -198,7 +199,7 @@ extension IKEProposal: CustomStringConvertible {
 }
 
 extension ChildProposal: CustomStringConvertible {
-    /// As `init(parsing:)` reads it. "noesn" alone is not written.
+    /// The text as `init(parsing:)` reads it. "noesn" alone is not written.
     public var description: String {
         let esn = extendedSequenceNumbers == [false] ? [] : extendedSequenceNumbers.map { $0 ? "esn" : "noesn" }
         let none = keyExchanges.isEmpty || keyExchangeNeed == .required ? [] : ["none"]
@@ -209,7 +210,7 @@ extension ChildProposal: CustomStringConvertible {
 }
 
 extension ESPEncryption {
-    /// It authenticates too (GMAC only that), so no integrity algorithm goes with it.
+    /// Whether it authenticates too (GMAC only that), so that no integrity algorithm goes with it.
     var isAEAD: Bool {
         switch self {
         case .aesGCM, .aesGMAC, .chaCha20Poly1305: true

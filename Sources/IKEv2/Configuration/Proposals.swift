@@ -33,14 +33,14 @@ public struct ChildProposal: Hashable, Sendable {
         case required
         /// One of them, or none where the peer wants none (`x25519-none`; RFC 7296 section 3.3.6).
         case preferred
-        /// None, or one of them where the peer wants it (`none-x25519`).
+        /// No key exchange, or one of them where the peer wants it (`none-x25519`).
         case accepted
     }
 
     public var encryption: [ESPEncryption]
     /// Empty exactly when all encryptions are combined modes.
     public var integrity: [ESPIntegrity]
-    /// None: keys come from the IKE SA alone. In IKE_AUTH always left out (RFC 7296 section 1.2).
+    /// The key exchanges; none: keys come from the IKE SA alone. In IKE_AUTH always left out (RFC 7296 section 1.2).
     public var keyExchanges: [KeyExchangeMethod]
     public var keyExchangeNeed: KeyExchangeNeed
     /// Whether extended sequence numbers are used; both, in order of preference, when either will do.
@@ -95,7 +95,8 @@ extension IKEProposal {
 }
 
 extension ChildProposal {
-    /// With a key exchange of its own where the peer has one; extended sequence numbers where the peer has them.
+    /// The default, with a key exchange of its own where the peer has one; extended sequence numbers where the peer has
+    /// them.
     public static let `default`: [ChildProposal] = [
         ChildProposal(
             encryption: [.aesGCM(keyBits: 128, icvBytes: 16), .aesGCM(keyBits: 256, icvBytes: 16), .chaCha20Poly1305],

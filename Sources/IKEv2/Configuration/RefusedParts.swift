@@ -30,7 +30,7 @@ extension Connection {
 }
 
 extension Child {
-    /// This refused child beside one of its name that goes on; none if that covers the same.
+    /// The part of this refused child beside one of its name that goes on; none if that covers the same.
     fileprivate func uncovered(by loaded: Connection) -> [Child] {
         guard let served = loaded.children.first(where: { $0.name == name && !$0.isRefused }) else { return [self] }
         let isCovered =

@@ -8,7 +8,7 @@ struct CreateChildRetry {
     /// The peer accepted none of the proposals with an optional key exchange: it is left out.
     private(set) var leavesOutKeyExchange = false
     private var changes = 0
-    /// When the peer was busy for the first time, nanoseconds.
+    /// The time at which the peer was busy for the first time, nanoseconds.
     private var busySince: UInt64?
 
     /// A peer that asks for more groups asks for ever.

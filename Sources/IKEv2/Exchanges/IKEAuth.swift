@@ -20,12 +20,12 @@ struct AuthenticationExchange: InitiatedExchange {
     let type = ExchangeType.authentication
     let name = "IKE_AUTH"
     let authenticates = true
-    /// Those that are still to be negotiated; the first goes along.
+    /// The children that are still to be negotiated; the first goes along.
     private var children: [Child]
     private let hint: TrafficSelector?
     /// The only pair of the first child's selectors that is asked for; nil: all.
     private let pair: SelectorPair?
-    /// What goes along, and our SPI for it.
+    /// The child that goes along, and our SPI for it.
     private var offered: (child: Child, spi: UInt32)?
     private var identity = Identity.any
 
@@ -252,7 +252,7 @@ struct AuthenticationRequest {
     private struct Identified {
         var connection: Connection
         var verified: VerifiedPeer
-        /// Who we are to it.
+        /// Our identity to the peer.
         var local: Identity
     }
 
@@ -303,7 +303,7 @@ struct AuthenticationRequest {
                     ?? PeerAuthentication.explainNoConnection(state.candidates, for: initiator, wanted: wanted))
     }
 
-    /// Who we are: as configured, else whom the peer wants, else what our certificate says.
+    /// Our identity: as configured, else whom the peer wants, else what our certificate says.
     private func localIdentity(_ context: AuthenticationContext) -> Identity {
         let configured = context.connection.local.identity ?? .any
         if configured == .any, let wanted = request.identificationResponder.flatMap(Identity.init) {
@@ -373,7 +373,7 @@ struct AuthenticationRequest {
 // MARK: - Both
 
 extension Authenticating {
-    /// What the AUTH payload of a side covers.
+    /// The bytes that the AUTH payload of a side covers.
     func octets(of identity: IdentificationPayload, sender: IKERole) -> SignedOctets {
         SignedOctets(
             message: sender == .initiator ? initialRequest : initialResponse,

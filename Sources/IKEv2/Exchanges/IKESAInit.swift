@@ -28,7 +28,7 @@ struct InitialExchange {
     /// The last one, as it was on the wire.
     private var request: [UInt8] = []
     private var restarts = 0
-    /// What an answer said that anybody could have sent (section 2.21.1).
+    /// The refusal in an answer that anybody could have sent (section 2.21.1).
     private var refusal: Explanation?
 
     /// Cookies and groups that are given in to; a peer that asks for more asks for ever.
@@ -195,7 +195,7 @@ struct InitialExchange {
 
     // MARK: - Responder
 
-    /// What is refused leaves nothing behind: then the session is nil.
+    /// The answer to an IKE_SA_INIT. What is refused leaves nothing behind: then the session is nil.
     static func respond(
         to received: ReceivedMessage, path: Path, candidates: CandidateSet, timeoutInSeconds: UInt64,
         _ step: inout Step

@@ -7,7 +7,8 @@ struct InitialRequest {
     let bytes: [UInt8]
     let message: Message
     let selected: SelectedIKE
-    /// Those that take what was selected. What they announce is told now or never, before it is known which it is.
+    /// The connections that take what was selected. What they announce is told now or never, before it is known which
+    /// it is.
     let candidates: CandidateSet
     let nonce: [UInt8]
     private let value: PeerPublicValue

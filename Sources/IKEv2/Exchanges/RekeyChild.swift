@@ -29,7 +29,7 @@ struct RekeyChildExchange: InitiatedExchange {
     let type = ExchangeType.createChild
     let name = "CHILD_REKEY"
     let childID: UInt32
-    /// Without REKEY_SA, as if the child were a new one: for a peer that has refused the rekey.
+    /// Whether it is without REKEY_SA, as if the child were a new one: for a peer that has refused the rekey.
     let isAnew: Bool
     private var collision: Collision?
     private var retry = CreateChildRetry()

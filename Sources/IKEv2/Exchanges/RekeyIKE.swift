@@ -24,7 +24,7 @@ struct RekeyIKEExchange: InitiatedExchange {
         let session: Session
     }
 
-    /// What waits for the answer.
+    /// The offer that waits for the answer.
     private struct Offer {
         let spi: UInt64
         let nonce: [UInt8]

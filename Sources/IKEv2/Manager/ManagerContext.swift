@@ -20,7 +20,7 @@ final class ManagerContext {
     /// Time does not go back.
     func advance(to time: UInt64) { now = max(now, time) }
 
-    /// Nothing new begins from now on.
+    /// Lets nothing new begin from now on.
     func shutDown() { isShuttingDown = true }
 
     /// `seconds` from now, as far as there is such a time.
@@ -41,7 +41,7 @@ final class ManagerContext {
 
     // MARK: What follows
 
-    /// Has something done after the actions that are being applied.
+    /// Puts something off until the actions at hand are applied.
     func later(_ followUp: FollowUp) { followUps.append(followUp) }
 
     /// The follow-ups that are due, in the order in which they came.

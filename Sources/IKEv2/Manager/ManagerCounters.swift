@@ -17,7 +17,7 @@ public struct ManagerCounters: Hashable, Sendable {
     public var peersCalled: UInt64 = 0
     /// Unprotected error responses: INVALID_IKE_SPI, INVALID_MAJOR_VERSION, NO_PROPOSAL_CHOSEN for nobody's address.
     public var unprotectedErrorsSent: UInt64 = 0
-    /// Those that the limit of such answers has suppressed.
+    /// The errors that the limit of such answers has suppressed.
     public var unprotectedErrorsSuppressed: UInt64 = 0
 
     /// IKE_SA_INIT requests from addresses that no connection is for.
@@ -31,7 +31,7 @@ public struct ManagerCounters: Hashable, Sendable {
     public var refusedHalfOpen: UInt64 = 0
     /// Refused by `maximumHalfOpenPerAddress`, of the address or of its network.
     public var refusedHalfOpenPerAddress: UInt64 = 0
-    /// Of strangers, refused because their share of the processor was used up.
+    /// The requests of strangers that were refused because their share of the processor was used up.
     public var refusedForTime: UInt64 = 0
     /// Answers to strangers on our own link that were held back: each costs the kernel a neighbour.
     public var answersHeldBack: UInt64 = 0

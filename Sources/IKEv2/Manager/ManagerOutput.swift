@@ -32,7 +32,7 @@ public struct ManagerEvent: Sendable {
     public enum Kind: Sendable {
         case session(SessionEvent)
         case closed(CloseReason)
-        /// Nothing came of a command or of a start action; there may be no session.
+        /// A note that nothing came of a command or of a start action; there may be no session.
         case note(NoteLevel, String)
     }
 

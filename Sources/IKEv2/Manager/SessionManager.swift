@@ -40,10 +40,9 @@ public final class SessionManager {
     /// Entries under way: outcomes of commands may lead to other commands.
     private var depth = 0
 
-    /// - Parameters:
-    ///   - now: monotonic nanoseconds, as in all calls.
-    ///   - wallClock: seconds since 1970, for certificates.
-    ///   - processorTime: nanoseconds that the calling thread has worked; what strangers cost is measured by it.
+    /// - `now`: monotonic nanoseconds, as in all calls.
+    /// - `wallClock`: seconds since 1970, for certificates.
+    /// - `processorTime`: nanoseconds that the calling thread has worked; what strangers cost is measured by it.
     public init(
         settings: ProtocolSettings, dataplane: any ChildDataplane, output: any ManagerOutput, now: UInt64,
         wallClock: @escaping () -> Int64, processorTime: @escaping () -> UInt64 = { ThreadTime.now }
@@ -208,7 +207,7 @@ public final class SessionManager {
     }
 
     /// The host's addresses or routes have changed: what waited for that is tried again.
-    /// - Parameter localAddresses: all of the host's; nil: not known.
+    /// - `localAddresses`: all of the host's; nil: not known.
     public func networkChanged(_ localAddresses: Set<IPAddress>? = nil, at now: UInt64) {
         run(at: now) {
             covers.networkChanged()
@@ -237,7 +236,7 @@ public final class SessionManager {
     public var connections: [Connection] { knownConnections.all }
 
     /// Loads connections; one of the same name is replaced. What has not changed keeps its SAs.
-    /// - Parameter replacingAll: connections that are not among these are unloaded.
+    /// - `replacingAll`: connections that are not among these are unloaded.
     public func load(_ connections: [Connection], replacingAll: Bool, at now: UInt64) {
         run(at: now) { loader.load(connections, replacingAll: replacingAll) }
     }
@@ -294,7 +293,7 @@ public final class SessionManager {
 
     /// Ends all SAs that match. `outcome` is called once, with their number, when they are gone. Attempts to bring such
     /// an IKE SA up end too.
-    /// - Parameter force: without waiting for the peers' answers.
+    /// - `force`: without waiting for the peers' answers.
     public func terminate(
         _ filter: SAFilter, force: Bool, at now: UInt64, outcome: @escaping (Result<Int, Explanation>) -> Void
     ) {

@@ -39,7 +39,7 @@ extension ChildAgreement {
         ]
     }
 
-    /// What the responder made of our offer.
+    /// The agreement that the responder made of our offer.
     init(
         _ response: Message, offered child: Child, inboundSPI: UInt32, withKeyExchange: Bool, in session: Session
     ) throws(Refusal) {

@@ -4,7 +4,7 @@ import IKEv2Messages
 /// The algorithms of a CHILD_SA, as both sides agreed on them.
 public struct SelectedChild: Hashable, Sendable {
     public var transform: ESPTransform
-    /// nil: keys come from the IKE SA alone.
+    /// The key exchange; nil: keys come from the IKE SA alone.
     public var keyExchange: KeyExchangeMethod?
     public var extendedSequenceNumbers: Bool
     /// The proposal's number in the initiator's offer.
@@ -52,7 +52,7 @@ public enum ChildNegotiation {
 
     /// The responder's choice: our first proposal that one of the peer's has something in common with in every type.
     /// nil: NO_PROPOSAL_CHOSEN.
-    /// - Parameter hasKeyExchange: the peer sent a value with its offer. Where it did not, and both can do without, none is
+    /// - `hasKeyExchange`: the peer sent a value with its offer. Where it did not, and both can do without, none is
     ///   chosen: INVALID_KE_PAYLOAD would cost a round trip.
     public static func choose(
         _ offered: SecurityAssociationPayload, configured: [ChildProposal], withKeyExchange: Bool,
@@ -79,7 +79,7 @@ public enum ChildNegotiation {
         ])
     }
 
-    /// What the responder chose, if that is one of our offers; nil is a protocol error of the responder.
+    /// The choice of the responder, if that is one of our offers; nil is a protocol error of the responder.
     public static func check(
         _ answer: SecurityAssociationPayload, offered: [ChildProposal], withKeyExchange: Bool
     ) -> SelectedChild? {

@@ -8,7 +8,7 @@ public struct SelectedIKE: Hashable, Sendable {
     public var keyExchange: KeyExchangeMethod
     /// The proposal's number in the initiator's offer.
     public var number: UInt8
-    /// What the peer put into its proposal, host order; nil in IKE_SA_INIT.
+    /// The SPI of the peer's proposal, host order; nil in IKE_SA_INIT.
     public var peerSPI: UInt64?
     /// One of each type: the answer.
     var transforms: [Transform]
@@ -86,7 +86,7 @@ public enum IKENegotiation {
         ])
     }
 
-    /// What the responder chose, if that is one of our offers; nil is a protocol error of the responder.
+    /// The choice of the responder, if that is one of our offers; nil is a protocol error of the responder.
     public static func check(_ answer: SecurityAssociationPayload, offered: [IKEProposal]) -> SelectedIKE? {
         guard let proposal = answer.theOnlyChoice, let configured = offered.element(proposal.number),
             case .chosen(let transforms) = ProposalMatch(proposal, configured.template)
@@ -152,7 +152,7 @@ extension NotifyPayload {
 }
 
 extension Array {
-    /// By the number of a proposal in an offer, from 1.
+    /// The element for the number of a proposal in an offer, from 1 on.
     func element(_ number: UInt8) -> Element? {
         number >= 1 && Int(number) <= count ? self[Int(number) - 1] : nil
     }

@@ -4,7 +4,7 @@ import IKEv2Messages
 // Key exchanges within IKE: the numbers and payloads of messages to and from the steps of ``KeyExchange``.
 
 extension KeyExchangeMethod {
-    /// nil: the method is not implemented here.
+    /// The method with this number; nil: it is not implemented here.
     init?(_ id: KeyExchangeID) { self.init(rawValue: id.rawValue) }
 
     var id: KeyExchangeID { KeyExchangeID(rawValue: rawValue) }
@@ -44,7 +44,7 @@ extension KeyExchangeMethod {
 }
 
 extension KeyExchangeError {
-    /// What a peer with this value is told.
+    /// The refusal of a peer with this value.
     var refusal: Refusal {
         switch self {
         case .failure: Refusal(.temporaryFailure, Explanation("no key exchange value", details: ["\(self)"]))

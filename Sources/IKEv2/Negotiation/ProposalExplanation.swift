@@ -140,7 +140,7 @@ extension Proposal {
     /// Any peer can offer a thousand of them, and every one would be spelt out in the log.
     fileprivate static let transformsShown = 32
 
-    /// With as many transforms as are shown.
+    /// The proposal with as many transforms as are shown.
     fileprivate var shortened: Proposal {
         var proposal = self
         proposal.transforms = Array(transforms.prefix(Self.transformsShown))
@@ -151,7 +151,7 @@ extension Proposal {
 // MARK: - The peer's proposals in our notation
 
 extension IKEProposal {
-    /// What of a peer's proposal is known here; nil when a necessary part is missing.
+    /// The known part of a peer's proposal; nil when a necessary part is missing.
     fileprivate init?(_ proposal: Proposal) {
         let encryption = proposal.transforms(of: .encryption).compactMap {
             IKECipherSuite.Encryption(transformID: $0.id, keyBits: $0.keyLength.map(Int.init))
@@ -171,7 +171,7 @@ extension IKEProposal {
 }
 
 extension ChildProposal {
-    /// What of a peer's proposal is known here; nil when a necessary part is missing.
+    /// The known part of a peer's proposal; nil when a necessary part is missing.
     fileprivate init?(_ proposal: Proposal) {
         let encryption = proposal.transforms(of: .encryption).compactMap(ESPEncryption.init)
         let isAEAD = encryption.first?.isAEAD ?? false

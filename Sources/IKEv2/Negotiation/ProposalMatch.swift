@@ -6,7 +6,7 @@ struct ProposalTemplate {
     static let none: UInt16 = 0
 
     let protocolID: ProtocolID
-    /// By transform type; a type that is not here may only be absent or `NONE`.
+    /// The alternatives by transform type; a type that is not here may only be absent or `NONE`.
     let alternatives: [(type: TransformType, transforms: [Transform])]
     /// Types of the peer that do not count at all: the key exchange in IKE_AUTH (RFC 7296 section 1.2).
     let ignored: Set<TransformType>
@@ -67,7 +67,8 @@ enum ProposalMatch {
         self = different.isEmpty ? .chosen(chosen) : .different(different)
     }
 
-    /// nil: nothing in common. The inner nil: there is none of this type, and the answer does not mention it.
+    /// The common transform; nil: nothing in common. The inner nil: there is none of this type, and the answer does not
+    /// mention it.
     private static func select(_ ours: [Transform], _ theirs: [Transform], _ type: TransformType) -> Transform?? {
         let eligible = theirs.filter(\.hasOnlyKnownAttributes)
         if let common = ours.first(where: eligible.contains) { return .some(common) }

@@ -27,8 +27,8 @@ public enum SelectorNegotiation {
         return Array(SelectorSide.withoutCovered(common(offered.ranges, ours)).prefix(maximumSides))
     }
 
-    /// What pairs of selectors have in common, each once. There can be 255 times as many as we have: what no payload could
-    /// hold is not looked for, since each is then compared with every other.
+    /// The common parts of pairs of selectors, each once. There can be 255 times as many as we have: what no payload
+    /// could hold is not looked for, since each is then compared with every other.
     private static func common(_ theirs: [SelectorSide], _ ours: [SelectorSide]) -> [SelectorSide] {
         var common: [SelectorSide] = []
         var known: Set<SelectorSide> = []
@@ -54,7 +54,7 @@ public enum SelectorNegotiation {
         return SelectorSide.withoutCovered(theirs)
     }
 
-    /// As many as a payload can have.
+    /// The most sides that a payload can have.
     private static let maximumSides = 255
     /// Pairs of one CHILD_SA. Each is a policy, and a peer that names 255 selectors of either side has 65,025 of them.
     static let maximumPairs = 4096
@@ -137,7 +137,7 @@ extension SelectorSide {
         hasOpaquePorts = selector.isOpaque
     }
 
-    /// As it is sent; nil while the addresses are `dynamic`.
+    /// The selector as it is sent; nil while the addresses are `dynamic`.
     var selector: AddressRangeSelector? {
         addresses.flatMap { range in
             AddressRangeSelector(
@@ -155,7 +155,7 @@ extension SelectorSide {
 
     private var coversAllPorts: Bool { !hasOpaquePorts && ports == TrafficSelector.anyPort }
 
-    /// What both have; nil for nothing. All ports include opaque ones (RFC 4301 section 4.4.1.1).
+    /// The common part of both; nil for nothing. All ports include opaque ones (RFC 4301 section 4.4.1.1).
     func intersection(_ other: SelectorSide) -> SelectorSide? {
         guard let mine = addresses, let theirs = other.addresses, mine.family == theirs.family,
             let common = AddressRange(first: max(mine.first, theirs.first), last: min(mine.last, theirs.last)),
@@ -192,7 +192,7 @@ extension SelectorSide {
         }.joined(separator: " === ")
     }
 
-    /// Without those that another one covers; the order stays.
+    /// The sides without those that another one covers; the order stays.
     static func withoutCovered(_ sides: [SelectorSide]) -> [SelectorSide] {
         var kept: [SelectorSide] = []
         for (index, side) in sides.enumerated() where !kept.contains(side) {

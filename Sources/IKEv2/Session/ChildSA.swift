@@ -6,7 +6,7 @@ import Packets
 public struct ChildSA: Sendable {
     /// Unique in this process, never used again; what swanctl calls the unique id.
     public let id: UInt32
-    /// What it was made from.
+    /// The child that it was made from.
     public let child: Child
     public let connectionName: String
     /// Ours, host order: in packets that the peer sends to us.
@@ -20,7 +20,8 @@ public struct ChildSA: Sendable {
     public let keyExchange: KeyExchangeMethod?
     public let inboundKey: SecretBytes
     public let outboundKey: SecretBytes
-    /// What was agreed, as an outbound packet carries it: every pair of our side (source) and the peer's (destination).
+    /// The selectors that were agreed on, as an outbound packet carries them: every pair of our side (source) and the
+    /// peer's (destination).
     public let selectors: [TrafficSelector]
     /// Our side and the peer's on their own, as they were agreed and as they are shown.
     public let localSelectors: [SelectorSide]
@@ -30,7 +31,7 @@ public struct ChildSA: Sendable {
     /// Outer addresses, and the UDP ports of encapsulated ESP.
     public var path: Path
     public var isEncapsulated: Bool
-    /// When it was negotiated, nanoseconds of the manager's clock.
+    /// The time at which it was negotiated, nanoseconds of the manager's clock.
     public let establishedAt: UInt64
     /// Soft and hard limits; a rekey is due at the soft one.
     public var lifetime: Lifetime

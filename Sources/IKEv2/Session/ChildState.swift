@@ -11,7 +11,7 @@ enum ChildState: String, CaseIterable, Sendable {
     case rekeyed
     /// Our Delete waits for the answer, and it no longer sends.
     case deleting
-    /// Not in the table any more.
+    /// The SA is not in the table any more.
     case gone
 }
 
@@ -23,7 +23,7 @@ enum ChildEvent: String, CaseIterable, Sendable {
     case rekeyRefused
     /// A successor is there, made by us or by the peer.
     case replaced
-    /// Of two rekeys at once the other's SA stays.
+    /// The SA of the other one of two rekeys at once stays.
     case collisionLost
     /// The successor, which still waited for this one's place, is gone.
     case successorLost
@@ -57,21 +57,21 @@ extension ChildState {
             (.rekeyed, .successorLostMeanwhile, .rekeying),
         ] + removals
 
-    /// What ends an SA does so in every state.
+    /// The transitions to the end, which are the same in every state.
     private static let removals: [(from: ChildState, event: ChildEvent, to: ChildState)] =
         allCases.filter { $0 != .gone }.flatMap { state in
             [ChildEvent.deletedByPeer, .drained, .unknownToPeer, .sessionEnded].map { (state, $0, .gone) }
         }
 
-    /// nil: the event changes nothing.
+    /// The state after an event; nil: it changes nothing.
     func after(_ event: ChildEvent) -> ChildState? {
         Self.transitions.first { $0.from == self && $0.event == event }?.to
     }
 
-    /// It is not on its way out.
+    /// Whether it is not on its way out.
     var isCurrent: Bool { self == .installed || self == .rekeying }
 
-    /// As listings show it.
+    /// The state as listings show it.
     var shown: ChildSAStatus.State {
         switch self {
         case .installed: .installed

@@ -18,19 +18,20 @@ struct ChildTable {
         fileprivate(set) var sends: Bool
         /// The SA, by our number for it, whose outbound traffic this one takes over.
         fileprivate(set) var predecessor: UInt32?
-        /// When it is looked whether the peer uses this SA, which waits for the place of another; nanoseconds.
+        /// The time of a look whether the peer uses this SA, which waits for the place of another; nanoseconds.
         fileprivate(set) var lookAt: UInt64?
-        /// When it was installed, nanoseconds; the looks get rarer with the time since then.
+        /// The time at which it was installed, nanoseconds; the looks get rarer with the time since then.
         fileprivate let addedAt: UInt64
-        /// When a rekey is due, nanoseconds; nil: never, or it was begun.
+        /// The time at which a rekey is due, nanoseconds; nil: never, or it was begun.
         fileprivate(set) var rekeyAt: UInt64?
-        /// When a rekey was due by the times of the child, for listings: also when it was begun, or when the SA has to go.
+        /// The time at which a rekey was due by the times of the child, for listings: also when it was begun, or when
+        /// the SA has to go.
         let plannedRekeyAt: UInt64?
         /// Rekeys that came to nothing, one after the other.
         fileprivate(set) var failedRekeys = 0
         /// A limit wants the rekey, so it is tried again when it comes to nothing.
         fileprivate(set) var isDue = false
-        /// When it must be gone, nanoseconds; nil: never.
+        /// The time at which it must be gone, nanoseconds; nil: never.
         fileprivate(set) var expiresAt: UInt64?
 
         /// A limit wants new keys, or will.
@@ -93,7 +94,7 @@ extension ChildTable {
         if let index = index(id) { happened(.rekeyRefused, to: index) }
     }
 
-    /// It came to nothing. The child carries on until its hard limit, and before that it is tried
+    /// Notes that the rekey came to nothing. The child carries on until its hard limit, and before that it is tried
     ///
     ///     1. to rekey it once more, by a CREATE_CHILD_SA without REKEY_SA: some peers refuse only the former
     ///     2. to bring it up in a new IKE SA, whose first CHILD_SA needs no key exchange of its own
@@ -151,14 +152,14 @@ extension ChildTable {
         return DeleteChildExchange(childID: old.id, reason: "rekeyed")
     }
 
-    /// It only receives what is under way.
+    /// Leaves an SA to receive what is under way.
     private mutating func replaced(_ index: Int, _ event: ChildEvent = .replaced) {
         happened(event, to: index)
         entries[index].rekeyAt = nil
     }
 
-    /// Of two rekeys at once the other's SA stays: the initiator of this one deletes it (section 2.8.1). If that was the
-    /// peer, and it does not, we do.
+    /// Lets the SA of the other one of two rekeys at once stay: the initiator of this one deletes it (section 2.8.1).
+    /// If that was the peer, and it does not, we do.
     private mutating func collisionLost(_ index: Int, _ step: inout Step) {
         replaced(index, .collisionLost)
         entries[index].predecessor = nil
@@ -326,7 +327,7 @@ extension ChildTable {
 // MARK: - Times
 
 extension ChildTable {
-    /// When something is due, nanoseconds.
+    /// The time at which something is due, nanoseconds.
     var nextDeadline: UInt64? {
         var deadline: UInt64?
         for entry in entries {
@@ -350,7 +351,7 @@ extension ChildTable {
         return true
     }
 
-    /// It is deleted by us unless the peer does it in time.
+    /// Lets us delete it unless the peer does it in time.
     private mutating func endAfterGrace(_ index: Int, _ step: inout Step) {
         let end = step.now.addingWithoutOverflow(RekeyTimes.grace(step.settings))
         entries[index].expiresAt = min(entries[index].expiresAt ?? end, end)
@@ -360,10 +361,10 @@ extension ChildTable {
 // MARK: - Questions
 
 extension ChildTable {
-    /// By our number for it.
+    /// The entry by our number for it.
     subscript(id: UInt32) -> Entry? { entries.first { $0.sa.id == id } }
 
-    /// By the SPI that the peer names in REKEY_SA and Delete: its inbound one, ours outbound.
+    /// The entry by the SPI that the peer names in REKEY_SA and Delete: its inbound one, ours outbound.
     func entry(peerSPI: UInt32) -> Entry? { entries.first { $0.sa.outboundSPI == peerSPI } }
 
     var count: Int { entries.count }
@@ -373,8 +374,8 @@ extension ChildTable {
 
     var all: [ChildSA] { entries.map(\.sa) }
 
-    /// Those of whose end there will be a report: not what was replaced and goes by itself, nor what still waits for the
-    /// place of another.
+    /// The children of whose end there will be a report: not what was replaced and goes by itself, nor what still waits
+    /// for the place of another.
     var reported: [ChildSA] {
         entries.filter { entry in
             if entry.predecessor != nil { return false }
@@ -392,7 +393,7 @@ extension ChildTable {
         }
     }
 
-    /// When ESP of the peer last came, nanoseconds; nil: never.
+    /// The time at which ESP of the peer last came, nanoseconds; nil: never.
     func lastInbound(_ environment: any SessionEnvironment) -> UInt64? {
         entries.compactMap { environment.usage(of: $0.sa)?.lastInbound }.max()
     }

@@ -3,7 +3,7 @@
 struct ExchangeQueue {
     private struct Waiting {
         var exchange: any InitiatedExchange
-        /// Not before this time, nanoseconds: after a TEMPORARY_FAILURE.
+        /// The earliest time, nanoseconds: after a TEMPORARY_FAILURE.
         let notBefore: UInt64
     }
 
@@ -43,7 +43,7 @@ struct ExchangeQueue {
         return true
     }
 
-    /// What waits goes to the IKE SA that takes over, as far as it is of use there.
+    /// Hands what waits over to the IKE SA that takes over, as far as it is of use there.
     mutating func handOver(to heir: inout ExchangeQueue) {
         heir.waiting += waiting.filter(\.exchange.survivesIKERekey)
         waiting = []
@@ -75,7 +75,7 @@ struct ExchangeQueue {
 
     var waitingNames: [String] { waiting.map(\.exchange.name) }
 
-    /// When one of those that wait may begin, nanoseconds.
+    /// The time at which one of those that wait may begin, nanoseconds.
     var nextStart: UInt64? { waiting.lazy.map(\.notBefore).min() }
 
     /// Whether a rekey of this child waits.

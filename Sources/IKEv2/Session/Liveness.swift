@@ -1,8 +1,9 @@
 /// Signs of life of the peer (RFC 7296 section 2.4), and hints that anybody could give.
 struct Liveness {
-    /// When an authentic message last came, nanoseconds.
+    /// The time at which an authentic message last came, nanoseconds.
     private(set) var lastHeardAt: UInt64
-    /// When an unprotected hint, or a wrong message id, may be acted on again (RFC 7296 sections 2.3 and 2.21.4).
+    /// The time at which an unprotected hint, or a wrong message id, may be acted on again (RFC 7296 sections 2.3 and
+    /// 2.21.4).
     private var nextHintAt: UInt64 = 0
 
     init(now: UInt64) { lastHeardAt = now }

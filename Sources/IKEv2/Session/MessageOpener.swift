@@ -2,7 +2,7 @@ import IKEv2Messages
 
 /// Opens protected messages, and keeps the fragments of those that are not complete (RFC 7383).
 struct MessageOpener {
-    /// How large a message was on the wire.
+    /// The size of a message on the wire.
     struct Size {
         var bytes: Int
         var fragments = 1
@@ -16,9 +16,9 @@ struct MessageOpener {
         case nothing
     }
 
-    /// How much a peer may have us keep.
+    /// The trust that says how much a peer may have us keep.
     enum Trust {
-        /// It began, and has not proved who it is.
+        /// The peer began, and has not proved who it is.
         case unproven
         /// We began, and it has not proved who it is.
         case asked
@@ -27,7 +27,7 @@ struct MessageOpener {
 
     /// Fragments of messages that are not complete; nil while there are none.
     private var reassembler: FragmentReassembler?
-    /// When these are forgotten unless another one comes, nanoseconds; nil: there are none.
+    /// The time at which these are forgotten unless another one comes, nanoseconds; nil: there are none.
     private(set) var endsAt: UInt64?
 
     var isEmpty: Bool { reassembler == nil }
@@ -76,7 +76,7 @@ struct MessageOpener {
     /// Longer than between two repetitions of a request.
     private static let lifetimeInSeconds: UInt64 = 60
 
-    /// What is still incomplete stays until no new fragment has come for a while (RFC 7383 section 2.6).
+    /// Keeps what is still incomplete until no new fragment has come for a while (RFC 7383 section 2.6).
     private mutating func keep(
         _ reassembler: FragmentReassembler, _ outcome: FragmentReassembler.Outcome, _ step: Step
     ) {

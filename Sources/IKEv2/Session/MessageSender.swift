@@ -47,7 +47,7 @@ struct MessageSender {
             direction: .request, isFromInitiator: session.role == .initiator, messageID: session.window.nextRequestID)
     }
 
-    /// nil: the session ends, as it has no way left to say anything.
+    /// The sealed message; nil: the session ends, as it has no way left to say anything.
     private func seal(
         _ header: IKEHeader, _ payloads: [Payload], path: Path, _ step: inout Step
     ) -> MessageWindow.SentMessage? {

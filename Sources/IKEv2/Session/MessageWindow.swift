@@ -15,13 +15,13 @@ struct MessageWindow {
         let exchange: ExchangeType
         let message: SentMessage
         var repetitions: UInt32 = 0
-        /// When it was sent for the first time, nanoseconds.
+        /// The time at which it was sent for the first time, nanoseconds.
         let sentAt: UInt64
-        /// When it has to be sent again, nanoseconds.
+        /// The time at which it has to be sent again, nanoseconds.
         var deadline: UInt64
     }
 
-    /// What to do with a request of the peer.
+    /// The verdict on a request of the peer.
     enum Verdict {
         /// The one that is due.
         case new
@@ -33,10 +33,10 @@ struct MessageWindow {
         case beyond
     }
 
-    /// What the passing of a deadline means.
+    /// The meaning of a deadline that has passed.
     enum Overdue {
         case notYet
-        /// To be sent again, for the `repetition`th time.
+        /// The message is to be sent again, for the `repetition`th time.
         case again(SentMessage, repetition: UInt32)
         /// All repetitions went unanswered.
         case dead
@@ -80,9 +80,9 @@ extension MessageWindow {
         outstanding = nil
     }
 
-    /// What the passing of the deadline means. `lastHeard`: when the peer's ESP last came, nanoseconds. A peer that sends
-    /// lives, whatever swallows its messages (section 2.4): the request is repeated until nothing at all has come for as
-    /// long as all repetitions take.
+    /// The meaning of the deadline's passing. `lastHeard`: when the peer's ESP last came, nanoseconds. A peer that
+    /// sends lives, whatever swallows its messages (section 2.4): the request is repeated until nothing at all has come
+    /// for as long as all repetitions take.
     mutating func overdue(at now: UInt64, settings: ProtocolSettings, lastHeard: () -> UInt64?) -> Overdue {
         guard var request = outstanding, now >= request.deadline else { return .notYet }
         var next = now.addingWithoutOverflow(Self.wait(repetition: request.repetitions + 1, settings))

@@ -51,7 +51,7 @@ enum NATDetection {
         ]
     }
 
-    /// What a message that came along `path` says. Its sender may list several addresses of its own.
+    /// The situation by a message that came along `path`. Its sender may list several addresses of its own.
     static func situation(_ message: Message, path: Path, forced: Bool) -> NATSituation {
         let sources = message.notifies.filter { $0.type == .natDetectionSource }
         let destinations = message.notifies.filter { $0.type == .natDetectionDestination }

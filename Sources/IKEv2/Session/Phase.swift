@@ -4,7 +4,7 @@ import IKEv2Messages
 /// Phase of a session: what it waits for. Each phase has what there can be in it and no more: no keys before the key exchange, no
 /// identities before they are proven.
 enum Phase {
-    /// Not even begun.
+    /// The session has not even begun.
     case starting
     /// Initiator: the answer to IKE_SA_INIT.
     case initial(InitialExchange)
@@ -45,7 +45,8 @@ enum Phase {
 /// The phase of an IKE SA, and all that may change it.
 struct Lifecycle {
     private(set) var phase: Phase
-    /// By when the negotiation, or the decision between two rekeys, has to be done; nil: it is, or is given up by itself.
+    /// The time by which the negotiation, or the decision between two rekeys, has to be done; nil: it is, or is given
+    /// up by itself.
     private(set) var halfOpenUntil: UInt64?
 
     init(_ phase: Phase) { self.phase = phase }
@@ -101,7 +102,8 @@ struct Lifecycle {
     /// The peer refuses it, and it may be tried again.
     mutating func rekeyRefused() { change { $0.state = .established } }
 
-    /// It came to nothing. The IKE SA carries on until its hard limit, and the rekey is tried again before that.
+    /// Notes that the rekey came to nothing. The IKE SA carries on until its hard limit, and the rekey is tried again
+    /// before that.
     /// - Returns: how often that has happened, one after the other.
     mutating func rekeyFailed(isLimited: Bool, _ step: Step) -> Int {
         var failures = 0
@@ -114,13 +116,14 @@ struct Lifecycle {
         return failures
     }
 
-    /// It is one of two new IKE SAs, until it is known which one stays: it makes no children, and begins nothing.
+    /// Notes that it is one of two new IKE SAs, until it is known which one stays: it makes no children, and begins
+    /// nothing.
     mutating func awaitsDecision(until end: UInt64) {
         rekeyBegan()
         halfOpenUntil = end
     }
 
-    /// It takes over, whether or not it had to wait for a decision.
+    /// Notes that it takes over, whether or not it had to wait for a decision.
     mutating func tookOver() {
         rekeyRefused()
         halfOpenUntil = nil
@@ -149,16 +152,16 @@ struct Lifecycle {
     /// Neither being rekeyed nor on its way out.
     var isUp: Bool { state == .established }
 
-    /// Not on its way out: what begins now may come to an end.
+    /// Whether it is not on its way out: what begins now may come to an end.
     var isInUse: Bool { state == .established || state == .rekeying }
 
     /// A new IKE SA has taken over.
     var isReplaced: Bool { state == .rekeyed }
 
-    /// It is one of two new IKE SAs, and it is not known yet which one stays.
+    /// Whether it is one of two new IKE SAs, and it is not known yet which one stays.
     var isUndecided: Bool { isEstablished && !isReplaced && halfOpenUntil != nil }
 
-    /// It was one of two new IKE SAs, and is not the one that stays, or that is not known yet.
+    /// Whether it was one of two new IKE SAs, and is not the one that stays, or that is not known yet.
     var isSpare: Bool { isReplaced || (isEstablished && halfOpenUntil != nil) }
 }
 
@@ -185,7 +188,7 @@ struct Authenticating {
     let initialResponse: [UInt8]
     let initiatorNonce: [UInt8]
     let responderNonce: [UInt8]
-    /// What the peer may be; the initiator knows it.
+    /// The connections that the peer may have; the initiator knows its own.
     let candidateSet: CandidateSet
     /// The authorities that the peer trusts, by its CERTREQ payloads in IKE_SA_INIT.
     let certificateRequests: [CertificateRequestPayload]
@@ -200,7 +203,7 @@ struct Established {
     let remoteIdentity: Identity
     /// Nanoseconds, as all times here.
     let establishedAt: UInt64
-    /// nil: never.
+    /// The time; nil: never.
     var rekeyAt: UInt64?
     var reauthenticateAt: UInt64?
     var expiresAt: UInt64?
@@ -241,10 +244,10 @@ struct PeerCapabilities {
     /// SIGNATURE_HASH_ALGORITHMS (RFC 7427); nil: only the older methods.
     var signatureHashes: [SignatureHash]?
 
-    /// Nothing yet.
+    /// Capabilities of which nothing is known yet.
     init() {}
 
-    /// By its message of IKE_SA_INIT.
+    /// The capabilities by its message of IKE_SA_INIT.
     init(_ message: Message) {
         fragmentation = message.has(.fragmentationSupported)
         childless = message.has(.childlessSupported)

@@ -4,22 +4,22 @@ import IPsec
 
 /// One IKE SA (RFC 7296): events in, actions out. No socket, no clock.
 ///
-/// The way of a message: the manager finds the session by SPI → `receive` → ``IncomingMessage``: window
-/// (``MessageWindow``), opened and put together from fragments (``MessageOpener``), message rules → as a response to the
+/// The way of a message: the manager finds the session by SPI → `receive` → `IncomingMessage`: window
+/// (`MessageWindow`), opened and put together from fragments (`MessageOpener`), message rules → as a response to the
 /// exchange that is `active`, as a request to the responder's side of Exchanges/, which returns the payloads of the answer
 /// → sealed, sent, kept for a repetition.
 ///
-/// What it waits for is its ``Phase``; what it wants to begin is in its ``ExchangeQueue``, one exchange at a time; its
-/// children are in its ``ChildTable``.
+/// What it waits for is its `Phase`; what it wants to begin is in its `ExchangeQueue`, one exchange at a time; its
+/// children are in its `ChildTable`.
 public final class Session {
     /// Unique in this process; what swanctl calls the unique id.
     public let id: UInt32
-    /// Which end of this IKE SA, or of the rekey that made it, we are.
+    /// Our end of this IKE SA, or of the rekey that made it.
     public let role: IKERole
     public let initiatorSPI: UInt64
     /// 0: not yet.
     public private(set) var responderSPI: UInt64
-    /// nil: the responder does not know yet which it will be.
+    /// The connection; nil: the responder does not know yet which it will be.
     public internal(set) var connection: Connection?
     public internal(set) var path: Path
 
@@ -29,7 +29,7 @@ public final class Session {
     var childTable = ChildTable()
     var opener = MessageOpener()
     var liveness: Liveness
-    /// What the other side can do, as far as it said so.
+    /// The capabilities of the other side, as far as it said so.
     var peer = PeerCapabilities()
     var nat = NATSituation()
     /// SPIs of the peer that it has deleted here before it was decided that this IKE SA inherits the children.
@@ -49,7 +49,7 @@ public final class Session {
         liveness = Liveness(now: now)
     }
 
-    /// Where negotiations begin (RFC 7296 section 2); from 4500 on there is a non-ESP marker.
+    /// The port where negotiations begin (RFC 7296 section 2); from 4500 on there is a non-ESP marker.
     static let initialPort: UInt16 = 500
     static let encapsulationPort: UInt16 = 4500
 
@@ -97,7 +97,7 @@ public final class Session {
 
     // MARK: - The negotiation of the IKE SA
 
-    /// What an IKE_SA_INIT says of the peer and the path.
+    /// Learns from an IKE_SA_INIT about the peer and the path.
     func learn(from message: Message, path: Path, forced: Bool) {
         nat = NATDetection.situation(message, path: path, forced: forced)
         peer = PeerCapabilities(message)
@@ -358,12 +358,12 @@ public final class Session {
 
     private var timer: SessionTimer { SessionTimer(session: self) }
 
-    /// When `deadlineReached` has something to do; nil: nothing happens by itself.
+    /// The time at which `deadlineReached` has something to do; nil: nothing happens by itself.
     public var nextDeadline: UInt64? { timer.next }
 
     public var isEstablished: Bool { lifecycle.isEstablished }
 
-    /// Not on its way out: what begins now may come to an end.
+    /// Whether it is not on its way out: what begins now may come to an end.
     var isInUse: Bool { lifecycle.isInUse }
 
     /// The peer was refused in IKE_AUTH: only the answer is left, in case that it was lost.
@@ -375,20 +375,20 @@ public final class Session {
     /// The same, or that to IKE_AUTH.
     var awaitsNegotiation: Bool { awaitsFirstAnswer || phase.isAuthenticating && role == .initiator }
 
-    /// When an authentic message last came, nanoseconds.
+    /// The time at which an authentic message last came, nanoseconds.
     var lastHeardAt: UInt64 { liveness.lastHeardAt }
 
     /// The CHILD_SAs that are installed, those on their way out included.
     public var children: [ChildSA] { childTable.all }
 
-    /// Those of whose end there will be a report.
+    /// The children of whose end there will be a report.
     public var currentChildren: [ChildSA] { childTable.reported }
 
-    /// When the IKE SA has to be authenticated anew, nanoseconds; nil: never, or not yet known. The manager does it, with
-    /// a new session.
+    /// The time at which the IKE SA has to be authenticated anew, nanoseconds; nil: never, or not yet known. The
+    /// manager does it, with a new session.
     public var reauthenticateAt: UInt64? { phase.established?.reauthenticateAt }
 
-    /// Who the two sides have proven to be; nil before that.
+    /// The identities that the two sides have proved; nil before that.
     public var identities: (local: Identity, remote: Identity)? {
         phase.established.map { ($0.localIdentity, $0.remoteIdentity) }
     }

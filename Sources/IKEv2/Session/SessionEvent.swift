@@ -29,11 +29,11 @@ public enum NoteLevel: String, Hashable, Sendable {
 public struct Explanation: Error, Hashable, Sendable, CustomStringConvertible {
     /// "no proposal chosen".
     public var summary: String
-    /// What each side offered and what differed, line by line.
+    /// The details: what each side offered and what differed, line by line.
     public var details: [String]
-    /// Which configuration line to change, and to what.
+    /// The remedy: which configuration line to change, and to what.
     public var remedy: String
-    /// Of what kind it is, for those who decide when to try again.
+    /// The kind of failure, for those who decide when to try again.
     public var cause: FailureCause
 
     public init(_ summary: String, details: [String] = [], remedy: String = "", cause: FailureCause = .other) {

@@ -5,7 +5,7 @@ import IKEv2Messages
 struct SessionTimer {
     let session: Session
 
-    /// When there is something to do; nil: nothing happens by itself.
+    /// The time at which there is something to do; nil: nothing happens by itself.
     var next: UInt64? {
         var deadline: UInt64?
         func consider(_ time: UInt64?) {

@@ -37,7 +37,7 @@ struct Step {
 
     mutating func note(_ level: NoteLevel, _ text: String) { report(.note(level, text)) }
 
-    /// For when the answer to the request at hand is sent; without an answer, at the end of the step.
+    /// Adds an action for when the answer to the request at hand is sent; without an answer, at the end of the step.
     mutating func actAfterAnswer(_ action: SessionAction) { afterAnswer.append(action) }
 
     mutating func reportAfterAnswer(_ event: SessionEvent) { afterAnswer.append(.report(event)) }

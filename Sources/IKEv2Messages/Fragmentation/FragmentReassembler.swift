@@ -30,14 +30,14 @@ public struct FragmentReassembler: Sendable {
     /// Why a fragment is silently discarded.
     public enum Discard: Hashable, Sendable {
         case notAFragment
-        /// This fragment is here already.
+        /// The fragment is here already.
         case duplicate
-        /// It belongs to a set that was cut into fewer and larger pieces, before the present one.
+        /// The fragment belongs to a set that was cut into fewer and larger pieces, before the present one.
         case supersededSet
         case tooManyFragments
-        /// With it the content would exceed its limit; the message is given up.
+        /// The content would exceed its limit; the message is given up.
         case tooLarge
-        /// It did not open.
+        /// The fragment did not open.
         case protection(ProtectionFailure)
     }
 
@@ -45,7 +45,7 @@ public struct FragmentReassembler: Sendable {
         case discarded(Discard)
         /// Stored; so many are still to come.
         case waiting(missing: Int)
-        /// That was the last one.
+        /// The message is complete: that was the last fragment.
         case complete(ReassembledContent)
     }
 
@@ -122,7 +122,7 @@ public struct FragmentReassembler: Sendable {
 
 /// The fragments of one message that have come so far.
 struct FragmentQueue: Sendable {
-    /// What only the first fragment brings.
+    /// The parts that only the first fragment brings.
     struct First: Sendable {
         let header: IKEHeader
         let payloads: [Payload]
@@ -133,7 +133,7 @@ struct FragmentQueue: Sendable {
     var first: First?
     private(set) var storedBytes = 0
     private(set) var missing: Int
-    /// By number - 1.
+    /// The contents by number - 1.
     private var contents: [[UInt8]?]
 
     init(total: UInt16) {
@@ -167,10 +167,10 @@ public struct ReassembledContent: Hashable, Sendable {
     public let firstPayload: PayloadType
     /// The content of the Encrypted payload.
     public let content: [UInt8]
-    /// How many they were.
+    /// The number of fragments.
     public let fragments: Int
 
-    /// From here on it is a message like any other; what fails is authentic, and may be answered.
+    /// The message, which is like any other from here on; what fails is authentic, and may be answered.
     public func message(limits: DecodingLimits = .standard) throws(DecodingFailure) -> Message {
         try Message(
             header: header, payloads: payloads, firstEncrypted: firstPayload, content: content, limits: limits)

@@ -48,7 +48,7 @@ public struct IKEHeader: Hashable, Sendable {
 public struct ReceivedHeader: Hashable, Sendable {
     public let header: IKEHeader
     public let majorVersion: UInt8
-    /// What the header says the message measures, header included.
+    /// The length of the message by its header, header included.
     public let messageLength: UInt32
     let firstPayload: PayloadType
 
@@ -88,7 +88,7 @@ enum HeaderFlags {
 
 extension IKEHeader {
     static let majorVersion: UInt8 = 2
-    /// Where the encoder patches the length in.
+    /// The offset at which the encoder patches the length in.
     static let lengthOffset = 24
 
     /// Writes the header with a length of zero.

@@ -10,11 +10,11 @@ public struct MessageLine: Hashable, Sendable, CustomStringConvertible {
     public let way: Way
     /// The other side: address and port.
     public let peer: String
-    /// Of the message on the wire, without the non-ESP marker; of a fragmented one, of all fragments.
+    /// The bytes of the message on the wire, without the non-ESP marker; of a fragmented one, of all fragments.
     public let bytes: Int
     /// 0: the first time, else which repetition.
     public let retransmission: Int
-    /// In how many fragments the message came or went; 1: whole.
+    /// The number of fragments in which the message came or went; 1: whole.
     public let fragments: Int
     public let header: IKEHeader
     private let contents: String

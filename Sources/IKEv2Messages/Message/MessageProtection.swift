@@ -20,7 +20,7 @@ public protocol MessageCipher {
 
 /// Offsets into a whole message between which a cipher works.
 public struct EncryptedLayout: Hashable, Sendable {
-    /// What a combined mode authenticates without encrypting: from the IKE header to the last byte before the
+    /// The bytes that a combined mode authenticates without encrypting: from the IKE header to the last byte before the
     /// initialization vector, so with SKF including the fragment numbers (RFC 5282 section 5.1, RFC 7383 section 2.5).
     public let associatedData: Range<Int>
     public let initializationVector: Range<Int>
@@ -28,7 +28,8 @@ public struct EncryptedLayout: Hashable, Sendable {
     public let ciphertext: Range<Int>
     public let checksum: Range<Int>
 
-    /// What a separate integrity algorithm covers: the whole message up to the checksum (RFC 7296 section 3.14).
+    /// The bytes that a separate integrity algorithm covers: the whole message up to the checksum (RFC 7296 section
+    /// 3.14).
     public var integrityInput: Range<Int> { 0..<checksum.lowerBound }
 
     /// Nil when so short a message cannot hold a vector, a pad length and a checksum.
@@ -47,7 +48,7 @@ public struct EncryptedLayout: Hashable, Sendable {
 public enum ProtectionFailure: Error, Hashable, Sendable {
     /// The message has no Encrypted payload.
     case notEncrypted
-    /// Not even room for a vector, a pad length and a checksum.
+    /// The payload has no room for a vector, a pad length and a checksum.
     case tooShort
     /// The ciphertext is not a multiple of the cipher's block.
     case incompleteBlock
@@ -63,7 +64,7 @@ public enum ProtectionFailure: Error, Hashable, Sendable {
 public enum SealingFailure: Error, Hashable, Sendable {
     case encoding(EncodingFailure)
     case protection(ProtectionFailure)
-    /// Not even one byte of content fits into a fragment of the size asked for, or they would be more than 65,535.
+    /// The fragments of the size asked for have no room for one byte of content, or they would be more than 65,535.
     case fragmentTooSmall
 }
 
@@ -94,7 +95,7 @@ struct UnsealedMessage {
         content = writer.bytes
     }
 
-    /// As one message with SK.
+    /// Seals the message as one with SK.
     func seal(with cipher: some MessageCipher) throws(SealingFailure) -> [UInt8] {
         try seal(content[...], payloads: payloads, fragment: nil, with: cipher)
     }

@@ -71,7 +71,7 @@ public struct FragmentPosition: Hashable, Sendable, CustomStringConvertible {
     /// Bytes on the wire.
     static let length = 4
 
-    /// From 1.
+    /// The number of the fragment, from 1 on.
     public let number: UInt16
     /// At least `number`.
     public let total: UInt16

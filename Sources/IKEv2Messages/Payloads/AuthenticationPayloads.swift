@@ -5,7 +5,7 @@
 public struct IdentificationPayload: Sendable {
     public var type: IdentificationType
     public var data: [UInt8]
-    /// What a peer sent in the reserved field: meaningless, but part of what its AUTH payload covers.
+    /// The reserved field as a peer sent it: meaningless, but part of what its AUTH payload covers.
     private var reserved: [UInt8] = [0, 0, 0]
 
     public init(type: IdentificationType, data: [UInt8]) {

@@ -267,7 +267,7 @@ public struct TransformAttribute: Hashable, Sendable {
         self.value = value
     }
 
-    /// In bits.
+    /// A key length in bits.
     public static func keyLength(_ bits: UInt16) -> TransformAttribute {
         TransformAttribute(type: .keyLength, value: .short(bits))
     }

@@ -115,7 +115,7 @@ public struct AddressRangeSelector: Hashable, Sendable {
 
     public var type: TrafficSelectorType { firstAddress.family == .ipv4 ? .ipv4Range : .ipv6Range }
 
-    /// Only packets whose ports cannot be seen (RFC 4301 section 4.4.1.1).
+    /// Whether it is for packets whose ports cannot be seen only (RFC 4301 section 4.4.1.1).
     public var isOpaque: Bool { firstPort == .max && lastPort == 0 }
 
     /// Matches nothing: a range that ends before it starts, and does not mean OPAQUE.

@@ -122,7 +122,7 @@ extension NotifyType {
 }
 
 extension NotifyType {
-    /// As the IANA registry spells them, which is how peers log them.
+    /// The names as the IANA registry spells them, which is how peers log them.
     public static let names: [Self: String] = errorNames.merging(statusNames) { first, _ in first }
 
     private static let errorNames: [Self: String] = [

@@ -7,7 +7,7 @@ where RawValue: FixedWidthInteger & Sendable {
     /// The names as the registry spells them.
     static var names: [Self: String] { get }
 
-    /// How an unregistered value is announced: "`label` 12345".
+    /// The word that announces an unregistered value: "`label` 12345".
     static var label: String { get }
 }
 

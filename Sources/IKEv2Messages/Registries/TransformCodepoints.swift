@@ -98,7 +98,7 @@ public struct EncryptionAlgorithm: Codepoint {
         }
     }
 
-    /// What the Key Length attribute means to this algorithm (RFC 7296 section 3.3.5).
+    /// The rule of this algorithm for the Key Length attribute (RFC 7296 section 3.3.5).
     public enum KeyLengthRule: Sendable { case required, forbidden, optional }
 
     public var keyLengthRule: KeyLengthRule {

@@ -184,11 +184,11 @@ public struct MessageForm: Hashable, Sendable {
     /// Payloads without a rule must not occur, except unknown ones, which are ignored wherever they are.
     public let rules: [PayloadRule]
 
-    /// What tells the forms of an exchange and direction apart.
+    /// The condition that tells the forms of an exchange and direction apart.
     public struct Condition: Hashable, Sendable {
         /// At least one of these is there; empty: no matter.
         var anyOf: Set<PayloadType> = []
-        /// None of these is there.
+        /// The payloads of which none is there.
         var noneOf: Set<PayloadType> = []
         /// Such a notify is there.
         var notify: NotifyClass?
@@ -212,7 +212,7 @@ public struct MessageForm: Hashable, Sendable {
         }
     }
 
-    /// What a message means, as far as its payloads tell.
+    /// The meaning of a message, as far as its payloads tell.
     public enum Name: String, Hashable, Sendable, CaseIterable {
         // IKE_SA_INIT
         case initialRequest, initialResponse, cookieDemand, initialRefusal

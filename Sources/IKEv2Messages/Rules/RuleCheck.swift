@@ -94,7 +94,7 @@ public struct RuleViolation: Error, Hashable, Sendable {
         case atMost(Int, found: Int)
         /// The payload has no place in this message.
         case notAllowed
-        /// It was outside the Encrypted payload; with payload SK: the message had none.
+        /// The payload was outside the Encrypted payload; with payload SK: the message had none.
         case mustBeEncrypted
         /// An Encrypted payload where there are no keys yet.
         case mustNotBeEncrypted
@@ -118,7 +118,7 @@ public struct RuleViolation: Error, Hashable, Sendable {
         }
     }
 
-    /// What the peer is told, where anything may be told at all.
+    /// The notify for the peer, where anything may be told at all.
     public var answer: NotifyPayload { NotifyPayload(.invalidSyntax) }
 }
 

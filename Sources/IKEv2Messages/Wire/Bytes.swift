@@ -5,7 +5,7 @@ struct ByteReader {
     private let bytes: [UInt8]
     /// Bytes before the next field.
     private(set) var position: Int
-    /// Where the structure that is being read ends.
+    /// The end of the structure that is being read.
     let end: Int
     let limits: DecodingLimits
     /// True: `bytes` is decrypted content.
@@ -168,7 +168,7 @@ struct ByteWriter {
 }
 
 extension IPAddress {
-    /// From 4 or 16 bytes in network order; nil when the count is not the family's.
+    /// An address of 4 or 16 bytes in network order; nil when the count is not the family's.
     init?(networkOrder bytes: [UInt8], family: AddressFamily) {
         guard bytes.count == (family == .ipv4 ? 4 : 16) else { return nil }
         let low = bytes.suffix(8).reduce(UInt64(0)) { $0 << 8 | UInt64($1) }

@@ -5,7 +5,7 @@ public struct DecodingFailure: Error, Hashable, Sendable {
         case truncated(needed: Int, available: Int)
         /// The length in the IKE header is not the length of the datagram.
         case messageLength(declared: Int, actual: Int)
-        /// Not IKEv2 (RFC 7296 section 2.5).
+        /// The message is not IKEv2 (RFC 7296 section 2.5).
         case majorVersion(UInt8)
         /// The sender insists on a payload that is unknown here (RFC 7296 section 2.5).
         case unsupportedCriticalPayload(PayloadType)
@@ -36,7 +36,8 @@ public struct DecodingFailure: Error, Hashable, Sendable {
         self.isInsideEncrypted = isInsideEncrypted
     }
 
-    /// What RFC 7296 (sections 2.5, 2.21 and 3.10.1) wants told to the sender, where anything may be told at all.
+    /// The notify that RFC 7296 (sections 2.5, 2.21 and 3.10.1) wants told to the sender, where anything may be told at
+    /// all.
     public var answer: NotifyPayload {
         switch problem {
         case .unsupportedCriticalPayload(let type):

@@ -9,7 +9,7 @@ public final class SluiceDaemon: IKEDaemon {
 
     /// Starts a gateway in a namespace that has a `lan0` and a `wan0`. A silent peer is given up after some 13 seconds.
     ///
-    /// - Parameter startsEmpty: the folder is left to `swanctl --load-all`.
+    /// - `startsEmpty`: the folder is left to `swanctl --load-all`.
     public init(
         _ folder: SwanctlFolder, in namespace: NetworkNamespace, startsEmpty: Bool = false, extra: [String] = []
     ) throws {

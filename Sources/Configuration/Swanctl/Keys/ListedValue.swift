@@ -95,7 +95,7 @@ public enum ListedSelector {
         range.prefix.map(\.description) ?? "\(range.first)..\(range.last)"
     }
 
-    /// nil: every protocol and port.
+    /// The restriction to a protocol and ports; nil: every one.
     private static func restriction(_ side: SelectorSide) -> String? {
         let anyPort = side.ports == TrafficSelector.anyPort
         if side.protocolNumber == nil, anyPort, !side.hasOpaquePorts { return nil }

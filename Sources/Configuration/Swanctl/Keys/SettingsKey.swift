@@ -15,20 +15,20 @@ public protocol SettingsTarget: Sendable {
 public struct SettingsKey<Target: SettingsTarget>: Sendable {
     /// The way that the text of `sluice check` shows a key.
     enum Shown: Sendable {
-        /// In a sentence that is composed of several keys.
+        /// Part of a sentence that is composed of several keys.
         case inSentence
-        /// With words of its own, in one of the section's lines; nil: not at all.
+        /// Words of its own, in one of the section's lines; nil: not at all.
         case phrase(line: Int = 0, @Sendable (Target) -> String?)
-        /// As `key = value`, where the value is not the default.
+        /// The form `key = value`, where the value is not the default.
         case whenSet
-        /// Not at all: it says nothing about what is set up.
+        /// A key that is not shown: it says nothing about what is set up.
         case never
     }
 
     /// A member of the JSON document.
     struct Member: Sendable {
         let path: String
-        /// nil: it is left out.
+        /// The value that is listed; nil: it is left out.
         let value: @Sendable (Target) -> ListedValue?
 
         init(_ path: String, _ value: @escaping @Sendable (Target) -> ListedValue?) {
@@ -164,13 +164,13 @@ extension Array {
 
 /// The values that a key of swanctl.conf may have here.
 enum KeyRule: Sendable {
-    /// Whatever its form allows.
+    /// Any value that its form allows.
     case served
-    /// Only values that ask for what is there anyway.
+    /// Values that ask for what is there anyway, and no others.
     case only([String], else: String)
     /// Other values ask for what makes no difference here; they are warned of.
     case inert([String], because: String, remedy: String)
-    /// Nothing, unless it is empty. With what to do instead.
+    /// No value, unless it is empty. With what to do instead.
     case refused(String)
 
     static let no = ["no", "false", "0", "disabled"]
@@ -180,7 +180,7 @@ enum KeyRule: Sendable {
 
     var isServed: Bool { if case .served = self { true } else { false } }
 
-    /// Nothing that it could hold makes a difference.
+    /// A key of which no value makes a difference.
     static func noEffect(_ because: String) -> KeyRule { .inert([], because: because, remedy: "leave it out") }
 
     static func onlyNo(_ remedy: String) -> KeyRule { .only(no, else: remedy) }

@@ -14,7 +14,7 @@ struct ActiveCredentials: Sendable {
     /// Loaded by name, over the control socket.
     private(set) var authorities: [Authority] = []
 
-    /// Has the credentials of a configuration file in place of those that it had before.
+    /// Puts the credentials of a configuration file in place of those that it had before.
     /// - Parameter keepsOthers: those of before stay beside them.
     mutating func replaceFile(with credentials: Credentials, keepingOthers keepsOthers: Bool = false) {
         let (kept, before) = (own, base)
@@ -30,7 +30,7 @@ struct ActiveCredentials: Sendable {
         if keepsOthers { base = base.keeping(before) }
     }
 
-    /// Nothing has been loaded.
+    /// Whether nothing has been loaded.
     var isEmpty: Bool {
         base.sharedKeys.isEmpty && base.privateKeys.isEmpty && base.certificates.isEmpty && base.authorities.isEmpty
             && base.revocationLists.isEmpty && authorities.isEmpty

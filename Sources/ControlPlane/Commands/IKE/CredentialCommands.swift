@@ -104,7 +104,8 @@ extension IKECommands {
         }
     }
 
-    /// nil: nothing uses it. A client that loads a file goes on with the next thing only if this is no error.
+    /// The secret of a request; nil: nothing uses it. A client that loads a file goes on with the next thing only if
+    /// this is no error.
     private static func sharedKey(_ request: VICIMessage) throws -> Credentials.SharedKey? {
         let type = try request.required("type").uppercased()
         if ["EAP", "XAUTH", "NTLM", "PPK"].contains(type) { return nil }

@@ -38,7 +38,7 @@ public struct ExchangeCounters {
 
     private typealias Counts = [Name: UInt64]
     private var total: Counts = [:]
-    /// Only names of connections that are or were loaded, so that peers cannot make it grow.
+    /// Counters by the names of connections that are or were loaded only, so that peers cannot make it grow.
     private var connections: [String: Counts] = [:]
 
     mutating func count(_ event: ManagerEvent, knownConnections: [Connection]) {
@@ -81,7 +81,7 @@ public struct ExchangeCounters {
         return Self.listing(counts)
     }
 
-    /// nil: nothing is known of such a connection.
+    /// The counters of a connection; nil: nothing is known of it.
     func listing(connection: String) -> VICIMessage? { connections[connection].map(Self.listing) }
 
     var connectionNames: [String] { connections.keys.sorted() }

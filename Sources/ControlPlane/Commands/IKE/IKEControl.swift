@@ -89,10 +89,9 @@ public final class IKEControl {
     private let logger: Logger?
     private let clock: () -> UInt64
 
-    /// - Parameters:
-    ///   - logger: gets what commands do; what the manager reports is logged by others.
-    ///   - proposalRules: what proposals may name that come over the control socket.
-    ///   - clock: the manager's, monotonic nanoseconds.
+    /// - `logger`: gets what commands do; what the manager reports is logged by others.
+    /// - `proposalRules`: what proposals may name that come over the control socket.
+    /// - `clock`: the manager's, monotonic nanoseconds.
     public init(
         manager: any SessionControl, hub: EventHub, logger: Logger? = nil,
         proposalRules: ProposalRules = ProposalRules(), clock: @escaping () -> UInt64
@@ -147,7 +146,7 @@ public final class IKEControl {
         return manager.unload(name, at: now)
     }
 
-    /// To be called with everything that the manager reports.
+    /// Passes on what the manager reports; called with everything.
     public func report(_ event: ManagerEvent) {
         counters.count(event, knownConnections: manager.connections)
         if let (name, message) = SessionEvents.message(event, now: now) {
@@ -209,7 +208,7 @@ public struct ConfigurationFaults: Sendable {
 
     init(file: [ConfigurationProblem] = []) { self.file = file }
 
-    /// In the order in which they came.
+    /// The faults in the order in which they came.
     public var errors: [ConfigurationProblem] { file + connections.flatMap(\.errors) }
 
     /// Replaces the errors of a connection that came over the control socket.

@@ -77,7 +77,7 @@ extension IKECommands {
 }
 
 extension Authority {
-    /// In the shape of strongSwan's `list-authority`. CRLs come from files only, and are held by then.
+    /// An authority in the shape of strongSwan's `list-authority`. CRLs come from files only, and are held by then.
     var listing: VICIMessage {
         var section: VICIMessage = ["cacert": certificate.subject.description]
         section.append("crl_uris", list: [])
@@ -131,7 +131,7 @@ extension SettingsSection {
 }
 
 extension SettingsSection.Value.Content {
-    /// nil for a section.
+    /// The value of a field; nil for a section.
     fileprivate init?(_ field: VICIMessage.Field) {
         switch field.content {
         case .value(let bytes):

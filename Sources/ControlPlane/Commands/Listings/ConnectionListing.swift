@@ -20,7 +20,7 @@ enum ConnectionListing {
         return message
     }
 
-    /// With lists that VICI's clients look for, although no key fills them.
+    /// The message with lists that VICI's clients look for, although no key fills them.
     private static func authentication(_ members: [ListedValue.Member]) -> VICIMessage {
         var section = VICIMessage()
         section.append(members)
@@ -43,7 +43,7 @@ extension VICIMessage {
 }
 
 extension ChildCover {
-    /// In the shape of strongSwan's `list-policy`.
+    /// A child in the shape of strongSwan's `list-policy`.
     var listing: VICIMessage {
         var section: VICIMessage = [
             "child": child.name, "ike": connectionName, "mode": child.modeName.uppercased(),

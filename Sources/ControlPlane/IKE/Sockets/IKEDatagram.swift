@@ -1,6 +1,6 @@
 import IKEv2
 
-/// What a UDP datagram on an IKE port is (RFC 3948 section 2, RFC 7296 section 2.23).
+/// The kinds of UDP datagrams on an IKE port (RFC 3948 section 2, RFC 7296 section 2.23).
 enum IKEDatagram: Equatable {
     /// An IKE message, its marker taken off.
     case message([UInt8])
@@ -43,7 +43,7 @@ public struct IKEDatagramCounters: Hashable, Sendable {
     public var espReceived: UInt64 = 0
     /// Dropped: too short, or to an address that is nobody's own.
     public var malformed: UInt64 = 0
-    /// Not sent: the kernel refused.
+    /// Datagrams that were not sent as the kernel refused.
     public var sendFailures: UInt64 = 0
 
     public init() {}

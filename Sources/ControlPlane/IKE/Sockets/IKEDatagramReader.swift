@@ -13,7 +13,7 @@ final class IKEDatagramReader: ChannelInboundHandler {
     typealias InboundIn = AddressedEnvelope<ByteBuffer>
 
     private let port: UInt16
-    /// nil: the address could not be told.
+    /// Called with each datagram; nil: its addresses could not be told.
     private let deliver: (ReceivedDatagram?) -> Void
     /// A round of reading is over.
     private let roundEnded: () -> Void

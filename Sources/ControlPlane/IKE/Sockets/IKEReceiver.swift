@@ -9,7 +9,7 @@ final class IKEReceiver {
     private let socket: IKESocket
     private let eventLoop: any EventLoop
     private let logger: Logger
-    /// nil: a datagram whose addresses could not be told.
+    /// Called with each datagram; nil: one whose addresses could not be told.
     private let deliver: (ReceivedDatagram?) -> Void
     /// Says when strangers' datagrams may be read; nil: the socket is read as datagrams come.
     private let gate: StrangerGate?

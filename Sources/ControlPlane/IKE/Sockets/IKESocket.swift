@@ -8,7 +8,7 @@ import Packets
 /// of each is chosen. All on one thread.
 final class IKESocket {
     let family: AddressFamily
-    /// As bound: not 0, even if 0 was asked for.
+    /// The port as bound: not 0, even if 0 was asked for.
     let port: UInt16
     /// Whether IKE messages have a non-ESP marker here (RFC 3948 section 2.2).
     let hasMarker: Bool
@@ -18,7 +18,7 @@ final class IKESocket {
     static let markerLength = 4
     /// Some hundred handshakes that come at once should not be lost.
     private static let bufferInBytes: Int32 = 4 << 20
-    /// What waits longer is not worth an answer any more.
+    /// The size of the buffer for strangers: what waits longer is not worth an answer any more.
     private static let strangersBufferInBytes: Int32 = 1 << 20
 
     /// Opens the socket; nil when the kernel does not have this family.

@@ -34,9 +34,8 @@ public final class IKESockets {
 
     /// Opens all sockets; a family that the kernel does not have is left out.
     ///
-    /// - Parameters:
-    ///   - addresses: instead of all, in tests: at most one of each family.
-    ///   - interface: the way out to a peer to which the kernel's routes would lead through a tunnel; 0: they are right.
+    /// - `addresses`: instead of all, in tests: at most one of each family.
+    /// - `interface`: the way out to a peer to which the kernel's routes would lead through a tunnel; 0: they are right.
     public init(
         ports: IKEPorts = IKEPorts(), addresses: [IPAddress] = [],
         interface: @escaping (IPAddress) -> UInt32 = { _ in 0 }, logger: Logger
@@ -81,7 +80,7 @@ public final class IKESockets {
     // MARK: In
 
     /// Begins to read. `deliver` gets each IKE message, without marker.
-    /// - Parameter clock: monotonic nanoseconds, for the share of strangers.
+    /// - `clock`: monotonic nanoseconds, for the share of strangers.
     public func start(
         on eventLoop: any EventLoop, clock: @escaping () -> UInt64 = { NIODeadline.now().uptimeNanoseconds },
         deliver: @escaping ([UInt8], Path) -> Void

@@ -10,7 +10,7 @@ final class PeerSteering {
     private let family: AddressFamily
     private let map: Int32
     private let program: Int32
-    /// What the map has now.
+    /// The addresses that the map has now.
     private var known: Set<IPAddress> = []
 
     /// Addresses that the map takes; peers beyond that are served as strangers.

@@ -5,7 +5,7 @@ import Packets
 
 /// Addresses between the kernel's, NIO's and ours. An IPv6 scope is kept aside: `IPAddress` has none.
 extension Endpoint {
-    /// nil: neither IPv4 nor IPv6.
+    /// The endpoint of a socket address; nil: neither IPv4 nor IPv6.
     init?(_ address: SocketAddress) {
         switch address {
         case .v4(let inner):
@@ -23,7 +23,7 @@ extension Endpoint {
         }
     }
 
-    /// From a `sockaddr_in` or `sockaddr_in6`; nil: neither of them.
+    /// The endpoint in a `sockaddr_in` or `sockaddr_in6`; nil: neither of them.
     init?(kernel start: UnsafeRawPointer) {
         let port = UInt16(bigEndian: start.loadUnaligned(fromByteOffset: 2, as: UInt16.self))
         switch Int32(start.loadUnaligned(as: sa_family_t.self)) {
@@ -33,7 +33,7 @@ extension Endpoint {
         }
     }
 
-    /// As system calls take it. `scope`: the interface of a link-local IPv6 address.
+    /// The address as system calls take it. `scope`: the interface of a link-local IPv6 address.
     func withSocketAddress<Result>(
         scope: UInt32 = 0, _ body: (UnsafePointer<sockaddr>, socklen_t) -> Result
     ) -> Result {

@@ -2,7 +2,7 @@ import Glibc
 import IKEv2
 import Packets
 
-/// Which address of this host packets to a peer come from, as the kernel's routes and rules say.
+/// The address of this host that packets to a peer come from, as the kernel's routes and rules say.
 enum SourceAddress {
     /// Connects a UDP socket, which sends nothing, and asks for its own end; nil when there is no route.
     ///
@@ -25,7 +25,7 @@ enum SourceAddress {
     /// `SO_BINDTOIFINDEX` (Linux 5.0), which Glibc's module does not have.
     private static let bindToInterfaceIndex: Int32 = 62
 
-    /// What a call like getsockname(2) writes.
+    /// The address that a call like getsockname(2) writes.
     static func endpoint(_ call: (UnsafeMutablePointer<sockaddr>, UnsafeMutablePointer<socklen_t>) -> Int32)
         -> Endpoint?
     {

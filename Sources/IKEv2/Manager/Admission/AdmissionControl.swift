@@ -49,7 +49,7 @@ struct AdmissionControl {
 /// Processor time that may be spent on something: a share of all time, with a reserve for when much comes at once. What
 /// has been spent is paid for as time goes by.
 package struct WorkBudget {
-    /// Of all time.
+    /// The share of all time.
     let shareInPercent: UInt64
     /// Nanoseconds of work that may be unpaid.
     let reserve: UInt64

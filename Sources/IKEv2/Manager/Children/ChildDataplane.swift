@@ -52,9 +52,9 @@ public struct ChildCover: Hashable, Sendable {
     public var child: Child
     /// The request id of the child's SAs, but for those that are for one peer of many (`RequestIDs`).
     public var requestID: UInt32
-    /// As an outbound packet carries them.
+    /// The selectors as an outbound packet carries them.
     public var selectors: [TrafficSelector]
-    /// Nothing is missing: false while a side is `dynamic` and its address is not known.
+    /// Whether nothing is missing: false while a side is `dynamic` and its address is not known.
     public var isComplete: Bool
     /// The place of the connection in the configuration. Of children that cover the same, packets take the SAs of the
     /// lowest that has one.

@@ -37,7 +37,7 @@ final class ChildInstaller {
 
     /// An outbound half that waits until the peer is known to have the SA. Times are in nanoseconds.
     private struct Succession {
-        /// It waits no longer.
+        /// The time until which it waits.
         let endsAt: UInt64
         let beganAt: UInt64
         /// The answer that made the SA has made its IKE SA too.
@@ -75,7 +75,7 @@ final class ChildInstaller {
     private let table: SessionTable
     private let dataplane: any ChildDataplane
     private let requestIDs: RequestIDs
-    /// By our SPI.
+    /// The installations by our SPI.
     private var children: [UInt32: Installation] = [:]
     /// Inbound SPIs by session, those that only drain left out.
     private var bySession: [UInt32: [UInt32]] = [:]
@@ -327,7 +327,7 @@ final class ChildInstaller {
         record.session.children.filter { isUp($0.inboundSPI) }
     }
 
-    /// Those of one child that stay.
+    /// The SAs of one child that stay.
     func live(_ child: String, in record: SessionRecord) -> [ChildSA] {
         liveChildren(of: record).filter { $0.child.name == child && !record.unwantedChildren.contains($0.id) }
     }

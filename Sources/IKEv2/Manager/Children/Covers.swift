@@ -14,7 +14,7 @@ final class Covers {
     private var trapped: Set<ChildName> = []
     /// Connections whose children need an address that is not known.
     private var waiting: Set<String> = []
-    /// Those of them that the operator was told of.
+    /// The children that the operator was told of.
     private var told: Set<String> = []
     /// Looks in vain for what is missing.
     private var looks: UInt64 = 0
@@ -187,7 +187,7 @@ struct CoverTable {
 
     var children: [ChildName] { Array(covers.keys) }
 
-    /// In the order of the configuration.
+    /// The covers in the order of the configuration.
     var ordered: [ChildCover] {
         covers.values.sorted { ($0.rank, $0.requestID, $0.child.name) < ($1.rank, $1.requestID, $1.child.name) }
     }

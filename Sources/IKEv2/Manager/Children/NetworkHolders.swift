@@ -13,7 +13,7 @@ struct NetworkHolders {
         var count: Int
     }
 
-    /// By connection and family, in the order of the first and then of the last addresses.
+    /// The entries by connection and family, in the order of the first and then of the last addresses.
     private var entries: [Place: [Entry]] = [:]
 
     private struct Place: Hashable {

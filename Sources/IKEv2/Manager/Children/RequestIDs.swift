@@ -6,7 +6,7 @@ final class RequestIDs {
     private struct Key: Hashable {
         var connection: String
         var child: String
-        /// nil: the child's own.
+        /// The part; nil: the child's own.
         var part: Part?
     }
 

@@ -15,7 +15,7 @@ final class CandidateSet {
     private let groups: [Group]
     /// For each connection the number of its group.
     private let groupOfConnection: [Int]
-    /// By which groups accept what was selected.
+    /// The subsets by which groups accept what was selected.
     private var subsets: [[Bool]: CandidateSet] = [:]
 
     private static let mostSubsets = 64
@@ -55,7 +55,7 @@ final class CandidateSet {
         return others
     }
 
-    /// Those of the connections that take what was selected.
+    /// The connections that take what was selected.
     func accepting(_ selected: SelectedIKE) -> CandidateSet {
         let answer = IKENegotiation.answer(selected, spi: nil)
         let accepts = groups.map { IKENegotiation.choose(answer, templates: $0.templates) != nil }
@@ -97,7 +97,7 @@ struct CandidateCache {
     }
 
     private var sets: [Place: CandidateSet] = [:]
-    /// In order; nil: not made yet.
+    /// The bounds in order; nil: not made yet.
     private var bounds: (first: [IPAddress], last: [IPAddress])?
 
     private static let mostSets = 1024

@@ -173,7 +173,7 @@ final class ConnectionLoader {
 struct ConnectionChange: Equatable {
     enum Extent: Equatable {
         case none
-        /// Only children: IKE SAs stay.
+        /// A change of children only: IKE SAs stay.
         case children
         /// Proposals, addresses, authentication, times: everything that IKE SAs were made from.
         case everything

@@ -3,7 +3,7 @@ import Packets
 
 /// All loaded connections, found by name, and by the addresses of a peer that begins.
 struct ConnectionTable {
-    /// In the order in which they were loaded.
+    /// The connections in the order in which they were loaded.
     private(set) var all: [Connection] = []
     private var byName: [String: Int] = [:]
     /// Connections whose peer is at exactly this address, by their place in `all`.

@@ -13,7 +13,7 @@ final class Connections {
 
     init(output: any ManagerOutput) { self.output = output }
 
-    /// In the order in which they were loaded.
+    /// The connections in the order in which they were loaded.
     var all: [Connection] { table.all }
 
     subscript(name: String) -> Connection? { table[name] }
@@ -141,7 +141,7 @@ final class Connections {
         turns[connection.name] = (turn(of: connection) + 1) & 0xFFFF_FFFF
     }
 
-    /// It begins with its first address again.
+    /// Lets it begin with its first address again.
     func resetTurn(of connection: Connection) { turns[connection.name] = nil }
 
     /// Addresses that the peer may have, as far as they are known.
@@ -187,7 +187,7 @@ extension AddressPattern {
 struct NameCache {
     enum Purpose {
         case attempt(ConnectionAttempt.Key)
-        /// To recognise the peer when it begins, and for what `dynamic` stands for.
+        /// The name is for recognising the peer when it begins, and for what `dynamic` stands for.
         case recognition
     }
 

@@ -29,7 +29,7 @@ struct Backoff: Hashable, Sendable {
 
     func isPausing(at now: UInt64) -> Bool { now < until }
 
-    /// It came up and has stayed up since.
+    /// Whether it came up and has stayed up since.
     func isSteady(at now: UInt64) -> Bool {
         upSince.map { now >= $0.addingWithoutOverflow(.seconds(Self.steadyInSeconds)) } ?? false
     }
@@ -40,7 +40,7 @@ struct Backoff: Hashable, Sendable {
 final class BackoffTable {
     /// The subject of an attempt.
     struct Subject: Hashable {
-        /// nil: the IKE SA, so that all children of the connection wait.
+        /// The child; nil: the IKE SA, so that all children of the connection wait.
         var child: String?
         /// One pair of the child's selectors; nil: all of them.
         var pair: TrafficSelector?
@@ -51,7 +51,7 @@ final class BackoffTable {
         var cause: FailureCause
     }
 
-    /// By connection.
+    /// The back-offs by connection.
     private var backoffs: [String: [Key: Backoff]] = [:]
 
     /// Notes one more failure; returns the seconds of the pause that it begins.
@@ -104,7 +104,7 @@ public enum FailureCause: Hashable, Sendable, CaseIterable {
     case notCovered
     /// No answer.
     case unanswered
-    /// It was up, and the peer closed it.
+    /// The SA was up, and the peer closed it.
     case closed
     case other
 

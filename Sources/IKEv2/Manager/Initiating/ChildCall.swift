@@ -133,7 +133,7 @@ struct AskedChildren {
     /// A child that is awaited is asked for so.
     mutating func ask(_ name: String, _ call: ChildCall) { calls[name] = call }
 
-    /// It is asked for once more.
+    /// Notes that it is asked for once more.
     mutating func askAgain(_ name: String, _ call: ChildCall) {
         awaited.insert(name)
         calls[name] = call

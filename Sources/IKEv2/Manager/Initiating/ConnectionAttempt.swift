@@ -10,7 +10,7 @@ final class ConnectionAttempt {
     /// One attempt at a time for each connection and peer.
     struct Key: Hashable {
         var connection: String
-        /// nil: where the connection says.
+        /// The endpoint; nil: where the connection says.
         var remote: Endpoint?
     }
 
@@ -37,7 +37,7 @@ final class ConnectionAttempt {
     static let nudgeInSeconds: UInt64 = 3
 
     let key: Key
-    /// None: the IKE SA alone.
+    /// The wishes; none: the IKE SA alone.
     private(set) var wishes: [Wish]
     /// The IKE SA that the new one is to replace.
     var predecessor: UInt32?
@@ -75,7 +75,7 @@ final class ConnectionAttempt {
 
     var isWaiting: Bool { if case .waiting = state { true } else { false } }
 
-    /// It waits because there was no way to the peer.
+    /// Whether it waits because there was no way to the peer.
     var isLookingForWay: Bool { isWaiting && looks > 0 }
 
     /// Whether its time has come: a timer of an earlier pause means nothing.

@@ -6,7 +6,7 @@ final class ConnectionAttempts {
     /// The subject of a command that waits.
     private struct Subject: Hashable {
         var connection: String
-        /// nil: the IKE SA alone.
+        /// The child; nil: the IKE SA alone.
         var child: String?
     }
 
@@ -39,7 +39,7 @@ final class ConnectionAttempts {
 
     subscript(key: ConnectionAttempt.Key) -> ConnectionAttempt? { attempts[key] }
 
-    /// Those for one connection: to where it says, and to peers that are elsewhere.
+    /// The attempts for one connection: to where it says, and to peers that are elsewhere.
     func all(of connection: String) -> [ConnectionAttempt] {
         (byConnection[connection] ?? []).compactMap { attempts[$0] }
     }
@@ -60,7 +60,7 @@ final class ConnectionAttempts {
         }
     }
 
-    /// It is over.
+    /// Forgets an attempt that is over.
     func remove(_ attempt: ConnectionAttempt) {
         guard attempts.removeValue(forKey: attempt.key) != nil else { return }
         let name = attempt.key.connection
@@ -150,7 +150,7 @@ final class ConnectionAttempts {
             && (filter.child == nil || attempt.wishes.contains { $0.child == filter.child })
     }
 
-    /// Those that a filter is about.
+    /// The attempts that a filter is about.
     func matching(_ filter: SAFilter) -> [ConnectionAttempt] {
         let all = filter.connection.map(all(of:)) ?? self.all
         return all.filter { isMeant($0, by: filter) }

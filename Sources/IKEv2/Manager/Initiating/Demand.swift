@@ -129,12 +129,12 @@ final class PeerCalls {
         quietUntil[connection] = max(quietUntil[connection] ?? 0, time)
     }
 
-    /// It is not to come up because of the peer's packets.
+    /// Notes that it is not to come up because of the peer's packets.
     func end(_ name: ChildName) { ended[name.connection, default: []].insert(name.child) }
 
     func isEnded(_ name: ChildName) -> Bool { ended[name.connection]?.contains(name.child) ?? false }
 
-    /// It is wanted again. `child` nil: all of the connection.
+    /// Notes that it is wanted again. `child` nil: all of the connection.
     func allow(_ connection: String, _ child: String?) {
         quietUntil[connection] = nil
         guard !ended.isEmpty else { return }

@@ -11,7 +11,7 @@ final class Narrowing {
         case ask(ChildCall, Child)
         /// The same, once the actions at hand are applied.
         case askLater(ChildCall, Child)
-        /// Nothing more is asked.
+        /// The end: nothing more is asked.
         case none
     }
 

@@ -111,7 +111,7 @@ extension Child.DeadPeerAction {
 struct Restarts {
     private struct Entry {
         var backoff = Backoff()
-        /// It has started again at once, since an SA lived long.
+        /// Whether it has started again at once, since an SA lived long.
         var hasStartedAtOnce = false
         var isWaiting = false
     }

@@ -29,7 +29,7 @@ struct Trust {
         case trusted
         /// The question is repeated, and looked at again at this time.
         case asked(nextLook: UInt64)
-        /// Nothing was heard since this time.
+        /// The peer was not heard since this time.
         case silent(since: UInt64)
     }
 
@@ -52,7 +52,7 @@ struct Trust {
 
     func mayBeDoubted(at now: UInt64) -> Bool { doubt == nil && now >= until }
 
-    /// It is asked now; when to look whether it has answered.
+    /// Notes that it is asked now; returns when to look whether it has answered.
     mutating func ask(at now: UInt64) -> UInt64 {
         doubt = Doubt(since: now)
         return now.addingWithoutOverflow(Self.waits[0] * 1_000_000)

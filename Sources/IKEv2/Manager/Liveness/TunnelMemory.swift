@@ -19,7 +19,7 @@ final class TunnelMemory {
     private(set) var tunnels: Set<RememberedTunnel> = []
     /// Changes with `tunnels`. Counted by hand: an observer that looks at the old value costs a copy of all for each tunnel.
     private(set) var version: UInt64 = 0
-    /// From before the start, and not set up again yet: their connections are not loaded.
+    /// Tunnels from before the start that are not set up again yet: their connections are not loaded.
     private var restoring: [ChildName: Set<RememberedTunnel>] = [:]
 
     static let capacity = 65_536
@@ -34,7 +34,7 @@ final class TunnelMemory {
             .mapValues { Set($0) }
     }
 
-    /// Those of a child that was loaded; each is to be set up once.
+    /// The tunnels of a child that was loaded; each is to be set up once.
     func takeRestored(_ name: ChildName) -> [RememberedTunnel] {
         Array(restoring.removeValue(forKey: name) ?? [])
     }

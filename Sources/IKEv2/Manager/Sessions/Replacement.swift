@@ -6,7 +6,7 @@ struct Replacement {
     var successor: UInt32?
     /// Its successor is wanted, and the attempt is not over.
     private(set) var isUnderWay = false
-    /// It was silent when it was doubted, at that time, and its successor is negotiated for that.
+    /// The time of the doubt if it was silent then, and its successor is negotiated for that.
     private(set) var lostAt: UInt64?
     /// Names of children to which the peer refuses new keys: a successor of the whole session is wanted for them.
     private(set) var refused: Set<String> = []

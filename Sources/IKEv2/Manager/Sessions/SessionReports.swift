@@ -165,7 +165,7 @@ final class SessionReports {
 
     // MARK: Status
 
-    /// As listings show it; of one that is over, as it was before that.
+    /// The status as listings show it; of one that is over, as it was before that.
     func status(of record: SessionRecord) -> IKESAStatus {
         record.last ?? record.session.status(at: context.now) { [installer] in installer.usage(of: $0) }
     }

@@ -203,7 +203,7 @@ final class SessionRecord {
     /// The sessions that were filed under it before and after this one.
     fileprivate var older: UInt32?
     fileprivate var newer: UInt32?
-    /// By it a peer's repeated IKE_SA_INIT request finds the session.
+    /// The key by which a peer's repeated IKE_SA_INIT request finds the session.
     let initialKey: InitialKey?
     /// The hash of that request.
     let initialHash: [UInt8]
