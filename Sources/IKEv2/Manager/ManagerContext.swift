@@ -61,8 +61,8 @@ final class ManagerContext {
     }
 }
 
-/// A consequence of a session's actions, drawn once all of them are applied.
-enum FollowUp {
+/// A consequence of a session's actions, drawn once all of them are applied. Indirect, since SAs are large.
+indirect enum FollowUp {
     /// The peer has proved who it is; it had these IKE SAs before.
     case established(SessionRecord, earlier: [SessionRecord], initialContact: Bool)
     case closed(SessionRecord, CloseReason)

@@ -19,7 +19,7 @@ import Packets
 ///     - the old one goes, or ten seconds are over
 final class ChildInstaller {
     /// A CHILD_SA that the dataplane has, in one or both directions.
-    private struct Installation {
+    private final class Installation {
         var sa: ChildSA
         /// The session that it belongs to; another one after a rekey of the IKE SA.
         var sessionID: UInt32
@@ -30,6 +30,11 @@ final class ChildInstaller {
         var peer: Identity?
         /// Replaced or deleted: only packets under way still use it.
         var isDraining = false
+
+        init(_ sa: ChildSA, sessionID: UInt32) {
+            self.sa = sa
+            self.sessionID = sessionID
+        }
 
         /// Both ends have it, whether or not our packets go through it yet.
         var isUp: Bool { isOutbound || succession != nil }
@@ -110,7 +115,7 @@ final class ChildInstaller {
             uninstalledSPIs.insert(sa.inboundSPI)
             return Failure(sa: sa, sessionID: record.id, error: error)
         }
-        var child = Installation(sa: sa, sessionID: record.id)
+        let child = Installation(sa, sessionID: record.id)
         requestIDs.use(sa.requestID)
         if let peer = record.session.identities?.remote ?? record.identities?.remote,
             record.session.connection?.remote.identity.isPattern == true
@@ -132,7 +137,7 @@ final class ChildInstaller {
             return Failure(sa: sa, sessionID: child.sessionID, error: error)
         }
         if !child.isOutbound { byOutboundSPI[sa.outboundSPI, default: []].append(sa.inboundSPI) }
-        children[sa.inboundSPI]?.isOutbound = true
+        child.isOutbound = true
         return nil
     }
 
@@ -140,7 +145,7 @@ final class ChildInstaller {
     func installOutboundWhenUsed(_ sa: ChildSA, of record: SessionRecord) -> Failure? {
         guard let child = children[sa.inboundSPI], !child.isDraining else { return nil }
         guard twins(of: child).contains(where: \.isOutbound) else { return installOutbound(sa) }
-        children[sa.inboundSPI]?.succession = Succession(
+        child.succession = Succession(
             endsAt: context.after(seconds: Self.graceInSeconds), beganAt: context.now,
             isFirstOfSession: record.establishedAt.map { $0 == context.now } ?? true,
             nextRequestID: record.session.window.expectedRequestID)
@@ -155,7 +160,7 @@ final class ChildInstaller {
         if now >= succession.endsAt || isReady(child, succession) { return Look(failure: takeOver(child)) }
         var look = Look()
         if succession.askedAt == nil, now >= succession.beganAt.addingWithoutOverflow(Self.pauseBeforeAsking) {
-            children[spi]?.succession?.askedAt = now
+            child.succession?.askedAt = now
             // An initiator that has not seen our answer answers nothing in the new IKE SA.
             look.questions =
                 succession.isFirstOfSession ? [child.sessionID] : Set(twins(of: child).map(\.sessionID)).sorted()
@@ -182,7 +187,7 @@ final class ChildInstaller {
     }
 
     private func takeOver(_ child: Installation) -> Failure? {
-        children[child.sa.inboundSPI]?.succession = nil
+        child.succession = nil
         return table[child.sessionID] == nil ? nil : installOutbound(child.sa)
     }
 
@@ -191,13 +196,13 @@ final class ChildInstaller {
     /// An SA sends no more: those that waited for it take its place, unless there is yet another.
     func removeOutbound(_ sa: ChildSA) -> [Failure] {
         guard let child = children[sa.inboundSPI] else { return [] }
-        children[sa.inboundSPI]?.succession = nil
+        child.succession = nil
         guard child.isOutbound else { return [] }
-        children[sa.inboundSPI]?.isOutbound = false
+        child.isOutbound = false
         byOutboundSPI[child.sa.outboundSPI]?.removeAll { $0 == sa.inboundSPI }
         if byOutboundSPI[child.sa.outboundSPI]?.isEmpty == true { byOutboundSPI[child.sa.outboundSPI] = nil }
         var failures: [Failure] = []
-        for twin in twins(of: child) where children[twin.sa.inboundSPI]?.succession != nil {
+        for twin in twins(of: child) where twin.succession != nil {
             if twins(of: twin).contains(where: \.isOutbound) { continue }
             if let failure = takeOver(twin) { failures.append(failure) }
         }
@@ -216,7 +221,7 @@ final class ChildInstaller {
             return remove(child)
         }
         if child.isDraining { return [] }
-        children[sa.inboundSPI]?.isDraining = true
+        child.isDraining = true
         forget(child)
         context.wake(.drain(sa.inboundSPI), at: context.after(seconds: context.settings.drainInSeconds))
         return []
@@ -252,8 +257,8 @@ final class ChildInstaller {
     /// The SA is no longer its session's concern.
     private func forget(_ child: Installation) {
         let spi = child.sa.inboundSPI
-        if let peer = children[spi]?.peer { holders.remove(child.sa, of: peer) }
-        children[spi]?.peer = nil
+        if let peer = child.peer { holders.remove(child.sa, of: peer) }
+        child.peer = nil
         bySession[child.sessionID]?.removeAll { $0 == spi }
         if bySession[child.sessionID]?.isEmpty == true { bySession[child.sessionID] = nil }
     }
@@ -263,8 +268,8 @@ final class ChildInstaller {
     func move(_ sa: ChildSA, to path: Path, isEncapsulated: Bool) {
         guard let child = children[sa.inboundSPI] else { return }
         dataplane.move(child.sa, to: path, isEncapsulated: isEncapsulated)
-        children[sa.inboundSPI]?.sa.path = path
-        children[sa.inboundSPI]?.sa.isEncapsulated = isEncapsulated
+        child.sa.path = path
+        child.sa.isEncapsulated = isEncapsulated
     }
 
     /// The IKE SA was rekeyed: the new one has those children now.
