@@ -72,7 +72,8 @@ import Testing
     @Test func countersKeepTheirNames() {
         let workers = """
             rounds busyRounds busyCycles batches received transmitted protected opened bypassed handedOver takenOver toHost \
-            fromHost reassembled icmpErrors fragments fragmented sleeps kicks receiveWakeUps flowMisses freeFrames waiting
+            fromHost reassembled icmpErrors icmpErrorsWithheld fragments fragmented sleeps kicks receiveWakeUps flowMisses \
+            freeFrames waiting
             """
         #expect(WorkerMetrics.all.map(\.name).joined(separator: " ") == workers)
         let negotiation = """

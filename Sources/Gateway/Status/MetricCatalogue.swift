@@ -60,6 +60,7 @@ enum WorkerMetrics {
         row(.fromHost, .packets, "Packets of the host into tunnels"),
         row(.reassembled, .packets, "ESP packets that came in fragments, reassembled by the kernel"),
         row(.icmpErrors, .packets, "ICMP errors sent"),
+        row(.icmpErrorsWithheld, .packets, "ICMP errors not sent for want of an address to send them from"),
         row(.fragments, .packets, "Fragments made, before encryption or for a LAN"),
         row(.fragmented, .packets, "Packets split into fragments"),
         row(.sleeps, .times, "Sleeps of the worker"),
@@ -221,7 +222,7 @@ enum NegotiationMetrics {
         Metric("cookies-accepted", \.cookiesAccepted, .messages, "IKE_SA_INIT requests with a right cookie"),
         Metric(
             "cookies-rejected", \.cookiesRejected, .messages, "IKE_SA_INIT requests with a wrong or outdated cookie"),
-        Metric("refused-half-open", \.refusedHalfOpen, .messages, "Refusals by --max-half-open"),
+        Metric("refused-half-open", \.refusedHalfOpen, .messages, "Refusals by --maximum-half-open"),
         Metric(
             "refused-half-open-per-address", \.refusedHalfOpenPerAddress, .messages,
             "Refusals by the limit of one address or network"),

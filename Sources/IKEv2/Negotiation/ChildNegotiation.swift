@@ -62,7 +62,7 @@ public enum ChildNegotiation {
             let plain = configured.filter(\.allowsNoKeyExchange).map(\.withoutOptionalKeyExchange)
             if let chosen = choose(offered, configured: plain, withKeyExchange: true) { return chosen }
         }
-        for template in configured.map({ $0.template(withKeyExchange: withKeyExchange) }) {
+        for template in configured.lazy.map({ $0.template(withKeyExchange: withKeyExchange) }) {
             for proposal in offered.proposals {
                 guard case .chosen(let transforms) = ProposalMatch(proposal, template) else { continue }
                 let chosen = SelectedChild(transforms, number: proposal.number, peerSPI: proposal.childSPI)
@@ -115,7 +115,7 @@ extension ChildProposal {
                 (.integrity, integrity.map { .integrity(.init(rawValue: $0.transformID)) }),
                 (.keyExchange, withKeyExchange ? keyExchangeTransforms : []),
                 (.sequenceNumbers, extendedSequenceNumbers.map { .sequenceNumbers($0 ? .extended : .short) }),
-            ], ignored: withKeyExchange ? [] : [.keyExchange])
+            ], ignored: withKeyExchange ? nil : .keyExchange)
     }
 }
 

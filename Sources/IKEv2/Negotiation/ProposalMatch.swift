@@ -8,11 +8,11 @@ struct ProposalTemplate {
     let protocolID: ProtocolID
     /// The alternatives by transform type; a type that is not here may only be absent or `NONE`.
     let alternatives: [(type: TransformType, transforms: [Transform])]
-    /// Types of the peer that do not count at all: the key exchange in IKE_AUTH (RFC 7296 section 1.2).
-    let ignored: Set<TransformType>
+    /// A type of the peer that does not count at all: the key exchange in IKE_AUTH (RFC 7296 section 1.2).
+    let ignored: TransformType?
 
     init(
-        protocolID: ProtocolID, alternatives: [(TransformType, [Transform])], ignored: Set<TransformType> = []
+        protocolID: ProtocolID, alternatives: [(TransformType, [Transform])], ignored: TransformType? = nil
     ) {
         self.protocolID = protocolID
         self.alternatives = alternatives.filter { !$0.1.isEmpty }
@@ -41,25 +41,25 @@ enum ProposalMatch {
             self = .different([])
             return
         }
-        var types: [TransformType] = []
-        for type in template.alternatives.map(\.type) + offered.transforms.map(\.type)
-        where !types.contains(type) && !template.ignored.contains(type) {
-            types.append(type)
+        var types: [TransformType] = template.alternatives.map(\.type)
+        for transform in offered.transforms where transform.type != types.last && !types.contains(transform.type) {
+            if transform.type == template.ignored { continue }
+            types.append(transform.type)
             if types.count > Self.mostTypes {
                 // An unknown type is reason enough to refuse a proposal; its search is not to cost more than it.
-                self = .different([type])
+                self = .different([transform.type])
                 return
             }
         }
+        types.sort { $0.rawValue < $1.rawValue }
         var chosen: [Transform] = []
         var different: [TransformType] = []
-        for type in types.sorted(by: { $0.rawValue < $1.rawValue }) {
-            let theirs = offered.transforms(of: type)
+        for type in types {
             var ours = template.alternatives.first { $0.type == type }?.transforms ?? []
             if type == .keyExchange, let begun, let index = ours.firstIndex(where: { $0.id == begun.rawValue }) {
                 ours.swapAt(0, index)
             }
-            switch Self.select(ours, theirs, type) {
+            switch Self.select(ours, offered.transforms, type) {
             case .some(let transform): if let transform { chosen.append(transform) }
             case .none: different.append(type)
             }
@@ -69,14 +69,18 @@ enum ProposalMatch {
 
     /// The common transform; nil: nothing in common. The inner nil: there is none of this type, and the answer does not
     /// mention it.
-    private static func select(_ ours: [Transform], _ theirs: [Transform], _ type: TransformType) -> Transform?? {
-        let eligible = theirs.filter(\.hasOnlyKnownAttributes)
-        if let common = ours.first(where: eligible.contains) { return .some(common) }
+    private static func select(
+        _ ours: [Transform], _ offered: [Transform], _ type: TransformType
+    ) -> Transform?? {
+        func isOffered(_ transform: Transform) -> Bool {
+            offered.contains { $0.type == type && $0 == transform && $0.hasOnlyKnownAttributes }
+        }
+        if let common = ours.first(where: isOffered) { return .some(common) }
         let none = Transform(type: type, id: ProposalTemplate.none)
         let isOptional = type == .sequenceNumbers || type == .keyExchange
         let weTakeNone = ours.isEmpty || (isOptional && ours.contains(none))
         guard weTakeNone, type != .encryption, type != .pseudorandomFunction else { return nil }
-        if theirs.isEmpty { return .some(nil) }
-        return eligible.contains(none) ? .some(none) : nil
+        if !offered.contains(where: { $0.type == type }) { return .some(nil) }
+        return isOffered(none) ? .some(none) : nil
     }
 }

@@ -17,25 +17,26 @@ public struct MessageLine: Hashable, Sendable, CustomStringConvertible {
     /// The number of fragments in which the message came or went; 1: whole.
     public let fragments: Int
     public let header: IKEHeader
-    private let contents: String
+    private let contents: MessageContentsLine
 
     public init(
         _ message: Message, way: Way, peer: String, bytes: Int, retransmission: Int = 0, fragments: Int = 1
     ) {
         self.init(
-            header: message.header, contents: message.contentsLine, way: way, peer: peer, bytes: bytes,
+            header: message.header, contents: MessageContentsLine(message), way: way, peer: peer, bytes: bytes,
             retransmission: retransmission, fragments: fragments)
     }
 
     /// A message that was not, or could not be, opened.
     public init(_ message: ReceivedMessage, peer: String) {
         self.init(
-            header: message.header, contents: message.contentsLine, way: .received, peer: peer,
+            header: message.header, contents: MessageContentsLine(message), way: .received, peer: peer,
             bytes: message.bytes.count, retransmission: 0, fragments: 1)
     }
 
     private init(
-        header: IKEHeader, contents: String, way: Way, peer: String, bytes: Int, retransmission: Int, fragments: Int
+        header: IKEHeader, contents: MessageContentsLine, way: Way, peer: String, bytes: Int, retransmission: Int,
+        fragments: Int
     ) {
         self.header = header
         self.contents = contents
@@ -59,43 +60,88 @@ public struct MessageLine: Hashable, Sendable, CustomStringConvertible {
         line += "\(peer), \(bytes) bytes"
         if fragments > 1 { line += " in \(fragments) fragments" }
         if retransmission > 0 { line += ", retransmission \(retransmission)" }
-        return line + ": " + contents
+        return line + ": " + contents.text(header.direction)
+    }
+}
+
+/// The payloads of a message, in few bytes: most lines are never printed, and the line of each answer is kept as long as the
+/// answer is.
+struct MessageContentsLine: Hashable, Sendable {
+    private enum Word: Hashable, Sendable {
+        case nonce
+        case keyExchange
+        case notify(NotifyType)
+        case deleteIKE
+        case deleteChildren(ProtocolID, count: UInt16)
+        case configuration(ConfigurationType)
+        case unknown(PayloadType)
+        case other(PayloadType)
+        case unseen
+        case unseenFragment(FragmentPosition)
+    }
+
+    private let outer: [Word]
+    /// The payloads inside the encrypted one; nil: there is none.
+    private let inner: [Word]?
+
+    init(_ message: Message) {
+        outer = message.payloads.map(Self.word)
+        inner = message.encryptedPayloads.map { $0.map(Self.word) }
+    }
+
+    /// What is inside stays unseen.
+    init(_ message: ReceivedMessage) {
+        var words = message.payloads.map(Self.word)
+        if let encrypted = message.encrypted { words.append(encrypted.fragment.map(Word.unseenFragment) ?? .unseen) }
+        outer = words
+        inner = nil
+    }
+
+    private static func word(_ payload: Payload) -> Word {
+        switch payload {
+        case .nonce: .nonce
+        case .keyExchange: .keyExchange
+        case .notify(let notify): .notify(notify.type)
+        case .delete(.ikeSA): .deleteIKE
+        case .delete(.childSAs(let protocolID, let spis)):
+            .deleteChildren(protocolID, count: UInt16(clamping: spis.count))
+        case .configuration(let configuration): .configuration(configuration.type)
+        case .unknown(let payload): .unknown(payload.type)
+        default: .other(payload.type)
+        }
+    }
+
+    /// "SA KEi Ni", "SK { IDi AUTH SA TSi TSr N(MOBIKE_SUPPORTED) }", "SKF 2/5 {…}".
+    func text(_ direction: IKEHeader.Direction) -> String {
+        var words = outer.map { Self.text($0, direction) }
+        if let inner { words += ["SK {"] + inner.map { Self.text($0, direction) } + ["}"] }
+        return words.isEmpty ? "empty" : words.joined(separator: " ")
+    }
+
+    /// The notation of RFC 7296 section 1.2, where requests come from the initiator of the exchange.
+    private static func text(_ word: Word, _ direction: IKEHeader.Direction) -> String {
+        let side = direction == .request ? "i" : "r"
+        return switch word {
+        case .nonce: "N\(side)"
+        case .keyExchange: "KE\(side)"
+        case .notify(let type): "N(\(type))"
+        case .deleteIKE: "D(IKE)"
+        case .deleteChildren(let protocolID, let count): "D(\(protocolID) × \(count))"
+        case .configuration(let type): "CP(\(type))"
+        case .unknown(let type): "unknown(\(type))"
+        case .other(let type): "\(type)"
+        case .unseen: "SK {…}"
+        case .unseenFragment(let fragment): "SKF \(fragment) {…}"
+        }
     }
 }
 
 extension Message {
     /// The payloads: "SA KEi Ni", "SK { IDi AUTH SA TSi TSr N(MOBIKE_SUPPORTED) }".
-    public var contentsLine: String {
-        var words = payloads.map { $0.word(in: header.direction) }
-        if let inner = encryptedPayloads {
-            words += ["SK {"] + inner.map { $0.word(in: header.direction) } + ["}"]
-        }
-        return words.isEmpty ? "empty" : words.joined(separator: " ")
-    }
+    public var contentsLine: String { MessageContentsLine(self).text(header.direction) }
 }
 
 extension ReceivedMessage {
     /// The same, with what is inside unseen: "SK {…}", "SKF 2/5 {…}".
-    public var contentsLine: String {
-        var words = payloads.map { $0.word(in: header.direction) }
-        if let encrypted { words.append(encrypted.fragment.map { "SKF \($0) {…}" } ?? "SK {…}") }
-        return words.isEmpty ? "empty" : words.joined(separator: " ")
-    }
-}
-
-extension Payload {
-    /// The notation of RFC 7296 section 1.2, where requests come from the initiator of the exchange.
-    fileprivate func word(in direction: IKEHeader.Direction) -> String {
-        let side = direction == .request ? "i" : "r"
-        return switch self {
-        case .nonce: "N\(side)"
-        case .keyExchange: "KE\(side)"
-        case .notify(let notify): "N(\(notify.type))"
-        case .delete(.ikeSA): "D(IKE)"
-        case .delete(.childSAs(let protocolID, let spis)): "D(\(protocolID) × \(spis.count))"
-        case .configuration(let configuration): "CP(\(configuration.type))"
-        case .unknown(let payload): "unknown(\(payload.type))"
-        default: "\(type)"
-        }
-    }
+    public var contentsLine: String { MessageContentsLine(self).text(header.direction) }
 }

@@ -158,13 +158,13 @@ final class ConnectionLoader {
     /// An IKE SA was established. The configuration may have changed while it was negotiated; false: it ends for that.
     func adopt(_ record: SessionRecord) -> Bool {
         guard let used = record.session.connection else { return true }
-        guard let loaded = connections[used.name],
-            ConnectionChange(from: used, to: loaded).extent != .everything
-        else {
+        let loaded = connections[used.name]
+        if used == loaded { return true }
+        guard let loaded, ConnectionChange(from: used, to: loaded).extent != .everything else {
             driver.end(record, .terminated)
             return false
         }
-        if used != loaded { driver.adopt(loaded, in: record) }
+        driver.adopt(loaded, in: record)
         return true
     }
 }

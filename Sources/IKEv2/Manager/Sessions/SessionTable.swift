@@ -226,8 +226,12 @@ final class SessionRecord {
     var isUnwanted = false
     /// The last status of children that go with the actions at hand, by our numbers for them.
     var departed: [UInt32: ChildSAStatus] = [:]
-    /// The status of the session before it ended; nil: it has not.
-    var last: IKESAStatus?
+    /// The status of the session before it ended; nil: it has not. In an array, as thousands of sessions do not have one.
+    var last: IKESAStatus? {
+        get { ending.first }
+        set { ending = newValue.map { [$0] } ?? [] }
+    }
+    private var ending: [IKESAStatus] = []
     /// The IKE SA that takes its place, or has its place taken by it.
     var replacement = Replacement()
     /// Whether the peer still has it.
