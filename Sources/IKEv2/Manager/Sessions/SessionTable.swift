@@ -59,7 +59,8 @@ final class SessionTable {
     /// is held against one peer after the other until it fits; where it fits none, our own connections have no such peer yet.
     func hasSession(of local: Identity, with remote: Identity) -> Bool {
         guard remote.isPattern else { return byIdentities[IdentityPair(local: local, remote: remote)] != nil }
-        return byIdentities.keys.contains { $0.local.folded == local.folded && $0.remote.matches(remote) != nil }
+        let local = local.folded
+        return byIdentities.keys.contains { $0.local == local && $0.remote.matches(remote) != nil }
     }
 
     /// Ours, and a peer's that are established: before that it is not known which connection is meant.
@@ -254,27 +255,14 @@ final class SessionRecord {
     var ownSPI: UInt64 { session.role == .initiator ? session.initiatorSPI : session.responderSPI }
 }
 
-/// The two ends of an IKE SA. Names are equal whatever the case, as they match.
+/// The two ends of an IKE SA, folded: names are equal whatever the case, as they match.
 struct IdentityPair: Hashable {
     let local: Identity
     let remote: Identity
-    private let foldedLocal: Identity
-    private let foldedRemote: Identity
 
     init(local: Identity, remote: Identity) {
-        self.local = local
-        self.remote = remote
-        foldedLocal = local.folded
-        foldedRemote = remote.folded
-    }
-
-    static func == (one: IdentityPair, other: IdentityPair) -> Bool {
-        one.foldedLocal == other.foldedLocal && one.foldedRemote == other.foldedRemote
-    }
-
-    func hash(into hasher: inout Hasher) {
-        hasher.combine(foldedLocal)
-        hasher.combine(foldedRemote)
+        self.local = local.folded
+        self.remote = remote.folded
     }
 }
 
