@@ -177,6 +177,7 @@ if wanted unit || wanted scenarios || wanted interop || wanted ike; then
     bundle=$(swift build --show-bin-path)/sluicePackageTests.xctest
 fi
 check install-test-packages 900 'installing|error|E:' bash -c "await_log '$logs/peers'" || exit 1
+if wanted unit; then check documentation 600 'warning|error' bash Tests/Papers/documentation.sh; fi
 if wanted unit; then suite unit 900 100 --skip '^Interop\.' --skip '^Scenarios\.'; fi
 if wanted fuzz; then
     step fuzz 900 '^fuzz|error|passed|failed|crash' Tests/Fuzz/run.sh "$fuzz_seconds"

@@ -2,7 +2,7 @@ import XDP
 
 /// Plays the kernel's side of one socket's rings over plain memory, for tests and for `sluice bench`.
 ///
-/// The worker gets the same ``SocketRings`` and runs the same code as with a real socket. All calls come from one thread
+/// The worker gets the same `SocketRings` and runs the same code as with a real socket. All calls come from one thread
 /// (the worker's own is fine). Nothing is copied unless bytes go in or out.
 public final class FakeKernel {
     /// The UMEM that the frames lie in.
@@ -47,7 +47,7 @@ public final class FakeKernel {
 
     // MARK: Packets by bytes
 
-    /// A packet arrives: its bytes are copied into a frame of the fill ring, ``UMEM/headroom`` bytes in. False (and
+    /// A packet arrives: its bytes are copied into a frame of the fill ring, `UMEM.headroom` bytes in. False (and
     /// counted in ``refused``) when the worker left no free frame, its receive ring is full, or the packet doesn't fit.
     @discardableResult public func deliver(_ packet: UnsafeRawBufferPointer) -> Bool {
         guard packet.count <= umem.frameSize - UMEM.headroom, receive.reserve(upTo: 1).count == 1,
