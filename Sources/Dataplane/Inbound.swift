@@ -76,16 +76,26 @@ extension Worker {
             guard header.readIPv4(packet, available: length, least: 8) else {
                 return readOuterAny(packet, available: length, slot: slot)
             }
+            return locateESP(behind: header, 20, packet, slot)
         case .ipv6:
             guard header.readIPv6(packet, available: length, least: 8),
                 header.upperProtocol == IPProtocol.esp || header.upperProtocol == IPProtocol.udp
             else { return readOuterAny(packet, available: length, slot: slot) }
+            return locateESP(behind: header, 40, packet, slot)
         }
+    }
+
+    /// Once for each family: then `headerLength` is a constant.
+    @inline(__always)
+    private static func locateESP(
+        behind header: CommonHeader, _ headerLength: Int, _ packet: UnsafeMutableRawPointer,
+        _ slot: UnsafeMutablePointer<PacketSlot>
+    ) -> Verdict {
         slot.pointee.trafficClass = header.trafficClass
         slot.pointee.length = UInt32(truncatingIfNeeded: header.length)
         return locateESP(
-            packet + header.headerLength, protocolNumber: header.upperProtocol,
-            length: header.length &- header.headerLength, slot: slot)
+            packet + headerLength, protocolNumber: header.upperProtocol, length: header.length &- headerLength,
+            slot: slot)
     }
 
     /// Options, extension headers, fragments, and whatever is wrong.
