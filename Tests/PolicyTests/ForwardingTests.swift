@@ -236,7 +236,10 @@ struct ForwardingTests {
             try interface(5, vlan: nil, ["10.1.0.1", "fe80::1"]),
             try interface(6, vlan: 40, ["169.254.0.40", "10.1.40.1"]),
         ])
-        let found = builder.build().tables.pointee.localAddress(forPort: 0, vlan: vlan, family: family)
+        let snapshot = builder.build()
+        let found = withExtendedLifetime(snapshot) {
+            snapshot.tables.pointee.localAddress(forPort: 0, vlan: vlan, family: family)
+        }
         #expect(found == (try address(expected)))
     }
 
