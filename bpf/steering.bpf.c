@@ -234,6 +234,14 @@ __noinline __u64 search(__u32 number, __u64 upper)
     return ~0ULL;
 }
 
+/// The order of the rule, or of the entry of its list, that is about the packet; all ones: none is.
+static __always_inline __u64 order_of(const struct sluice_rule *rule, __u64 upper)
+{
+    if (rule->list)
+        return search(rule->list, upper);
+    return rule->destination_length >= upper >> UPPER_INSIDE_SHIFT ? rule->order : ~0ULL;
+}
+
 /// What the rules say of a packet from `source` to `destination`. Global, as `search` is.
 __noinline __u32 decide4(__u32 source, __u32 destination, __u64 upper)
 {
@@ -254,10 +262,7 @@ __noinline __u32 decide4(__u32 source, __u32 destination, __u64 upper)
         rule = bpf_map_lookup_elem(&sluice_rules4, &key);
         if (!rule || rule->order >= best)
             continue;
-        if (rule->list)
-            order = search(rule->list, upper);
-        else
-            order = rule->destination_length >= upper >> UPPER_INSIDE_SHIFT ? rule->order : ~0ULL;
+        order = order_of(rule, upper);
         if (order < best)
             best = order;
     }
@@ -294,10 +299,7 @@ __noinline __u32 decide_words6(__u64 source_high, __u64 source_low, __u64 destin
         rule = bpf_map_lookup_elem(&sluice_rules6, &key);
         if (!rule || rule->order >= best)
             continue;
-        if (rule->list)
-            order = search(rule->list, upper);
-        else
-            order = rule->destination_length >= upper >> UPPER_INSIDE_SHIFT ? rule->order : ~0ULL;
+        order = order_of(rule, upper);
         if (order < best)
             best = order;
     }
