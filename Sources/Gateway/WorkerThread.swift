@@ -14,7 +14,7 @@ final class WorkerThread: @unchecked Sendable {
     /// Handed to the thread, which takes it out.
     private var worker: Worker?
     private var configuration: WorkerLoopConfiguration
-    private var handle: pthread_t?
+    private var thread: NamedThread?
 
     init(
         _ worker: consuming Worker, index: Int, core: Int, busyPoll: Bool, statistics: WorkerStatistics, wakeUp: WakeUp,
@@ -31,38 +31,23 @@ final class WorkerThread: @unchecked Sendable {
 
     /// Starts the thread; to be called once.
     func start() throws(GatewayError) {
-        var started = pthread_t()
-        let context = Unmanaged.passRetained(self)
-        let code = pthread_create(&started, nil, { WorkerThread.enter($0) }, context.toOpaque())
-        guard code == 0 else {
-            context.release()
-            throw GatewayError(
-                .failure, "cannot start worker \(index): \(String(cString: strerror(code)))",
-                remedy: "raise the limit of threads (ulimit -u, TasksMax=)")
-        }
-        handle = started
+        thread = try NamedThread("sluice-w\(index)", purpose: "worker \(index)") { self.run() }
     }
 
     /// Ends the thread after its round, and waits for it.
     func stop() {
         stopping.store(true, ordering: .relaxed)
         wakeUp.signal()
-        if let handle { pthread_join(handle, nil) }
-        handle = nil
+        thread?.join()
+        thread = nil
     }
 
     /// Whether the worker has done a round: its fill rings hold frames.
     var hasStarted: Bool { statistics[.rounds] > 0 }
 
     private func run() {
-        pthread_setname_np(pthread_self(), "sluice-w\(index)")
         guard var worker = worker.take() else { return }
         // A core that cannot be had is slower and no reason to stop; PortPlan has checked that the process may use it.
         _ = worker.run(configuration, stop: stopping, mailbox: mailbox)
-    }
-
-    private static func enter(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-        if let context { Unmanaged<WorkerThread>.fromOpaque(context).takeRetainedValue().run() }
-        return nil
     }
 }

@@ -25,7 +25,7 @@ final class HostPath: @unchecked Sendable {
     private let wakeUp: WakeUp
     private let stopping = Atomic<Bool>(false)
     private let shared = Mutex(Counters())
-    private var handle: pthread_t?
+    private var thread: NamedThread?
 
     var counters: Counters { shared.withLock { $0 } }
 
@@ -44,27 +44,17 @@ final class HostPath: @unchecked Sendable {
     }
 
     func start() throws(GatewayError) {
-        var started = pthread_t()
-        let context = Unmanaged.passRetained(self)
-        let code = pthread_create(&started, nil, { HostPath.enter($0) }, context.toOpaque())
-        guard code == 0 else {
-            context.release()
-            throw GatewayError(
-                .failure, "cannot start the host path: \(String(cString: strerror(code)))",
-                remedy: "raise the limit of threads (ulimit -u, TasksMax=)")
-        }
-        handle = started
+        thread = try NamedThread("sluice-host", purpose: "the host path") { self.run() }
     }
 
     func stop() {
         stopping.store(true, ordering: .relaxed)
         wakeUp.signal()
-        if let handle { pthread_join(handle, nil) }
-        handle = nil
+        thread?.join()
+        thread = nil
     }
 
     private func run() {
-        pthread_setname_np(pthread_self(), "sluice-host")
         var descriptors = ([wakeUp.fileDescriptor] + ends.descriptors).map {
             pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
         }
@@ -81,10 +71,5 @@ final class HostPath: @unchecked Sendable {
             }
             wakeUp.clear()
         }
-    }
-
-    private static func enter(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-        if let context { Unmanaged<HostPath>.fromOpaque(context).takeRetainedValue().run() }
-        return nil
     }
 }
