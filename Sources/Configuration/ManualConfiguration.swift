@@ -2,22 +2,22 @@ import IPsec
 import Policy
 
 /// States and policies that were written by hand, ready to be set up.
-public struct ManualConfiguration: Sendable {
+package struct ManualConfiguration: Sendable {
     /// The entries in the order of the file.
-    public var states: [SAParameters]
+    package var states: [SAParameters]
     /// The entries in the order of the file.
-    public var policies: [SecurityPolicy]
-    public var warnings: [ConfigurationProblem]
+    package var policies: [SecurityPolicy]
+    package var warnings: [ConfigurationProblem]
     /// Lines that are not served. What a policy among them covers is dropped.
-    public var errors: [ConfigurationProblem] = []
+    package var errors: [ConfigurationProblem] = []
 
     /// The same configuration if all of it can be served; throws every error otherwise.
-    public func checked() throws(ConfigurationErrors) -> ManualConfiguration {
+    package func checked() throws(ConfigurationErrors) -> ManualConfiguration {
         guard errors.isEmpty else { throw ConfigurationErrors(errors) }
         return self
     }
 
-    public init(
+    package init(
         states: [SAParameters] = [], policies: [SecurityPolicy] = [], warnings: [ConfigurationProblem] = []
     ) {
         self.states = states
@@ -28,7 +28,7 @@ public struct ManualConfiguration: Sendable {
 
 /// Readable lines of what would be set up, for `sluice check`. Never a key.
 extension ManualConfiguration: CustomStringConvertible {
-    public var description: String {
+    package var description: String {
         var lines: [String] = []
         lines.append("\(states.count) \(states.count == 1 ? "state" : "states")")
         for state in states { lines += Self.describe(state) }

@@ -1,7 +1,7 @@
 import Glibc
 
 /// Why a command could not be carried out over the control socket.
-public enum VICIClientError: Error, Hashable, Sendable, CustomStringConvertible {
+package enum VICIClientError: Error, Hashable, Sendable, CustomStringConvertible {
     case cannotConnect(String, errno: Int32)
     case socket(ControlSocketError)
     case disconnected
@@ -11,7 +11,7 @@ public enum VICIClientError: Error, Hashable, Sendable, CustomStringConvertible 
     case unknownEvent(String)
     case refused(String)
 
-    public var description: String {
+    package var description: String {
         switch self {
         case .cannotConnect(let path, let errno):
             "cannot reach sluice at \(path): \(String(cString: strerror(errno))); \(Self.remedy(errno))"
@@ -35,12 +35,12 @@ public enum VICIClientError: Error, Hashable, Sendable, CustomStringConvertible 
 }
 
 /// A blocking client of the control protocol, for subcommands and tests.
-public struct VICIClient: ~Copyable {
+package struct VICIClient: ~Copyable {
     private let descriptor: Int32
     private let timeoutInSeconds: Int
 
     /// Connects to the socket at `path`; every later wait ends after `timeoutInSeconds`.
-    public init(path: String, timeoutInSeconds: Int = 10) throws(VICIClientError) {
+    package init(path: String, timeoutInSeconds: Int = 10) throws(VICIClientError) {
         descriptor = try Self.open(path, timeoutInSeconds)
         self.timeoutInSeconds = timeoutInSeconds
     }
@@ -67,7 +67,7 @@ public struct VICIClient: ~Copyable {
     }
 
     /// Sends a command and waits for its answer. Events that arrive before it go to `onEvent`.
-    public func request(
+    package func request(
         _ command: String, _ message: VICIMessage = [:], onEvent: (String, VICIMessage) -> Void = { _, _ in }
     ) throws(VICIClientError) -> VICIMessage {
         try send(.commandRequest(command, message))
@@ -84,7 +84,7 @@ public struct VICIClient: ~Copyable {
     }
 
     /// Asks for an event, before a command that streams it.
-    public func register(_ event: String) throws(VICIClientError) {
+    package func register(_ event: String) throws(VICIClientError) {
         try send(.eventRegister(event))
         switch try receive() {
         case .eventConfirm: return

@@ -4,13 +4,13 @@ import Logging
 import ServiceLifecycle
 
 /// `sluice run`: a gateway as a service that ends with SIGTERM or SIGINT.
-public struct GatewayService: Service {
+package struct GatewayService: Service {
     private let options: GatewayOptions
     private let announce: @Sendable (String) -> Void
     private let logger = Logger(label: "gateway")
 
     /// Runs a gateway until a signal ends it. `announce` gets the line that says that packets flow.
-    public static func run(_ options: GatewayOptions, announce: @escaping @Sendable (String) -> Void) async throws {
+    package static func run(_ options: GatewayOptions, announce: @escaping @Sendable (String) -> Void) async throws {
         let service = GatewayService(options: options, announce: announce)
         var quiet = Logger(label: "lifecycle")
         quiet.logLevel = .warning
@@ -21,7 +21,7 @@ public struct GatewayService: Service {
         try await group.run()
     }
 
-    public func run() async throws {
+    package func run() async throws {
         let begun = Worker.clock()
         // Until it is handled, it must not end us.
         signal(SIGHUP, SIG_IGN)
@@ -75,7 +75,7 @@ public struct GatewayService: Service {
 }
 
 /// The product's own name and version, as `--version` and the control socket give them.
-public enum Product {
-    public static let name = "sluice"
-    public static let version = "0.1.0"
+package enum Product {
+    package static let name = "sluice"
+    package static let version = "0.1.0"
 }

@@ -3,9 +3,9 @@
 #endif
 
 /// Processor time of the calling thread.
-public enum ThreadTime {
+package enum ThreadTime {
     /// Nanoseconds.
-    public static var now: UInt64 {
+    package static var now: UInt64 {
         var time = timespec()
         clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time)
         return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)

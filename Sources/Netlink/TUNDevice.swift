@@ -6,12 +6,12 @@ import SystemPackage
 ///
 /// Reads and writes whole IP packets, no header in front (`IFF_NO_PI`), and never waits. The interface goes away with the
 /// last descriptor.
-public struct TUNDevice: ~Copyable, Sendable {
+package struct TUNDevice: ~Copyable, Sendable {
     /// Non-blocking; readable when a packet from the kernel is there.
-    public let fileDescriptor: Int32
+    package let fileDescriptor: Int32
     /// The name that the kernel chose.
-    public let name: String
-    public let interfaceIndex: UInt32
+    package let name: String
+    package let interfaceIndex: UInt32
 
     /// Creates the interface and brings it up.
     ///
@@ -19,7 +19,7 @@ public struct TUNDevice: ~Copyable, Sendable {
     ///   - wanted: the name, at most 15 bytes; a `%d` in it becomes the first free number.
     ///   - mtu: in bytes.
     ///   - session: a netlink session of the same network namespace.
-    public init(
+    package init(
         name wanted: String, mtu: UInt32, session: borrowing NetlinkSession
     ) throws(NetlinkError) {
         let descriptor = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK)
@@ -56,12 +56,12 @@ public struct TUNDevice: ~Copyable, Sendable {
     /// The next packet that the kernel sends into the interface; its length, or nil when there is none.
     ///
     /// A packet longer than the buffer is cut short; give at least the MTU.
-    public func read(into buffer: UnsafeMutableRawBufferPointer) throws(NetlinkError) -> Int? {
+    package func read(into buffer: UnsafeMutableRawBufferPointer) throws(NetlinkError) -> Int? {
         try transfer("read a packet") { Glibc.read(fileDescriptor, buffer.baseAddress, buffer.count) }
     }
 
     /// Gives an IP packet to the kernel as received. False when the kernel does not take it now.
-    public func write(_ packet: UnsafeRawBufferPointer) throws(NetlinkError) -> Bool {
+    package func write(_ packet: UnsafeRawBufferPointer) throws(NetlinkError) -> Bool {
         try transfer("write a packet") { Glibc.write(fileDescriptor, packet.baseAddress, packet.count) } != nil
     }
 

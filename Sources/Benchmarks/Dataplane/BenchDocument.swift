@@ -1,32 +1,32 @@
 import Gateway
 
 /// The result of `sluice bench`: as JSON with exactly these names in snake_case, or as a table.
-public struct BenchDocument: Codable, Hashable, Sendable {
-    public struct Result: Codable, Hashable, Sendable {
+package struct BenchDocument: Codable, Hashable, Sendable {
+    package struct Result: Codable, Hashable, Sendable {
         /// `outbound`, `inbound`, or `loop`: one after the other.
-        public var direction: String
-        public var size: Size
+        package var direction: String
+        package var size: Size
         /// 5th percentile over batches.
-        public var cyclesPerPacket: Double
-        public var medianCyclesPerPacket: Double
+        package var cyclesPerPacket: Double
+        package var medianCyclesPerPacket: Double
         /// The cipher alone, 5th percentile.
-        public var cryptoCyclesPerPacket: Double
-        public var packetsPerSecond: Double
+        package var cryptoCyclesPerPacket: Double
+        package var packetsPerSecond: Double
         /// The rate of inner packets.
-        public var bitsPerSecond: Double
+        package var bitsPerSecond: Double
     }
 
     /// Bytes of the inner packets as a number, or `imix`.
-    public enum Size: Codable, Hashable, Sendable {
+    package enum Size: Codable, Hashable, Sendable {
         case bytes(Int)
         case imix
 
-        public init(from decoder: any Decoder) throws {
+        package init(from decoder: any Decoder) throws {
             let container = try decoder.singleValueContainer()
             self = (try? container.decode(Int.self)).map(Size.bytes) ?? .imix
         }
 
-        public func encode(to encoder: any Encoder) throws {
+        package func encode(to encoder: any Encoder) throws {
             var container = encoder.singleValueContainer()
             switch self {
             case .bytes(let count): try container.encode(count)
@@ -35,14 +35,14 @@ public struct BenchDocument: Codable, Hashable, Sendable {
         }
     }
 
-    public var tscHz: Double
-    public var engine: String
-    public var cipher: String
-    public var associations: Int
-    public var activeAssociations: Int
-    public var results: [Result]
+    package var tscHz: Double
+    package var engine: String
+    package var cipher: String
+    package var associations: Int
+    package var activeAssociations: Int
+    package var results: [Result]
 
-    public init(_ report: BenchmarkReport) {
+    package init(_ report: BenchmarkReport) {
         tscHz = report.timeStampCounterHertz.rounded()
         engine = report.engine
         cipher = report.cipher
@@ -57,7 +57,7 @@ public struct BenchDocument: Codable, Hashable, Sendable {
         }
     }
 
-    public var text: String {
+    package var text: String {
         var table = TextTable([
             .left("direction"), .right("size"), .right("cycles/packet"), .right("median"), .right("cipher alone"),
             .right("the rest"), .right("Mpackets/s"), .right("Gbit/s"),

@@ -1,15 +1,15 @@
 import Cryptography
 
 /// The measurements of `sluice bench`.
-public struct BenchmarkConfiguration: Sendable {
+package struct BenchmarkConfiguration: Sendable {
     /// The inner packets of one measurement.
-    public enum Load: Hashable, Sendable, CustomStringConvertible {
+    package enum Load: Hashable, Sendable, CustomStringConvertible {
         /// All of one size, in bytes of the inner IP packet: 48 ... 1,500.
         case fixed(Int)
         /// 7 of 64, 4 of 570 and 1 of 1,420 bytes, mixed.
         case imix
 
-        public var description: String {
+        package var description: String {
             switch self {
             case .fixed(let size): "\(size)"
             case .imix: "imix"
@@ -25,32 +25,32 @@ public struct BenchmarkConfiguration: Sendable {
         }
     }
 
-    public var transform: ESPTransform
-    public var loads: [Load] = [.fixed(64), .fixed(256), .fixed(512), .fixed(1024), .fixed(1420), .imix]
+    package var transform: ESPTransform
+    package var loads: [Load] = [.fixed(64), .fixed(256), .fixed(512), .fixed(1024), .fixed(1420), .imix]
     /// More need more memory than a test of speed should take, and networks of their own for more tunnels.
-    public static let maximumAssociations = 200_000
+    package static let maximumAssociations = 200_000
     /// SAs that exist in each direction.
-    public var associations = 1
+    package var associations = 1
     /// SAs that the packets are spread over, in turn; at most `associations`.
-    public var activeAssociations = 1
-    public var extendedSequenceNumbers = false
+    package var activeAssociations = 1
+    package var extendedSequenceNumbers = false
     /// Packets per batch.
-    public var batchSize = 64
+    package var batchSize = 64
     /// Batches per load.
-    public var batches = 4096
+    package var batches = 4096
     /// The core to measure on; nil leaves it to the scheduler.
-    public var core: Int?
+    package var core: Int?
 
-    public init(transform: ESPTransform) { self.transform = transform }
+    package init(transform: ESPTransform) { self.transform = transform }
 }
 
 /// Why a benchmark could not run, or measured nonsense.
-public enum BenchmarkError: Error, CustomStringConvertible {
+package enum BenchmarkError: Error, CustomStringConvertible {
     case invalid(String)
     case setup(String)
     case lost(direction: String, expected: Int, got: Int, drops: String)
 
-    public var description: String {
+    package var description: String {
         switch self {
         case .invalid(let why): why
         case .setup(let why): "the benchmark's gateway could not be set up: \(why)"

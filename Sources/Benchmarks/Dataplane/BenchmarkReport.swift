@@ -1,32 +1,32 @@
 /// The results of a benchmark. Cycles are those of the time-stamp counter.
-public struct BenchmarkReport: Sendable {
-    public struct Result: Sendable {
+package struct BenchmarkReport: Sendable {
+    package struct Result: Sendable {
         /// "outbound", "inbound", or "loop": outbound and then inbound.
-        public let direction: String
-        public let load: BenchmarkConfiguration.Load
+        package let direction: String
+        package let load: BenchmarkConfiguration.Load
         /// Mean bytes of the inner packets.
-        public let meanSize: Double
+        package let meanSize: Double
         /// The whole path, 5th percentile over batches.
-        public let cyclesPerPacket: Double
+        package let cyclesPerPacket: Double
         /// The whole path, median over batches.
-        public let medianCyclesPerPacket: Double
+        package let medianCyclesPerPacket: Double
         /// The engine's cipher alone on the same packets in the same run, 5th percentile over batches.
-        public let cryptoCyclesPerPacket: Double
+        package let cryptoCyclesPerPacket: Double
         /// On one core, at `cyclesPerPacket`.
-        public let packetsPerSecond: Double
+        package let packetsPerSecond: Double
         /// The rate of inner packets on one core, at `cyclesPerPacket`.
-        public let bitsPerSecond: Double
+        package let bitsPerSecond: Double
 
         /// Everything but the cipher.
-        public var overheadCyclesPerPacket: Double { cyclesPerPacket - cryptoCyclesPerPacket }
+        package var overheadCyclesPerPacket: Double { cyclesPerPacket - cryptoCyclesPerPacket }
     }
 
-    public let timeStampCounterHertz: Double
-    public let engine: String
-    public let cipher: String
-    public let associations: Int
-    public let activeAssociations: Int
-    public let results: [Result]
+    package let timeStampCounterHertz: Double
+    package let engine: String
+    package let cipher: String
+    package let associations: Int
+    package let activeAssociations: Int
+    package let results: [Result]
 }
 
 /// Cycles per packet of many batches.

@@ -5,11 +5,11 @@ import Glibc
 
 /// `sluice bench`: the real pipeline in memory, and beside it the bare cipher, in turns within one run, so that a machine
 /// whose speed changes changes both.
-public struct DataplaneBenchmark {
+package struct DataplaneBenchmark {
     private let configuration: BenchmarkConfiguration
     private let engine: any ESPEngine
 
-    public init(_ configuration: BenchmarkConfiguration, engine: any ESPEngine) throws(BenchmarkError) {
+    package init(_ configuration: BenchmarkConfiguration, engine: any ESPEngine) throws(BenchmarkError) {
         guard (1...256).contains(configuration.batchSize) else { throw .invalid("a batch holds 1 to 256 packets") }
         guard (1...BenchmarkConfiguration.maximumAssociations).contains(configuration.associations) else {
             throw .invalid("\(configuration.associations) SAs: 1 to \(BenchmarkConfiguration.maximumAssociations)")
@@ -28,7 +28,7 @@ public struct DataplaneBenchmark {
     }
 
     /// Runs all loads. `progress` is told the name of each load as it begins.
-    public func run(progress: (String) -> Void = { _ in }) throws -> BenchmarkReport {
+    package func run(progress: (String) -> Void = { _ in }) throws -> BenchmarkReport {
         if let core = configuration.core {
             let error = sluice_pin_thread(UInt32(core))
             guard error == 0 else { throw BenchmarkError.invalid("core \(core): \(String(cString: strerror(error)))") }

@@ -1,32 +1,32 @@
 import Gateway
 
 /// The output of `sluice bench --ike`: as JSON with exactly these names in snake_case, or as text.
-public struct BenchIKEDocument: Codable, Hashable, Sendable {
+package struct BenchIKEDocument: Codable, Hashable, Sendable {
     /// IKE SAs that were negotiated and kept, each with one CHILD_SA.
-    public var associations: Int
+    package var associations: Int
     /// IKE_SA_INIT and IKE_AUTH as responder, one core.
-    public var handshakesPerSecond: Double
+    package var handshakesPerSecond: Double
     /// Resident memory of an IKE SA with its CHILD_SA.
-    public var bytesPerAssociation: Double
-    public var dpdDelaySeconds: UInt64
-    public var livenessChecks: UInt64
+    package var bytesPerAssociation: Double
+    package var dpdDelaySeconds: UInt64
+    package var livenessChecks: UInt64
     /// Share of a core, 0 to 1, with all IKE SAs up and silent.
-    public var controlThreadLoad: Double
+    package var controlThreadLoad: Double
 
     /// The cost of a CHILD_SA in the dataplane's tables, microseconds of the control thread.
-    public struct ChildCost: Codable, Hashable, Sendable {
+    package struct ChildCost: Codable, Hashable, Sendable {
         /// CHILD_SAs that are there meanwhile.
-        public var present: Int
-        public var upMicroseconds: Double
-        public var rekeyMicroseconds: Double
-        public var downMicroseconds: Double
+        package var present: Int
+        package var upMicroseconds: Double
+        package var rekeyMicroseconds: Double
+        package var downMicroseconds: Double
     }
 
-    public var children: [ChildCost]
+    package var children: [ChildCost]
     /// The time for as many CHILD_SAs as the last of `children` says, brought up one after the other.
-    public var childrenUpSeconds: Double
+    package var childrenUpSeconds: Double
 
-    public init(_ report: IKEBenchmark.Report, _ childReport: ChildBenchmark.Report) {
+    package init(_ report: IKEBenchmark.Report, _ childReport: ChildBenchmark.Report) {
         children = childReport.costs.map {
             ChildCost(
                 present: $0.present, upMicroseconds: $0.up, rekeyMicroseconds: $0.rekey, downMicroseconds: $0.down)
@@ -40,7 +40,7 @@ public struct BenchIKEDocument: Codable, Hashable, Sendable {
         controlThreadLoad = report.controlThreadLoad
     }
 
-    public var text: String {
+    package var text: String {
         var table = TextTable([.left("IKEv2 as responder, X25519, pre-shared key, one core"), .right("measured")])
         table.append(["handshakes (IKE_SA_INIT and IKE_AUTH) a second", "\(Int(handshakesPerSecond))"])
         table.append(["KiB for each IKE SA with one CHILD_SA", HumanText.decimal(bytesPerAssociation / 1024)])

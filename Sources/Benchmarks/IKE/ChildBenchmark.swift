@@ -10,36 +10,36 @@ import Policy
 /// Measures what CHILD_SAs cost the control thread in the dataplane: keys, tables, publication, and which destinations are
 /// steered. In memory, through the gateway's own classes; each step is published by itself, the dearest case. What a
 /// worker lets the control thread wait, and the kernel's part (steering map, host routes), are left out.
-public struct ChildBenchmark {
+package struct ChildBenchmark {
     /// The cost of one CHILD_SA, both directions, in microseconds of processor time.
-    public struct Cost: Hashable, Sendable {
+    package struct Cost: Hashable, Sendable {
         /// CHILD_SAs that are there meanwhile.
-        public var present: Int
-        public var up: Double
+        package var present: Int
+        package var up: Double
         /// The new one comes, traffic moves to it, the old one goes.
-        public var rekey: Double
-        public var down: Double
+        package var rekey: Double
+        package var down: Double
     }
 
-    public struct Report: Hashable, Sendable {
+    package struct Report: Hashable, Sendable {
         /// The measurements in ascending order of `present`.
-        public var costs: [Cost]
+        package var costs: [Cost]
         /// All that come up, one after the other, seconds of processor time.
-        public var seconds: Double
+        package var seconds: Double
     }
 
     private let dataplane: any ChildDataplane
     private let host = BenchmarkHost()
     private var number = 0
 
-    public init() {
+    package init() {
         var logger = Logger(label: "bench")
         logger.logLevel = .critical
         dataplane = ChildTables.make(around: host, logger: logger)
     }
 
     /// - Parameter sizes: how many CHILD_SAs are to be there when costs are measured, in ascending order.
-    public mutating func run(_ sizes: [Int]) throws -> Report {
+    package mutating func run(_ sizes: [Int]) throws -> Report {
         var report = Report(costs: [], seconds: 0)
         var children: [ChildSA] = []
         for size in sizes {

@@ -2,43 +2,43 @@ import IKEv2
 
 /// Measures what IKE costs the control thread, in memory: no sockets, one core, the gateway as responder with X25519 and
 /// a pre-shared key. Only the processor time of the gateway's side counts; the peers' is left out.
-public struct IKEBenchmark {
-    public struct Configuration: Sendable {
+package struct IKEBenchmark {
+    package struct Configuration: Sendable {
         /// Negotiations to measure, and IKE SAs that are there while liveness checks are measured.
-        public var associations = 10_000
+        package var associations = 10_000
         /// Silence after which a peer is asked whether it lives.
-        public var dpdDelayInSeconds: UInt64 = 30
+        package var dpdDelayInSeconds: UInt64 = 30
         /// Simulated time over which the load of liveness checks is measured.
-        public var seconds: UInt64 = 60
+        package var seconds: UInt64 = 60
 
-        public init() {}
+        package init() {}
     }
 
-    public struct Report: Hashable, Sendable {
-        public var associations: Int
+    package struct Report: Hashable, Sendable {
+        package var associations: Int
         /// IKE_SA_INIT and IKE_AUTH with one CHILD_SA, in a second of processor time.
-        public var handshakesPerSecond: Double
+        package var handshakesPerSecond: Double
         /// Resident memory for each IKE SA with one CHILD_SA.
-        public var bytesPerAssociation: Double
-        public var dpdDelayInSeconds: UInt64
+        package var bytesPerAssociation: Double
+        package var dpdDelayInSeconds: UInt64
         /// Liveness checks that were made.
-        public var livenessChecks: UInt64
+        package var livenessChecks: UInt64
         /// Processor time of the gateway's side for each second that passes, with all IKE SAs up: 1 is a whole core.
-        public var controlThreadLoad: Double
+        package var controlThreadLoad: Double
     }
 
     /// Something did not come about, which makes the figures worthless.
-    public struct Failure: Error, CustomStringConvertible {
-        public var description: String
+    package struct Failure: Error, CustomStringConvertible {
+        package var description: String
     }
 
     private let configuration: Configuration
 
-    public init(_ configuration: Configuration) {
+    package init(_ configuration: Configuration) {
         self.configuration = configuration
     }
 
-    public func run() throws(Failure) -> Report {
+    package func run() throws(Failure) -> Report {
         let (rate, bytes) = try negotiations()
         let (load, checks) = try livenessLoad()
         return Report(

@@ -4,10 +4,10 @@ import Packets
 /// A section of swanctl.conf, or of a VICI message: values and sections within, in the order of the text.
 ///
 /// Sections of one name are merged, references and includes are resolved; each key and each name occurs once.
-public struct SettingsSection: Sendable {
+package struct SettingsSection: Sendable {
     /// One `key = value`.
-    public struct Value: Sendable {
-        public enum Content: Sendable {
+    package struct Value: Sendable {
+        package enum Content: Sendable {
             /// Text; lists are separated by commas.
             case text(String)
             /// The items of a VICI list, or one VICI value that is no text: names, certificates, keys.
@@ -26,19 +26,19 @@ public struct SettingsSection: Sendable {
         }
 
         /// A fault in how a value is written; it then stands for nothing.
-        public struct Fault: Sendable {
+        package struct Fault: Sendable {
             /// The word; nil: it may be a piece of a secret.
-            public var word: String?
-            public var problem: Problem
+            package var word: String?
+            package var problem: Problem
         }
 
-        public var key: String
-        public var content: Content
-        public var fault: Fault?
+        package var key: String
+        package var content: Content
+        package var fault: Fault?
         /// The place of the value; nil: it came without lines, over VICI.
-        public var location: SourceLocation?
+        package var location: SourceLocation?
 
-        public init(key: String, content: Content, location: SourceLocation? = nil) {
+        package init(key: String, content: Content, location: SourceLocation? = nil) {
             self.key = key
             self.content = content
             self.location = location
@@ -46,14 +46,14 @@ public struct SettingsSection: Sendable {
     }
 
     /// Whether the value of a key never becomes text: `secret` with any suffix, and `pin`.
-    public static func holdsSecret(_ key: String) -> Bool { key.hasPrefix("secret") || key == "pin" }
+    package static func holdsSecret(_ key: String) -> Bool { key.hasPrefix("secret") || key == "pin" }
 
-    public var name: String
-    public var location: SourceLocation?
-    public var values: [Value]
-    public var sections: [SettingsSection]
+    package var name: String
+    package var location: SourceLocation?
+    package var values: [Value]
+    package var sections: [SettingsSection]
 
-    public init(
+    package init(
         name: String, location: SourceLocation? = nil, values: [Value] = [], sections: [SettingsSection] = []
     ) {
         self.name = name
@@ -62,8 +62,8 @@ public struct SettingsSection: Sendable {
         self.sections = sections
     }
 
-    public func value(_ key: String) -> Value? { values.first { $0.key == key } }
-    public func section(_ name: String) -> SettingsSection? { sections.first { $0.name == name } }
+    package func value(_ key: String) -> Value? { values.first { $0.key == key } }
+    package func section(_ name: String) -> SettingsSection? { sections.first { $0.name == name } }
 
     /// The section `children` of a connection; capitals make no difference.
     var children: SettingsSection? { sections.first { $0.name.lowercased() == "children" } }

@@ -1,14 +1,14 @@
 import Cryptography
 
 /// A section of `authorities` (swanctl.conf or VICI's `load-authority`).
-public struct Authority: Sendable {
-    public var name: String
-    public var certificate: Certificate
+package struct Authority: Sendable {
+    package var name: String
+    package var certificate: Certificate
     /// The CRLs that its `crl_uris` held.
-    public var revocationLists: [RevocationList]
+    package var revocationLists: [RevocationList]
 
     /// Throws every problem of the section. `folders` as in `ConnectionTranslation`.
-    public init(_ section: SettingsSection, folders: CredentialFolders? = nil) throws(ConfigurationErrors) {
+    package init(_ section: SettingsSection, folders: CredentialFolders? = nil) throws(ConfigurationErrors) {
         let findings = Findings()
         let reader = SectionReader(section, path: "authorities.\(section.name)", findings: findings)
         let authority = Authority(reader, folders: folders)

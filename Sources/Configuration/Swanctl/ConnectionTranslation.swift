@@ -3,20 +3,20 @@ import IKEv2
 import Packets
 
 /// Translation of a section of `connections` (swanctl.conf or VICI's `load-conn`) to a connection.
-public enum ConnectionTranslation {
+package enum ConnectionTranslation {
     /// The connection that a section describes, with its faults.
-    public struct Outcome: Sendable {
+    package struct Outcome: Sendable {
         /// The connection. With a fault of its own it is refused, with one of a child that child is: `isRefused` says so, and
         /// their packets stay closed.
-        public var connection: Connection
-        public var warnings: [ConfigurationProblem]
-        public var errors: [ConfigurationProblem]
+        package var connection: Connection
+        package var warnings: [ConfigurationProblem]
+        package var errors: [ConfigurationProblem]
     }
 
     /// - `folders`: where the file names of `certs`, `cacerts` and `pubkeys` lead; nil: items are the
     ///   certificates and keys themselves (PEM or DER), as over VICI, and only absolute file names are read.
     /// Errors of sections without lines name the section instead of a file.
-    public static func outcome(
+    package static func outcome(
         _ section: SettingsSection, folders: CredentialFolders? = nil, rules: ProposalRules = ProposalRules()
     ) -> Outcome {
         let findings = Findings(rules)
@@ -28,7 +28,7 @@ public enum ConnectionTranslation {
     }
 
     /// The connection if it can be served as it is; throws every problem of the section.
-    public static func connection(
+    package static func connection(
         _ section: SettingsSection, folders: CredentialFolders? = nil
     ) throws(ConfigurationErrors) -> (connection: Connection, warnings: [ConfigurationProblem]) {
         let outcome = outcome(section, folders: folders)

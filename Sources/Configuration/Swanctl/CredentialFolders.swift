@@ -1,11 +1,11 @@
 import Cryptography
 
 /// The folders of swanctl: `x509`, `x509ca`, `x509crl`, `pubkey`, `private`, `rsa`, `ecdsa`, `pkcs8`.
-public struct CredentialFolders: Hashable, Sendable {
+package struct CredentialFolders: Hashable, Sendable {
     /// The folder that holds them.
-    public var directory: String
+    package var directory: String
 
-    public init(directory: String) { self.directory = directory }
+    package init(directory: String) { self.directory = directory }
 
     /// A file in a folder; an absolute path stays as it is.
     func path(_ name: String, in folder: String) -> String {

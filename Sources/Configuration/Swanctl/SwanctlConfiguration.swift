@@ -9,26 +9,26 @@ import IKEv2
 ///
 /// A fault costs what it stands in, not more: a connection or a child with one is refused (`isRefused`; its packets stay
 /// closed), a secret, certificate or key with one is left out. Only a text that cannot be parsed is nothing at all.
-public struct SwanctlConfiguration: Sendable {
+package struct SwanctlConfiguration: Sendable {
     /// The entries in the order of the file.
-    public var connections: [Connection]
-    public var credentials: Credentials
-    public var warnings: [ConfigurationProblem]
+    package var connections: [Connection]
+    package var credentials: Credentials
+    package var warnings: [ConfigurationProblem]
     /// The problems in the order of files and lines.
-    public var errors: [ConfigurationProblem] = []
+    package var errors: [ConfigurationProblem] = []
     /// Some secret, key, certificate, authority or CRL could not be read.
-    public internal(set) var lacksCredentials = false
+    package internal(set) var lacksCredentials = false
 
     /// Connections (`site`) and children (`site/net`) that are not served, for their errors.
-    public var refused: [String] { connections.refusedParts }
+    package var refused: [String] { connections.refusedParts }
 
     /// The same configuration if all of it can be served; throws every error otherwise.
-    public func checked() throws(ConfigurationErrors) -> SwanctlConfiguration {
+    package func checked() throws(ConfigurationErrors) -> SwanctlConfiguration {
         guard errors.isEmpty else { throw ConfigurationErrors(errors) }
         return self
     }
 
-    public init(
+    package init(
         connections: [Connection] = [], credentials: Credentials = Credentials(),
         warnings: [ConfigurationProblem] = []
     ) {
@@ -41,7 +41,7 @@ public struct SwanctlConfiguration: Sendable {
     ///
     /// - `directory`: where the folders are; nil: the environment's SWANCTL_DIR, else where the file is.
     /// Throws when the text cannot be parsed; all other errors are in the result.
-    public static func load(
+    package static func load(
         path: String, directory: String? = nil, rules: ProposalRules = ProposalRules()
     ) throws(ConfigurationErrors) -> SwanctlConfiguration {
         let file = try SettingsFile.load(path: path)
@@ -51,14 +51,14 @@ public struct SwanctlConfiguration: Sendable {
     }
 
     /// Parses text that has no file: it can neither include files nor name certificates and keys by relative paths.
-    public static func parse(
+    package static func parse(
         _ text: String, file: String, rules: ProposalRules = ProposalRules()
     ) throws(ConfigurationErrors) -> SwanctlConfiguration {
         try parse(bytes: Array(text.utf8), file: file, rules: rules)
     }
 
     /// The same as `parse(_:file:)`. The bytes stay as they are.
-    public static func parse(
+    package static func parse(
         bytes: [UInt8], file: String, rules: ProposalRules = ProposalRules()
     ) throws(ConfigurationErrors) -> SwanctlConfiguration {
         let result: Result<SettingsFile, ConfigurationErrors> = bytes.withUnsafeBytes { buffer in

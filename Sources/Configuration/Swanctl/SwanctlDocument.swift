@@ -2,49 +2,49 @@ import Cryptography
 import IKEv2
 
 /// The document of `sluice check --config --json`: what a swanctl.conf would set up. Never a secret.
-public struct SwanctlDocument: Encodable, Hashable, Sendable {
-    public struct Credentials: Encodable, Hashable, Sendable {
-        public var sharedKeys: [SharedKey]
+package struct SwanctlDocument: Encodable, Hashable, Sendable {
+    package struct Credentials: Encodable, Hashable, Sendable {
+        package var sharedKeys: [SharedKey]
         /// Their types, "ECDSA P-256", with the certificate that goes with each.
-        public var privateKeys: [PrivateKey]
-        public var certificates: [Certificate]
-        public var authorities: [Certificate]
-        public var revocationLists: [RevocationList]
+        package var privateKeys: [PrivateKey]
+        package var certificates: [Certificate]
+        package var authorities: [Certificate]
+        package var revocationLists: [RevocationList]
     }
 
-    public struct SharedKey: Encodable, Hashable, Sendable {
-        public var name: String
+    package struct SharedKey: Encodable, Hashable, Sendable {
+        package var name: String
         /// The identities of a key; none: everybody.
-        public var identities: [String]
+        package var identities: [String]
     }
 
-    public struct PrivateKey: Encodable, Hashable, Sendable {
-        public var type: String
-        public var certificate: String?
+    package struct PrivateKey: Encodable, Hashable, Sendable {
+        package var type: String
+        package var certificate: String?
     }
 
-    public struct Certificate: Encodable, Hashable, Sendable {
-        public var subject: String
-        public var alternativeNames: [String]
-        public var issuer: String
-        public var notBefore: String
-        public var notAfter: String
+    package struct Certificate: Encodable, Hashable, Sendable {
+        package var subject: String
+        package var alternativeNames: [String]
+        package var issuer: String
+        package var notBefore: String
+        package var notAfter: String
     }
 
-    public struct RevocationList: Encodable, Hashable, Sendable {
-        public var issuer: String
-        public var thisUpdate: String
-        public var nextUpdate: String?
+    package struct RevocationList: Encodable, Hashable, Sendable {
+        package var issuer: String
+        package var thisUpdate: String
+        package var nextUpdate: String?
     }
 
     /// Each with what `Connection.keys`, `Child.keys` and those of its authentication say.
-    public var connections: [ListedValue]
-    public var credentials: Credentials
-    public var warnings: [String]
-    public var errors: [String]
+    package var connections: [ListedValue]
+    package var credentials: Credentials
+    package var warnings: [String]
+    package var errors: [String]
 
     /// - `replayWindow`: of children that name none.
-    public init(_ configuration: SwanctlConfiguration, replayWindow: Int = 1024) {
+    package init(_ configuration: SwanctlConfiguration, replayWindow: Int = 1024) {
         connections = configuration.connections.map { Self.listed($0, replayWindow: replayWindow) }
         credentials = Credentials(configuration.credentials)
         warnings = configuration.warnings.map(\.description)

@@ -3,10 +3,10 @@ import IKEv2
 
 /// Readable lines of what would be set up, for `sluice check`. Never a secret.
 extension SwanctlConfiguration: CustomStringConvertible {
-    public var description: String { description(replayWindow: 1024) }
+    package var description: String { description(replayWindow: 1024) }
 
     /// - Parameter replayWindow: of children that name none.
-    public func description(replayWindow: Int) -> String {
+    package func description(replayWindow: Int) -> String {
         var lines = [Self.count(connections.count, "connection")]
         for connection in connections { lines += Self.describe(connection, replayWindow).map { "  " + $0 } }
         lines.append("credentials")

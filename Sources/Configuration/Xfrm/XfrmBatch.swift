@@ -8,12 +8,12 @@ import Policy
 /// error with its line, the word and a remedy; all errors of a file are collected, and the other lines are served. What a
 /// policy with an error covers is dropped, as far as it can be read. Keys go straight into secret memory, and no error or
 /// warning ever shows one.
-public enum XfrmBatch {
+package enum XfrmBatch {
     /// Parses the text of a batch file.
     ///
     /// - `file`: the name for messages.
     /// - `defaultReplayWindow`: packets, for states that do not say. 0 as in Linux.
-    public static func parse(
+    package static func parse(
         _ text: String, file: String, defaultReplayWindow: Int = 0
     ) throws(ConfigurationErrors) -> ManualConfiguration {
         var text = text
@@ -30,7 +30,7 @@ public enum XfrmBatch {
     }
 
     /// Parses bytes, which stay as they are: their owner has to zero them.
-    public static func parse(
+    package static func parse(
         bytes: UnsafeRawBufferPointer, file: String, defaultReplayWindow: Int = 0
     ) throws(ConfigurationErrors) -> ManualConfiguration {
         guard bytes.count <= BatchText.maximumLength else {
@@ -56,7 +56,7 @@ public enum XfrmBatch {
     /// Reads and parses a file. What was read is zeroed.
     ///
     /// The caller checks whether others may read the file.
-    public static func load(
+    package static func load(
         path: String, defaultReplayWindow: Int = 0
     ) throws(ConfigurationErrors) -> ManualConfiguration {
         let content: FileContent

@@ -3,18 +3,18 @@ import Glibc
 import NIOCore
 
 /// The figures of the daemon as a whole, in the shape that strongSwan's `stats` command gives them.
-public struct DaemonStatistics: Hashable, Sendable {
-    public var uptimeSeconds: Int
+package struct DaemonStatistics: Hashable, Sendable {
+    package var uptimeSeconds: Int
     /// The start of the daemon, as text in local time.
-    public var since: String
-    public var workers: Int
-    public var idleWorkers: Int
-    public var features: [String]
+    package var since: String
+    package var workers: Int
+    package var idleWorkers: Int
+    package var features: [String]
     /// IKE SAs, and those of them that are still being negotiated.
-    public var sessions: Int
-    public var halfOpenSessions: Int
+    package var sessions: Int
+    package var halfOpenSessions: Int
 
-    public init(
+    package init(
         uptimeSeconds: Int, since: String, workers: Int, idleWorkers: Int, features: [String], sessions: Int = 0,
         halfOpenSessions: Int = 0
     ) {
@@ -31,16 +31,16 @@ public struct DaemonStatistics: Hashable, Sendable {
 /// `stats`: uptime and load, so that `swanctl --stats` and monitoring plugins work unchanged.
 ///
 /// Sluice has no job queues; those figures are zero.
-public struct StatsCommand: VICICommand {
-    public let name = "stats"
+package struct StatsCommand: VICICommand {
+    package let name = "stats"
     private let collect: @Sendable () -> DaemonStatistics
 
     /// `collect` is called on the control event loop.
-    public init(collect: @escaping @Sendable () -> DaemonStatistics) {
+    package init(collect: @escaping @Sendable () -> DaemonStatistics) {
         self.collect = collect
     }
 
-    public func respond(to request: VICIMessage, session: VICISession) -> EventLoopFuture<VICIMessage> {
+    package func respond(to request: VICIMessage, session: VICISession) -> EventLoopFuture<VICIMessage> {
         let statistics = collect()
         let busy = statistics.workers - statistics.idleWorkers
         var workers: VICIMessage = ["total": "\(statistics.workers)", "idle": "\(statistics.idleWorkers)"]
@@ -78,17 +78,17 @@ public struct StatsCommand: VICICommand {
 }
 
 /// `version`: who answers, and on which system.
-public struct VersionCommand: VICICommand {
-    public let name = "version"
+package struct VersionCommand: VICICommand {
+    package let name = "version"
     private let daemon: String
     private let version: String
 
-    public init(daemon: String, version: String) {
+    package init(daemon: String, version: String) {
         self.daemon = daemon
         self.version = version
     }
 
-    public func respond(to request: VICIMessage, session: VICISession) -> EventLoopFuture<VICIMessage> {
+    package func respond(to request: VICIMessage, session: VICISession) -> EventLoopFuture<VICIMessage> {
         var system = utsname()
         uname(&system)
         return session.eventLoop.makeSucceededFuture([

@@ -6,28 +6,28 @@ import Packets
 ///
 /// A value holds 64 KiB at most and a gateway with many SAs needs more, so the document is streamed, as strongSwan streams
 /// lists: `sluice-status` events each carry a piece under the format's name, and the response ends the stream.
-public struct StatusCommand: VICICommand {
-    public static let command = "sluice-status"
-    public static let event = "sluice-status"
+package struct StatusCommand: VICICommand {
+    package static let command = "sluice-status"
+    package static let event = "sluice-status"
 
     /// The form of the document.
-    public enum Format: String, Sendable, CaseIterable {
+    package enum Format: String, Sendable, CaseIterable {
         case json
         case text
     }
 
-    public let name = StatusCommand.command
-    public let events = [StatusCommand.event]
+    package let name = StatusCommand.command
+    package let events = [StatusCommand.event]
     /// Writes a document out. Called on a thread of its own: a document of thousands of SAs takes a while.
-    public typealias Rendering = @Sendable (Format) throws -> [UInt8]
+    package typealias Rendering = @Sendable (Format) throws -> [UInt8]
     private let collect: @Sendable () -> Rendering
 
     /// `collect` is called on the control event loop and gathers the figures.
-    public init(collect: @escaping @Sendable () -> Rendering) {
+    package init(collect: @escaping @Sendable () -> Rendering) {
         self.collect = collect
     }
 
-    public func respond(to request: VICIMessage, session: VICISession) -> EventLoopFuture<VICIMessage> {
+    package func respond(to request: VICIMessage, session: VICISession) -> EventLoopFuture<VICIMessage> {
         let wanted = request["format"] ?? Format.json.rawValue
         guard let format = Format(rawValue: wanted) else {
             return session.eventLoop.makeFailedFuture(Problem("unknown format '\(wanted)'", remedy: "use json or text"))
@@ -48,7 +48,7 @@ public struct StatusCommand: VICICommand {
 
 extension VICIClient {
     /// The whole status document of a running gateway.
-    public func status(_ format: StatusCommand.Format) throws(VICIClientError) -> [UInt8] {
+    package func status(_ format: StatusCommand.Format) throws(VICIClientError) -> [UInt8] {
         try register(StatusCommand.event)
         var document: [UInt8] = []
         _ = try request(StatusCommand.command, ["format": format.rawValue]) { event, message in

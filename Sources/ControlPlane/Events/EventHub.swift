@@ -4,19 +4,19 @@ import NIOCore
 ///
 /// A client that reads too slowly misses events, and is told how many (`VICIConnection.offer`); nothing waits for it.
 /// To be used on the event loop only.
-public struct EventHub: Sendable {
+package struct EventHub: Sendable {
     private let clients: NIOLoopBoundBox<[ObjectIdentifier: VICIConnection]>
 
-    public init(on eventLoop: any EventLoop) {
+    package init(on eventLoop: any EventLoop) {
         clients = .makeBoxSendingValue([:], eventLoop: eventLoop)
     }
 
     /// Whether a client wants to have this event, so that it is worth making.
-    public func isWanted(_ event: String) -> Bool {
+    package func isWanted(_ event: String) -> Bool {
         clients.value.values.contains { $0.wants(event) }
     }
 
-    public func broadcast(_ event: String, _ message: @autoclosure () -> VICIMessage) {
+    package func broadcast(_ event: String, _ message: @autoclosure () -> VICIMessage) {
         let receivers = clients.value.values.filter { $0.wants(event) }
         guard !receivers.isEmpty else { return }
         // One that is too long is not sent: nobody could read it.

@@ -2,12 +2,12 @@ import Configuration
 import IKEv2
 
 /// One line of what IKE does, as the events `log` and `control-log` carry it.
-public struct EventLine: Hashable, Sendable {
-    public static let event = "log"
-    public static let controlEvent = "control-log"
+package struct EventLine: Hashable, Sendable {
+    package static let event = "log"
+    package static let controlEvent = "control-log"
 
     /// The part of the daemon that speaks, by strongSwan's abbreviations.
-    public enum Group: String, Hashable, Sendable {
+    package enum Group: String, Hashable, Sendable {
         case ike = "IKE"
         case child = "CHD"
         case network = "NET"
@@ -15,19 +15,19 @@ public struct EventLine: Hashable, Sendable {
         case control = "DMN"
     }
 
-    public var group: Group
+    package var group: Group
     /// 0: what everybody wants to know, 1: the course of a negotiation, 2: details.
-    public var level: Int
-    public var text: String
+    package var level: Int
+    package var text: String
     /// The IKE SA that it is about: its connection's name and its number.
-    public var session: Session?
+    package var session: Session?
 
-    public struct Session: Hashable, Sendable {
-        public var name: String
-        public var id: UInt32
+    package struct Session: Hashable, Sendable {
+        package var name: String
+        package var id: UInt32
     }
 
-    public init(group: Group, level: Int, text: String, session: Session? = nil) {
+    package init(group: Group, level: Int, text: String, session: Session? = nil) {
         self.group = group
         self.level = level
         self.text = text
@@ -49,7 +49,7 @@ public struct EventLine: Hashable, Sendable {
 
 extension EventLine {
     /// The text of an event of the manager, line by line. No secrets.
-    public static func lines(_ event: ManagerEvent) -> [EventLine] {
+    package static func lines(_ event: ManagerEvent) -> [EventLine] {
         let session = event.ike.id == 0 ? nil : Session(name: event.ike.connectionName, id: event.ike.id)
         return lines(event.event, ike: event.ike).map { group, level, text in
             EventLine(group: group, level: level, text: text, session: session)

@@ -134,7 +134,7 @@ extension NoteLevel {
 
 extension CloseReason {
     /// The event as a log line says it.
-    public var words: String {
+    package var words: String {
         switch self {
         case .terminated: "ended by us"
         case .deletedByPeer: "ended by the peer"

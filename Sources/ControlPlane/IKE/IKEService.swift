@@ -6,32 +6,32 @@ import Packets
 
 /// IKE as it runs: the session manager with its sockets, its clock and its log. Belongs to one event loop; every call is
 /// made there.
-public final class IKEService {
+package final class IKEService {
     /// Options for setting IKE up. All else is the configuration's.
-    public struct Options: Hashable, Sendable {
-        public var settings = ProtocolSettings()
-        public var ports = IKEPorts()
+    package struct Options: Hashable, Sendable {
+        package var settings = ProtocolSettings()
+        package var ports = IKEPorts()
         /// Local addresses to listen on, at most one of each family; none: all.
-        public var addresses: [IPAddress] = []
+        package var addresses: [IPAddress] = []
         /// `--ike-keylog`.
-        public var keyLog: String?
+        package var keyLog: String?
         /// `--state`.
-        public var stateDirectory: String?
+        package var stateDirectory: String?
         /// The rules for proposals that come over the control socket.
-        public var proposalRules = ProposalRules()
+        package var proposalRules = ProposalRules()
 
-        public init() {}
+        package init() {}
     }
 
-    public typealias Observer = (ManagerEvent) -> Void
+    package typealias Observer = (ManagerEvent) -> Void
     /// Names an observer.
-    public struct ObserverToken: Hashable {
+    package struct ObserverToken: Hashable {
         fileprivate let token: EventObservers.Token
     }
 
-    public let manager: SessionManager
+    package let manager: SessionManager
     /// The object that the commands of the control socket work on (`IKECommands.register`).
-    public let control: IKEControl
+    package let control: IKEControl
     private let output: IKEOutput
     private let clock: () -> UInt64
     private let eventLoop: any EventLoop
@@ -40,7 +40,7 @@ public final class IKEService {
     private let tunnelFile: TunnelFile?
     private var rememberedVersion: UInt64 = 0
     /// Called with all addresses of peers that are known, when they change.
-    public var knownChanged: (Set<IPAddress>) -> Void = { _ in }
+    package var knownChanged: (Set<IPAddress>) -> Void = { _ in }
 
     /// Opens the sockets; datagrams are read from `start` on. Throws when a port or the key log cannot be had.
     ///
@@ -48,7 +48,7 @@ public final class IKEService {
     /// - `wallClock`: seconds since 1970.
     /// - `interface`: the way out to a peer to which the kernel's routes would lead through a tunnel; 0: they are right.
     /// - `needsNeighbour`: whether an address lies on a link of this host, and is no neighbour that is known.
-    public init(
+    package init(
         _ options: Options, dataplane: any ChildDataplane, clock: @escaping () -> UInt64,
         wallClock: @escaping () -> Int64, interface: @escaping (IPAddress) -> UInt32 = { _ in 0 },
         needsNeighbour: @escaping (IPAddress) -> Bool = { _ in false }, eventLoop: any EventLoop, logger: Logger
@@ -86,13 +86,13 @@ public final class IKEService {
     }
 
     /// The clock that all calls of the manager are to be made with.
-    public var now: UInt64 { clock() }
+    package var now: UInt64 { clock() }
 
     /// Datagrams of the sockets.
-    public var datagrams: IKEDatagramCounters { output.sockets.counters }
+    package var datagrams: IKEDatagramCounters { output.sockets.counters }
 
     /// Begins to read datagrams.
-    public func start() {
+    package func start() {
         output.sockets.start(on: eventLoop, clock: clock) { [weak self] message, path in
             guard let self else { return }
             manager.receive(message, path: path, at: now)
@@ -113,7 +113,7 @@ public final class IKEService {
     private static let knownInterval: UInt64 = 100_000_000
 
     /// Does what is due; called every 10 ms.
-    public func tick() {
+    package func tick() {
         let now = now
         if now >= knownAt {
             knownAt = now &+ Self.knownInterval
@@ -134,29 +134,29 @@ public final class IKEService {
 
     /// Replaces all connections and credentials. What has not changed keeps its SAs; what is refused and has been served goes
     /// on as it was.
-    public func load(_ configuration: SwanctlConfiguration) {
+    package func load(_ configuration: SwanctlConfiguration) {
         control.load(configuration)
     }
 
     // MARK: Observers
 
     /// `observer` gets every event from now on, after the log has it.
-    public func addObserver(_ observer: @escaping Observer) -> ObserverToken {
+    package func addObserver(_ observer: @escaping Observer) -> ObserverToken {
         ObserverToken(token: output.observers.add(observer))
     }
 
-    public func removeObserver(_ token: ObserverToken) { output.observers.remove(token.token) }
+    package func removeObserver(_ token: ObserverToken) { output.observers.remove(token.token) }
 
     // MARK: The end
 
     /// Deletes all SAs at their peers. `isIdle` tells when that is done.
-    public func shutDown() { manager.shutDown(at: now) }
+    package func shutDown() { manager.shutDown(at: now) }
 
     /// Whether there is no IKE SA (any more).
-    public var isIdle: Bool { manager.counters.sessions == 0 }
+    package var isIdle: Bool { manager.counters.sessions == 0 }
 
     /// Closes the sockets.
-    public func stop() {
+    package func stop() {
         output.flush()
         output.sockets.stop()
     }

@@ -3,7 +3,7 @@ import NIOCore
 /// Answers one command of the control protocol. Families of commands live in a file each, under `Commands/`.
 ///
 /// Runs on the control event loop and must not block it; what takes time completes the future later.
-public protocol VICICommand: Sendable {
+package protocol VICICommand: Sendable {
     /// The name that a request carries, e.g. `version`.
     var name: String { get }
     /// Events that the command streams while it runs; a client registers for them first.
@@ -13,41 +13,41 @@ public protocol VICICommand: Sendable {
 }
 
 extension VICICommand {
-    public var events: [String] { [] }
+    package var events: [String] { [] }
 }
 
 /// All commands and events that a server knows.
-public struct CommandRegistry: Sendable {
+package struct CommandRegistry: Sendable {
     private var commands: [String: any VICICommand] = [:]
     /// Names that a client may register for.
-    public private(set) var events: Set<String> = []
+    package private(set) var events: Set<String> = []
     /// The source of events that are no part of an answer.
-    public var hub: EventHub?
+    package var hub: EventHub?
 
-    public init(_ commands: [any VICICommand] = [], events: Set<String> = [], hub: EventHub? = nil) {
+    package init(_ commands: [any VICICommand] = [], events: Set<String> = [], hub: EventHub? = nil) {
         self.events = events
         self.hub = hub
         for command in commands { register(command) }
     }
 
     /// Adds a command; a later one with the same name replaces the earlier.
-    public mutating func register(_ command: any VICICommand) {
+    package mutating func register(_ command: any VICICommand) {
         commands[command.name] = command
         events.formUnion(command.events)
     }
 
     /// Adds events that come through `hub`.
-    public mutating func register(events names: some Sequence<String>) {
+    package mutating func register(events names: some Sequence<String>) {
         events.formUnion(names)
     }
 
-    public func command(_ name: String) -> (any VICICommand)? {
+    package func command(_ name: String) -> (any VICICommand)? {
         commands[name]
     }
 }
 
 /// The client that asked, as a running command knows it. For the control event loop only.
-public struct VICISession: Sendable {
+package struct VICISession: Sendable {
     /// The receiver of a command's events.
     struct Client: Sendable {
         var emit: @Sendable (String, VICIMessage) -> Void
@@ -55,7 +55,7 @@ public struct VICISession: Sendable {
         var isConnected: @Sendable () -> Bool
     }
 
-    public let eventLoop: any EventLoop
+    package let eventLoop: any EventLoop
     private let client: Client
 
     init(eventLoop: any EventLoop, client: Client) {
@@ -64,16 +64,16 @@ public struct VICISession: Sendable {
     }
 
     /// Sends an event to this client if it registered for it.
-    public func emit(_ event: String, _ message: VICIMessage) {
+    package func emit(_ event: String, _ message: VICIMessage) {
         client.emit(event, message)
     }
 
     /// Sends many events, as fast as the client reads them: each message is made when there is room for it. Fails when
     /// the client goes away.
-    public func stream(_ event: String, _ messages: [@Sendable () -> VICIMessage]) -> EventLoopFuture<Void> {
+    package func stream(_ event: String, _ messages: [@Sendable () -> VICIMessage]) -> EventLoopFuture<Void> {
         client.stream(event, messages)
     }
 
     /// False once the client has gone away; nobody will read the answer.
-    public var isConnected: Bool { client.isConnected() }
+    package var isConnected: Bool { client.isConnected() }
 }

@@ -1,13 +1,13 @@
 import Glibc
 
 /// Why the control socket could not be opened.
-public enum ControlSocketError: Error, Hashable, Sendable, CustomStringConvertible {
+package enum ControlSocketError: Error, Hashable, Sendable, CustomStringConvertible {
     case pathTooLong(String, limit: Int)
     case inUse(String)
     case notASocket(String)
     case system(String, call: String, errno: Int32)
 
-    public var description: String {
+    package var description: String {
         switch self {
         case .pathTooLong(let path, let limit):
             "control socket \(path): the path is longer than \(limit) bytes; give a shorter one with --control"

@@ -4,13 +4,13 @@ import NIOCore
 import NIOPosix
 
 /// The control protocol's server: one UNIX socket, all clients on one event loop.
-public struct VICIServer: Sendable {
+package struct VICIServer: Sendable {
     private let channel: any Channel
     private let path: String
     private let inode: UInt64
 
     /// Opens the socket and answers on `group`, which should have one loop. Blocks until it listens.
-    public static func start(
+    package static func start(
         path: String, registry: CommandRegistry, group: MultiThreadedEventLoopGroup, logger: Logger
     ) throws -> VICIServer {
         let descriptor = try ControlSocket.bind(path)
@@ -31,7 +31,7 @@ public struct VICIServer: Sendable {
     }
 
     /// Stops listening and removes the socket, unless somebody else has put theirs in its place.
-    public func stop() throws {
+    package func stop() throws {
         try channel.close().wait()
         if Self.inode(of: path) == inode { unlink(path) }
     }

@@ -2,17 +2,17 @@
 ///
 /// strongSwan, `src/libcharon/plugins/vici/README.md`: a packet is a 32-bit length in network order and at most 512 KiB,
 /// names have an 8-bit length and values a 16-bit length.
-public enum VICILimits {
+package enum VICILimits {
     /// Bytes of the length that precedes each packet.
-    public static let lengthFieldBytes = 4
+    package static let lengthFieldBytes = 4
     /// Largest packet in bytes, without its length.
-    public static let maximumPacketBytes = 512 * 1024
+    package static let maximumPacketBytes = 512 * 1024
     /// Longest name in bytes.
-    public static let maximumNameBytes = 255
+    package static let maximumNameBytes = 255
     /// Longest value or list item in bytes.
-    public static let maximumValueBytes = 65_535
+    package static let maximumValueBytes = 65_535
     /// Deepest nesting of sections; real messages need five.
-    public static let maximumDepth = 32
+    package static let maximumDepth = 32
 }
 
 /// The values of requests that are secrets: they are read into locked memory, and the packet is zeroed.
@@ -27,7 +27,7 @@ enum VICISecrets {
 }
 
 /// Why bytes are not a VICI packet, or a message cannot be written as one.
-public enum VICIError: Error, Hashable, Sendable, CustomStringConvertible {
+package enum VICIError: Error, Hashable, Sendable, CustomStringConvertible {
     case truncated(offset: Int)
     case unknownPacketType(UInt8)
     case unknownElement(UInt8, offset: Int)
@@ -40,7 +40,7 @@ public enum VICIError: Error, Hashable, Sendable, CustomStringConvertible {
     case nameTooLong(bytes: Int)
     case valueTooLong(bytes: Int)
 
-    public var description: String {
+    package var description: String {
         switch self {
         case .truncated(let offset): "the packet ends inside the element at byte \(offset)"
         case .unknownPacketType(let type): "packet type \(type) does not exist"

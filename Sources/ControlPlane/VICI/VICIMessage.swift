@@ -4,9 +4,9 @@ import Cryptography
 ///
 /// Order matters to readers (`swanctl` prints sections as they come) and a name may occur more than once, so this is a
 /// list and not a dictionary. Values are bytes: VICI carries certificates and keys as well as text.
-public struct VICIMessage: Hashable, Sendable {
+package struct VICIMessage: Hashable, Sendable {
     /// The contents of a field.
-    public enum Content: Hashable, Sendable {
+    package enum Content: Hashable, Sendable {
         case value([UInt8])
         case list([[UInt8]])
         case section(VICIMessage)
@@ -14,7 +14,7 @@ public struct VICIMessage: Hashable, Sendable {
         case secret(SecretBytes)
 
         /// Secrets count by their length: a hash tells nothing about them.
-        public func hash(into hasher: inout Hasher) {
+        package func hash(into hasher: inout Hasher) {
             switch self {
             case .value(let bytes): hasher.combine(bytes)
             case .list(let items): hasher.combine(items)
@@ -25,24 +25,24 @@ public struct VICIMessage: Hashable, Sendable {
     }
 
     /// A name of at most 255 bytes, and what it holds.
-    public struct Field: Hashable, Sendable {
-        public var name: String
-        public var content: Content
+    package struct Field: Hashable, Sendable {
+        package var name: String
+        package var content: Content
 
-        public init(name: String, content: Content) {
+        package init(name: String, content: Content) {
             self.name = name
             self.content = content
         }
     }
 
-    public var fields: [Field]
+    package var fields: [Field]
 
-    public init(_ fields: [Field] = []) {
+    package init(_ fields: [Field] = []) {
         self.fields = fields
     }
 
     /// The bytes of the first key/value field with this name.
-    public func bytes(_ name: String) -> [UInt8]? {
+    package func bytes(_ name: String) -> [UInt8]? {
         for field in fields where field.name == name {
             if case .value(let bytes) = field.content { return bytes }
         }
@@ -50,12 +50,12 @@ public struct VICIMessage: Hashable, Sendable {
     }
 
     /// The text of the first key/value field with this name; malformed UTF-8 is repaired.
-    public subscript(name: String) -> String? {
+    package subscript(name: String) -> String? {
         bytes(name).map { String(decoding: $0, as: UTF8.self) }
     }
 
     /// The items of the first list with this name.
-    public func list(_ name: String) -> [[UInt8]]? {
+    package func list(_ name: String) -> [[UInt8]]? {
         for field in fields where field.name == name {
             if case .list(let items) = field.content { return items }
         }
@@ -63,7 +63,7 @@ public struct VICIMessage: Hashable, Sendable {
     }
 
     /// The first section with this name.
-    public func section(_ name: String) -> VICIMessage? {
+    package func section(_ name: String) -> VICIMessage? {
         for field in fields where field.name == name {
             if case .section(let section) = field.content { return section }
         }
@@ -71,7 +71,7 @@ public struct VICIMessage: Hashable, Sendable {
     }
 
     /// The secret with this name. One that came as an ordinary value is copied.
-    public func secret(_ name: String) -> SecretBytes? {
+    package func secret(_ name: String) -> SecretBytes? {
         for field in fields where field.name == name {
             switch field.content {
             case .secret(let secret): return secret
@@ -83,36 +83,36 @@ public struct VICIMessage: Hashable, Sendable {
     }
 
     /// "yes" is true; "no", anything else and nothing are false.
-    public func flag(_ name: String) -> Bool { self[name] == "yes" }
+    package func flag(_ name: String) -> Bool { self[name] == "yes" }
 
-    public mutating func append(_ name: String, _ text: some StringProtocol) {
+    package mutating func append(_ name: String, _ text: some StringProtocol) {
         fields.append(Field(name: name, content: .value(Array(text.utf8))))
     }
 
-    public mutating func append(_ name: String, _ number: some BinaryInteger) {
+    package mutating func append(_ name: String, _ number: some BinaryInteger) {
         append(name, String(number))
     }
 
-    public mutating func append(_ name: String, bytes: [UInt8]) {
+    package mutating func append(_ name: String, bytes: [UInt8]) {
         fields.append(Field(name: name, content: .value(bytes)))
     }
 
-    public mutating func append(_ name: String, list: [String]) {
+    package mutating func append(_ name: String, list: [String]) {
         fields.append(Field(name: name, content: .list(list.map { Array($0.utf8) })))
     }
 
-    public mutating func append(_ name: String, secret: SecretBytes) {
+    package mutating func append(_ name: String, secret: SecretBytes) {
         fields.append(Field(name: name, content: .secret(secret)))
     }
 
-    public mutating func append(_ name: String, section: VICIMessage) {
+    package mutating func append(_ name: String, section: VICIMessage) {
         fields.append(Field(name: name, content: .section(section)))
     }
 }
 
 extension VICIMessage: ExpressibleByDictionaryLiteral {
     /// Key/value fields in the order written.
-    public init(dictionaryLiteral elements: (String, String)...) {
+    package init(dictionaryLiteral elements: (String, String)...) {
         self.init(elements.map { Field(name: $0.0, content: .value(Array($0.1.utf8))) })
     }
 }

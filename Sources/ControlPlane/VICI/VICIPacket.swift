@@ -2,7 +2,7 @@
 ///
 /// A client sends requests and registrations; a server sends the rest. Responses carry no name: a connection handles one
 /// request at a time, in order.
-public enum VICIPacket: Hashable, Sendable {
+package enum VICIPacket: Hashable, Sendable {
     case commandRequest(String, VICIMessage)
     case commandResponse(VICIMessage)
     case commandUnknown
@@ -43,7 +43,7 @@ extension VICIPacket {
 
     /// Reads a whole packet, without its length; every byte must belong to it. Its owner zeroes `bytes` if the packet
     /// `mayCarrySecrets`.
-    public init(decoding bytes: some Collection<UInt8>) throws(VICIError) {
+    package init(decoding bytes: some Collection<UInt8>) throws(VICIError) {
         // Of an array this is the array itself, no copy.
         let bytes = Array(bytes)
         guard bytes.count <= VICILimits.maximumPacketBytes else { throw .packetTooLong(bytes: bytes.count) }
@@ -66,7 +66,7 @@ extension VICIPacket {
     }
 
     /// The packet with its length in front, ready for the stream.
-    public func encoded() throws(VICIError) -> [UInt8] {
+    package func encoded() throws(VICIError) -> [UInt8] {
         var writer = VICIWriter()
         switch self {
         case .commandRequest(let name, let message):

@@ -5,17 +5,17 @@ import Netlink
 import XDP
 
 /// The boundary without a gateway: what `sluice guard`, `sluice detach` and `sluice status` do when none runs.
-public enum BoundaryControl {
+package enum BoundaryControl {
     /// Options that say whose traffic is to be closed, and between which interfaces.
-    public struct Request: Sendable {
+    package struct Request: Sendable {
         /// A swanctl.conf.
-        public var configuration: String?
+        package var configuration: String?
         /// `ip xfrm` lines.
-        public var xfrmBatch: String?
-        public var lan: [String]
-        public var wan: [String]
+        package var xfrmBatch: String?
+        package var lan: [String]
+        package var wan: [String]
 
-        public init(configuration: String?, xfrmBatch: String?, lan: [String] = [], wan: [String] = []) {
+        package init(configuration: String?, xfrmBatch: String?, lan: [String] = [], wan: [String] = []) {
             self.configuration = configuration
             self.xfrmBatch = xfrmBatch
             self.lan = lan
@@ -25,7 +25,7 @@ public enum BoundaryControl {
 
     /// Closes the boundary for what the files configure, in the place of what was closed before; keys are read and forgotten.
     /// Parts with errors are closed too, as far as they can be read.
-    public static func close(
+    package static func close(
         _ request: Request
     ) throws(GatewayError) -> (report: BoundaryReport, errors: [ConfigurationProblem]) {
         let (covered, errors) = try covered(request)
@@ -54,7 +54,7 @@ public enum BoundaryControl {
 
     /// Opens the boundary on purpose: steering programs that ended gateways have left, and the kernel's table. Returns what was
     /// closed; nil when nothing was.
-    public static func open() throws(GatewayError) -> BoundaryReport? {
+    package static func open() throws(GatewayError) -> BoundaryReport? {
         try Privileges.check([.netAdmin])
         let names = try Startup.environment { () throws(XDPError) in try SteeringProgram.detachAll() }
         let report = try environment { () throws(NetlinkError) in
@@ -70,7 +70,7 @@ public enum BoundaryControl {
     }
 
     /// The boundary that the kernel holds closed, whoever closed it; nil: none.
-    public static func report() throws(GatewayError) -> BoundaryReport? {
+    package static func report() throws(GatewayError) -> BoundaryReport? {
         try environment { () throws(NetlinkError) in try KernelGuard().report() }.map { BoundaryReport($0) }
     }
 

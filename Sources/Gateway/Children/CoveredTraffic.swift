@@ -6,8 +6,8 @@ import Policy
 
 /// Packets that the configuration says something about, whatever SAs there are and whether or not a gateway runs: one
 /// entry of the outbound SPD (RFC 4301 section 4.4.1) without its SAs.
-public struct CoveredTraffic: Hashable, Sendable {
-    public enum Action: String, Hashable, Sendable {
+package struct CoveredTraffic: Hashable, Sendable {
+    package enum Action: String, Hashable, Sendable {
         /// Never leaves in clear.
         case protect
         /// Goes the host's own way.
@@ -16,14 +16,14 @@ public struct CoveredTraffic: Hashable, Sendable {
     }
 
     /// "connection/child"; "policy 3" for the third policy of an xfrm batch.
-    public var name: String
+    package var name: String
     /// The selector as an outbound packet carries it: the source is on our side, the destination behind the peer.
-    public var selector: TrafficSelector
-    public var action: Action
+    package var selector: TrafficSelector
+    package var action: Action
     /// The priority, as in `SecurityPolicy`: the first entry that matches a packet decides, and lower numbers go first.
-    public var priority: UInt32
+    package var priority: UInt32
 
-    public init(name: String, selector: TrafficSelector, action: Action, priority: UInt32) {
+    package init(name: String, selector: TrafficSelector, action: Action, priority: UInt32) {
         self.name = name
         self.selector = selector
         self.action = action
@@ -32,12 +32,12 @@ public struct CoveredTraffic: Hashable, Sendable {
 }
 
 /// All that is covered.
-public struct CoveredList: Hashable, Sendable {
+package struct CoveredList: Hashable, Sendable {
     /// The entries in the order in which they decide.
-    public private(set) var traffic: [CoveredTraffic]
+    package private(set) var traffic: [CoveredTraffic]
     /// Children ("connection/child") with selectors that are `dynamic` and whose address is not known (yet): of these
     /// `traffic` has only what is known.
-    public private(set) var incomplete: [String]
+    package private(set) var incomplete: [String]
 
     /// Puts entries in order: by priority, then the longer prefixes, then as they are given.
     init(_ traffic: [CoveredTraffic], incomplete: [String] = []) {
@@ -53,7 +53,7 @@ public struct CoveredList: Hashable, Sendable {
 
     /// The traffic that a gateway with this configuration covers as soon as it runs. Nothing is asked: neither routes
     /// nor a resolver.
-    public init(_ manual: ManualConfiguration, _ connections: [Connection]) {
+    package init(_ manual: ManualConfiguration, _ connections: [Connection]) {
         var traffic = CoveredTraffic.list(manual.policies)
         var incomplete: [String] = []
         for connection in connections {

@@ -3,15 +3,15 @@ import IKEv2
 import XDP
 
 /// All that `sluice run` can be told. Every field has the default of its flag.
-public struct GatewayOptions: Hashable, Sendable {
+package struct GatewayOptions: Hashable, Sendable {
     /// The engine for the cryptography.
-    public enum Engine: String, CaseIterable, Sendable {
+    package enum Engine: String, CaseIterable, Sendable {
         /// The fastest that is installed.
         case auto
         case openssl
 
         /// The maker of the ciphers.
-        public var maker: any ESPEngine {
+        package var maker: any ESPEngine {
             switch self {
             case .auto, .openssl: OpenSSLEngine()
             }
@@ -19,58 +19,58 @@ public struct GatewayOptions: Hashable, Sendable {
     }
 
     /// The default path of the control socket.
-    public static let defaultControlSocket = "/run/sluice/control.vici"
+    package static let defaultControlSocket = "/run/sluice/control.vici"
 
     /// File of `ip xfrm` lines: SAs and policies by hand, and no IKE; nil: SAs are negotiated.
-    public var xfrmBatch: String?
+    package var xfrmBatch: String?
     /// The swanctl.conf; nil: IKE starts empty, and takes everything over the control socket.
-    public var configuration: String?
+    package var configuration: String?
     /// Interfaces towards the protected networks.
-    public var lan: [String]
+    package var lan: [String]
     /// Interfaces towards the peers.
-    public var wan: [String]
+    package var wan: [String]
     /// Worker threads; nil: as many as the ports have queues and the process has cores.
-    public var workers: Int?
+    package var workers: Int?
     /// Cores to pin workers to, in order; nil: the first ones that the process may use.
-    public var cores: [Int]?
+    package var cores: [Int]?
     /// Packets that a worker takes from a queue at once.
-    public var batch = 64
+    package var batch = 64
     /// Frames of packet memory; nil: enough for all rings and some spare.
-    public var frames: Int?
+    package var frames: Int?
     /// Bytes per frame, 256 of them headroom.
-    public var frameSizeInBytes = 2048
+    package var frameSizeInBytes = 2048
     /// Descriptors per ring.
-    public var ringSize = 1024
+    package var ringSize = 1024
     /// The place where XDP runs.
-    public var xdpMode = XDPMode.auto
+    package var xdpMode = XDPMode.auto
     /// The way of packets into the frames.
-    public var copyMode = CopyMode.auto
+    package var copyMode = CopyMode.auto
     /// Whether idle workers spin instead of sleeping.
-    public var busyPoll = false
+    package var busyPoll = false
     /// Packets in the replay window of SAs that name none.
-    public var replayWindow = 1024
-    public var engine = Engine.auto
+    package var replayWindow = 1024
+    package var engine = Engine.auto
     /// Largest outer packet in bytes; nil: the MTU of the way out.
-    public var mtu: Int?
-    public var hugePages = UMEM.HugePages.auto
-    public var controlSocket = GatewayOptions.defaultControlSocket
+    package var mtu: Int?
+    package var hugePages = UMEM.HugePages.auto
+    package var controlSocket = GatewayOptions.defaultControlSocket
     /// Whether to replace somebody else's XDP program.
-    public var force = false
+    package var force = false
     /// Whether an orderly end opens the boundary: the kernel then forwards in clear what the tunnels protected.
-    public var openOnExit = false
+    package var openOnExit = false
     /// The directory for the names of tunnels that are up, for the next start; nil: none.
-    public var stateDirectory: String?
+    package var stateDirectory: String?
     /// Times and limits of IKE.
-    public var ike = ProtocolSettings()
+    package var ike = ProtocolSettings()
     /// `--allow-weak`.
-    public var proposalRules = ProposalRules()
+    package var proposalRules = ProposalRules()
     /// The file that the keys of all SAs are written to, for Wireshark; nil: none.
-    public var keyLog: String?
+    package var keyLog: String?
 
     /// Whether SAs are negotiated; else they are written by hand.
-    public var negotiates: Bool { xfrmBatch == nil }
+    package var negotiates: Bool { xfrmBatch == nil }
 
-    public init(xfrmBatch: String? = nil, configuration: String? = nil, lan: [String], wan: [String]) {
+    package init(xfrmBatch: String? = nil, configuration: String? = nil, lan: [String], wan: [String]) {
         self.xfrmBatch = xfrmBatch
         self.configuration = configuration
         self.lan = lan
@@ -138,18 +138,18 @@ extension GatewayOptions {
 }
 
 /// A flag whose value cannot work: which, why, and what to give instead.
-public struct OptionError: Error, Hashable, Sendable, CustomStringConvertible {
-    public var flag: String
-    public var value: String
-    public var reason: String
-    public var remedy: String
+package struct OptionError: Error, Hashable, Sendable, CustomStringConvertible {
+    package var flag: String
+    package var value: String
+    package var reason: String
+    package var remedy: String
 
-    public var description: String { "\(flag) \(value): \(reason); \(remedy)" }
+    package var description: String { "\(flag) \(value): \(reason); \(remedy)" }
 }
 
 extension GatewayOptions {
     /// Checks every value against its bounds and against the others, without looking at the machine.
-    public func validate() throws(OptionError) {
+    package func validate() throws(OptionError) {
         try validateInterfaces()
         try validateWorkers()
         try validateMemory()

@@ -52,9 +52,9 @@ struct LoadedConfiguration {
 }
 
 /// Reads the files of `ip xfrm` lines and swanctl.conf as `run` and `check` both do.
-public enum ConfigurationFile {
+package enum ConfigurationFile {
     /// The SAs and policies of the file, and what of it is not served. Throws when it cannot be read.
-    public static func load(_ path: String, replayWindow: Int) throws(GatewayError) -> ManualConfiguration {
+    package static func load(_ path: String, replayWindow: Int) throws(GatewayError) -> ManualConfiguration {
         do throws(ConfigurationErrors) {
             return try XfrmBatch.load(path: path, defaultReplayWindow: replayWindow)
         } catch {
@@ -64,7 +64,7 @@ public enum ConfigurationFile {
 
     /// The connections, keys and certificates of a swanctl.conf and the folders beside it, and what of them is not served.
     /// Throws when the text cannot be parsed.
-    public static func loadConnections(
+    package static func loadConnections(
         _ path: String, rules: ProposalRules = ProposalRules()
     ) throws(GatewayError) -> SwanctlConfiguration {
         do throws(ConfigurationErrors) {
@@ -75,7 +75,7 @@ public enum ConfigurationFile {
     }
 
     /// A warning about who may read the file; nil when only its owner may.
-    public static func permissionWarning(_ path: String) -> ConfigurationProblem? {
+    package static func permissionWarning(_ path: String) -> ConfigurationProblem? {
         var status = stat()
         guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_mode & 0o077 != 0 else {
             return nil
@@ -87,9 +87,9 @@ public enum ConfigurationFile {
 }
 
 /// Why a gateway did not start, or had to end: what failed, and what to do about it.
-public struct GatewayError: Error, Hashable, Sendable, CustomStringConvertible {
+package struct GatewayError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The kind of the reason, which decides the exit code.
-    public enum Kind: Sendable {
+    package enum Kind: Sendable {
         /// A configuration file cannot be used.
         case configuration
         /// The machine does not provide what the gateway needs.
@@ -98,23 +98,23 @@ public struct GatewayError: Error, Hashable, Sendable, CustomStringConvertible {
         case failure
     }
 
-    public var kind: Kind
-    public var problem: String
-    public var remedy: String
+    package var kind: Kind
+    package var problem: String
+    package var remedy: String
     /// Every line of it begins with the place that it is about, FILE:LINE.
-    public private(set) var namesPlaces = false
+    package private(set) var namesPlaces = false
 
     /// An error about faulty files.
-    public init(_ errors: ConfigurationErrors) {
+    package init(_ errors: ConfigurationErrors) {
         self.init(.configuration, "\(errors)", remedy: "")
         namesPlaces = true
     }
 
-    public init(_ kind: Kind, _ problem: String, remedy: String) {
+    package init(_ kind: Kind, _ problem: String, remedy: String) {
         self.kind = kind
         self.problem = problem
         self.remedy = remedy
     }
 
-    public var description: String { remedy.isEmpty ? problem : "\(problem); \(remedy)" }
+    package var description: String { remedy.isEmpty ? problem : "\(problem); \(remedy)" }
 }

@@ -2,37 +2,37 @@ import Configuration
 import IPsec
 
 /// The document of `sluice check --xfrm-batch --json`: what a configuration would set up. Never a key.
-public struct CheckDocument: Codable, Hashable, Sendable {
-    public struct Association: Codable, Hashable, Sendable {
-        public var spi: String
-        public var source: String
-        public var destination: String
-        public var requestIdentifier: UInt32
-        public var mode: String
-        public var transform: String
-        public var encapsulation: String?
-        public var extendedSequenceNumbers: Bool
+package struct CheckDocument: Codable, Hashable, Sendable {
+    package struct Association: Codable, Hashable, Sendable {
+        package var spi: String
+        package var source: String
+        package var destination: String
+        package var requestIdentifier: UInt32
+        package var mode: String
+        package var transform: String
+        package var encapsulation: String?
+        package var extendedSequenceNumbers: Bool
         /// Packets; 0 = off.
-        public var replayWindow: Int
-        public var selectors: [String]
+        package var replayWindow: Int
+        package var selectors: [String]
         /// Largest inner packet when the way to the peer carries 1500 bytes.
-        public var innerMtu: Int
+        package var innerMtu: Int
     }
 
-    public struct Policy: Codable, Hashable, Sendable {
-        public var direction: String
-        public var selector: String
-        public var action: String
-        public var priority: UInt32
+    package struct Policy: Codable, Hashable, Sendable {
+        package var direction: String
+        package var selector: String
+        package var action: String
+        package var priority: UInt32
     }
 
-    public var associations: [Association]
-    public var policies: [Policy]
-    public var warnings: [String]
+    package var associations: [Association]
+    package var policies: [Policy]
+    package var warnings: [String]
     /// Lines that are not served.
-    public var errors: [String]
+    package var errors: [String]
 
-    public init(_ configuration: ManualConfiguration) {
+    package init(_ configuration: ManualConfiguration) {
         associations = configuration.states.map { state in
             Association(
                 spi: state.spi.spiText, source: state.source.description, destination: state.destination.description,

@@ -3,9 +3,9 @@ import Telemetry
 /// Writes `Encodable` values as JSON without Foundation, which would cost the daemon megabytes of resident memory.
 ///
 /// Keys become snake_case, members keep the order in which they are encoded, and a missing value is left out.
-public enum JSONDocument {
+package enum JSONDocument {
     /// The document, ended by a newline when it is indented for reading.
-    public static func text(_ value: some Encodable, indented: Bool = true) throws -> String {
+    package static func text(_ value: some Encodable, indented: Bool = true) throws -> String {
         let root = JSONNode()
         try value.encode(to: JSONEncoderCore(node: root, codingPath: []))
         var output = ""

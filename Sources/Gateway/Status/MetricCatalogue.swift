@@ -6,8 +6,8 @@ import XDP
 
 /// Every figure that a gateway has of itself. Status documents, their text and VICI's answers read figures by these rows; a new
 /// one is a row beside what counts it.
-public enum MetricCatalogue {
-    public static let groups: [MetricGroup] = [
+package enum MetricCatalogue {
+    package static let groups: [MetricGroup] = [
         MetricGroup("gateway", place: "gateway, frames", hasMembers: true, GatewayMetrics.all),
         MetricGroup("worker", labels: ["worker"], place: "workers[].counters", WorkerMetrics.all),
         MetricGroup("queue", labels: ["port", "queue"], place: "ports[].queues[]", hasMembers: true, QueueMetrics.all),
@@ -25,7 +25,7 @@ public enum MetricCatalogue {
     ]
 
     /// All of it as Markdown, one table for each group.
-    public static var markdown: String {
+    package static var markdown: String {
         var output =
             "# Figures of a gateway\n\nMade from the list that status documents are read by: `sluice metrics`.\n"
         for group in groups where !group.place.isEmpty {

@@ -2,49 +2,49 @@ import ControlPlane
 import IKEv2
 
 /// The state of negotiations: all IKE SAs with their CHILD_SAs, and what happened on the way.
-public struct NegotiationStatus: Codable, Hashable, Sendable {
-    public var ikeAssociations: [IKEAssociationStatus]
+package struct NegotiationStatus: Codable, Hashable, Sendable {
+    package var ikeAssociations: [IKEAssociationStatus]
     /// Since the start of the gateway; `half_open` and `sessions` are as of now.
-    public var counters: [EventCount]
+    package var counters: [EventCount]
 }
 
 /// A figure with a name of its own.
-public struct EventCount: Codable, Hashable, Sendable {
-    public var name: String
-    public var count: UInt64
+package struct EventCount: Codable, Hashable, Sendable {
+    package var name: String
+    package var count: UInt64
 }
 
 /// One IKE SA.
-public struct IKEAssociationStatus: Codable, Hashable, Sendable {
+package struct IKEAssociationStatus: Codable, Hashable, Sendable {
     /// For `sluice terminate --ike-id`.
-    public var identifier: UInt32
+    package var identifier: UInt32
     /// Absent while the responder does not know it yet.
-    public var connection: String?
+    package var connection: String?
     /// `connecting`, `established`, `rekeying`, `rekeyed` or `deleting`.
-    public var state: String
+    package var state: String
     /// `initiator` or `responder`.
-    public var role: String
+    package var role: String
     /// 16 hexadecimal digits each.
-    public var initiatorSPI: String
-    public var responderSPI: String
+    package var initiatorSPI: String
+    package var responderSPI: String
     /// Address and UDP port.
-    public var local: String
-    public var remote: String
-    public var localIdentity: String?
-    public var remoteIdentity: String?
+    package var local: String
+    package var remote: String
+    package var localIdentity: String?
+    package var remoteIdentity: String?
     /// `here`, `peer` or `both`; absent: there is no NAT.
-    public var nat: String?
+    package var nat: String?
     /// The algorithms in strongSwan's notation.
-    public var algorithms: String?
+    package var algorithms: String?
     /// Seconds.
-    public var establishedSeconds: Int?
-    public var rekeyInSeconds: Int?
-    public var reauthenticationInSeconds: Int?
+    package var establishedSeconds: Int?
+    package var rekeyInSeconds: Int?
+    package var reauthenticationInSeconds: Int?
     /// Since the last authentic message of the peer.
-    public var silentSeconds: Int?
-    public var activeTasks: [String]
-    public var queuedTasks: [String]
-    public var children: [ChildAssociationStatus]
+    package var silentSeconds: Int?
+    package var activeTasks: [String]
+    package var queuedTasks: [String]
+    package var children: [ChildAssociationStatus]
 
     enum CodingKeys: String, CodingKey {
         case identifier, connection, state, role
@@ -56,30 +56,30 @@ public struct IKEAssociationStatus: Codable, Hashable, Sendable {
 }
 
 /// One CHILD_SA: the two SAs of `security_associations` with these SPIs.
-public struct ChildAssociationStatus: Codable, Hashable, Sendable {
+package struct ChildAssociationStatus: Codable, Hashable, Sendable {
     /// For `sluice terminate --child-id`.
-    public var identifier: UInt32
-    public var name: String
+    package var identifier: UInt32
+    package var name: String
     /// `installed`, `rekeying`, `rekeyed` or `deleting`.
-    public var state: String
-    public var mode: String
-    public var requestIdentifier: UInt32
+    package var state: String
+    package var mode: String
+    package var requestIdentifier: UInt32
     /// `0x` and eight hexadecimal digits.
-    public var inboundSPI: String
-    public var outboundSPI: String
-    public var encapsulated: Bool
+    package var inboundSPI: String
+    package var outboundSPI: String
+    package var encapsulated: Bool
     /// The algorithms in strongSwan's notation, with the group of its own key exchange.
-    public var algorithms: String
-    public var extendedSequenceNumbers: Bool
-    public var localSelectors: [String]
-    public var remoteSelectors: [String]
-    public var inboundPackets: UInt64
-    public var inboundBytes: UInt64
-    public var outboundPackets: UInt64
-    public var outboundBytes: UInt64
-    public var establishedSeconds: Int
-    public var rekeyInSeconds: Int?
-    public var expiresInSeconds: Int?
+    package var algorithms: String
+    package var extendedSequenceNumbers: Bool
+    package var localSelectors: [String]
+    package var remoteSelectors: [String]
+    package var inboundPackets: UInt64
+    package var inboundBytes: UInt64
+    package var outboundPackets: UInt64
+    package var outboundBytes: UInt64
+    package var establishedSeconds: Int
+    package var rekeyInSeconds: Int?
+    package var expiresInSeconds: Int?
 
     enum CodingKeys: String, CodingKey {
         case identifier, name, state, mode, requestIdentifier

@@ -1,6 +1,6 @@
 /// The status document as aligned tables, for people.
 extension StatusReport {
-    public func text() -> String {
+    package func text() -> String {
         var sections = [header]
         if let configuration { sections.append(configuration.text) }
         sections += ports.map(Self.port)

@@ -1,33 +1,33 @@
 /// Aligned columns of text, for people.
-public struct TextTable: Sendable {
+package struct TextTable: Sendable {
     /// The side of its column that a cell keeps to: numbers right, names left.
-    public enum Alignment: Sendable {
+    package enum Alignment: Sendable {
         case left
         case right
     }
 
-    public struct Column: Sendable {
-        public var title: String
-        public var alignment: Alignment
+    package struct Column: Sendable {
+        package var title: String
+        package var alignment: Alignment
 
-        public static func left(_ title: String) -> Column { Column(title: title, alignment: .left) }
-        public static func right(_ title: String) -> Column { Column(title: title, alignment: .right) }
+        package static func left(_ title: String) -> Column { Column(title: title, alignment: .left) }
+        package static func right(_ title: String) -> Column { Column(title: title, alignment: .right) }
     }
 
-    public let columns: [Column]
-    public private(set) var rows: [[String]] = []
+    package let columns: [Column]
+    package private(set) var rows: [[String]] = []
 
-    public init(_ columns: [Column]) {
+    package init(_ columns: [Column]) {
         self.columns = columns
     }
 
     /// Adds a row; missing cells are empty, surplus ones are cut off.
-    public mutating func append(_ cells: [String]) {
+    package mutating func append(_ cells: [String]) {
         rows.append((0..<columns.count).map { $0 < cells.count ? cells[$0] : "" })
     }
 
     /// Lines without trailing blanks, each ended by a newline; the first holds the titles.
-    public func text(indentation: Int = 2) -> String {
+    package func text(indentation: Int = 2) -> String {
         let lines = [columns.map(\.title)] + rows
         let widths = columns.indices.map { column in lines.map { $0[column].count }.max() ?? 0 }
         var output = ""
@@ -46,9 +46,9 @@ public struct TextTable: Sendable {
 }
 
 /// Figures for people.
-public enum HumanText {
+package enum HumanText {
     /// `1234567` becomes `1,234,567`.
-    public static func count(_ value: some BinaryInteger) -> String {
+    package static func count(_ value: some BinaryInteger) -> String {
         var output = ""
         for (index, digit) in String(value).reversed().enumerated() {
             if index > 0, index.isMultiple(of: 3), digit != "-" { output.append(",") }
@@ -58,7 +58,7 @@ public enum HumanText {
     }
 
     /// Bytes in the largest unit that leaves at least one: `1.5 MiB`.
-    public static func bytes(_ value: some BinaryInteger) -> String {
+    package static func bytes(_ value: some BinaryInteger) -> String {
         var amount = Double(value)
         for unit in ["B", "KiB", "MiB", "GiB", "TiB"] {
             if amount < 1024 || unit == "TiB" { return (unit == "B" ? "\(Int(amount))" : decimal(amount)) + " \(unit)" }
@@ -68,14 +68,14 @@ public enum HumanText {
     }
 
     /// One digit behind the point.
-    public static func decimal(_ value: Double) -> String {
+    package static func decimal(_ value: Double) -> String {
         guard value.isFinite, abs(value) < 1e15 else { return "-" }
         let tenths = Int64((abs(value) * 10).rounded())
         return (value < 0 && tenths > 0 ? "-" : "") + "\(tenths / 10).\(tenths % 10)"
     }
 
     /// Two digits behind the point.
-    public static func hundredths(_ value: Double) -> String {
+    package static func hundredths(_ value: Double) -> String {
         guard value.isFinite, abs(value) < 1e15 else { return "-" }
         let hundredths = Int64((abs(value) * 100).rounded())
         let fraction = hundredths % 100
@@ -84,7 +84,7 @@ public enum HumanText {
     }
 
     /// `93784` becomes `1d 2h 3m 4s`.
-    public static func duration(seconds: Int) -> String {
+    package static func duration(seconds: Int) -> String {
         let parts = [
             (seconds / 86_400, "d"), (seconds / 3600 % 24, "h"), (seconds / 60 % 60, "m"), (seconds % 60, "s"),
         ]

@@ -2,18 +2,18 @@ import Cryptography
 import IKEv2Messages
 
 /// Everything that a proof and its verification depend on besides the octets.
-public struct AuthenticationContext: Sendable {
-    public var connection: Connection
-    public var credentials: Credentials
-    public var path: Path
+package struct AuthenticationContext: Sendable {
+    package var connection: Connection
+    package var credentials: Credentials
+    package var path: Path
     /// The peer's SIGNATURE_HASH_ALGORITHMS; nil when it sent none, and so does not know RFC 7427.
-    public var peerHashes: [SignatureHash]?
+    package var peerHashes: [SignatureHash]?
     /// Seconds since 1970.
-    public var wallClock: Int64
+    package var wallClock: Int64
     /// The proof of the peer; nil when we speak first. We answer with the same key, and as it can verify.
     var verifiedPeer: VerifiedPeer?
 
-    public init(
+    package init(
         connection: Connection, credentials: Credentials, path: Path, peerHashes: [SignatureHash]?, wallClock: Int64
     ) {
         self.connection = connection
@@ -32,22 +32,22 @@ public struct AuthenticationContext: Sendable {
 
 extension NotifyPayload {
     /// SIGNATURE_HASH_ALGORITHMS, what of it is known here; nil when this is another notify.
-    public var signatureHashes: [SignatureHash]? {
+    package var signatureHashes: [SignatureHash]? {
         signatureHashAlgorithms?.compactMap { SignatureHash(rawValue: $0.rawValue) }
     }
 
     /// Ours (RFC 7427 section 4).
-    public static var offeredSignatureHashes: NotifyPayload {
+    package static var offeredSignatureHashes: NotifyPayload {
         .signatureHashAlgorithms(SignatureHash.offered.map { HashAlgorithm(rawValue: $0.rawValue) })
     }
 }
 
 /// A peer that has proved who it is.
-public struct VerifiedPeer: Sendable {
-    public var identity: Identity
+package struct VerifiedPeer: Sendable {
+    package var identity: Identity
     /// "shared key", "RSA-PSS with sha256": for the log.
-    public var method: String
-    public var certificate: Certificate?
+    package var method: String
+    package var certificate: Certificate?
     /// The scheme by which it has signed; nil: by a shared key.
     var scheme: SignatureScheme?
     /// The one of several keys that it has.
@@ -55,18 +55,18 @@ public struct VerifiedPeer: Sendable {
 }
 
 /// Octets that one side's AUTH payload covers (RFC 7296 section 2.15).
-public struct SignedOctets: Sendable {
+package struct SignedOctets: Sendable {
     /// The first message of the side that proves itself: its IKE_SA_INIT, without a non-ESP marker.
-    public var message: [UInt8]
+    package var message: [UInt8]
     /// The nonce of the other side.
-    public var peerNonce: [UInt8]
+    package var peerNonce: [UInt8]
     /// IDi or IDr of the side that proves itself.
-    public var identity: IdentificationPayload
+    package var identity: IdentificationPayload
     /// SK_pi or SK_pr of the side that proves itself.
-    public var key: SecretBytes
-    public var function: PRF
+    package var key: SecretBytes
+    package var function: PRF
 
-    public init(
+    package init(
         message: [UInt8], peerNonce: [UInt8], identity: IdentificationPayload, key: SecretBytes, function: PRF
     ) {
         self.message = message

@@ -8,7 +8,7 @@ extension Identity {
 
     /// The closeness of an identity to a pattern: nil not at all, 0 for `%any`, more the fewer letters wildcards stand
     /// for, and `exactMatch` without any. Names are compared without regard to case, as those of certificates are.
-    public func matches(_ pattern: Identity) -> Int? {
+    package func matches(_ pattern: Identity) -> Int? {
         switch (self, pattern) {
         case (_, .any): return 0
         case (.address(let own), .address(let other)): return own == other ? Self.exactMatch : nil
@@ -55,7 +55,7 @@ extension Identity {
 
     /// The name that a certificate must have as its subject or among its subjectAltNames; nil when none can vouch for
     /// it.
-    public var certificateName: SubjectAlternativeName? {
+    package var certificateName: SubjectAlternativeName? {
         switch self {
         case .any, .keyID: nil
         case .address(let address): address.family == .ipv4 ? .ipv4(address.bytes) : .ipv6(address.bytes)
@@ -154,7 +154,7 @@ private struct DERReader {
 extension Identity {
     /// The identity that a peer claims; nil for types that are unknown here and data that does not fit its type. A
     /// domain name may have blanks: peers that send whatever text they are given use this type for it.
-    public init?(_ payload: IdentificationPayload) {
+    package init?(_ payload: IdentificationPayload) {
         let data = payload.data
         switch payload.type {
         case .ipv4, .ipv6:
@@ -187,7 +187,7 @@ extension Identity {
     static func isName(_ text: String) -> Bool { !text.isEmpty && text.utf8.allSatisfy { $0 >= 0x20 && $0 != 0x7f } }
 
     /// The payload of an identity; nil for `%any`.
-    public var payload: IdentificationPayload? {
+    package var payload: IdentificationPayload? {
         switch self {
         case .any: nil
         case .address(let address):

@@ -2,12 +2,12 @@ import Cryptography
 import IKEv2Messages
 
 /// AUTH payloads of both sides (RFC 7296 section 2.15, RFC 4754, RFC 7427, RFC 8420).
-public enum PeerAuthentication {
+package enum PeerAuthentication {
     /// CERT payloads of a peer that are looked at; chains are shorter.
     static let maximumCertificates = 10
 
     /// Our identity to this peer: as configured, else the subject of our certificate, else our address.
-    public static func localIdentity(
+    package static func localIdentity(
         _ context: AuthenticationContext, requests: [CertificateRequestPayload] = []
     ) -> Identity {
         let local = context.connection.local
@@ -20,7 +20,7 @@ public enum PeerAuthentication {
 
     /// Proves that we are `octets.identity`. `peer`: who it is, or as far as we know who it should be; it chooses the
     /// shared key. `requests`: the peer's CERTREQ payloads. The certificates go into the same message.
-    public static func prove(
+    package static func prove(
         _ octets: SignedOctets, to peer: Identity, requests: [CertificateRequestPayload],
         _ context: AuthenticationContext
     ) throws(Refusal) -> (authentication: AuthenticationPayload, certificates: [CertificatePayload]) {
@@ -53,7 +53,7 @@ public enum PeerAuthentication {
 
     /// Verifies that the peer is `octets.identity`, and that this is who the connection is for. `local`: who we are,
     /// which chooses the shared key. `certificates`: the CERT payloads of the same message.
-    public static func verify(
+    package static func verify(
         _ authentication: AuthenticationPayload, of octets: SignedOctets, to local: Identity,
         certificates: [CertificatePayload], _ context: AuthenticationContext
     ) throws(Refusal) -> VerifiedPeer {
@@ -119,7 +119,7 @@ public enum PeerAuthentication {
 extension PeerAuthentication {
     /// The connections of a responder that are for this peer, the closest first; the order stays among equals. `wanted`:
     /// whom the peer wants to talk to (its IDr), nil when it does not say.
-    public static func connections(
+    package static func connections(
         _ candidates: [Connection], for peer: Identity, wanted: Identity?
     ) -> [Connection] {
         let fitting = candidates.compactMap { connection -> (Connection, Int, Int)? in
@@ -137,7 +137,7 @@ extension PeerAuthentication {
     private static let candidatesShown = 8
 
     /// Why there is none.
-    public static func explainNoConnection(
+    package static func explainNoConnection(
         _ candidates: [Connection], for peer: IdentificationPayload?, wanted: IdentificationPayload?
     ) -> Explanation {
         func text(_ payload: IdentificationPayload?) -> String {
@@ -169,7 +169,7 @@ extension PeerAuthentication {
 extension PeerAuthentication {
     /// The CERTREQ payloads that we send: authorities whose certificates we could verify, and raw keys where
     /// that is the one way (RFC 7296 section 3.7, RFC 7670 section 3). None when the peer is to prove itself otherwise.
-    public static func requests(for connections: [Connection], _ credentials: Credentials)
+    package static func requests(for connections: [Connection], _ credentials: Credentials)
         -> [CertificateRequestPayload]
     {
         let asking = connections.filter { connection in

@@ -3,16 +3,16 @@ import Packets
 
 /// The packets that a child is for by its configuration alone, whatever SAs there are: the part of the SPD that it stands
 /// for (RFC 4301 section 4.4.1).
-public struct ConfiguredSelectors: Hashable, Sendable {
+package struct ConfiguredSelectors: Hashable, Sendable {
     /// Selectors as an outbound packet carries them.
-    public var selectors: [TrafficSelector]
+    package var selectors: [TrafficSelector]
     /// Whether nothing is missing: false while a side is `dynamic` and its address is not known.
-    public var isComplete: Bool
+    package var isComplete: Bool
 }
 
 extension Child {
     /// Every pair of `local_ts` and `remote_ts`. A `dynamic` side whose address is nil is left out.
-    public func configuredSelectors(local: IPAddress?, remote: IPAddress?) -> ConfiguredSelectors {
+    package func configuredSelectors(local: IPAddress?, remote: IPAddress?) -> ConfiguredSelectors {
         let ours = localSelectors.compactMap { $0.known(local) }
         let theirs = remoteSelectors.compactMap { $0.known(remote) }
         return ConfiguredSelectors(
@@ -21,7 +21,7 @@ extension Child {
     }
 
     /// Whether a side is `dynamic`.
-    public var hasDynamicSelectors: Bool {
+    package var hasDynamicSelectors: Bool {
         (localSelectors + remoteSelectors).contains { $0.addresses == nil }
     }
 }
@@ -31,7 +31,7 @@ extension Connection {
     /// the next attempt may lead there.
     /// - `resolved`: the addresses of a host name; none: not known.
     /// - `source`: our address towards a peer by the host's routes; nil: there is none, or nobody is asked.
-    public func configuredSelectors(
+    package func configuredSelectors(
         of child: Child, resolved: (String) -> [IPAddress], source: (IPAddress) -> IPAddress?
     ) -> ConfiguredSelectors {
         guard child.hasDynamicSelectors else { return child.configuredSelectors(local: nil, remote: nil) }
@@ -77,11 +77,11 @@ extension SelectorSide {
 
 /// One item of `local_ts` with one of `remote_ts`. A peer that keeps a policy for each pair of networks makes a CHILD_SA
 /// for each, and does not take more than one of them at a time (RFC 7296 section 2.9).
-public struct SelectorPair: Hashable, Sendable {
-    public var local: SelectorSide
-    public var remote: SelectorSide
+package struct SelectorPair: Hashable, Sendable {
+    package var local: SelectorSide
+    package var remote: SelectorSide
 
-    public init(local: SelectorSide, remote: SelectorSide) {
+    package init(local: SelectorSide, remote: SelectorSide) {
         self.local = local
         self.remote = remote
     }
@@ -95,7 +95,7 @@ public struct SelectorPair: Hashable, Sendable {
 }
 
 extension SelectorPair: CustomStringConvertible {
-    public var description: String { "\(local) === \(remote)" }
+    package var description: String { "\(local) === \(remote)" }
 }
 
 extension Child {

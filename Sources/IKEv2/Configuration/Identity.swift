@@ -2,7 +2,7 @@ import Cryptography
 import Packets
 
 /// The identity of a peer (RFC 7296 section 3.5), or a pattern for identities.
-public enum Identity: Hashable, Sendable {
+package enum Identity: Hashable, Sendable {
     /// `%any`: matches everybody; never sent.
     case any
     case address(IPAddress)
@@ -20,7 +20,7 @@ extension Identity {
     /// `keyid:`, `asn1dn:`, `ipv4:`, `ipv6:`); `@name`, `@@mail` and `@#hex`; a distinguished name, which has "=", and is a
     /// key id when it is none; an e-mail address, which has "@"; an IP address; and else a domain name. Blanks around it do
     /// not count, but between a prefix and a name they do, and behind such a name.
-    public init(parsing whole: String) throws(Problem) {
+    package init(parsing whole: String) throws(Problem) {
         let text = String(whole[...].trimmingSpaces)
         let colon = text.firstIndex(of: ":")
         let type = colon.flatMap { Self.types[text[..<$0].lowercased()] }
@@ -142,7 +142,7 @@ extension Identity {
 extension Identity: CustomStringConvertible {
     /// The text as `init(parsing:)` reads it: with a prefix where the text alone would be of another type, and in
     /// hexadecimal digits what is no plain text.
-    public var description: String {
+    package var description: String {
         switch self {
         case .any: return "%any"
         case .address(let address):
@@ -160,7 +160,7 @@ extension Identity: CustomStringConvertible {
     }
 
     /// The text as a value of swanctl.conf: between quotes where it has to be.
-    public var settingText: String {
+    package var settingText: String {
         let text = description
         guard text.contains(where: "\"\\#{};".contains) || text.hasPrefix(" ") || text.hasSuffix(" ") else {
             return text

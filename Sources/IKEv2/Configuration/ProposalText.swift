@@ -2,27 +2,27 @@ import Cryptography
 import Packets
 
 /// The limits of what proposals may name.
-public struct ProposalRules: Hashable, Sendable {
+package struct ProposalRules: Hashable, Sendable {
     /// `--allow-weak`: MODP-1024 and MODP-1536 too, which RFC 8247 section 2.4 advises against.
-    public var allowsWeakGroups = false
+    package var allowsWeakGroups = false
 
-    public init(allowsWeakGroups: Bool = false) { self.allowsWeakGroups = allowsWeakGroups }
+    package init(allowsWeakGroups: Bool = false) { self.allowsWeakGroups = allowsWeakGroups }
 }
 
 /// The proposals of a list, with remarks.
-public struct ProposalReading<Proposal: Hashable & Sendable>: Sendable {
+package struct ProposalReading<Proposal: Hashable & Sendable>: Sendable {
     /// A remark about one item of the list, or why it is left out.
-    public struct Remark: Sendable {
-        public var item: String
-        public var problem: Problem
+    package struct Remark: Sendable {
+        package var item: String
+        package var problem: Problem
     }
 
     /// The proposals in the order of the list, each once.
-    public internal(set) var proposals: [Proposal] = []
+    package internal(set) var proposals: [Proposal] = []
     /// Remarks about what is served otherwise than it is written, or left out because others of the list will do.
-    public internal(set) var warnings: [Remark] = []
+    package internal(set) var warnings: [Remark] = []
     /// Items for which there is no stand-in.
-    public internal(set) var errors: [Remark] = []
+    package internal(set) var errors: [Remark] = []
 
     /// - Parameter read: one item that is not `default`, with remarks about what of it is left out.
     init(
@@ -61,7 +61,7 @@ public struct ProposalReading<Proposal: Hashable & Sendable>: Sendable {
 extension IKEProposal {
     /// Reads strongSwan's notation, "aes256gcm16-prfsha384-ecp384". Several algorithms of one kind are alternatives.
     /// Without a PRF the one of the integrity algorithm is meant, with "aes256gcm16-sha384-ecp384" too.
-    public init(parsing text: String, rules: ProposalRules = ProposalRules()) throws(Problem) {
+    package init(parsing text: String, rules: ProposalRules = ProposalRules()) throws(Problem) {
         do throws(ProposalFault) {
             self = try Self.read(text, rules).proposal
         } catch {
@@ -70,12 +70,12 @@ extension IKEProposal {
     }
 
     /// Reads a list as swanctl.conf has it, "aes128gcm16-prfsha256-x25519, default"; throws the first error.
-    public static func list(parsing text: String) throws(Problem) -> [IKEProposal] {
+    package static func list(parsing text: String) throws(Problem) -> [IKEProposal] {
         try proposals(text, reading(text.proposalItems))
     }
 
     /// Reads the items of a list.
-    public static func reading(
+    package static func reading(
         _ items: [String], rules: ProposalRules = ProposalRules()
     ) -> ProposalReading<IKEProposal> {
         ProposalReading(items, default: Self.default) { text throws(ProposalFault) in try read(text, rules) }
@@ -117,7 +117,7 @@ extension IKEProposal {
 extension ChildProposal {
     /// Reads strongSwan's notation, "aes128gcm16-x25519-esn-noesn". Without "esn" sequence numbers are not extended; with
     /// "none" the key exchange is optional.
-    public init(parsing text: String, rules: ProposalRules = ProposalRules()) throws(Problem) {
+    package init(parsing text: String, rules: ProposalRules = ProposalRules()) throws(Problem) {
         do throws(ProposalFault) {
             self = try Self.read(text, rules).proposal
         } catch {
@@ -126,12 +126,12 @@ extension ChildProposal {
     }
 
     /// Reads a list as swanctl.conf has it, "aes128gcm16, default"; throws the first error.
-    public static func list(parsing text: String) throws(Problem) -> [ChildProposal] {
+    package static func list(parsing text: String) throws(Problem) -> [ChildProposal] {
         try proposals(text, reading(text.proposalItems))
     }
 
     /// Reads the items of a list.
-    public static func reading(
+    package static func reading(
         _ items: [String], rules: ProposalRules = ProposalRules()
     ) -> ProposalReading<ChildProposal> {
         ProposalReading(items, default: Self.default) { text throws(ProposalFault) in try read(text, rules) }
@@ -189,7 +189,7 @@ extension Substring {
 extension IKEProposal: CustomStringConvertible {
     /// The text as `init(parsing:)` reads it. The PRF is written only where it does not follow from the integrity
     /// algorithm.
-    public var description: String {
+    package var description: String {
         let derived = integrity.map { PRF(name: "prf\($0.name)") } == functions.map(Optional.some)
         let names =
             encryption.map(\.name) + integrity.map(\.name) + (derived ? [] : functions.map(\.name))
@@ -200,7 +200,7 @@ extension IKEProposal: CustomStringConvertible {
 
 extension ChildProposal: CustomStringConvertible {
     /// The text as `init(parsing:)` reads it. "noesn" alone is not written.
-    public var description: String {
+    package var description: String {
         let esn = extendedSequenceNumbers == [false] ? [] : extendedSequenceNumbers.map { $0 ? "esn" : "noesn" }
         let none = keyExchanges.isEmpty || keyExchangeNeed == .required ? [] : ["none"]
         let methods = keyExchangeNeed == .accepted ? none + keyExchanges.map(\.name) : keyExchanges.map(\.name) + none

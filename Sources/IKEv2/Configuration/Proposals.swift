@@ -1,20 +1,20 @@
 import Cryptography
 
 /// The ESP of a transform in several parts, as proposals list them.
-public typealias ESPEncryption = ESPTransform.Encryption
-public typealias ESPIntegrity = ESPTransform.Integrity
+package typealias ESPEncryption = ESPTransform.Encryption
+package typealias ESPIntegrity = ESPTransform.Integrity
 
 /// One proposal for an IKE SA: the alternatives of each transform type, in order of preference.
 ///
 /// Written in strongSwan's notation, `aes256gcm16-prfsha384-ecp384`. Either all encryptions are combined modes and
 /// `integrity` is empty, or none is and it is not (RFC 7296 section 3.3).
-public struct IKEProposal: Hashable, Sendable {
-    public var encryption: [IKECipherSuite.Encryption]
-    public var integrity: [IKECipherSuite.Integrity]
-    public var functions: [PRF]
-    public var keyExchanges: [KeyExchangeMethod]
+package struct IKEProposal: Hashable, Sendable {
+    package var encryption: [IKECipherSuite.Encryption]
+    package var integrity: [IKECipherSuite.Integrity]
+    package var functions: [PRF]
+    package var keyExchanges: [KeyExchangeMethod]
 
-    public init(
+    package init(
         encryption: [IKECipherSuite.Encryption], integrity: [IKECipherSuite.Integrity] = [], functions: [PRF],
         keyExchanges: [KeyExchangeMethod]
     ) {
@@ -26,9 +26,9 @@ public struct IKEProposal: Hashable, Sendable {
 }
 
 /// One proposal for a CHILD_SA, `aes128gcm16-x25519-esn-noesn`.
-public struct ChildProposal: Hashable, Sendable {
+package struct ChildProposal: Hashable, Sendable {
     /// Whether a CHILD_SA has to have a key exchange of its own (perfect forward secrecy).
-    public enum KeyExchangeNeed: Hashable, Sendable {
+    package enum KeyExchangeNeed: Hashable, Sendable {
         /// One of `keyExchanges`, if there are any.
         case required
         /// One of them, or none where the peer wants none (`x25519-none`; RFC 7296 section 3.3.6).
@@ -37,16 +37,16 @@ public struct ChildProposal: Hashable, Sendable {
         case accepted
     }
 
-    public var encryption: [ESPEncryption]
+    package var encryption: [ESPEncryption]
     /// Empty exactly when all encryptions are combined modes.
-    public var integrity: [ESPIntegrity]
+    package var integrity: [ESPIntegrity]
     /// The key exchanges; none: keys come from the IKE SA alone. In IKE_AUTH always left out (RFC 7296 section 1.2).
-    public var keyExchanges: [KeyExchangeMethod]
-    public var keyExchangeNeed: KeyExchangeNeed
+    package var keyExchanges: [KeyExchangeMethod]
+    package var keyExchangeNeed: KeyExchangeNeed
     /// Whether extended sequence numbers are used; both, in order of preference, when either will do.
-    public var extendedSequenceNumbers: [Bool]
+    package var extendedSequenceNumbers: [Bool]
 
-    public init(
+    package init(
         encryption: [ESPEncryption], integrity: [ESPIntegrity] = [],
         keyExchanges: [KeyExchangeMethod] = [], keyExchangeNeed: KeyExchangeNeed = .required,
         extendedSequenceNumbers: [Bool] = [false]
@@ -83,7 +83,7 @@ extension ChildProposal {
 extension IKEProposal {
     private static let standardFunctions: [PRF] = [.hmacSHA256, .hmacSHA384, .hmacSHA512]
 
-    public static let `default`: [IKEProposal] = [
+    package static let `default`: [IKEProposal] = [
         IKEProposal(
             encryption: [.aesGCM16(keyBits: 128), .aesGCM16(keyBits: 256), .chaCha20Poly1305],
             functions: standardFunctions, keyExchanges: .standard),
@@ -97,7 +97,7 @@ extension IKEProposal {
 extension ChildProposal {
     /// The default, with a key exchange of its own where the peer has one; extended sequence numbers where the peer has
     /// them.
-    public static let `default`: [ChildProposal] = [
+    package static let `default`: [ChildProposal] = [
         ChildProposal(
             encryption: [.aesGCM(keyBits: 128, icvBytes: 16), .aesGCM(keyBits: 256, icvBytes: 16), .chaCha20Poly1305],
             keyExchanges: .standard, keyExchangeNeed: .preferred, extendedSequenceNumbers: [true, false]),

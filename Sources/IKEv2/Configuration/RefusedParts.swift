@@ -1,6 +1,6 @@
 extension [Connection] {
     /// Connections (`site`) and children (`site/net`) that are not served, for faults in their configuration.
-    public var refusedParts: [String] {
+    package var refusedParts: [String] {
         flatMap { connection in
             connection.isRefused
                 ? [connection.name]

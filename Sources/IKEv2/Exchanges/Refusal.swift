@@ -1,8 +1,8 @@
 import IKEv2Messages
 
 /// Refusal of a request, an answer or a proof: what the peer is told, and what our operator is.
-public struct Refusal: Error {
-    public let notify: NotifyPayload
+package struct Refusal: Error {
+    package let notify: NotifyPayload
     private let words: Words
 
     /// Anybody can have an IKE_SA_INIT refused, at any rate: its words are found only when there is room in the log.
@@ -11,7 +11,7 @@ public struct Refusal: Error {
         case unsaid(@Sendable () -> Explanation)
     }
 
-    public var explanation: Explanation {
+    package var explanation: Explanation {
         switch words {
         case .said(let explanation): explanation
         case .unsaid(let explain): explain()

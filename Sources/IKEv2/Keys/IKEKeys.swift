@@ -2,11 +2,11 @@ import Cryptography
 import IKEv2Messages
 
 /// The keys of an IKE SA, and what is derived from them (RFC 7296 sections 2.13 to 2.18, RFC 5282 section 7).
-public struct IKEKeys: Sendable {
-    public let suite: IKECipherSuite
-    public let function: PRF
-    public let initiatorSPI: UInt64
-    public let responderSPI: UInt64
+package struct IKEKeys: Sendable {
+    package let suite: IKECipherSuite
+    package let function: PRF
+    package let initiatorSPI: UInt64
+    package let responderSPI: UInt64
     let derivation: SecretBytes
     let integrityInitiator: SecretBytes?
     let integrityResponder: SecretBytes?
@@ -19,7 +19,7 @@ public struct IKEKeys: Sendable {
     private let responderCipher: IKECipher
 
     /// For the first IKE SA. `secret`: g^ir. SKEYSEED = prf(Ni | Nr, g^ir), section 2.14.
-    public init(
+    package init(
         _ selected: SelectedIKE, secret: SecretBytes, initiatorNonce: [UInt8], responderNonce: [UInt8],
         initiatorSPI: UInt64, responderSPI: UInt64
     ) throws(CryptographyError) {
@@ -32,7 +32,7 @@ public struct IKEKeys: Sendable {
 
     /// For the IKE SA that replaces this one. SKEYSEED = prf(SK_d, g^ir | Ni | Nr), with the PRF of this one,
     /// section 2.18.
-    public func rekeyed(
+    package func rekeyed(
         _ selected: SelectedIKE, secret: SecretBytes, initiatorNonce: [UInt8], responderNonce: [UInt8],
         initiatorSPI: UInt64, responderSPI: UInt64
     ) throws(CryptographyError) -> IKEKeys {
@@ -87,18 +87,18 @@ public struct IKEKeys: Sendable {
     }
 
     /// For messages of one side. Every call gives the same cipher, so that no initialization vector is used twice.
-    public func cipher(sender: IKERole) -> SessionCipher {
+    package func cipher(sender: IKERole) -> SessionCipher {
         SessionCipher(sender == .initiator ? initiatorCipher : responderCipher)
     }
 
     /// SK_pi or SK_pr, section 2.15.
-    public func authenticationKey(_ role: IKERole) -> SecretBytes {
+    package func authenticationKey(_ role: IKERole) -> SecretBytes {
         role == .initiator ? proofInitiator : proofResponder
     }
 
     /// The ESP keys of both directions, by who sends: encryption key, salt, integrity key. `secret`: g^ir of the
     /// exchange that makes the CHILD_SA, if it has one. KEYMAT = prf+(SK_d, [g^ir |] Ni | Nr), section 2.17.
-    public func childKeys(
+    package func childKeys(
         _ transform: ESPTransform, secret: SecretBytes?, initiatorNonce: [UInt8], responderNonce: [UInt8]
     ) throws(CryptographyError) -> (initiator: SecretBytes, responder: SecretBytes) {
         let count = transform.keyMaterialLength
@@ -110,16 +110,16 @@ public struct IKEKeys: Sendable {
 }
 
 /// Protects the messages of one side of an IKE SA.
-public struct SessionCipher: MessageCipher, Sendable {
+package struct SessionCipher: MessageCipher, Sendable {
     private let cipher: IKECipher
 
     init(_ cipher: IKECipher) { self.cipher = cipher }
 
-    public var ivLength: Int { cipher.suite.ivLength }
-    public var icvLength: Int { cipher.suite.icvLength }
-    public var blockLength: Int { cipher.suite.blockLength }
+    package var ivLength: Int { cipher.suite.ivLength }
+    package var icvLength: Int { cipher.suite.icvLength }
+    package var blockLength: Int { cipher.suite.blockLength }
 
-    public func seal(_ message: inout [UInt8], layout: EncryptedLayout) throws(ProtectionFailure) {
+    package func seal(_ message: inout [UInt8], layout: EncryptedLayout) throws(ProtectionFailure) {
         do {
             let body = try cipher.seal(
                 Array(message[layout.ciphertext]), authenticating: Array(message[layout.associatedData]))
@@ -129,7 +129,7 @@ public struct SessionCipher: MessageCipher, Sendable {
         }
     }
 
-    public func open(_ message: inout [UInt8], layout: EncryptedLayout) throws(ProtectionFailure) {
+    package func open(_ message: inout [UInt8], layout: EncryptedLayout) throws(ProtectionFailure) {
         let body = layout.initializationVector.lowerBound..<layout.checksum.upperBound
         do {
             let plaintext = try cipher.open(
@@ -146,8 +146,8 @@ public struct SessionCipher: MessageCipher, Sendable {
 }
 
 /// Role of a side in the exchange that made the IKE SA, or in its last rekey: decides which keys are whose (RFC 7296 sections 2.14 and 2.18).
-public enum IKERole: Hashable, Sendable {
+package enum IKERole: Hashable, Sendable {
     case initiator, responder
 
-    public var peer: IKERole { self == .initiator ? .responder : .initiator }
+    package var peer: IKERole { self == .initiator ? .responder : .initiator }
 }

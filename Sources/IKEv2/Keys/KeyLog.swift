@@ -8,7 +8,7 @@ import Packets
 
 extension IKEKeys {
     /// SPIs, SK_ei, SK_er, encryption, SK_ai, SK_ar, integrity.
-    public var keyLogLine: KeyLogLine {
+    package var keyLogLine: KeyLogLine {
         let encryption =
             switch suite.encryption {
             case .aesCBC(let bits): "AES-CBC-\(bits) [RFC3602]"
@@ -35,7 +35,7 @@ extension IKEKeys {
 
 extension ChildSA {
     /// One line for each direction: family, addresses, SPI, encryption and its key, integrity and its key.
-    public var keyLogLines: [KeyLogLine] { [inboundKeyLogLine, outboundKeyLogLine] }
+    package var keyLogLines: [KeyLogLine] { [inboundKeyLogLine, outboundKeyLogLine] }
 
     /// Gives both lines to the environment; keys become text only if it wants them.
     func logKeys(to environment: any SessionEnvironment) {

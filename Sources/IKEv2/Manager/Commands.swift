@@ -248,13 +248,13 @@ final class Terminations {
 
 /// The SAs that a command is about, as swanctl's `--ike`, `--child`, `--ike-id` and `--child-id` say. All that is given has
 /// to match; with a child's name or id only CHILD_SAs are meant.
-public struct SAFilter: Hashable, Sendable {
-    public var connection: String?
-    public var child: String?
-    public var ikeID: UInt32?
-    public var childID: UInt32?
+package struct SAFilter: Hashable, Sendable {
+    package var connection: String?
+    package var child: String?
+    package var ikeID: UInt32?
+    package var childID: UInt32?
 
-    public init(connection: String? = nil, child: String? = nil, ikeID: UInt32? = nil, childID: UInt32? = nil) {
+    package init(connection: String? = nil, child: String? = nil, ikeID: UInt32? = nil, childID: UInt32? = nil) {
         self.connection = connection
         self.child = child
         self.ikeID = ikeID
@@ -262,7 +262,7 @@ public struct SAFilter: Hashable, Sendable {
     }
 
     /// Whether the filter names CHILD_SAs rather than whole IKE SAs.
-    public var isAboutChildren: Bool { child != nil || childID != nil }
+    package var isAboutChildren: Bool { child != nil || childID != nil }
 
     func matches(_ session: Session) -> Bool {
         (connection == nil || connection == session.connection?.name) && (ikeID == nil || ikeID == session.id)

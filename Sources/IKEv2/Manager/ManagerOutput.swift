@@ -1,7 +1,7 @@
 import Packets
 
 /// The outside world as the manager uses it: sockets, names, listeners. All calls are made on the control thread.
-public protocol ManagerOutput: AnyObject {
+package protocol ManagerOutput: AnyObject {
     /// One datagram, from `path.local` to `path.remote`, without a non-ESP marker: the socket knows whether it needs one.
     func send(_ datagram: [UInt8], path: Path)
     /// A NAT keepalive: the one byte 0xFF (RFC 3948 section 2.3).
@@ -20,23 +20,23 @@ public protocol ManagerOutput: AnyObject {
 }
 
 extension ManagerOutput {
-    public var logsKeys: Bool { true }
-    public func needsNeighbour(_ remote: IPAddress) -> Bool { false }
+    package var logsKeys: Bool { true }
+    package func needsNeighbour(_ remote: IPAddress) -> Bool { false }
 }
 
 /// An event with the session that it happened in, as it is now.
-public struct ManagerEvent: Sendable {
-    public var ike: IKESAStatus
-    public var event: Kind
+package struct ManagerEvent: Sendable {
+    package var ike: IKESAStatus
+    package var event: Kind
 
-    public enum Kind: Sendable {
+    package enum Kind: Sendable {
         case session(SessionEvent)
         case closed(CloseReason)
         /// A note that nothing came of a command or of a start action; there may be no session.
         case note(NoteLevel, String)
     }
 
-    public init(ike: IKESAStatus, event: Kind) {
+    package init(ike: IKESAStatus, event: Kind) {
         self.ike = ike
         self.event = event
     }

@@ -14,7 +14,7 @@ import Packets
 ///     a command              Commands ─► ConnectionAttempts, Initiator, SessionDriver
 ///
 /// Each part knows only those that it calls, which never call it back: what concerns parts above is left as a `FollowUp`.
-public final class SessionManager {
+package final class SessionManager {
     let table = SessionTable()
     let attempts: ConnectionAttempts
     let terminations = Terminations()
@@ -43,7 +43,7 @@ public final class SessionManager {
     /// - `now`: monotonic nanoseconds, as in all calls.
     /// - `wallClock`: seconds since 1970, for certificates.
     /// - `processorTime`: nanoseconds that the calling thread has worked; what strangers cost is measured by it.
-    public init(
+    package init(
         settings: ProtocolSettings, dataplane: any ChildDataplane, output: any ManagerOutput, now: UInt64,
         wallClock: @escaping () -> Int64, processorTime: @escaping () -> UInt64 = { ThreadTime.now }
     ) {
@@ -101,10 +101,10 @@ public final class SessionManager {
             terminations: terminations, driver: driver, initiator: initiator, reauthentication: reauthentication)
     }
 
-    public var settings: ProtocolSettings { context.settings }
-    public var now: UInt64 { context.now }
+    package var settings: ProtocolSettings { context.settings }
+    package var now: UInt64 { context.now }
 
-    public var credentials: Credentials {
+    package var credentials: Credentials {
         get { environment.credentials }
         set {
             environment.credentials = newValue
@@ -115,30 +115,30 @@ public final class SessionManager {
     // MARK: - Messages
 
     /// One IKE message as it arrived, without a non-ESP marker.
-    public func receive(_ datagram: [UInt8], path: Path, at now: UInt64) {
+    package func receive(_ datagram: [UInt8], path: Path, at now: UInt64) {
         run(at: now) { receiver.receive(datagram, path: path) }
     }
 
     /// Whether messages from an address come before those of strangers.
-    public func isKnown(_ address: IPAddress) -> Bool { admission.standing(of: address) == .known }
+    package func isKnown(_ address: IPAddress) -> Bool { admission.standing(of: address) == .known }
 
     /// All addresses that are known, in no order.
-    public var knownAddresses: Set<IPAddress> { knownConnections.namedAddresses.union(table.establishedAddresses) }
+    package var knownAddresses: Set<IPAddress> { knownConnections.namedAddresses.union(table.establishedAddresses) }
 
     /// Changes whenever `knownAddresses` may have changed.
-    public var knownAddressesVersion: UInt64 { knownConnections.version &+ table.addressChanges }
+    package var knownAddressesVersion: UInt64 { knownConnections.version &+ table.addressChanges }
 
     // MARK: - Time
 
     /// Does what is due. To be called at `nextDeadline`, or every 10 ms: it costs nothing when nothing is due.
-    public func advance(to now: UInt64) {
+    package func advance(to now: UInt64) {
         run(at: now) {
             while let timer = context.nextDueTimer() { fire(timer) }
         }
     }
 
     /// The time at which there is something to do next; nil: when something comes.
-    public var nextDeadline: UInt64? { context.nextDeadline }
+    package var nextDeadline: UInt64? { context.nextDeadline }
 
     var timerCount: Int { context.timerCount }
 
@@ -180,7 +180,7 @@ public final class SessionManager {
     // MARK: - Events of packets, network and names
 
     /// The dataplane wants something.
-    public func handle(_ event: DataplaneEvent, at now: UInt64) {
+    package func handle(_ event: DataplaneEvent, at now: UInt64) {
         run(at: now) {
             switch event {
             case .acquire(let requestID, let packet): demand.acquire(requestID, packet)
@@ -208,7 +208,7 @@ public final class SessionManager {
 
     /// The host's addresses or routes have changed: what waited for that is tried again.
     /// - `localAddresses`: all of the host's; nil: not known.
-    public func networkChanged(_ localAddresses: Set<IPAddress>? = nil, at now: UInt64) {
+    package func networkChanged(_ localAddresses: Set<IPAddress>? = nil, at now: UInt64) {
         run(at: now) {
             covers.networkChanged()
             if let localAddresses { reauthentication.replaceLostAddresses(localAddresses) }
@@ -217,7 +217,7 @@ public final class SessionManager {
     }
 
     /// The answer to `ManagerOutput.resolve`; empty: there is none.
-    public func resolved(_ addresses: [IPAddress], request: UInt64, at now: UInt64) {
+    package func resolved(_ addresses: [IPAddress], request: UInt64, at now: UInt64) {
         run(at: now) {
             guard let answer = knownConnections.answer(request, addresses) else { return }
             if !addresses.isEmpty {
@@ -233,22 +233,22 @@ public final class SessionManager {
     // MARK: - Configuration
 
     /// All that are loaded, in the order in which they came.
-    public var connections: [Connection] { knownConnections.all }
+    package var connections: [Connection] { knownConnections.all }
 
     /// Loads connections; one of the same name is replaced. What has not changed keeps its SAs.
     /// - `replacingAll`: connections that are not among these are unloaded.
-    public func load(_ connections: [Connection], replacingAll: Bool, at now: UInt64) {
+    package func load(_ connections: [Connection], replacingAll: Bool, at now: UInt64) {
         run(at: now) { loader.load(connections, replacingAll: replacingAll) }
     }
 
     /// Takes a connection out, with its SAs and traps. False: there is none of that name.
-    public func unload(_ name: String, at now: UInt64) -> Bool { run(at: now) { loader.unload(name) } }
+    package func unload(_ name: String, at now: UInt64) -> Bool { run(at: now) { loader.unload(name) } }
 
     /// The covers of children with traps.
-    public var traps: [ChildCover] { covers.traps }
+    package var traps: [ChildCover] { covers.traps }
 
     /// Lets packets of a child call for it, as `start_action = trap` does.
-    public func install(connection: String?, child: String, at now: UInt64) -> Result<Void, Explanation> {
+    package func install(connection: String?, child: String, at now: UInt64) -> Result<Void, Explanation> {
         run(at: now) {
             switch knownConnections.find(connection: connection, child: child) {
             case .failure(let why): .failure(why)
@@ -259,22 +259,22 @@ public final class SessionManager {
     }
 
     /// Takes the traps of a child away; what it covers stays covered. False: there was none.
-    public func uninstall(connection: String?, child: String, at now: UInt64) -> Bool {
+    package func uninstall(connection: String?, child: String, at now: UInt64) -> Bool {
         run(at: now) { covers.removeTraps(connection: connection, child: child) }
     }
 
     /// The tunnels that are up, or are to come up again, for whoever keeps them over a restart.
-    public var rememberedTunnels: Set<RememberedTunnel> { memory.tunnels }
+    package var rememberedTunnels: Set<RememberedTunnel> { memory.tunnels }
 
     /// Changes with them.
-    public var rememberedVersion: UInt64 { memory.version }
+    package var rememberedVersion: UInt64 { memory.version }
 
     /// Takes the tunnels that were up when the gateway ended. Each is set up again when its connection is loaded, whatever
     /// `start_action` says.
-    public func restore(_ tunnels: [RememberedTunnel]) { memory.restore(tunnels) }
+    package func restore(_ tunnels: [RememberedTunnel]) { memory.restore(tunnels) }
 
     /// The configuration is complete: what it does not name has no tunnel to come back.
-    public func forgetUnloadedTunnels(at now: UInt64) {
+    package func forgetUnloadedTunnels(at now: UInt64) {
         run(at: now) {
             memory.keep { knownConnections.child($0.child, of: $0.connection) != nil }
         }
@@ -285,7 +285,7 @@ public final class SessionManager {
     /// Negotiates a CHILD_SA, or, without a child's name, an IKE SA. With a child's name only, the first connection that
     /// has it is meant. `outcome` is called once: when it is up (at once when it is already), or with the reason why it
     /// is not. With endless `keyingtries` the first failure is the outcome, and the tries go on.
-    public func initiate(
+    package func initiate(
         connection: String?, child: String?, at now: UInt64, outcome: @escaping (Result<Void, Explanation>) -> Void
     ) {
         run(at: now) { commands.initiate(connection: connection, child: child, outcome) }
@@ -294,22 +294,22 @@ public final class SessionManager {
     /// Ends all SAs that match. `outcome` is called once, with their number, when they are gone. Attempts to bring such
     /// an IKE SA up end too.
     /// - `force`: without waiting for the peers' answers.
-    public func terminate(
+    package func terminate(
         _ filter: SAFilter, force: Bool, at now: UInt64, outcome: @escaping (Result<Int, Explanation>) -> Void
     ) {
         run(at: now) { commands.terminate(filter, force: force, outcome) }
     }
 
     /// Begins to rekey all SAs that match, or to reauthenticate their IKE SAs; the number of them.
-    public func rekey(_ filter: SAFilter, reauthenticate: Bool, at now: UInt64) -> Int {
+    package func rekey(_ filter: SAFilter, reauthenticate: Bool, at now: UInt64) -> Int {
         run(at: now) { commands.rekey(filter, reauthenticate: reauthenticate) }
     }
 
     /// Deletes all SAs at their peers; nothing new begins. What children cover stays covered to the end. Over when
     /// `counters.sessions` is 0.
-    public func shutDown(at now: UInt64) { run(at: now) { commands.shutDown() } }
+    package func shutDown(at now: UInt64) { run(at: now) { commands.shutDown() } }
 
-    public var counters: ManagerCounters {
+    package var counters: ManagerCounters {
         var counters = context.count
         counters.halfOpen = table.halfOpen.total
         counters.sessions = table.count
@@ -317,15 +317,15 @@ public final class SessionManager {
     }
 
     /// All IKE SAs. What is left of a peer that was refused is none.
-    public func statuses() -> [IKESAStatus] { statuses(matching: SAFilter()) }
+    package func statuses() -> [IKESAStatus] { statuses(matching: SAFilter()) }
 
     /// The same of those that a filter is about, as far as it is about sessions.
-    public func statuses(matching filter: SAFilter) -> [IKESAStatus] {
+    package func statuses(matching filter: SAFilter) -> [IKESAStatus] {
         commands.matching(filter).map(reports.status(of:))
     }
 
     /// Attempts that a filter is about and that have no session: they wait for their time, or for a name.
-    public func waitingAttempts(matching filter: SAFilter) -> Int { commands.waitingAttempts(matching: filter) }
+    package func waitingAttempts(matching filter: SAFilter) -> Int { commands.waitingAttempts(matching: filter) }
 
     // MARK: - What follows
 

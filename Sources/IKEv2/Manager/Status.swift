@@ -3,8 +3,8 @@ import IKEv2Messages
 import IPsec
 
 /// An IKE SA as `swanctl --list-sas` and `sluice status` show it.
-public struct IKESAStatus: Sendable {
-    public enum State: String, Hashable, Sendable {
+package struct IKESAStatus: Sendable {
+    package enum State: String, Hashable, Sendable {
         case connecting = "CONNECTING"
         case established = "ESTABLISHED"
         case rekeying = "REKEYING"
@@ -12,32 +12,32 @@ public struct IKESAStatus: Sendable {
         case deleting = "DELETING"
     }
 
-    public var id: UInt32
+    package var id: UInt32
     /// "" while the responder does not know it yet.
-    public var connectionName: String
-    public var state: State
-    public var isInitiator: Bool
-    public var initiatorSPI: UInt64
-    public var responderSPI: UInt64
-    public var path: Path
-    public var localIdentity: Identity?
-    public var remoteIdentity: Identity?
-    public var hasLocalNAT: Bool
-    public var hasRemoteNAT: Bool
-    public var suite: IKECipherSuite?
-    public var function: PRF?
-    public var keyExchange: KeyExchangeMethod?
+    package var connectionName: String
+    package var state: State
+    package var isInitiator: Bool
+    package var initiatorSPI: UInt64
+    package var responderSPI: UInt64
+    package var path: Path
+    package var localIdentity: Identity?
+    package var remoteIdentity: Identity?
+    package var hasLocalNAT: Bool
+    package var hasRemoteNAT: Bool
+    package var suite: IKECipherSuite?
+    package var function: PRF?
+    package var keyExchange: KeyExchangeMethod?
     /// Nanoseconds of the manager's clock; nil: not yet, or never.
-    public var establishedAt: UInt64?
-    public var rekeyAt: UInt64?
-    public var reauthenticateAt: UInt64?
-    public var lastReceivedAt: UInt64?
+    package var establishedAt: UInt64?
+    package var rekeyAt: UInt64?
+    package var reauthenticateAt: UInt64?
+    package var lastReceivedAt: UInt64?
     /// Names of the exchanges under way and waiting: swanctl's `tasks-active`, `tasks-queued`.
-    public var activeTasks: [String]
-    public var queuedTasks: [String]
-    public var children: [ChildSAStatus]
+    package var activeTasks: [String]
+    package var queuedTasks: [String]
+    package var children: [ChildSAStatus]
 
-    public init(
+    package init(
         id: UInt32, connectionName: String, state: State, isInitiator: Bool, initiatorSPI: UInt64,
         responderSPI: UInt64, path: Path, localIdentity: Identity? = nil, remoteIdentity: Identity? = nil,
         hasLocalNAT: Bool = false, hasRemoteNAT: Bool = false, suite: IKECipherSuite? = nil, function: PRF? = nil,
@@ -70,8 +70,8 @@ public struct IKESAStatus: Sendable {
 }
 
 /// A CHILD_SA in the same listings.
-public struct ChildSAStatus: Sendable {
-    public enum State: String, Hashable, Sendable {
+package struct ChildSAStatus: Sendable {
+    package enum State: String, Hashable, Sendable {
         case installed = "INSTALLED"
         case rekeying = "REKEYING"
         case rekeyed = "REKEYED"
@@ -79,14 +79,14 @@ public struct ChildSAStatus: Sendable {
         case deleted = "DELETED"
     }
 
-    public var sa: ChildSA
-    public var state: State
-    public var usage: ChildUsage
+    package var sa: ChildSA
+    package var state: State
+    package var usage: ChildUsage
     /// Nanoseconds of the manager's clock; nil: never.
-    public var rekeyAt: UInt64?
-    public var expiresAt: UInt64?
+    package var rekeyAt: UInt64?
+    package var expiresAt: UInt64?
 
-    public init(sa: ChildSA, state: State, usage: ChildUsage, rekeyAt: UInt64? = nil, expiresAt: UInt64? = nil) {
+    package init(sa: ChildSA, state: State, usage: ChildUsage, rekeyAt: UInt64? = nil, expiresAt: UInt64? = nil) {
         self.sa = sa
         self.state = state
         self.usage = usage

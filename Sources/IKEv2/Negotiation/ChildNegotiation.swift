@@ -2,15 +2,15 @@ import Cryptography
 import IKEv2Messages
 
 /// The algorithms of a CHILD_SA, as both sides agreed on them.
-public struct SelectedChild: Hashable, Sendable {
-    public var transform: ESPTransform
+package struct SelectedChild: Hashable, Sendable {
+    package var transform: ESPTransform
     /// The key exchange; nil: keys come from the IKE SA alone.
-    public var keyExchange: KeyExchangeMethod?
-    public var extendedSequenceNumbers: Bool
+    package var keyExchange: KeyExchangeMethod?
+    package var extendedSequenceNumbers: Bool
     /// The proposal's number in the initiator's offer.
-    public var number: UInt8
+    package var number: UInt8
     /// The peer's inbound SPI, host order.
-    public var peerSPI: UInt32
+    package var peerSPI: UInt32
     /// One of each type: the answer.
     var transforms: [Transform]
 
@@ -39,9 +39,9 @@ public struct SelectedChild: Hashable, Sendable {
 /// The SA payloads of CHILD_SAs (RFC 7296 sections 2.7 and 3.3). ESP only.
 ///
 /// `withKeyExchange`: false in IKE_AUTH, where the key exchange of a proposal has no meaning (section 1.2).
-public enum ChildNegotiation {
+package enum ChildNegotiation {
     /// The initiator's. `spi`: our inbound one, host order.
-    public static func offer(
+    package static func offer(
         _ proposals: [ChildProposal], spi: UInt32, withKeyExchange: Bool
     ) -> SecurityAssociationPayload {
         SecurityAssociationPayload(
@@ -54,7 +54,7 @@ public enum ChildNegotiation {
     /// nil: NO_PROPOSAL_CHOSEN.
     /// - `hasKeyExchange`: the peer sent a value with its offer. Where it did not, and both can do without, none is
     ///   chosen: INVALID_KE_PAYLOAD would cost a round trip.
-    public static func choose(
+    package static func choose(
         _ offered: SecurityAssociationPayload, configured: [ChildProposal], withKeyExchange: Bool,
         hasKeyExchange: Bool = true
     ) -> SelectedChild? {
@@ -73,14 +73,14 @@ public enum ChildNegotiation {
     }
 
     /// The responder's payload.
-    public static func answer(_ chosen: SelectedChild, spi: UInt32) -> SecurityAssociationPayload {
+    package static func answer(_ chosen: SelectedChild, spi: UInt32) -> SecurityAssociationPayload {
         SecurityAssociationPayload([
             Proposal(number: chosen.number, protocolID: .esp, spi: bytes(spi), transforms: chosen.transforms)
         ])
     }
 
     /// The choice of the responder, if that is one of our offers; nil is a protocol error of the responder.
-    public static func check(
+    package static func check(
         _ answer: SecurityAssociationPayload, offered: [ChildProposal], withKeyExchange: Bool
     ) -> SelectedChild? {
         guard let proposal = answer.theOnlyChoice, let configured = offered.element(proposal.number),

@@ -2,18 +2,18 @@ import Cryptography
 import IKEv2Messages
 
 /// The algorithms of an IKE SA, as both sides agreed on them.
-public struct SelectedIKE: Hashable, Sendable {
-    public var suite: IKECipherSuite
-    public var function: PRF
-    public var keyExchange: KeyExchangeMethod
+package struct SelectedIKE: Hashable, Sendable {
+    package var suite: IKECipherSuite
+    package var function: PRF
+    package var keyExchange: KeyExchangeMethod
     /// The proposal's number in the initiator's offer.
-    public var number: UInt8
+    package var number: UInt8
     /// The SPI of the peer's proposal, host order; nil in IKE_SA_INIT.
-    public var peerSPI: UInt64?
+    package var peerSPI: UInt64?
     /// One of each type: the answer.
     var transforms: [Transform]
 
-    public init(
+    package init(
         suite: IKECipherSuite, function: PRF, keyExchange: KeyExchangeMethod, number: UInt8 = 1,
         peerSPI: UInt64? = nil
     ) {
@@ -50,9 +50,9 @@ public struct SelectedIKE: Hashable, Sendable {
 }
 
 /// The SA payloads of IKE SAs (RFC 7296 sections 2.7 and 3.3).
-public enum IKENegotiation {
+package enum IKENegotiation {
     /// The initiator's. `spi`: ours for the new IKE SA when this one is rekeyed, nil in IKE_SA_INIT.
-    public static func offer(_ proposals: [IKEProposal], spi: UInt64?) -> SecurityAssociationPayload {
+    package static func offer(_ proposals: [IKEProposal], spi: UInt64?) -> SecurityAssociationPayload {
         SecurityAssociationPayload(
             zip(1..., proposals.prefix(255)).map { number, proposal in
                 proposal.template.proposal(number: UInt8(number), spi: bytes(spi))
@@ -61,7 +61,7 @@ public enum IKENegotiation {
 
     /// The responder's choice: our first proposal that one of the peer's has something in common with in every type.
     /// nil: NO_PROPOSAL_CHOSEN.
-    public static func choose(_ offered: SecurityAssociationPayload, configured: [IKEProposal]) -> SelectedIKE? {
+    package static func choose(_ offered: SecurityAssociationPayload, configured: [IKEProposal]) -> SelectedIKE? {
         choose(offered, templates: configured.map(\.template))
     }
 
@@ -80,14 +80,14 @@ public enum IKENegotiation {
     }
 
     /// The responder's payload.
-    public static func answer(_ chosen: SelectedIKE, spi: UInt64?) -> SecurityAssociationPayload {
+    package static func answer(_ chosen: SelectedIKE, spi: UInt64?) -> SecurityAssociationPayload {
         SecurityAssociationPayload([
             Proposal(number: chosen.number, protocolID: .ike, spi: bytes(spi), transforms: chosen.transforms)
         ])
     }
 
     /// The choice of the responder, if that is one of our offers; nil is a protocol error of the responder.
-    public static func check(_ answer: SecurityAssociationPayload, offered: [IKEProposal]) -> SelectedIKE? {
+    package static func check(_ answer: SecurityAssociationPayload, offered: [IKEProposal]) -> SelectedIKE? {
         guard let proposal = answer.theOnlyChoice, let configured = offered.element(proposal.number),
             case .chosen(let transforms) = ProposalMatch(proposal, configured.template)
         else { return nil }
@@ -96,7 +96,7 @@ public enum IKENegotiation {
 
     /// After INVALID_KE_PAYLOAD: the method to try again with, if it is one that we offered and not the one that was
     /// refused (RFC 7296 section 1.2); nil ends the negotiation.
-    public static func retryMethod(
+    package static func retryMethod(
         _ notify: NotifyPayload, offered: [IKEProposal], refused: KeyExchangeMethod
     ) -> KeyExchangeMethod? {
         notify.wanted(of: offered.flatMap(\.keyExchanges), refused: refused)

@@ -5,7 +5,7 @@ import IKEv2Messages
 
 extension IKENegotiation {
     /// The responder's record of NO_PROPOSAL_CHOSEN.
-    public static func explain(
+    package static func explain(
         offered: SecurityAssociationPayload, configured: [IKEProposal], connection: String
     ) -> Explanation {
         let ours = configured.map { ("\($0)", $0.template) }
@@ -16,7 +16,7 @@ extension IKENegotiation {
     }
 
     /// The initiator's record of NO_PROPOSAL_CHOSEN: the responder does not say what it would have taken.
-    public static func explainRefusal(of proposals: [IKEProposal], connection: String) -> Explanation {
+    package static func explainRefusal(of proposals: [IKEProposal], connection: String) -> Explanation {
         ProposalExplanation.refusal(
             proposals.map(\.description), line: "connections.\(connection).proposals")
     }
@@ -24,7 +24,7 @@ extension IKENegotiation {
 
 extension ChildNegotiation {
     /// The responder's record of NO_PROPOSAL_CHOSEN.
-    public static func explain(
+    package static func explain(
         offered: SecurityAssociationPayload, configured: [ChildProposal], withKeyExchange: Bool, connection: String,
         child: String
     ) -> Explanation {
@@ -36,7 +36,8 @@ extension ChildNegotiation {
     }
 
     /// The initiator's record of NO_PROPOSAL_CHOSEN: the responder does not say what it would have taken.
-    public static func explainRefusal(of proposals: [ChildProposal], connection: String, child: String) -> Explanation {
+    package static func explainRefusal(of proposals: [ChildProposal], connection: String, child: String) -> Explanation
+    {
         ProposalExplanation.refusal(proposals.map(\.description), line: line(connection, child))
     }
 

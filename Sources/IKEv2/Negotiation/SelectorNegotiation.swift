@@ -4,10 +4,10 @@ import Packets
 
 /// The TSi and TSr payloads (RFC 7296 sections 2.9 and 3.13). `dynamic` is the address of the IKE endpoint of the side
 /// that a payload is about.
-public enum SelectorNegotiation {
+package enum SelectorNegotiation {
     /// The initiator's payload for one side. `hint`: that side of the packet that wants the SA, which goes first
     /// (section 2.9), when it is one of those that the side covers.
-    public static func offer(
+    package static func offer(
         _ sides: [SelectorSide], dynamic: IPAddress, hint: AddressRangeSelector? = nil
     ) -> TrafficSelectorPayload {
         let resolved = sides.map { $0.resolved(dynamic) }
@@ -20,7 +20,7 @@ public enum SelectorNegotiation {
 
     /// The responder's: everything of `offered` that `sides` has too, in the order of the offer. None:
     /// TS_UNACCEPTABLE. Selectors of unknown types, and such as match nothing, are passed over.
-    public static func narrow(
+    package static func narrow(
         _ offered: TrafficSelectorPayload, to sides: [SelectorSide], dynamic: IPAddress
     ) -> [SelectorSide] {
         let ours = sides.map { $0.resolved(dynamic) }
@@ -43,7 +43,7 @@ public enum SelectorNegotiation {
     }
 
     /// The initiator's look at the responder's payload: nil when it covers nothing, or more than was offered.
-    public static func check(
+    package static func check(
         _ answer: TrafficSelectorPayload, within sides: [SelectorSide], dynamic: IPAddress
     ) -> [SelectorSide]? {
         let ours = sides.map { $0.resolved(dynamic) }
@@ -62,14 +62,14 @@ public enum SelectorNegotiation {
     static let maximumPairsOfSession = 2 * maximumPairs
 
     /// Sides that hold no `dynamic`; at most 255.
-    public static func payload(_ sides: [SelectorSide]) -> TrafficSelectorPayload {
+    package static func payload(_ sides: [SelectorSide]) -> TrafficSelectorPayload {
         TrafficSelectorPayload(sides.compactMap(\.selector).prefix(maximumSides).map { .range($0) })
     }
 
     /// Every pair of our side (source) and the peer's (destination) that a packet can have: one family, one protocol.
     /// ICMP has one type and code for both sides. Opaque ports make no selector: a packet without visible ports matches
     /// those that are for all ports.
-    public static func pairs(local: [SelectorSide], remote: [SelectorSide]) -> [TrafficSelector] {
+    package static func pairs(local: [SelectorSide], remote: [SelectorSide]) -> [TrafficSelector] {
         var pairs: [TrafficSelector] = []
         var known: Set<TrafficSelector> = []
         for source in local {
@@ -99,7 +99,7 @@ public enum SelectorNegotiation {
     }
 
     /// Why nothing was left. `connection` and `child` as in swanctl.conf.
-    public static func explain(
+    package static func explain(
         localOffered: TrafficSelectorPayload?, remoteOffered: TrafficSelectorPayload?, child: Child, connection: String
     ) -> Explanation {
         let line = "connections.\(connection).children.\(child.name)"
@@ -207,7 +207,7 @@ extension SelectorSide {
 
 extension SelectorSide: CustomStringConvertible {
     /// "10.1.0.0/16[6/443]", as swanctl.conf has it; "dynamic".
-    public var description: String {
+    package var description: String {
         let place = addresses.map { $0.first == $0.last ? "\($0.first)" : "\($0)" } ?? "dynamic"
         let portText: String? =
             if hasOpaquePorts { "opaque" } else if ports == TrafficSelector.anyPort { nil } else {

@@ -3,40 +3,40 @@ import IPsec
 import Packets
 
 /// A CHILD_SA that was negotiated: both directions, with keys (RFC 7296 section 2.17).
-public struct ChildSA: Sendable {
+package struct ChildSA: Sendable {
     /// Unique in this process, never used again; what swanctl calls the unique id.
-    public let id: UInt32
+    package let id: UInt32
     /// The child that it was made from.
-    public let child: Child
-    public let connectionName: String
+    package let child: Child
+    package let connectionName: String
     /// Ours, host order: in packets that the peer sends to us.
-    public let inboundSPI: UInt32
+    package let inboundSPI: UInt32
     /// The peer's, host order.
-    public let outboundSPI: UInt32
-    public let mode: SAMode
-    public let transform: ESPTransform
-    public let extendedSequenceNumbers: Bool
+    package let outboundSPI: UInt32
+    package let mode: SAMode
+    package let transform: ESPTransform
+    package let extendedSequenceNumbers: Bool
     /// The group of its own key exchange, if there was one.
-    public let keyExchange: KeyExchangeMethod?
-    public let inboundKey: SecretBytes
-    public let outboundKey: SecretBytes
+    package let keyExchange: KeyExchangeMethod?
+    package let inboundKey: SecretBytes
+    package let outboundKey: SecretBytes
     /// The selectors that were agreed on, as an outbound packet carries them: every pair of our side (source) and the
     /// peer's (destination).
-    public let selectors: [TrafficSelector]
+    package let selectors: [TrafficSelector]
     /// Our side and the peer's on their own, as they were agreed and as they are shown.
-    public let localSelectors: [SelectorSide]
-    public let remoteSelectors: [SelectorSide]
+    package let localSelectors: [SelectorSide]
+    package let remoteSelectors: [SelectorSide]
     /// Joins SAs and policies; the same for all SAs that replace each other.
-    public var requestID: UInt32
+    package var requestID: UInt32
     /// Outer addresses, and the UDP ports of encapsulated ESP.
-    public var path: Path
-    public var isEncapsulated: Bool
+    package var path: Path
+    package var isEncapsulated: Bool
     /// The time at which it was negotiated, nanoseconds of the manager's clock.
-    public let establishedAt: UInt64
+    package let establishedAt: UInt64
     /// Soft and hard limits; a rekey is due at the soft one.
-    public var lifetime: Lifetime
+    package var lifetime: Lifetime
 
-    public init(
+    package init(
         id: UInt32, child: Child, connectionName: String, inboundSPI: UInt32, outboundSPI: UInt32, mode: SAMode,
         transform: ESPTransform, extendedSequenceNumbers: Bool, keyExchange: KeyExchangeMethod?,
         inboundKey: SecretBytes, outboundKey: SecretBytes, selectors: [TrafficSelector],

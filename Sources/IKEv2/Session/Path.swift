@@ -1,27 +1,27 @@
 import Packets
 
 /// An address and a UDP port in host order.
-public struct Endpoint: Hashable, Sendable, CustomStringConvertible {
-    public var address: IPAddress
-    public var port: UInt16
+package struct Endpoint: Hashable, Sendable, CustomStringConvertible {
+    package var address: IPAddress
+    package var port: UInt16
 
-    public init(_ address: IPAddress, port: UInt16) {
+    package init(_ address: IPAddress, port: UInt16) {
         self.address = address
         self.port = port
     }
 
     /// "192.0.2.1:500", "[2001:db8::1]:500".
-    public var description: String {
+    package var description: String {
         address.family == .ipv4 ? "\(address):\(port)" : "[\(address)]:\(port)"
     }
 }
 
 /// The two ends of IKE datagrams, as we see them.
-public struct Path: Hashable, Sendable {
-    public var local: Endpoint
-    public var remote: Endpoint
+package struct Path: Hashable, Sendable {
+    package var local: Endpoint
+    package var remote: Endpoint
 
-    public init(local: Endpoint, remote: Endpoint) {
+    package init(local: Endpoint, remote: Endpoint) {
         self.local = local
         self.remote = remote
     }

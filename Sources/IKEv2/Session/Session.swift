@@ -11,17 +11,17 @@ import IPsec
 ///
 /// What it waits for is its `Phase`; what it wants to begin is in its `ExchangeQueue`, one exchange at a time; its
 /// children are in its `ChildTable`.
-public final class Session {
+package final class Session {
     /// Unique in this process; what swanctl calls the unique id.
-    public let id: UInt32
+    package let id: UInt32
     /// Our end of this IKE SA, or of the rekey that made it.
-    public let role: IKERole
-    public let initiatorSPI: UInt64
+    package let role: IKERole
+    package let initiatorSPI: UInt64
     /// 0: not yet.
-    public private(set) var responderSPI: UInt64
+    package private(set) var responderSPI: UInt64
     /// The connection; nil: the responder does not know yet which it will be.
-    public internal(set) var connection: Connection?
-    public internal(set) var path: Path
+    package internal(set) var connection: Connection?
+    package internal(set) var path: Path
 
     var lifecycle: Lifecycle
     var window = MessageWindow()
@@ -222,7 +222,7 @@ public final class Session {
 
     /// Begins to negotiate. The first of `children` goes with IKE_AUTH, the others follow; `hint` is the packet that
     /// calls for the first, `pair` the only one of its selectors that is asked for.
-    public static func initiate(
+    package static func initiate(
         _ connection: Connection, children: [Child], hint: TrafficSelector? = nil, pair: SelectorPair? = nil,
         path: Path, environment: any SessionEnvironment
     ) -> (Session, [SessionAction]) {
@@ -246,7 +246,7 @@ public final class Session {
     /// An IKE_SA_INIT request that no session has sent before and that the manager lets in (cookies, limits).
     /// `candidates`: the connections for the two addresses, best first; which one it is, IKE_AUTH shows. The session is
     /// nil when the request is refused.
-    public static func respond(
+    package static func respond(
         to received: ReceivedMessage, path: Path, candidates: [Connection], environment: any SessionEnvironment
     ) -> (Session?, [SessionAction]) {
         respond(
@@ -266,14 +266,14 @@ public final class Session {
     }
 
     /// A message whose SPIs are this session's.
-    public func receive(
+    package func receive(
         _ message: ReceivedMessage, path: Path, environment: any SessionEnvironment
     ) -> [SessionAction] {
         step(environment) { step in IncomingMessage(session: self, received: message, path: path).handle(&step) }
     }
 
     /// Does what is due. Called too early, it does nothing.
-    public func deadlineReached(environment: any SessionEnvironment) -> [SessionAction] {
+    package func deadlineReached(environment: any SessionEnvironment) -> [SessionAction] {
         step(environment) { step in timer.run(&step) }
     }
 
@@ -286,7 +286,7 @@ public final class Session {
 
     /// Negotiates another child. `hint`: the packet that calls for it, which goes first; `pair`: the only one of the
     /// child's selectors that is asked for.
-    public func create(
+    package func create(
         _ child: Child, hint: TrafficSelector? = nil, pair: SelectorPair? = nil, environment: any SessionEnvironment
     ) -> [SessionAction] {
         step(environment) { _ in enqueueChild(child, hint: hint, pair: pair) }
@@ -294,26 +294,26 @@ public final class Session {
 
     /// Replaces the child of this number by one with fresh keys. `isDue`: a limit is near, so it is tried again when the
     /// peer refuses.
-    public func rekeyChild(
+    package func rekeyChild(
         id: UInt32, isDue: Bool = false, environment: any SessionEnvironment
     ) -> [SessionAction] {
         step(environment) { _ in RekeyChildExchange.begin(childID: id, isDue: isDue, in: self) }
     }
 
     /// The child of this number has reached a hard limit: it is deleted at both ends, and made anew if it is wanted.
-    public func expireChild(id: UInt32, environment: any SessionEnvironment) -> [SessionAction] {
+    package func expireChild(id: UInt32, environment: any SessionEnvironment) -> [SessionAction] {
         step(environment) { step in
             if let entry = childTable[id] { timer.expire(entry, &step) }
         }
     }
 
     /// Replaces the IKE SA by one with fresh keys; the children go with it.
-    public func rekeyIKE(environment: any SessionEnvironment) -> [SessionAction] {
+    package func rekeyIKE(environment: any SessionEnvironment) -> [SessionAction] {
         step(environment) { _ in RekeyIKEExchange.begin(in: self) }
     }
 
     /// Deletes a child at both ends.
-    public func deleteChild(
+    package func deleteChild(
         id: UInt32, reason: String = "deleted", environment: any SessionEnvironment
     ) -> [SessionAction] {
         step(environment) { _ in enqueueDelete(childID: id, reason: reason) }
@@ -321,7 +321,7 @@ public final class Session {
 
     /// Deletes the IKE SA at both ends; `closed` follows with the peer's answer, or when there is none. One that is not
     /// up is simply given up.
-    public func delete(
+    package func delete(
         _ reason: CloseReason = .terminated, environment: any SessionEnvironment
     ) -> [SessionAction] {
         step(environment) { step in
@@ -330,12 +330,12 @@ public final class Session {
     }
 
     /// Ends at once, without a word to the peer.
-    public func abandon(_ reason: CloseReason, environment: any SessionEnvironment) -> [SessionAction] {
+    package func abandon(_ reason: CloseReason, environment: any SessionEnvironment) -> [SessionAction] {
         step(environment) { step in step.close(reason) }
     }
 
     /// Asks the peer whether it lives, unless it has to answer something anyway.
-    public func probe(environment: any SessionEnvironment) -> [SessionAction] {
+    package func probe(environment: any SessionEnvironment) -> [SessionAction] {
         step(environment) { _ in askForLife() }
     }
 
@@ -348,7 +348,7 @@ public final class Session {
     }
 
     /// The peer's ESP comes from elsewhere: its NAT has mapped it anew (RFC 7296 section 2.23).
-    public func follow(_ path: Path, environment: any SessionEnvironment) -> [SessionAction] {
+    package func follow(_ path: Path, environment: any SessionEnvironment) -> [SessionAction] {
         step(environment) { step in follow(path, &step) }
     }
 
@@ -359,9 +359,9 @@ public final class Session {
     private var timer: SessionTimer { SessionTimer(session: self) }
 
     /// The time at which `deadlineReached` has something to do; nil: nothing happens by itself.
-    public var nextDeadline: UInt64? { timer.next }
+    package var nextDeadline: UInt64? { timer.next }
 
-    public var isEstablished: Bool { lifecycle.isEstablished }
+    package var isEstablished: Bool { lifecycle.isEstablished }
 
     /// Whether it is not on its way out: what begins now may come to an end.
     var isInUse: Bool { lifecycle.isInUse }
@@ -379,22 +379,22 @@ public final class Session {
     var lastHeardAt: UInt64 { liveness.lastHeardAt }
 
     /// The CHILD_SAs that are installed, those on their way out included.
-    public var children: [ChildSA] { childTable.all }
+    package var children: [ChildSA] { childTable.all }
 
     /// The children of whose end there will be a report.
-    public var currentChildren: [ChildSA] { childTable.reported }
+    package var currentChildren: [ChildSA] { childTable.reported }
 
     /// The time at which the IKE SA has to be authenticated anew, nanoseconds; nil: never, or not yet known. The
     /// manager does it, with a new session.
-    public var reauthenticateAt: UInt64? { phase.established?.reauthenticateAt }
+    package var reauthenticateAt: UInt64? { phase.established?.reauthenticateAt }
 
     /// The identities that the two sides have proved; nil before that.
-    public var identities: (local: Identity, remote: Identity)? {
+    package var identities: (local: Identity, remote: Identity)? {
         phase.established.map { ($0.localIdentity, $0.remoteIdentity) }
     }
 
     /// The session as listings show it. `usage`: the counters of a child; nil when it is not installed.
-    public func status(at now: UInt64, usage: (ChildSA) -> ChildUsage?) -> IKESAStatus {
+    package func status(at now: UInt64, usage: (ChildSA) -> ChildUsage?) -> IKESAStatus {
         IKESAStatus(self, at: now, usage: usage)
     }
 }

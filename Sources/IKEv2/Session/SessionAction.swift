@@ -1,7 +1,7 @@
 import IKEv2Messages
 
 /// Request of a session to its manager. The order counts: what a message lets the peer do is possible before it is sent.
-public enum SessionAction {
+package enum SessionAction {
     case send(OutgoingMessage)
     case installInbound(ChildSA)
     /// Also for the first SA; then there is nothing to move away from.
@@ -38,13 +38,13 @@ public enum SessionAction {
 }
 
 /// One IKE message, ready to send: one datagram, or its fragments (RFC 7383). Without non-ESP markers.
-public struct OutgoingMessage: Sendable {
-    public var path: Path
-    public var datagrams: [[UInt8]]
+package struct OutgoingMessage: Sendable {
+    package var path: Path
+    package var datagrams: [[UInt8]]
     /// For the log; made whether or not it is logged, so keep it cheap.
-    public var line: MessageLine
+    package var line: MessageLine
 
-    public init(path: Path, datagrams: [[UInt8]], line: MessageLine) {
+    package init(path: Path, datagrams: [[UInt8]], line: MessageLine) {
         self.path = path
         self.datagrams = datagrams
         self.line = line
@@ -52,7 +52,7 @@ public struct OutgoingMessage: Sendable {
 }
 
 /// Reason why a session ended.
-public enum CloseReason: Hashable, Sendable {
+package enum CloseReason: Hashable, Sendable {
     /// We were told to.
     case terminated
     case deletedByPeer

@@ -2,7 +2,7 @@ import IPsec
 import Packets
 
 /// Surroundings that a session may ask while it handles an event. Tests have one with a clock and a generator that they move.
-public protocol SessionEnvironment: AnyObject {
+package protocol SessionEnvironment: AnyObject {
     /// Monotonic, nanoseconds.
     var now: UInt64 { get }
     /// Seconds since 1970, for certificates.
@@ -44,15 +44,15 @@ extension SessionEnvironment {
         return usage(of: sa).map { $0.inboundPackets > 0 || $0.outboundPackets > 0 } ?? false
     }
 
-    public func fragmentedMessageRefused() {}
-    public func hasRoom(for selectors: [TrafficSelector]) -> Bool { true }
-    public func holder(of selectors: [TrafficSelector], connection: Connection, besides peer: Identity) -> Identity? {
+    package func fragmentedMessageRefused() {}
+    package func hasRoom(for selectors: [TrafficSelector]) -> Bool { true }
+    package func holder(of selectors: [TrafficSelector], connection: Connection, besides peer: Identity) -> Identity? {
         nil
     }
 }
 
 /// The keys of an SA in Wireshark's formats.
-public enum KeyLogLine: Sendable {
+package enum KeyLogLine: Sendable {
     /// A line of `ikev2_decryption_table`.
     case ike(String)
     /// A line of `esp_sa`.

@@ -1,7 +1,7 @@
 import IKEv2Messages
 
 /// Event in a session: for the log, for VICI, for those that wait for an outcome.
-public enum SessionEvent: Sendable {
+package enum SessionEvent: Sendable {
     case message(MessageLine)
     /// The IKE SA is authenticated. `initialContact`: the peer says that it has no other with us.
     case established(initialContact: Bool)
@@ -21,22 +21,22 @@ public enum SessionEvent: Sendable {
     case note(NoteLevel, String)
 }
 
-public enum NoteLevel: String, Hashable, Sendable {
+package enum NoteLevel: String, Hashable, Sendable {
     case debug, info, warning
 }
 
 /// Reason why a negotiation failed, in words for the operator of this side: one record of the log. No secrets.
-public struct Explanation: Error, Hashable, Sendable, CustomStringConvertible {
+package struct Explanation: Error, Hashable, Sendable, CustomStringConvertible {
     /// "no proposal chosen".
-    public var summary: String
+    package var summary: String
     /// The details: what each side offered and what differed, line by line.
-    public var details: [String]
+    package var details: [String]
     /// The remedy: which configuration line to change, and to what.
-    public var remedy: String
+    package var remedy: String
     /// The kind of failure, for those who decide when to try again.
-    public var cause: FailureCause
+    package var cause: FailureCause
 
-    public init(_ summary: String, details: [String] = [], remedy: String = "", cause: FailureCause = .other) {
+    package init(_ summary: String, details: [String] = [], remedy: String = "", cause: FailureCause = .other) {
         self.summary = summary
         self.details = details
         self.remedy = remedy
@@ -50,7 +50,7 @@ public struct Explanation: Error, Hashable, Sendable, CustomStringConvertible {
         return explanation
     }
 
-    public var description: String {
+    package var description: String {
         ([summary] + details + (remedy.isEmpty ? [] : [remedy])).joined(separator: "; ")
     }
 }

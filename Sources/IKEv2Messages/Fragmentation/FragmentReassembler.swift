@@ -4,31 +4,31 @@
 /// three. There is no clock inside: the owner calls `discard` when it gives up on an exchange. Nor does it know which
 /// message ids are due: the owner asks only for fragments inside its window, and answers a repeated fragment of a
 /// request that it has answered when it is number 1, and else not at all (section 2.6.1).
-public struct FragmentReassembler: Sendable {
-    public struct Limits: Hashable, Sendable {
+package struct FragmentReassembler: Sendable {
+    package struct Limits: Hashable, Sendable {
         /// Fragments of one message.
-        public var fragments = 128
+        package var fragments = 128
         /// Bytes of content of one message.
-        public var contentBytes = 65_535
+        package var contentBytes = 65_535
         /// Messages under way at a time; a further one takes the place of the oldest.
-        public var messages = 2
+        package var messages = 2
 
-        public init() {}
+        package init() {}
     }
 
     /// A message id occurs in requests of either side and in their responses.
-    public struct Key: Hashable, Sendable {
-        public let messageID: UInt32
-        public let direction: IKEHeader.Direction
+    package struct Key: Hashable, Sendable {
+        package let messageID: UInt32
+        package let direction: IKEHeader.Direction
 
-        public init(_ header: IKEHeader) {
+        package init(_ header: IKEHeader) {
             messageID = header.messageID
             direction = header.direction
         }
     }
 
     /// Why a fragment is silently discarded.
-    public enum Discard: Hashable, Sendable {
+    package enum Discard: Hashable, Sendable {
         case notAFragment
         /// The fragment is here already.
         case duplicate
@@ -41,7 +41,7 @@ public struct FragmentReassembler: Sendable {
         case protection(ProtectionFailure)
     }
 
-    public enum Outcome: Sendable {
+    package enum Outcome: Sendable {
         case discarded(Discard)
         /// Stored; so many are still to come.
         case waiting(missing: Int)
@@ -49,17 +49,17 @@ public struct FragmentReassembler: Sendable {
         case complete(ReassembledContent)
     }
 
-    public let limits: Limits
+    package let limits: Limits
     /// Oldest first; never more than `limits.messages`.
     private var queues: [(key: Key, queue: FragmentQueue)] = []
 
-    public init(limits: Limits = Limits()) { self.limits = limits }
+    package init(limits: Limits = Limits()) { self.limits = limits }
 
     /// Bytes of content that are held now.
-    public var storedBytes: Int { queues.reduce(0) { $0 + $1.queue.storedBytes } }
+    package var storedBytes: Int { queues.reduce(0) { $0 + $1.queue.storedBytes } }
 
     /// Whether a fragment is worth opening; nil: it is. Changes nothing, as nothing is authenticated yet.
-    public func judge(_ message: ReceivedMessage) -> Discard? {
+    package func judge(_ message: ReceivedMessage) -> Discard? {
         guard let position = message.encrypted?.fragment else { return .notAFragment }
         if Int(position.total) > limits.fragments { return .tooManyFragments }
         guard let queue = queues.first(where: { $0.key == Key(message.header) })?.queue else { return nil }
@@ -69,7 +69,7 @@ public struct FragmentReassembler: Sendable {
 
     /// Keeps the opened `content` of `message`. Only for authenticated fragments: the first of a set with more pieces
     /// than the present one replaces all of that.
-    public mutating func store(_ content: [UInt8], of message: ReceivedMessage) -> Outcome {
+    package mutating func store(_ content: [UInt8], of message: ReceivedMessage) -> Outcome {
         if let discard = judge(message) { return .discarded(discard) }
         guard let encrypted = message.encrypted, let position = encrypted.fragment else {
             return .discarded(.notAFragment)
@@ -105,7 +105,7 @@ public struct FragmentReassembler: Sendable {
     }
 
     /// Judges, opens and stores.
-    public mutating func receive(_ message: ReceivedMessage, cipher: some MessageCipher) -> Outcome {
+    package mutating func receive(_ message: ReceivedMessage, cipher: some MessageCipher) -> Outcome {
         if let discard = judge(message) { return .discarded(discard) }
         do {
             return store(try message.openContent(with: cipher), of: message)
@@ -115,9 +115,9 @@ public struct FragmentReassembler: Sendable {
     }
 
     /// Gives up on a message: its exchange is over, or waited too long.
-    public mutating func discard(_ key: Key) { queues.removeAll { $0.key == key } }
+    package mutating func discard(_ key: Key) { queues.removeAll { $0.key == key } }
 
-    public mutating func discardAll() { queues.removeAll() }
+    package mutating func discardAll() { queues.removeAll() }
 }
 
 /// The fragments of one message that have come so far.
@@ -160,18 +160,18 @@ struct FragmentQueue: Sendable {
 }
 
 /// All fragments of a message, joined, but not decoded.
-public struct ReassembledContent: Hashable, Sendable {
-    public let header: IKEHeader
+package struct ReassembledContent: Hashable, Sendable {
+    package let header: IKEHeader
     /// The payloads before the Encrypted payload.
-    public let payloads: [Payload]
-    public let firstPayload: PayloadType
+    package let payloads: [Payload]
+    package let firstPayload: PayloadType
     /// The content of the Encrypted payload.
-    public let content: [UInt8]
+    package let content: [UInt8]
     /// The number of fragments.
-    public let fragments: Int
+    package let fragments: Int
 
     /// The message, which is like any other from here on; what fails is authentic, and may be answered.
-    public func message(limits: DecodingLimits = .standard) throws(DecodingFailure) -> Message {
+    package func message(limits: DecodingLimits = .standard) throws(DecodingFailure) -> Message {
         try Message(
             header: header, payloads: payloads, firstEncrypted: firstPayload, content: content, limits: limits)
     }

@@ -9,7 +9,7 @@ extension Message {
     ///
     /// `moreThan`: the number of fragments of an earlier, larger try; the new one then has more, so that the receiver
     /// can tell the sets apart (section 2.5.2).
-    public func sealed(
+    package func sealed(
         with cipher: some MessageCipher, maximumLength: Int, moreThan earlierTotal: Int = 0
     ) throws(SealingFailure) -> [[UInt8]] {
         let message = try UnsealedMessage(self)
@@ -64,19 +64,19 @@ extension Message {
 }
 
 /// Size that a fragment may have (RFC 7383 section 2.5.1).
-public enum FragmentSize {
+package enum FragmentSize {
     private static let udpHeaderLength = 8
     private static let nonESPMarkerLength = 4
 
     /// Bytes of an IKE message so that its IP packet, without options, has at most `mtu`. `hasMarker`: sent with the
     /// four zero bytes of port 4500.
-    public static func messageLength(mtu: Int, family: AddressFamily, hasMarker: Bool) -> Int {
+    package static func messageLength(mtu: Int, family: AddressFamily, hasMarker: Bool) -> Int {
         let ipHeaderLength = family == .ipv4 ? 20 : 40
         return mtu - ipHeaderLength - udpHeaderLength - (hasMarker ? nonESPMarkerLength : 0)
     }
 
     /// The IP packet size to go by when nothing is known of the path.
-    public static func defaultMTU(_ family: AddressFamily) -> Int { family == .ipv4 ? 576 : 1280 }
+    package static func defaultMTU(_ family: AddressFamily) -> Int { family == .ipv4 ? 576 : 1280 }
 
     /// Bytes of content that an encrypted message of at most `length` bytes carries; negative when there is no room
     /// even for none.

@@ -1,15 +1,15 @@
 /// Evidence that a cookie is judged by: the nonce of an IKE_SA_INIT request and the cookie that it brings (RFC 7296 section 2.6).
 /// Found without decoding the message, since that is what a flood of requests must not cost.
-public struct CookieEvidence: Hashable, Sendable {
-    public let nonce: [UInt8]
+package struct CookieEvidence: Hashable, Sendable {
+    package let nonce: [UInt8]
     /// The content of N(COOKIE), if that is the first payload.
-    public let cookie: [UInt8]?
+    package let cookie: [UInt8]?
 
     private static let genericHeaderLength = 4
     private static let mostPayloads = 64
 
     /// Nil for what is no chain of payloads with a nonce of 16 to 256 bytes (section 3.9).
-    public init?(initialRequest bytes: [UInt8]) {
+    package init?(initialRequest bytes: [UInt8]) {
         guard bytes.count >= IKEHeader.length else { return nil }
         var type = PayloadType(rawValue: bytes[16])
         var offset = IKEHeader.length

@@ -5,23 +5,23 @@
 ///     |  Next Payload | MjVer | MnVer | Exchange Type |     Flags     |
 ///     |                          Message ID                           |
 ///     |                            Length                             |
-public struct IKEHeader: Hashable, Sendable {
-    public enum Direction: String, Hashable, Sendable, CaseIterable {
+package struct IKEHeader: Hashable, Sendable {
+    package enum Direction: String, Hashable, Sendable, CaseIterable {
         case request, response
     }
 
     /// Bytes on the wire.
-    public static let length = 28
+    package static let length = 28
 
-    public var initiatorSPI: UInt64
-    public var responderSPI: UInt64
-    public var exchange: ExchangeType
-    public var direction: Direction
+    package var initiatorSPI: UInt64
+    package var responderSPI: UInt64
+    package var exchange: ExchangeType
+    package var direction: Direction
     /// The I flag: the sender is the original initiator of the IKE SA, or of its last rekey.
-    public var isFromInitiator: Bool
-    public var messageID: UInt32
+    package var isFromInitiator: Bool
+    package var messageID: UInt32
 
-    public init(
+    package init(
         initiatorSPI: UInt64, responderSPI: UInt64, exchange: ExchangeType, direction: Direction,
         isFromInitiator: Bool, messageID: UInt32
     ) {
@@ -35,7 +35,7 @@ public struct IKEHeader: Hashable, Sendable {
 
     /// The header of the response to a request with this header (RFC 7296 section 2.21: everything is copied, the
     /// flags tell the way).
-    public func response(responderSPI: UInt64? = nil) -> IKEHeader {
+    package func response(responderSPI: UInt64? = nil) -> IKEHeader {
         var header = self
         header.direction = .response
         header.isFromInitiator.toggle()
@@ -45,22 +45,22 @@ public struct IKEHeader: Hashable, Sendable {
 }
 
 /// A header as it arrived, of whatever version: enough to find the IKE SA, and to refuse a version.
-public struct ReceivedHeader: Hashable, Sendable {
-    public let header: IKEHeader
-    public let majorVersion: UInt8
+package struct ReceivedHeader: Hashable, Sendable {
+    package let header: IKEHeader
+    package let majorVersion: UInt8
     /// The length of the message by its header, header included.
-    public let messageLength: UInt32
+    package let messageLength: UInt32
     let firstPayload: PayloadType
 
     /// Whether it begins a message of one way, which nobody answers: an unprotected notify in no exchange (RFC 7296
     /// section 1.5).
-    public var isNotice: Bool {
+    package var isNotice: Bool {
         header.direction == .request && header.exchange == .informational && firstPayload == .notify
     }
 
     /// Reads the header only; the version and the length are not judged. Reserved flags, the minor version and the V
     /// flag are ignored (RFC 7296 section 3.1).
-    public init(decoding bytes: [UInt8]) throws(DecodingFailure) {
+    package init(decoding bytes: [UInt8]) throws(DecodingFailure) {
         var reader = ByteReader(bytes, limits: .standard)
         try self.init(from: &reader)
     }

@@ -2,24 +2,24 @@
 ///
 ///     sent IKE_SA_INIT request 0 to 192.0.2.1:500, 464 bytes: SA KEi Ni N(NAT_DETECTION_SOURCE_IP)
 ///     received IKE_AUTH response 1 from 192.0.2.1:4500, 260 bytes: SK { IDr AUTH SA TSi TSr }
-public struct MessageLine: Hashable, Sendable, CustomStringConvertible {
-    public enum Way: String, Hashable, Sendable {
+package struct MessageLine: Hashable, Sendable, CustomStringConvertible {
+    package enum Way: String, Hashable, Sendable {
         case sent, received
     }
 
-    public let way: Way
+    package let way: Way
     /// The other side: address and port.
-    public let peer: String
+    package let peer: String
     /// The bytes of the message on the wire, without the non-ESP marker; of a fragmented one, of all fragments.
-    public let bytes: Int
+    package let bytes: Int
     /// 0: the first time, else which repetition.
-    public let retransmission: Int
+    package let retransmission: Int
     /// The number of fragments in which the message came or went; 1: whole.
-    public let fragments: Int
-    public let header: IKEHeader
+    package let fragments: Int
+    package let header: IKEHeader
     private let contents: MessageContentsLine
 
-    public init(
+    package init(
         _ message: Message, way: Way, peer: String, bytes: Int, retransmission: Int = 0, fragments: Int = 1
     ) {
         self.init(
@@ -28,7 +28,7 @@ public struct MessageLine: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// A message that was not, or could not be, opened.
-    public init(_ message: ReceivedMessage, peer: String) {
+    package init(_ message: ReceivedMessage, peer: String) {
         self.init(
             header: message.header, contents: MessageContentsLine(message), way: .received, peer: peer,
             bytes: message.bytes.count, retransmission: 0, fragments: 1)
@@ -48,13 +48,13 @@ public struct MessageLine: Hashable, Sendable, CustomStringConvertible {
     }
 
     /// The line of a repetition of the same bytes, to wherever it goes now.
-    public func repeated(_ repetition: Int, peer: String) -> MessageLine {
+    package func repeated(_ repetition: Int, peer: String) -> MessageLine {
         MessageLine(
             header: header, contents: contents, way: way, peer: peer, bytes: bytes, retransmission: repetition,
             fragments: fragments)
     }
 
-    public var description: String {
+    package var description: String {
         var line = "\(way.rawValue) \(header.exchange) \(header.direction.rawValue) \(header.messageID)"
         line += way == .sent ? " to " : " from "
         line += "\(peer), \(bytes) bytes"
@@ -138,10 +138,10 @@ struct MessageContentsLine: Hashable, Sendable {
 
 extension Message {
     /// The payloads: "SA KEi Ni", "SK { IDi AUTH SA TSi TSr N(MOBIKE_SUPPORTED) }".
-    public var contentsLine: String { MessageContentsLine(self).text(header.direction) }
+    package var contentsLine: String { MessageContentsLine(self).text(header.direction) }
 }
 
 extension ReceivedMessage {
     /// The same, with what is inside unseen: "SK {…}", "SKF 2/5 {…}".
-    public var contentsLine: String { MessageContentsLine(self).text(header.direction) }
+    package var contentsLine: String { MessageContentsLine(self).text(header.direction) }
 }

@@ -3,7 +3,7 @@
 ///
 /// A conforming type holds its keys, and everything that initialization vectors need to be unique (RFC 5282 section 3.1)
 /// or unpredictable (RFC 7296 section 3.14).
-public protocol MessageCipher {
+package protocol MessageCipher {
     /// Bytes of the explicit initialization vector: 8 for GCM and ChaCha20-Poly1305, 16 for AES-CBC.
     var ivLength: Int { get }
     /// Bytes of the Integrity Checksum Data, which for combined modes is the tag.
@@ -19,18 +19,18 @@ public protocol MessageCipher {
 }
 
 /// Offsets into a whole message between which a cipher works.
-public struct EncryptedLayout: Hashable, Sendable {
+package struct EncryptedLayout: Hashable, Sendable {
     /// The bytes that a combined mode authenticates without encrypting: from the IKE header to the last byte before the
     /// initialization vector, so with SKF including the fragment numbers (RFC 5282 section 5.1, RFC 7383 section 2.5).
-    public let associatedData: Range<Int>
-    public let initializationVector: Range<Int>
+    package let associatedData: Range<Int>
+    package let initializationVector: Range<Int>
     /// Payloads, padding and pad length; in place.
-    public let ciphertext: Range<Int>
-    public let checksum: Range<Int>
+    package let ciphertext: Range<Int>
+    package let checksum: Range<Int>
 
     /// The bytes that a separate integrity algorithm covers: the whole message up to the checksum (RFC 7296 section
     /// 3.14).
-    public var integrityInput: Range<Int> { 0..<checksum.lowerBound }
+    package var integrityInput: Range<Int> { 0..<checksum.lowerBound }
 
     /// Nil when so short a message cannot hold a vector, a pad length and a checksum.
     init?(messageLength: Int, bodyOffset: Int, cipher: some MessageCipher) {
@@ -45,7 +45,7 @@ public struct EncryptedLayout: Hashable, Sendable {
 }
 
 /// Reason why an Encrypted payload cannot be opened or sealed. A message that cannot be opened is dropped without an answer.
-public enum ProtectionFailure: Error, Hashable, Sendable {
+package enum ProtectionFailure: Error, Hashable, Sendable {
     /// The message has no Encrypted payload.
     case notEncrypted
     /// The payload has no room for a vector, a pad length and a checksum.
@@ -61,7 +61,7 @@ public enum ProtectionFailure: Error, Hashable, Sendable {
 }
 
 /// Reason why a message cannot be sent.
-public enum SealingFailure: Error, Hashable, Sendable {
+package enum SealingFailure: Error, Hashable, Sendable {
     case encoding(EncodingFailure)
     case protection(ProtectionFailure)
     /// The fragments of the size asked for have no room for one byte of content, or they would be more than 65,535.
@@ -71,7 +71,7 @@ public enum SealingFailure: Error, Hashable, Sendable {
 extension Message {
     /// The bytes of the message with its `encryptedPayloads` in an Encrypted payload (RFC 7296 section 3.14). With none
     /// of them that payload is empty, as in a liveness check.
-    public func sealed(with cipher: some MessageCipher) throws(SealingFailure) -> [UInt8] {
+    package func sealed(with cipher: some MessageCipher) throws(SealingFailure) -> [UInt8] {
         try UnsealedMessage(self).seal(with: cipher)
     }
 }
@@ -151,14 +151,14 @@ struct UnsealedMessage {
 }
 
 /// Reason why a protected message was not opened: nobody may be told, or, as it was authentic, the peer may.
-public enum OpeningFailure: Error, Hashable, Sendable {
+package enum OpeningFailure: Error, Hashable, Sendable {
     case protection(ProtectionFailure)
     case decoding(DecodingFailure)
 }
 
 extension ReceivedMessage {
     /// Opens an Encrypted payload that is not a fragment, and decodes what is inside.
-    public func open(
+    package func open(
         with cipher: some MessageCipher, limits: DecodingLimits = .standard
     ) throws(OpeningFailure) -> Message {
         guard let encrypted, encrypted.fragment == nil else { throw .protection(.notEncrypted) }
@@ -172,7 +172,7 @@ extension ReceivedMessage {
     }
 
     /// The decrypted content of the Encrypted payload or fragment, without padding.
-    public func openContent(with cipher: some MessageCipher) throws(ProtectionFailure) -> [UInt8] {
+    package func openContent(with cipher: some MessageCipher) throws(ProtectionFailure) -> [UInt8] {
         guard let encrypted else { throw .notEncrypted }
         guard
             let layout = EncryptedLayout(
@@ -193,7 +193,7 @@ extension ReceivedMessage {
 extension Message {
     /// A message from the decrypted content of its Encrypted payload, whole or put together again, whose first payload
     /// is of type `firstEncrypted`.
-    public init(
+    package init(
         header: IKEHeader, payloads: [Payload], firstEncrypted: PayloadType, content: [UInt8],
         limits: DecodingLimits = .standard
     ) throws(DecodingFailure) {

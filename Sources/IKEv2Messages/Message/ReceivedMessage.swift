@@ -2,17 +2,17 @@
 ///
 /// The way of a message: bytes → `ReceivedMessage` → (with an Encrypted payload: `open`, with a fragment: a
 /// ``FragmentReassembler``) → ``Message`` → ``MessageRules`` → exchange.
-public struct ReceivedMessage: Hashable, Sendable {
+package struct ReceivedMessage: Hashable, Sendable {
     /// The message, as it was received: what AUTH payloads cover (RFC 7296 section 2.15).
-    public let bytes: [UInt8]
-    public let header: IKEHeader
+    package let bytes: [UInt8]
+    package let header: IKEHeader
     /// The payloads before the Encrypted payload.
-    public let payloads: [Payload]
-    public let encrypted: EncryptedPart?
+    package let payloads: [Payload]
+    package let encrypted: EncryptedPart?
 
     /// Takes a datagram without its non-ESP marker. What fails here has not been authenticated, so that only an
     /// IKE_SA_INIT request may be answered at all.
-    public init(decoding bytes: [UInt8], limits: DecodingLimits = .standard) throws(DecodingFailure) {
+    package init(decoding bytes: [UInt8], limits: DecodingLimits = .standard) throws(DecodingFailure) {
         var reader = ByteReader(bytes, limits: limits)
         if bytes.count > limits.messageBytes {
             throw reader.failure(.tooMany(field: "bytes", limit: limits.messageBytes))
@@ -34,7 +34,7 @@ public struct ReceivedMessage: Hashable, Sendable {
     }
 
     /// The message when nothing of it is encrypted; nil otherwise.
-    public var plainMessage: Message? { encrypted == nil ? Message(header: header, payloads: payloads) : nil }
+    package var plainMessage: Message? { encrypted == nil ? Message(header: header, payloads: payloads) : nil }
 }
 
 /// SK, the Encrypted payload (RFC 7296 section 3.14), or SKF, a fragment of one (RFC 7383 section 2.5): where its
@@ -45,13 +45,13 @@ public struct ReceivedMessage: Hashable, Sendable {
 ///     |                     Initialization Vector                     |
 ///     ~            Encrypted IKE Payloads, Padding, Pad Length        ~
 ///     ~                    Integrity Checksum Data                    ~
-public struct EncryptedPart: Hashable, Sendable {
+package struct EncryptedPart: Hashable, Sendable {
     /// The type of the first payload inside. In SKF only the first fragment says it.
-    public let firstPayload: PayloadType
+    package let firstPayload: PayloadType
     /// Nil for SK.
-    public let fragment: FragmentPosition?
+    package let fragment: FragmentPosition?
     /// Bytes of the message before the generic payload header.
-    public let headerOffset: Int
+    package let headerOffset: Int
     /// Bytes of the message before the initialization vector.
     let bodyOffset: Int
 
@@ -67,17 +67,17 @@ public struct EncryptedPart: Hashable, Sendable {
 }
 
 /// Position of a fragment in its message (RFC 7383 section 2.5).
-public struct FragmentPosition: Hashable, Sendable, CustomStringConvertible {
+package struct FragmentPosition: Hashable, Sendable, CustomStringConvertible {
     /// Bytes on the wire.
     static let length = 4
 
     /// The number of the fragment, from 1 on.
-    public let number: UInt16
+    package let number: UInt16
     /// At least `number`.
-    public let total: UInt16
+    package let total: UInt16
 
     /// Nil unless 1 ≤ number ≤ total.
-    public init?(number: UInt16, total: UInt16) {
+    package init?(number: UInt16, total: UInt16) {
         guard number >= 1, number <= total else { return nil }
         self.number = number
         self.total = total
@@ -96,5 +96,5 @@ public struct FragmentPosition: Hashable, Sendable, CustomStringConvertible {
         writer.append(total)
     }
 
-    public var description: String { "\(number)/\(total)" }
+    package var description: String { "\(number)/\(total)" }
 }

@@ -2,26 +2,26 @@
 ///
 ///     |   ID Type     |                 RESERVED                      |
 ///     ~                   Identification Data                         ~
-public struct IdentificationPayload: Sendable {
-    public var type: IdentificationType
-    public var data: [UInt8]
+package struct IdentificationPayload: Sendable {
+    package var type: IdentificationType
+    package var data: [UInt8]
     /// The reserved field as a peer sent it: meaningless, but part of what its AUTH payload covers.
     private var reserved: [UInt8] = [0, 0, 0]
 
-    public init(type: IdentificationType, data: [UInt8]) {
+    package init(type: IdentificationType, data: [UInt8]) {
         self.type = type
         self.data = data
     }
 
     /// The payload without its generic header, exactly as on the wire: `RestOfInitIDPayload` and `RestOfRespIDPayload`
     /// of RFC 7296 section 2.15.
-    public var authenticatedBytes: [UInt8] { [type.rawValue] + reserved + data }
+    package var authenticatedBytes: [UInt8] { [type.rawValue] + reserved + data }
 }
 
 extension IdentificationPayload: Hashable {
-    public static func == (left: Self, right: Self) -> Bool { left.type == right.type && left.data == right.data }
+    package static func == (left: Self, right: Self) -> Bool { left.type == right.type && left.data == right.data }
 
-    public func hash(into hasher: inout Hasher) {
+    package func hash(into hasher: inout Hasher) {
         hasher.combine(type)
         hasher.combine(data)
     }
@@ -44,12 +44,12 @@ extension IdentificationPayload: PayloadBody {
 /// CERT: a certificate, CRL or raw public key (RFC 7296 section 3.6). Of several, the first holds the key that signs.
 ///
 ///     | Cert Encoding |           Certificate Data                    ~
-public struct CertificatePayload: Hashable, Sendable {
-    public var encoding: CertificateEncoding
+package struct CertificatePayload: Hashable, Sendable {
+    package var encoding: CertificateEncoding
     /// DER for X.509, CRLs and raw public keys.
-    public var data: [UInt8]
+    package var data: [UInt8]
 
-    public init(encoding: CertificateEncoding, data: [UInt8]) {
+    package init(encoding: CertificateEncoding, data: [UInt8]) {
         self.encoding = encoding
         self.data = data
     }
@@ -70,25 +70,25 @@ extension CertificatePayload: PayloadBody {
 /// CERTREQ: certificates that the sender could verify (RFC 7296 section 3.7).
 ///
 ///     | Cert Encoding |           Certification Authority             ~
-public struct CertificateRequestPayload: Hashable, Sendable {
-    public static let authorityLength = 20
+package struct CertificateRequestPayload: Hashable, Sendable {
+    package static let authorityLength = 20
 
-    public var encoding: CertificateEncoding
+    package var encoding: CertificateEncoding
     /// For X.509: SHA-1 hashes of the subject public key infos of the trusted authorities, one after the other.
-    public var data: [UInt8]
+    package var data: [UInt8]
 
-    public init(encoding: CertificateEncoding, data: [UInt8]) {
+    package init(encoding: CertificateEncoding, data: [UInt8]) {
         self.encoding = encoding
         self.data = data
     }
 
     /// `hashes`: of ``authorityLength`` bytes each.
-    public init(authorities hashes: [[UInt8]]) {
+    package init(authorities hashes: [[UInt8]]) {
         self.init(encoding: .x509Signature, data: Array(hashes.joined()))
     }
 
     /// The hashes; nil when this is no list of hashes, and the request is to be ignored.
-    public var authorities: [[UInt8]]? {
+    package var authorities: [[UInt8]]? {
         guard data.count.isMultiple(of: Self.authorityLength),
             [.x509Signature, .hashAndURL, .hashAndURLOfBundle].contains(encoding)
         else { return nil }
@@ -114,24 +114,24 @@ extension CertificateRequestPayload: PayloadBody {
 ///
 ///     | Auth Method   |                RESERVED                       |
 ///     ~                      Authentication Data                      ~
-public struct AuthenticationPayload: Hashable, Sendable {
-    public var method: AuthenticationMethod
-    public var data: [UInt8]
+package struct AuthenticationPayload: Hashable, Sendable {
+    package var method: AuthenticationMethod
+    package var data: [UInt8]
 
-    public init(method: AuthenticationMethod, data: [UInt8]) {
+    package init(method: AuthenticationMethod, data: [UInt8]) {
         self.method = method
         self.data = data
     }
 
     /// A digital signature (RFC 7427 section 3): the length of the algorithm identifier, it itself (DER), the signature.
     /// Nil when the identifier is longer than its length field can say.
-    public init?(algorithmIdentifier: [UInt8], signature: [UInt8]) {
+    package init?(algorithmIdentifier: [UInt8], signature: [UInt8]) {
         guard let length = UInt8(exactly: algorithmIdentifier.count) else { return nil }
         self.init(method: .digitalSignature, data: [length] + algorithmIdentifier + signature)
     }
 
     /// The two parts of a digital signature; nil for other methods and when the data is too short.
-    public var digitalSignature: (algorithmIdentifier: [UInt8], signature: [UInt8])? {
+    package var digitalSignature: (algorithmIdentifier: [UInt8], signature: [UInt8])? {
         guard method == .digitalSignature, let length = data.first, data.count > Int(length) else { return nil }
         return (Array(data[1..<1 + Int(length)]), Array(data[(1 + Int(length))...]))
     }

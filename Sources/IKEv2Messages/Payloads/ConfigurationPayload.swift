@@ -2,21 +2,21 @@
 ///
 ///     |   CFG Type    |                    RESERVED                   |
 ///     ~                   Configuration Attributes                    ~
-public struct ConfigurationPayload: Hashable, Sendable {
-    public var type: ConfigurationType
-    public var attributes: [Attribute]
+package struct ConfigurationPayload: Hashable, Sendable {
+    package var type: ConfigurationType
+    package var attributes: [Attribute]
 
-    public init(type: ConfigurationType, attributes: [Attribute] = []) {
+    package init(type: ConfigurationType, attributes: [Attribute] = []) {
         self.type = type
         self.attributes = attributes
     }
 
     /// Section 3.15.1. An empty value in a request asks for any.
-    public struct Attribute: Hashable, Sendable {
-        public let type: ConfigurationAttributeType
-        public let value: [UInt8]
+    package struct Attribute: Hashable, Sendable {
+        package let type: ConfigurationAttributeType
+        package let value: [UInt8]
 
-        public init(_ type: ConfigurationAttributeType, value: [UInt8] = []) {
+        package init(_ type: ConfigurationAttributeType, value: [UInt8] = []) {
             self.type = type
             self.value = value
         }

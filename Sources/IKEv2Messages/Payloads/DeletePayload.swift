@@ -2,7 +2,7 @@
 ///
 ///     | Protocol ID   |   SPI Size    |          Num of SPIs          |
 ///     ~               Security Parameter Index(es) (SPI)              ~
-public enum DeletePayload: Hashable, Sendable {
+package enum DeletePayload: Hashable, Sendable {
     /// The IKE SA that carries the message.
     case ikeSA
     /// The sender's inbound ESP or AH SAs, by their SPIs in host order. Of a protocol that is unknown here: none.

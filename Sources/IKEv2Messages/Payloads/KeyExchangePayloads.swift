@@ -2,11 +2,11 @@
 ///
 ///     |   Diffie-Hellman Group Num    |           RESERVED            |
 ///     ~                       Key Exchange Data                       ~
-public struct KeyExchangePayload: Hashable, Sendable {
-    public var method: KeyExchangeID
-    public var data: [UInt8]
+package struct KeyExchangePayload: Hashable, Sendable {
+    package var method: KeyExchangeID
+    package var data: [UInt8]
 
-    public init(method: KeyExchangeID, data: [UInt8]) {
+    package init(method: KeyExchangeID, data: [UInt8]) {
         self.method = method
         self.data = data
     }
@@ -27,13 +27,13 @@ extension KeyExchangePayload: PayloadBody {
 }
 
 /// Ni and Nr (RFC 7296 section 3.9).
-public struct NoncePayload: Hashable, Sendable {
+package struct NoncePayload: Hashable, Sendable {
     /// Bytes that a nonce may have.
-    public static let lengths = 16...256
+    package static let lengths = 16...256
 
-    public var data: [UInt8]
+    package var data: [UInt8]
 
-    public init(_ data: [UInt8]) { self.data = data }
+    package init(_ data: [UInt8]) { self.data = data }
 }
 
 extension NoncePayload: PayloadBody {

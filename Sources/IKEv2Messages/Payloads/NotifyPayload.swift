@@ -5,14 +5,14 @@ import Packets
 ///     |  Protocol ID  |   SPI Size    |      Notify Message Type      |
 ///     ~                Security Parameter Index (SPI)                 ~
 ///     ~                       Notification Data                       ~
-public struct NotifyPayload: Hashable, Sendable {
-    public let type: NotifyType
+package struct NotifyPayload: Hashable, Sendable {
+    package let type: NotifyType
     /// The protocol of the SA that `spi` names; without an SPI it is sent as zero and ignored on receipt.
-    public let protocolID: ProtocolID
-    public let spi: [UInt8]
-    public let data: [UInt8]
+    package let protocolID: ProtocolID
+    package let spi: [UInt8]
+    package let data: [UInt8]
 
-    public init(_ type: NotifyType, protocolID: ProtocolID = .none, spi: [UInt8] = [], data: [UInt8] = []) {
+    package init(_ type: NotifyType, protocolID: ProtocolID = .none, spi: [UInt8] = [], data: [UInt8] = []) {
         self.type = type
         self.protocolID = spi.isEmpty ? .none : protocolID
         self.spi = spi
@@ -20,14 +20,14 @@ public struct NotifyPayload: Hashable, Sendable {
     }
 
     /// About a CHILD_SA: REKEY_SA, CHILD_SA_NOT_FOUND, INVALID_SELECTORS.
-    public init(_ type: NotifyType, protocolID: ProtocolID, childSPI: UInt32, data: [UInt8] = []) {
+    package init(_ type: NotifyType, protocolID: ProtocolID, childSPI: UInt32, data: [UInt8] = []) {
         var writer = ByteWriter()
         writer.append(childSPI)
         self.init(type, protocolID: protocolID, spi: writer.bytes, data: data)
     }
 
     /// The SPI of an ESP or AH SA, host order.
-    public var childSPI: UInt32? {
+    package var childSPI: UInt32? {
         guard spi.count == 4, protocolID == .esp || protocolID == .ah else { return nil }
         return spi.reduce(0) { $0 << 8 | UInt32($1) }
     }
@@ -54,52 +54,52 @@ extension NotifyPayload: PayloadBody {
 // Notification data that has a structure. A reader gives nil when the type or the size is not that of the notification.
 extension NotifyPayload {
     /// INVALID_KE_PAYLOAD: the method wanted (RFC 7296 section 1.2).
-    public static func invalidKeyExchange(wanted method: KeyExchangeID) -> NotifyPayload {
+    package static func invalidKeyExchange(wanted method: KeyExchangeID) -> NotifyPayload {
         NotifyPayload(.invalidKeyExchange, data: networkOrder([method.rawValue]))
     }
 
-    public var wantedKeyExchange: KeyExchangeID? {
+    package var wantedKeyExchange: KeyExchangeID? {
         type == .invalidKeyExchange && data.count == 2 ? KeyExchangeID(rawValue: words[0]) : nil
     }
 
     /// SIGNATURE_HASH_ALGORITHMS (RFC 7427 section 4).
-    public static func signatureHashAlgorithms(_ algorithms: [HashAlgorithm]) -> NotifyPayload {
+    package static func signatureHashAlgorithms(_ algorithms: [HashAlgorithm]) -> NotifyPayload {
         NotifyPayload(.signatureHashAlgorithms, data: networkOrder(algorithms.map(\.rawValue)))
     }
 
-    public var signatureHashAlgorithms: [HashAlgorithm]? {
+    package var signatureHashAlgorithms: [HashAlgorithm]? {
         guard type == .signatureHashAlgorithms, data.count.isMultiple(of: 2) else { return nil }
         return words.map(HashAlgorithm.init(rawValue:))
     }
 
     /// SET_WINDOW_SIZE: requests that the sender is ready to have outstanding (RFC 7296 section 2.3).
-    public static func windowSize(_ size: UInt32) -> NotifyPayload {
+    package static func windowSize(_ size: UInt32) -> NotifyPayload {
         NotifyPayload(.setWindowSize, data: networkOrder([size]))
     }
 
-    public var windowSize: UInt32? {
+    package var windowSize: UInt32? {
         type == .setWindowSize && data.count == 4 ? data.reduce(0) { $0 << 8 | UInt32($1) } : nil
     }
 
     /// AUTH_LIFETIME in seconds (RFC 4478).
-    public var authenticationLifetimeInSeconds: UInt32? {
+    package var authenticationLifetimeInSeconds: UInt32? {
         type == .authenticationLifetime && data.count == 4 ? data.reduce(0) { $0 << 8 | UInt32($1) } : nil
     }
 
     /// INVALID_MESSAGE_ID: the message id that was out of the window (RFC 7296 section 2.3).
-    public static func invalidMessageID(_ messageID: UInt32) -> NotifyPayload {
+    package static func invalidMessageID(_ messageID: UInt32) -> NotifyPayload {
         NotifyPayload(.invalidMessageID, data: networkOrder([messageID]))
     }
 
     /// ADDITIONAL_IP4_ADDRESS or ADDITIONAL_IP6_ADDRESS (RFC 4555 section 4.2.2).
-    public static func additionalAddress(_ address: IPAddress) -> NotifyPayload {
+    package static func additionalAddress(_ address: IPAddress) -> NotifyPayload {
         var writer = ByteWriter()
         writer.append(address)
         return NotifyPayload(
             address.family == .ipv4 ? .additionalIP4Address : .additionalIP6Address, data: writer.bytes)
     }
 
-    public var additionalAddress: IPAddress? {
+    package var additionalAddress: IPAddress? {
         switch type {
         case .additionalIP4Address: IPAddress(networkOrder: data, family: .ipv4)
         case .additionalIP6Address: IPAddress(networkOrder: data, family: .ipv6)
@@ -108,25 +108,25 @@ extension NotifyPayload {
     }
 
     /// IKEV2_MESSAGE_ID_SYNC (RFC 6311 section 7.3).
-    public struct MessageIDSync: Hashable, Sendable {
-        public let nonce: UInt32
-        public let expectedSendRequest: UInt32
-        public let expectedReceiveRequest: UInt32
+    package struct MessageIDSync: Hashable, Sendable {
+        package let nonce: UInt32
+        package let expectedSendRequest: UInt32
+        package let expectedReceiveRequest: UInt32
 
-        public init(nonce: UInt32, expectedSendRequest: UInt32, expectedReceiveRequest: UInt32) {
+        package init(nonce: UInt32, expectedSendRequest: UInt32, expectedReceiveRequest: UInt32) {
             self.nonce = nonce
             self.expectedSendRequest = expectedSendRequest
             self.expectedReceiveRequest = expectedReceiveRequest
         }
     }
 
-    public static func messageIDSync(_ sync: MessageIDSync) -> NotifyPayload {
+    package static func messageIDSync(_ sync: MessageIDSync) -> NotifyPayload {
         NotifyPayload(
             .messageIDSync,
             data: networkOrder([sync.nonce, sync.expectedSendRequest, sync.expectedReceiveRequest]))
     }
 
-    public var messageIDSync: MessageIDSync? {
+    package var messageIDSync: MessageIDSync? {
         guard type == .messageIDSync, data.count == 12 else { return nil }
         let values = stride(from: 0, to: 12, by: 4).map { start in
             data[start..<start + 4].reduce(0) { $0 << 8 | UInt32($1) }

@@ -1,6 +1,6 @@
 /// Content behind a generic payload header. SK and SKF are no `Payload`: they are how a message carries its payloads
 /// (``EncryptedPart``).
-public enum Payload: Hashable, Sendable {
+package enum Payload: Hashable, Sendable {
     case securityAssociation(SecurityAssociationPayload)
     case keyExchange(KeyExchangePayload)
     case identificationInitiator(IdentificationPayload)
@@ -19,7 +19,7 @@ public enum Payload: Hashable, Sendable {
     /// Skipped, as RFC 7296 section 2.5 wants, but kept for logs. Its critical bit was clear.
     case unknown(UnknownPayload)
 
-    public var type: PayloadType {
+    package var type: PayloadType {
         switch self {
         case .securityAssociation: .securityAssociation
         case .keyExchange: .keyExchange
@@ -91,10 +91,10 @@ protocol PayloadBody {
 }
 
 /// V: a constant that tells implementations apart (RFC 7296 section 3.12). Unfamiliar ones are ignored.
-public struct VendorIDPayload: Hashable, Sendable {
-    public var data: [UInt8]
+package struct VendorIDPayload: Hashable, Sendable {
+    package var data: [UInt8]
 
-    public init(_ data: [UInt8]) { self.data = data }
+    package init(_ data: [UInt8]) { self.data = data }
 }
 
 extension VendorIDPayload: PayloadBody {
@@ -104,10 +104,10 @@ extension VendorIDPayload: PayloadBody {
 }
 
 /// EAP: one EAP message, opaque here (RFC 7296 section 3.16).
-public struct EAPPayload: Hashable, Sendable {
-    public var message: [UInt8]
+package struct EAPPayload: Hashable, Sendable {
+    package var message: [UInt8]
 
-    public init(_ message: [UInt8]) { self.message = message }
+    package init(_ message: [UInt8]) { self.message = message }
 }
 
 extension EAPPayload: PayloadBody {
@@ -117,11 +117,11 @@ extension EAPPayload: PayloadBody {
 }
 
 /// A payload whose type is unknown here (RFC 7296 section 2.5).
-public struct UnknownPayload: Hashable, Sendable {
-    public let type: PayloadType
-    public let data: [UInt8]
+package struct UnknownPayload: Hashable, Sendable {
+    package let type: PayloadType
+    package let data: [UInt8]
 
-    public init(type: PayloadType, data: [UInt8]) {
+    package init(type: PayloadType, data: [UInt8]) {
         self.type = type
         self.data = data
     }

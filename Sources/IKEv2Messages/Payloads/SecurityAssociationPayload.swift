@@ -1,12 +1,12 @@
 /// SA: proposals, most preferred first (RFC 7296 section 3.3).
-public struct SecurityAssociationPayload: Hashable, Sendable {
-    public var proposals: [Proposal]
+package struct SecurityAssociationPayload: Hashable, Sendable {
+    package var proposals: [Proposal]
 
-    public init(_ proposals: [Proposal]) { self.proposals = proposals }
+    package init(_ proposals: [Proposal]) { self.proposals = proposals }
 
     /// An offer numbers its proposals 1, 2, 3, … (RFC 7296 section 3.3.1). Ours does; of a peer's the numbers are only
     /// repeated.
-    public var isNumberedAsOffer: Bool {
+    package var isNumberedAsOffer: Bool {
         proposals.enumerated().allSatisfy { Int($0.element.number) == $0.offset + 1 }
     }
 }
@@ -40,14 +40,14 @@ extension SecurityAssociationPayload: PayloadBody {
 ///     | Proposal Num  |  Protocol ID  |    SPI Size   |Num  Transforms|
 ///     ~                        SPI (variable)                         ~
 ///     ~                        <Transforms>                           ~
-public struct Proposal: Hashable, Sendable {
-    public var number: UInt8
-    public var protocolID: ProtocolID
+package struct Proposal: Hashable, Sendable {
+    package var number: UInt8
+    package var protocolID: ProtocolID
     /// The sender's SPI: empty for the first IKE SA, 8 bytes for an IKE rekey, 4 for ESP and AH.
-    public var spi: [UInt8]
-    public var transforms: [Transform]
+    package var spi: [UInt8]
+    package var transforms: [Transform]
 
-    public init(number: UInt8, protocolID: ProtocolID, spi: [UInt8] = [], transforms: [Transform]) {
+    package init(number: UInt8, protocolID: ProtocolID, spi: [UInt8] = [], transforms: [Transform]) {
         self.number = number
         self.protocolID = protocolID
         self.spi = spi
@@ -55,13 +55,13 @@ public struct Proposal: Hashable, Sendable {
     }
 
     /// The alternatives of one type, in the sender's order.
-    public func transforms(of type: TransformType) -> [Transform] { transforms.filter { $0.type == type } }
+    package func transforms(of type: TransformType) -> [Transform] { transforms.filter { $0.type == type } }
 
     /// The SPI of an ESP or AH proposal, host order.
-    public var childSPI: UInt32? { spi.count == 4 ? spi.reduce(0) { $0 << 8 | UInt32($1) } : nil }
+    package var childSPI: UInt32? { spi.count == 4 ? spi.reduce(0) { $0 << 8 | UInt32($1) } : nil }
 
     /// The SPI of an IKE rekey, host order.
-    public var ikeSPI: UInt64? { spi.count == 8 ? spi.reduce(0) { $0 << 8 | UInt64($1) } : nil }
+    package var ikeSPI: UInt64? { spi.count == 8 ? spi.reduce(0) { $0 << 8 | UInt64($1) } : nil }
 }
 
 extension Proposal {
@@ -128,7 +128,7 @@ extension Proposal {
 
 extension Proposal: CustomStringConvertible {
     /// "ESP:AES_GCM_16-256/ESN/NO_ESN".
-    public var description: String {
+    package var description: String {
         "\(protocolID):" + transforms.map(\.description).joined(separator: "/")
     }
 }
@@ -138,41 +138,41 @@ extension Proposal: CustomStringConvertible {
 ///     | Last Substruc |   RESERVED    |        Transform Length       |
 ///     |Transform Type |   RESERVED    |          Transform ID         |
 ///     ~                      Transform Attributes                     ~
-public struct Transform: Hashable, Sendable {
-    public var type: TransformType
-    public var id: UInt16
-    public var attributes: [TransformAttribute]
+package struct Transform: Hashable, Sendable {
+    package var type: TransformType
+    package var id: UInt16
+    package var attributes: [TransformAttribute]
 
-    public init(type: TransformType, id: UInt16, attributes: [TransformAttribute] = []) {
+    package init(type: TransformType, id: UInt16, attributes: [TransformAttribute] = []) {
         self.type = type
         self.id = id
         self.attributes = attributes
     }
 
     /// `keyLength` in bits.
-    public static func encryption(_ algorithm: EncryptionAlgorithm, keyLength: UInt16? = nil) -> Transform {
+    package static func encryption(_ algorithm: EncryptionAlgorithm, keyLength: UInt16? = nil) -> Transform {
         Transform(
             type: .encryption, id: algorithm.rawValue, attributes: keyLength.map { [.keyLength($0)] } ?? [])
     }
 
-    public static func pseudorandomFunction(_ function: PseudorandomFunction) -> Transform {
+    package static func pseudorandomFunction(_ function: PseudorandomFunction) -> Transform {
         Transform(type: .pseudorandomFunction, id: function.rawValue)
     }
 
-    public static func integrity(_ algorithm: IntegrityAlgorithm) -> Transform {
+    package static func integrity(_ algorithm: IntegrityAlgorithm) -> Transform {
         Transform(type: .integrity, id: algorithm.rawValue)
     }
 
-    public static func keyExchange(_ method: KeyExchangeID) -> Transform {
+    package static func keyExchange(_ method: KeyExchangeID) -> Transform {
         Transform(type: .keyExchange, id: method.rawValue)
     }
 
-    public static func sequenceNumbers(_ numbers: SequenceNumbers) -> Transform {
+    package static func sequenceNumbers(_ numbers: SequenceNumbers) -> Transform {
         Transform(type: .sequenceNumbers, id: numbers.rawValue)
     }
 
     /// The Key Length attribute in bits.
-    public var keyLength: UInt16? {
+    package var keyLength: UInt16? {
         for attribute in attributes where attribute.type == .keyLength {
             if case .short(let bits) = attribute.value { return bits }
         }
@@ -181,7 +181,7 @@ public struct Transform: Hashable, Sendable {
 
     /// No attribute but one Key Length: others, or two of a kind, make a transform unacceptable while the rest of the
     /// payload stands (RFC 7296 sections 3.3 and 3.3.6).
-    public var hasOnlyKnownAttributes: Bool {
+    package var hasOnlyKnownAttributes: Bool {
         attributes.isEmpty || (attributes.count == 1 && keyLength != nil)
     }
 }
@@ -225,7 +225,7 @@ extension Transform {
 
 extension Transform: CustomStringConvertible {
     /// "AES_GCM_16-256", "CURVE_25519"; an additional key exchange says which one.
-    public var description: String {
+    package var description: String {
         let name: String =
             switch type {
             case .encryption: EncryptionAlgorithm(rawValue: id).description
@@ -241,34 +241,34 @@ extension Transform: CustomStringConvertible {
 }
 
 /// A data attribute of a transform (RFC 7296 section 3.3.5): two bytes in place (AF = 1), or any length (AF = 0).
-public struct TransformAttribute: Hashable, Sendable {
-    public enum Value: Hashable, Sendable {
+package struct TransformAttribute: Hashable, Sendable {
+    package enum Value: Hashable, Sendable {
         case short(UInt16)
         case variable([UInt8])
     }
 
     /// IKEv2 Transform Attribute Types, 15 bits.
-    public struct AttributeType: Codepoint {
-        public let rawValue: UInt16
+    package struct AttributeType: Codepoint {
+        package let rawValue: UInt16
         /// The format bit is dropped.
-        public init(rawValue: UInt16) { self.rawValue = rawValue & 0x7FFF }
+        package init(rawValue: UInt16) { self.rawValue = rawValue & 0x7FFF }
 
-        public static let keyLength = Self(rawValue: 14)
+        package static let keyLength = Self(rawValue: 14)
 
-        public static let label = "attribute"
-        public static let names: [Self: String] = [.keyLength: "Key Length"]
+        package static let label = "attribute"
+        package static let names: [Self: String] = [.keyLength: "Key Length"]
     }
 
-    public let type: AttributeType
-    public let value: Value
+    package let type: AttributeType
+    package let value: Value
 
-    public init(type: AttributeType, value: Value) {
+    package init(type: AttributeType, value: Value) {
         self.type = type
         self.value = value
     }
 
     /// A key length in bits.
-    public static func keyLength(_ bits: UInt16) -> TransformAttribute {
+    package static func keyLength(_ bits: UInt16) -> TransformAttribute {
         TransformAttribute(type: .keyLength, value: .short(bits))
     }
 

@@ -5,12 +5,12 @@ import Packets
 ///
 ///     | Number of TSs |                 RESERVED                      |
 ///     ~                       <Traffic Selectors>                     ~
-public struct TrafficSelectorPayload: Hashable, Sendable {
-    public var selectors: [Selector]
+package struct TrafficSelectorPayload: Hashable, Sendable {
+    package var selectors: [Selector]
 
-    public init(_ selectors: [Selector]) { self.selectors = selectors }
+    package init(_ selectors: [Selector]) { self.selectors = selectors }
 
-    public enum Selector: Hashable, Sendable {
+    package enum Selector: Hashable, Sendable {
         case range(AddressRangeSelector)
         /// A selector type that is unknown here: it can never be chosen, the others stand (RFC 7296 section 2.9).
         case unknown(type: TrafficSelectorType, data: [UInt8])
@@ -18,17 +18,17 @@ public struct TrafficSelectorPayload: Hashable, Sendable {
 }
 
 /// IKEv2 Traffic Selector Types (RFC 7296 section 3.13.1; 4595, 9478).
-public struct TrafficSelectorType: Codepoint {
-    public let rawValue: UInt8
-    public init(rawValue: UInt8) { self.rawValue = rawValue }
+package struct TrafficSelectorType: Codepoint {
+    package let rawValue: UInt8
+    package init(rawValue: UInt8) { self.rawValue = rawValue }
 
-    public static let ipv4Range = Self(rawValue: 7)
-    public static let ipv6Range = Self(rawValue: 8)
-    public static let fibreChannelRange = Self(rawValue: 9)
-    public static let securityLabel = Self(rawValue: 10)
+    package static let ipv4Range = Self(rawValue: 7)
+    package static let ipv6Range = Self(rawValue: 8)
+    package static let fibreChannelRange = Self(rawValue: 9)
+    package static let securityLabel = Self(rawValue: 10)
 
-    public static let label = "traffic selector type"
-    public static let names: [Self: String] = [
+    package static let label = "traffic selector type"
+    package static let names: [Self: String] = [
         .ipv4Range: "TS_IPV4_ADDR_RANGE", .ipv6Range: "TS_IPV6_ADDR_RANGE",
         .fibreChannelRange: "TS_FC_ADDR_RANGE", .securityLabel: "TS_SECLABEL",
     ]
@@ -90,18 +90,18 @@ extension TrafficSelectorPayload.Selector {
 ///     |           Start Port          |           End Port            |
 ///     ~                         Starting Address                      ~
 ///     ~                         Ending Address                        ~
-public struct AddressRangeSelector: Hashable, Sendable {
+package struct AddressRangeSelector: Hashable, Sendable {
     /// 0: any protocol.
-    public var protocolNumber: UInt8
+    package var protocolNumber: UInt8
     /// ICMP: type in the upper, code in the lower byte. 0 to 65535 is any, 65535 to 0 is OPAQUE: no port to be had.
-    public var firstPort: UInt16
-    public var lastPort: UInt16
+    package var firstPort: UInt16
+    package var lastPort: UInt16
     /// Both of one family.
-    public let firstAddress: IPAddress
-    public let lastAddress: IPAddress
+    package let firstAddress: IPAddress
+    package let lastAddress: IPAddress
 
     /// Nil when the addresses are of different families.
-    public init?(
+    package init?(
         protocolNumber: UInt8 = 0, firstPort: UInt16 = 0, lastPort: UInt16 = .max, firstAddress: IPAddress,
         lastAddress: IPAddress
     ) {
@@ -113,13 +113,13 @@ public struct AddressRangeSelector: Hashable, Sendable {
         self.lastAddress = lastAddress
     }
 
-    public var type: TrafficSelectorType { firstAddress.family == .ipv4 ? .ipv4Range : .ipv6Range }
+    package var type: TrafficSelectorType { firstAddress.family == .ipv4 ? .ipv4Range : .ipv6Range }
 
     /// Whether it is for packets whose ports cannot be seen only (RFC 4301 section 4.4.1.1).
-    public var isOpaque: Bool { firstPort == .max && lastPort == 0 }
+    package var isOpaque: Bool { firstPort == .max && lastPort == 0 }
 
     /// Matches nothing: a range that ends before it starts, and does not mean OPAQUE.
-    public var isEmpty: Bool { firstAddress > lastAddress || (firstPort > lastPort && !isOpaque) }
+    package var isEmpty: Bool { firstAddress > lastAddress || (firstPort > lastPort && !isOpaque) }
 }
 
 extension AddressRangeSelector {
@@ -141,7 +141,7 @@ extension AddressRangeSelector {
 
 extension AddressRangeSelector: CustomStringConvertible {
     /// "10.0.0.0..10.0.0.255[17/53]"; what is any is left out.
-    public var description: String {
+    package var description: String {
         let ports: String? =
             if isOpaque { "opaque" } else if firstPort == 0 && lastPort == .max {
                 nil

@@ -1,129 +1,129 @@
 /// IKEv2 Notify Message Types (RFC 7296 section 3.10.1, and the extensions named at each group).
-public struct NotifyType: Codepoint {
-    public let rawValue: UInt16
-    public init(rawValue: UInt16) { self.rawValue = rawValue }
+package struct NotifyType: Codepoint {
+    package let rawValue: UInt16
+    package init(rawValue: UInt16) { self.rawValue = rawValue }
 
-    public static let label = "notify"
+    package static let label = "notify"
 
     /// 0 to 16383: in a response, known or not, the request has failed (RFC 7296 section 3.10.1). The rest is status,
     /// and ignored when unknown.
-    public var isError: Bool { rawValue < 16384 }
+    package var isError: Bool { rawValue < 16384 }
 }
 
 // MARK: - Errors
 
 extension NotifyType {
-    public static let unsupportedCriticalPayload = Self(rawValue: 1)
-    public static let invalidIKESPI = Self(rawValue: 4)
-    public static let invalidMajorVersion = Self(rawValue: 5)
-    public static let invalidSyntax = Self(rawValue: 7)
-    public static let invalidMessageID = Self(rawValue: 9)
-    public static let invalidSPI = Self(rawValue: 11)
-    public static let noProposalChosen = Self(rawValue: 14)
-    public static let invalidKeyExchange = Self(rawValue: 17)
-    public static let authenticationFailed = Self(rawValue: 24)
-    public static let singlePairRequired = Self(rawValue: 34)
-    public static let noAdditionalSAs = Self(rawValue: 35)
-    public static let internalAddressFailure = Self(rawValue: 36)
-    public static let failedCPRequired = Self(rawValue: 37)
-    public static let trafficSelectorsUnacceptable = Self(rawValue: 38)
-    public static let invalidSelectors = Self(rawValue: 39)
+    package static let unsupportedCriticalPayload = Self(rawValue: 1)
+    package static let invalidIKESPI = Self(rawValue: 4)
+    package static let invalidMajorVersion = Self(rawValue: 5)
+    package static let invalidSyntax = Self(rawValue: 7)
+    package static let invalidMessageID = Self(rawValue: 9)
+    package static let invalidSPI = Self(rawValue: 11)
+    package static let noProposalChosen = Self(rawValue: 14)
+    package static let invalidKeyExchange = Self(rawValue: 17)
+    package static let authenticationFailed = Self(rawValue: 24)
+    package static let singlePairRequired = Self(rawValue: 34)
+    package static let noAdditionalSAs = Self(rawValue: 35)
+    package static let internalAddressFailure = Self(rawValue: 36)
+    package static let failedCPRequired = Self(rawValue: 37)
+    package static let trafficSelectorsUnacceptable = Self(rawValue: 38)
+    package static let invalidSelectors = Self(rawValue: 39)
     // RFC 4555.
-    public static let unacceptableAddresses = Self(rawValue: 40)
-    public static let unexpectedNATDetected = Self(rawValue: 41)
+    package static let unacceptableAddresses = Self(rawValue: 40)
+    package static let unexpectedNATDetected = Self(rawValue: 41)
     // RFC 5026.
-    public static let useAssignedHomeAddress = Self(rawValue: 42)
-    public static let temporaryFailure = Self(rawValue: 43)
-    public static let childSANotFound = Self(rawValue: 44)
+    package static let useAssignedHomeAddress = Self(rawValue: 42)
+    package static let temporaryFailure = Self(rawValue: 43)
+    package static let childSANotFound = Self(rawValue: 44)
     // G-IKEv2.
-    public static let invalidGroupID = Self(rawValue: 45)
-    public static let authorizationFailed = Self(rawValue: 46)
+    package static let invalidGroupID = Self(rawValue: 45)
+    package static let authorizationFailed = Self(rawValue: 46)
     // RFC 9370.
-    public static let stateNotFound = Self(rawValue: 47)
+    package static let stateNotFound = Self(rawValue: 47)
     // RFC 9611.
-    public static let trafficSelectorMaximumQueue = Self(rawValue: 48)
+    package static let trafficSelectorMaximumQueue = Self(rawValue: 48)
 }
 
 // MARK: - Status
 
 extension NotifyType {
-    public static let initialContact = Self(rawValue: 16384)
-    public static let setWindowSize = Self(rawValue: 16385)
-    public static let additionalTrafficSelectorsPossible = Self(rawValue: 16386)
-    public static let ipCompSupported = Self(rawValue: 16387)
-    public static let natDetectionSource = Self(rawValue: 16388)
-    public static let natDetectionDestination = Self(rawValue: 16389)
-    public static let cookie = Self(rawValue: 16390)
-    public static let useTransportMode = Self(rawValue: 16391)
-    public static let httpCertificateLookupSupported = Self(rawValue: 16392)
-    public static let rekeySA = Self(rawValue: 16393)
-    public static let espTFCPaddingNotSupported = Self(rawValue: 16394)
-    public static let nonFirstFragmentsAlso = Self(rawValue: 16395)
+    package static let initialContact = Self(rawValue: 16384)
+    package static let setWindowSize = Self(rawValue: 16385)
+    package static let additionalTrafficSelectorsPossible = Self(rawValue: 16386)
+    package static let ipCompSupported = Self(rawValue: 16387)
+    package static let natDetectionSource = Self(rawValue: 16388)
+    package static let natDetectionDestination = Self(rawValue: 16389)
+    package static let cookie = Self(rawValue: 16390)
+    package static let useTransportMode = Self(rawValue: 16391)
+    package static let httpCertificateLookupSupported = Self(rawValue: 16392)
+    package static let rekeySA = Self(rawValue: 16393)
+    package static let espTFCPaddingNotSupported = Self(rawValue: 16394)
+    package static let nonFirstFragmentsAlso = Self(rawValue: 16395)
     // RFC 4555, MOBIKE.
-    public static let mobikeSupported = Self(rawValue: 16396)
-    public static let additionalIP4Address = Self(rawValue: 16397)
-    public static let additionalIP6Address = Self(rawValue: 16398)
-    public static let noAdditionalAddresses = Self(rawValue: 16399)
-    public static let updateSAAddresses = Self(rawValue: 16400)
-    public static let cookie2 = Self(rawValue: 16401)
-    public static let noNATsAllowed = Self(rawValue: 16402)
+    package static let mobikeSupported = Self(rawValue: 16396)
+    package static let additionalIP4Address = Self(rawValue: 16397)
+    package static let additionalIP6Address = Self(rawValue: 16398)
+    package static let noAdditionalAddresses = Self(rawValue: 16399)
+    package static let updateSAAddresses = Self(rawValue: 16400)
+    package static let cookie2 = Self(rawValue: 16401)
+    package static let noNATsAllowed = Self(rawValue: 16402)
     // RFC 4478, repeated authentication; RFC 4739, multiple authentication.
-    public static let authenticationLifetime = Self(rawValue: 16403)
-    public static let multipleAuthenticationSupported = Self(rawValue: 16404)
-    public static let anotherAuthenticationFollows = Self(rawValue: 16405)
+    package static let authenticationLifetime = Self(rawValue: 16403)
+    package static let multipleAuthenticationSupported = Self(rawValue: 16404)
+    package static let anotherAuthenticationFollows = Self(rawValue: 16405)
     // RFC 5685, redirect.
-    public static let redirectSupported = Self(rawValue: 16406)
-    public static let redirect = Self(rawValue: 16407)
-    public static let redirectedFrom = Self(rawValue: 16408)
+    package static let redirectSupported = Self(rawValue: 16406)
+    package static let redirect = Self(rawValue: 16407)
+    package static let redirectedFrom = Self(rawValue: 16408)
     // RFC 5723, session resumption.
-    public static let ticketLifetimeOpaque = Self(rawValue: 16409)
-    public static let ticketRequest = Self(rawValue: 16410)
-    public static let ticketAcknowledgement = Self(rawValue: 16411)
-    public static let ticketRefused = Self(rawValue: 16412)
-    public static let ticketOpaque = Self(rawValue: 16413)
+    package static let ticketLifetimeOpaque = Self(rawValue: 16409)
+    package static let ticketRequest = Self(rawValue: 16410)
+    package static let ticketAcknowledgement = Self(rawValue: 16411)
+    package static let ticketRefused = Self(rawValue: 16412)
+    package static let ticketOpaque = Self(rawValue: 16413)
     // RFC 5739, 5840, 5857.
-    public static let linkID = Self(rawValue: 16414)
-    public static let useWESPMode = Self(rawValue: 16415)
-    public static let rohcSupported = Self(rawValue: 16416)
+    package static let linkID = Self(rawValue: 16414)
+    package static let useWESPMode = Self(rawValue: 16415)
+    package static let rohcSupported = Self(rawValue: 16416)
     // RFC 5998, 6023, 6290.
-    public static let eapOnlyAuthentication = Self(rawValue: 16417)
-    public static let childlessSupported = Self(rawValue: 16418)
-    public static let quickCrashDetection = Self(rawValue: 16419)
+    package static let eapOnlyAuthentication = Self(rawValue: 16417)
+    package static let childlessSupported = Self(rawValue: 16418)
+    package static let quickCrashDetection = Self(rawValue: 16419)
     // RFC 6311, high availability.
-    public static let messageIDSyncSupported = Self(rawValue: 16420)
-    public static let replayCounterSyncSupported = Self(rawValue: 16421)
-    public static let messageIDSync = Self(rawValue: 16422)
-    public static let replayCounterSync = Self(rawValue: 16423)
+    package static let messageIDSyncSupported = Self(rawValue: 16420)
+    package static let replayCounterSyncSupported = Self(rawValue: 16421)
+    package static let messageIDSync = Self(rawValue: 16422)
+    package static let replayCounterSync = Self(rawValue: 16423)
     // RFC 6467, 6631, 6867, 7296 registry.
-    public static let securePasswordMethods = Self(rawValue: 16424)
-    public static let pskPersist = Self(rawValue: 16425)
-    public static let pskConfirm = Self(rawValue: 16426)
-    public static let erxSupported = Self(rawValue: 16427)
-    public static let ifomCapability = Self(rawValue: 16428)
-    public static let groupSender = Self(rawValue: 16429)
+    package static let securePasswordMethods = Self(rawValue: 16424)
+    package static let pskPersist = Self(rawValue: 16425)
+    package static let pskConfirm = Self(rawValue: 16426)
+    package static let erxSupported = Self(rawValue: 16427)
+    package static let ifomCapability = Self(rawValue: 16428)
+    package static let groupSender = Self(rawValue: 16429)
     // RFC 7383, 7427, 7791, 8019.
-    public static let fragmentationSupported = Self(rawValue: 16430)
-    public static let signatureHashAlgorithms = Self(rawValue: 16431)
-    public static let cloneIKESASupported = Self(rawValue: 16432)
-    public static let cloneIKESA = Self(rawValue: 16433)
-    public static let puzzle = Self(rawValue: 16434)
+    package static let fragmentationSupported = Self(rawValue: 16430)
+    package static let signatureHashAlgorithms = Self(rawValue: 16431)
+    package static let cloneIKESASupported = Self(rawValue: 16432)
+    package static let cloneIKESA = Self(rawValue: 16433)
+    package static let puzzle = Self(rawValue: 16434)
     // RFC 8784, post-quantum preshared keys.
-    public static let usePPK = Self(rawValue: 16435)
-    public static let ppkIdentity = Self(rawValue: 16436)
-    public static let noPPKAuthentication = Self(rawValue: 16437)
+    package static let usePPK = Self(rawValue: 16435)
+    package static let ppkIdentity = Self(rawValue: 16436)
+    package static let noPPKAuthentication = Self(rawValue: 16437)
     // RFC 9242, 8983, 9370, 9347, 9593, 9611.
-    public static let intermediateExchangeSupported = Self(rawValue: 16438)
-    public static let ip4Allowed = Self(rawValue: 16439)
-    public static let ip6Allowed = Self(rawValue: 16440)
-    public static let additionalKeyExchange = Self(rawValue: 16441)
-    public static let useAggregationAndFragmentation = Self(rawValue: 16442)
-    public static let supportedAuthenticationMethods = Self(rawValue: 16443)
-    public static let saResourceInformation = Self(rawValue: 16444)
+    package static let intermediateExchangeSupported = Self(rawValue: 16438)
+    package static let ip4Allowed = Self(rawValue: 16439)
+    package static let ip6Allowed = Self(rawValue: 16440)
+    package static let additionalKeyExchange = Self(rawValue: 16441)
+    package static let useAggregationAndFragmentation = Self(rawValue: 16442)
+    package static let supportedAuthenticationMethods = Self(rawValue: 16443)
+    package static let saResourceInformation = Self(rawValue: 16444)
 }
 
 extension NotifyType {
     /// The names as the IANA registry spells them, which is how peers log them.
-    public static let names: [Self: String] = errorNames.merging(statusNames) { first, _ in first }
+    package static let names: [Self: String] = errorNames.merging(statusNames) { first, _ in first }
 
     private static let errorNames: [Self: String] = [
         .unsupportedCriticalPayload: "UNSUPPORTED_CRITICAL_PAYLOAD", .invalidIKESPI: "INVALID_IKE_SPI",

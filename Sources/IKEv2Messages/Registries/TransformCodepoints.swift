@@ -1,23 +1,23 @@
 /// IKEv2 Transform Types (RFC 7296 section 3.3.2; the additional key exchanges are RFC 9370).
-public struct TransformType: Codepoint {
-    public let rawValue: UInt8
-    public init(rawValue: UInt8) { self.rawValue = rawValue }
+package struct TransformType: Codepoint {
+    package let rawValue: UInt8
+    package init(rawValue: UInt8) { self.rawValue = rawValue }
 
-    public static let encryption = Self(rawValue: 1)
-    public static let pseudorandomFunction = Self(rawValue: 2)
-    public static let integrity = Self(rawValue: 3)
-    public static let keyExchange = Self(rawValue: 4)
-    public static let sequenceNumbers = Self(rawValue: 5)
-    public static let additionalKeyExchange1 = Self(rawValue: 6)
-    public static let additionalKeyExchange7 = Self(rawValue: 12)
+    package static let encryption = Self(rawValue: 1)
+    package static let pseudorandomFunction = Self(rawValue: 2)
+    package static let integrity = Self(rawValue: 3)
+    package static let keyExchange = Self(rawValue: 4)
+    package static let sequenceNumbers = Self(rawValue: 5)
+    package static let additionalKeyExchange1 = Self(rawValue: 6)
+    package static let additionalKeyExchange7 = Self(rawValue: 12)
 
     /// ADDKE1 to ADDKE7: their ids are those of ``KeyExchangeID``.
-    public var isAdditionalKeyExchange: Bool {
+    package var isAdditionalKeyExchange: Bool {
         (Self.additionalKeyExchange1.rawValue...Self.additionalKeyExchange7.rawValue).contains(rawValue)
     }
 
-    public static let label = "transform type"
-    public static let names: [Self: String] = {
+    package static let label = "transform type"
+    package static let names: [Self: String] = {
         var names: [Self: String] = [
             .encryption: "ENCR", .pseudorandomFunction: "PRF", .integrity: "INTEG", .keyExchange: "KE",
             .sequenceNumbers: "ESN",
@@ -30,53 +30,53 @@ public struct TransformType: Codepoint {
 }
 
 /// Transform type 5: Extended Sequence Numbers.
-public struct SequenceNumbers: Codepoint {
-    public let rawValue: UInt16
-    public init(rawValue: UInt16) { self.rawValue = rawValue }
+package struct SequenceNumbers: Codepoint {
+    package let rawValue: UInt16
+    package init(rawValue: UInt16) { self.rawValue = rawValue }
 
-    public static let short = Self(rawValue: 0)
-    public static let extended = Self(rawValue: 1)
+    package static let short = Self(rawValue: 0)
+    package static let extended = Self(rawValue: 1)
 
-    public static let label = "sequence numbers"
-    public static let names: [Self: String] = [.short: "NO_ESN", .extended: "ESN"]
+    package static let label = "sequence numbers"
+    package static let names: [Self: String] = [.short: "NO_ESN", .extended: "ESN"]
 }
 
 /// Transform type 1: Encryption Algorithms (RFC 7296 section 3.3.2; 4106, 4309, 4543, 5282, 5529, 7634, 8750).
-public struct EncryptionAlgorithm: Codepoint {
-    public let rawValue: UInt16
-    public init(rawValue: UInt16) { self.rawValue = rawValue }
+package struct EncryptionAlgorithm: Codepoint {
+    package let rawValue: UInt16
+    package init(rawValue: UInt16) { self.rawValue = rawValue }
 
-    public static let desIV64 = Self(rawValue: 1)
-    public static let des = Self(rawValue: 2)
-    public static let tripleDES = Self(rawValue: 3)
-    public static let rc5 = Self(rawValue: 4)
-    public static let idea = Self(rawValue: 5)
-    public static let cast = Self(rawValue: 6)
-    public static let blowfish = Self(rawValue: 7)
-    public static let tripleIDEA = Self(rawValue: 8)
-    public static let desIV32 = Self(rawValue: 9)
-    public static let null = Self(rawValue: 11)
-    public static let aesCBC = Self(rawValue: 12)
-    public static let aesCTR = Self(rawValue: 13)
-    public static let aesCCM8 = Self(rawValue: 14)
-    public static let aesCCM12 = Self(rawValue: 15)
-    public static let aesCCM16 = Self(rawValue: 16)
-    public static let aesGCM8 = Self(rawValue: 18)
-    public static let aesGCM12 = Self(rawValue: 19)
-    public static let aesGCM16 = Self(rawValue: 20)
-    public static let nullAESGMAC = Self(rawValue: 21)
-    public static let camelliaCBC = Self(rawValue: 23)
-    public static let camelliaCTR = Self(rawValue: 24)
-    public static let camelliaCCM8 = Self(rawValue: 25)
-    public static let camelliaCCM12 = Self(rawValue: 26)
-    public static let camelliaCCM16 = Self(rawValue: 27)
-    public static let chaCha20Poly1305 = Self(rawValue: 28)
-    public static let aesCCM8ImplicitIV = Self(rawValue: 29)
-    public static let aesGCM16ImplicitIV = Self(rawValue: 30)
-    public static let chaCha20Poly1305ImplicitIV = Self(rawValue: 31)
+    package static let desIV64 = Self(rawValue: 1)
+    package static let des = Self(rawValue: 2)
+    package static let tripleDES = Self(rawValue: 3)
+    package static let rc5 = Self(rawValue: 4)
+    package static let idea = Self(rawValue: 5)
+    package static let cast = Self(rawValue: 6)
+    package static let blowfish = Self(rawValue: 7)
+    package static let tripleIDEA = Self(rawValue: 8)
+    package static let desIV32 = Self(rawValue: 9)
+    package static let null = Self(rawValue: 11)
+    package static let aesCBC = Self(rawValue: 12)
+    package static let aesCTR = Self(rawValue: 13)
+    package static let aesCCM8 = Self(rawValue: 14)
+    package static let aesCCM12 = Self(rawValue: 15)
+    package static let aesCCM16 = Self(rawValue: 16)
+    package static let aesGCM8 = Self(rawValue: 18)
+    package static let aesGCM12 = Self(rawValue: 19)
+    package static let aesGCM16 = Self(rawValue: 20)
+    package static let nullAESGMAC = Self(rawValue: 21)
+    package static let camelliaCBC = Self(rawValue: 23)
+    package static let camelliaCTR = Self(rawValue: 24)
+    package static let camelliaCCM8 = Self(rawValue: 25)
+    package static let camelliaCCM12 = Self(rawValue: 26)
+    package static let camelliaCCM16 = Self(rawValue: 27)
+    package static let chaCha20Poly1305 = Self(rawValue: 28)
+    package static let aesCCM8ImplicitIV = Self(rawValue: 29)
+    package static let aesGCM16ImplicitIV = Self(rawValue: 30)
+    package static let chaCha20Poly1305ImplicitIV = Self(rawValue: 31)
 
-    public static let label = "encryption"
-    public static let names: [Self: String] = [
+    package static let label = "encryption"
+    package static let names: [Self: String] = [
         .desIV64: "DES_IV64", .des: "DES", .tripleDES: "3DES", .rc5: "RC5", .idea: "IDEA", .cast: "CAST",
         .blowfish: "BLOWFISH", .tripleIDEA: "3IDEA", .desIV32: "DES_IV32", .null: "NULL", .aesCBC: "AES_CBC",
         .aesCTR: "AES_CTR", .aesCCM8: "AES_CCM_8", .aesCCM12: "AES_CCM_12", .aesCCM16: "AES_CCM_16",
@@ -88,7 +88,7 @@ public struct EncryptionAlgorithm: Codepoint {
     ]
 
     /// Combined modes bring their own integrity, so that INTEG is left out or NONE (RFC 5282 section 8).
-    public var isAuthenticated: Bool {
+    package var isAuthenticated: Bool {
         switch self {
         case .aesCCM8, .aesCCM12, .aesCCM16, .aesGCM8, .aesGCM12, .aesGCM16, .nullAESGMAC, .camelliaCCM8,
             .camelliaCCM12, .camelliaCCM16, .chaCha20Poly1305, .aesCCM8ImplicitIV, .aesGCM16ImplicitIV,
@@ -99,9 +99,9 @@ public struct EncryptionAlgorithm: Codepoint {
     }
 
     /// The rule of this algorithm for the Key Length attribute (RFC 7296 section 3.3.5).
-    public enum KeyLengthRule: Sendable { case required, forbidden, optional }
+    package enum KeyLengthRule: Sendable { case required, forbidden, optional }
 
-    public var keyLengthRule: KeyLengthRule {
+    package var keyLengthRule: KeyLengthRule {
         switch self {
         case .aesCBC, .aesCTR, .aesCCM8, .aesCCM12, .aesCCM16, .aesGCM8, .aesGCM12, .aesGCM16, .nullAESGMAC,
             .camelliaCBC, .camelliaCTR, .camelliaCCM8, .camelliaCCM12, .camelliaCCM16, .aesCCM8ImplicitIV,
@@ -114,22 +114,22 @@ public struct EncryptionAlgorithm: Codepoint {
 }
 
 /// Transform type 2: Pseudorandom Functions (RFC 7296 section 3.3.2; 4434, 4615, 4868).
-public struct PseudorandomFunction: Codepoint {
-    public let rawValue: UInt16
-    public init(rawValue: UInt16) { self.rawValue = rawValue }
+package struct PseudorandomFunction: Codepoint {
+    package let rawValue: UInt16
+    package init(rawValue: UInt16) { self.rawValue = rawValue }
 
-    public static let hmacMD5 = Self(rawValue: 1)
-    public static let hmacSHA1 = Self(rawValue: 2)
-    public static let hmacTiger = Self(rawValue: 3)
-    public static let aes128XCBC = Self(rawValue: 4)
-    public static let hmacSHA256 = Self(rawValue: 5)
-    public static let hmacSHA384 = Self(rawValue: 6)
-    public static let hmacSHA512 = Self(rawValue: 7)
-    public static let aes128CMAC = Self(rawValue: 8)
-    public static let hmacStreebog512 = Self(rawValue: 9)
+    package static let hmacMD5 = Self(rawValue: 1)
+    package static let hmacSHA1 = Self(rawValue: 2)
+    package static let hmacTiger = Self(rawValue: 3)
+    package static let aes128XCBC = Self(rawValue: 4)
+    package static let hmacSHA256 = Self(rawValue: 5)
+    package static let hmacSHA384 = Self(rawValue: 6)
+    package static let hmacSHA512 = Self(rawValue: 7)
+    package static let aes128CMAC = Self(rawValue: 8)
+    package static let hmacStreebog512 = Self(rawValue: 9)
 
-    public static let label = "PRF"
-    public static let names: [Self: String] = [
+    package static let label = "PRF"
+    package static let names: [Self: String] = [
         .hmacMD5: "PRF_HMAC_MD5", .hmacSHA1: "PRF_HMAC_SHA1", .hmacTiger: "PRF_HMAC_TIGER",
         .aes128XCBC: "PRF_AES128_XCBC", .hmacSHA256: "PRF_HMAC_SHA2_256", .hmacSHA384: "PRF_HMAC_SHA2_384",
         .hmacSHA512: "PRF_HMAC_SHA2_512", .aes128CMAC: "PRF_AES128_CMAC",
@@ -138,28 +138,28 @@ public struct PseudorandomFunction: Codepoint {
 }
 
 /// Transform type 3: Integrity Algorithms (RFC 7296 section 3.3.2; 4494, 4543, 4595, 4868).
-public struct IntegrityAlgorithm: Codepoint {
-    public let rawValue: UInt16
-    public init(rawValue: UInt16) { self.rawValue = rawValue }
+package struct IntegrityAlgorithm: Codepoint {
+    package let rawValue: UInt16
+    package init(rawValue: UInt16) { self.rawValue = rawValue }
 
-    public static let none = Self(rawValue: 0)
-    public static let hmacMD5_96 = Self(rawValue: 1)
-    public static let hmacSHA1_96 = Self(rawValue: 2)
-    public static let desMAC = Self(rawValue: 3)
-    public static let kpdkMD5 = Self(rawValue: 4)
-    public static let aesXCBC_96 = Self(rawValue: 5)
-    public static let hmacMD5_128 = Self(rawValue: 6)
-    public static let hmacSHA1_160 = Self(rawValue: 7)
-    public static let aesCMAC_96 = Self(rawValue: 8)
-    public static let aes128GMAC = Self(rawValue: 9)
-    public static let aes192GMAC = Self(rawValue: 10)
-    public static let aes256GMAC = Self(rawValue: 11)
-    public static let hmacSHA256_128 = Self(rawValue: 12)
-    public static let hmacSHA384_192 = Self(rawValue: 13)
-    public static let hmacSHA512_256 = Self(rawValue: 14)
+    package static let none = Self(rawValue: 0)
+    package static let hmacMD5_96 = Self(rawValue: 1)
+    package static let hmacSHA1_96 = Self(rawValue: 2)
+    package static let desMAC = Self(rawValue: 3)
+    package static let kpdkMD5 = Self(rawValue: 4)
+    package static let aesXCBC_96 = Self(rawValue: 5)
+    package static let hmacMD5_128 = Self(rawValue: 6)
+    package static let hmacSHA1_160 = Self(rawValue: 7)
+    package static let aesCMAC_96 = Self(rawValue: 8)
+    package static let aes128GMAC = Self(rawValue: 9)
+    package static let aes192GMAC = Self(rawValue: 10)
+    package static let aes256GMAC = Self(rawValue: 11)
+    package static let hmacSHA256_128 = Self(rawValue: 12)
+    package static let hmacSHA384_192 = Self(rawValue: 13)
+    package static let hmacSHA512_256 = Self(rawValue: 14)
 
-    public static let label = "integrity"
-    public static let names: [Self: String] = [
+    package static let label = "integrity"
+    package static let names: [Self: String] = [
         .none: "NONE", .hmacMD5_96: "HMAC_MD5_96", .hmacSHA1_96: "HMAC_SHA1_96", .desMAC: "DES_MAC",
         .kpdkMD5: "KPDK_MD5", .aesXCBC_96: "AES_XCBC_96", .hmacMD5_128: "HMAC_MD5_128",
         .hmacSHA1_160: "HMAC_SHA1_160", .aesCMAC_96: "AES_CMAC_96", .aes128GMAC: "AES_128_GMAC",
@@ -170,41 +170,41 @@ public struct IntegrityAlgorithm: Codepoint {
 
 /// Transform type 4: Key Exchange Methods, once called Diffie-Hellman groups (RFC 7296 section 3.3.2; 3526, 5114, 5903,
 /// 6954, 8031, 9370; ML-KEM from draft-ietf-ipsecme-ikev2-mlkem).
-public struct KeyExchangeID: Codepoint {
-    public let rawValue: UInt16
-    public init(rawValue: UInt16) { self.rawValue = rawValue }
+package struct KeyExchangeID: Codepoint {
+    package let rawValue: UInt16
+    package init(rawValue: UInt16) { self.rawValue = rawValue }
 
-    public static let none = Self(rawValue: 0)
-    public static let modp768 = Self(rawValue: 1)
-    public static let modp1024 = Self(rawValue: 2)
-    public static let modp1536 = Self(rawValue: 5)
-    public static let modp2048 = Self(rawValue: 14)
-    public static let modp3072 = Self(rawValue: 15)
-    public static let modp4096 = Self(rawValue: 16)
-    public static let modp6144 = Self(rawValue: 17)
-    public static let modp8192 = Self(rawValue: 18)
-    public static let ecp256 = Self(rawValue: 19)
-    public static let ecp384 = Self(rawValue: 20)
-    public static let ecp521 = Self(rawValue: 21)
-    public static let modp1024Order160 = Self(rawValue: 22)
-    public static let modp2048Order224 = Self(rawValue: 23)
-    public static let modp2048Order256 = Self(rawValue: 24)
-    public static let ecp192 = Self(rawValue: 25)
-    public static let ecp224 = Self(rawValue: 26)
-    public static let brainpool224 = Self(rawValue: 27)
-    public static let brainpool256 = Self(rawValue: 28)
-    public static let brainpool384 = Self(rawValue: 29)
-    public static let brainpool512 = Self(rawValue: 30)
-    public static let curve25519 = Self(rawValue: 31)
-    public static let curve448 = Self(rawValue: 32)
-    public static let gost256 = Self(rawValue: 33)
-    public static let gost512 = Self(rawValue: 34)
-    public static let mlKEM512 = Self(rawValue: 35)
-    public static let mlKEM768 = Self(rawValue: 36)
-    public static let mlKEM1024 = Self(rawValue: 37)
+    package static let none = Self(rawValue: 0)
+    package static let modp768 = Self(rawValue: 1)
+    package static let modp1024 = Self(rawValue: 2)
+    package static let modp1536 = Self(rawValue: 5)
+    package static let modp2048 = Self(rawValue: 14)
+    package static let modp3072 = Self(rawValue: 15)
+    package static let modp4096 = Self(rawValue: 16)
+    package static let modp6144 = Self(rawValue: 17)
+    package static let modp8192 = Self(rawValue: 18)
+    package static let ecp256 = Self(rawValue: 19)
+    package static let ecp384 = Self(rawValue: 20)
+    package static let ecp521 = Self(rawValue: 21)
+    package static let modp1024Order160 = Self(rawValue: 22)
+    package static let modp2048Order224 = Self(rawValue: 23)
+    package static let modp2048Order256 = Self(rawValue: 24)
+    package static let ecp192 = Self(rawValue: 25)
+    package static let ecp224 = Self(rawValue: 26)
+    package static let brainpool224 = Self(rawValue: 27)
+    package static let brainpool256 = Self(rawValue: 28)
+    package static let brainpool384 = Self(rawValue: 29)
+    package static let brainpool512 = Self(rawValue: 30)
+    package static let curve25519 = Self(rawValue: 31)
+    package static let curve448 = Self(rawValue: 32)
+    package static let gost256 = Self(rawValue: 33)
+    package static let gost512 = Self(rawValue: 34)
+    package static let mlKEM512 = Self(rawValue: 35)
+    package static let mlKEM768 = Self(rawValue: 36)
+    package static let mlKEM1024 = Self(rawValue: 37)
 
-    public static let label = "key exchange"
-    public static let names: [Self: String] = [
+    package static let label = "key exchange"
+    package static let names: [Self: String] = [
         .none: "NONE", .modp768: "MODP_768", .modp1024: "MODP_1024", .modp1536: "MODP_1536", .modp2048: "MODP_2048",
         .modp3072: "MODP_3072", .modp4096: "MODP_4096", .modp6144: "MODP_6144", .modp8192: "MODP_8192",
         .ecp256: "ECP_256", .ecp384: "ECP_384", .ecp521: "ECP_521", .modp1024Order160: "MODP_1024_160",

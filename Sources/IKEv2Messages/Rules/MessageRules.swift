@@ -1,6 +1,6 @@
 /// Payloads that a message may, must and must not have: RFC 7296 sections 1.2 to 1.5 and appendix C, RFC 6023, 9242 and
 /// 9370. Checked before any exchange sees the message.
-public enum MessageRules {
+package enum MessageRules {
     // How many of the payloads that may repeat are taken; the RFCs set no limit. Of those that only inform there may be
     // as many as a message holds (`DecodingLimits`): what is too much of them is passed over (`Message.certificates`).
     private static let certificates = 0...DecodingLimits.standard.payloads
@@ -42,7 +42,7 @@ public enum MessageRules {
     private static let isPlainError = MessageForm.Condition(notify: .error, isPlain: true)
 
     /// Within an exchange and direction the order matters: the first form whose condition is met.
-    public static let table: [MessageForm] =
+    package static let table: [MessageForm] =
         initial + authentication + createChild + informationals + extensions
 
     private static let initial: [MessageForm] = [
@@ -160,10 +160,10 @@ public enum MessageRules {
 }
 
 /// Rule for one payload in a form of a message: how often it occurs, and where.
-public struct PayloadRule: Hashable, Sendable {
-    public let payload: PayloadType
-    public let least: Int
-    public let most: Int
+package struct PayloadRule: Hashable, Sendable {
+    package let payload: PayloadType
+    package let least: Int
+    package let most: Int
 
     init(_ payload: PayloadType, _ count: ClosedRange<Int>) {
         self.payload = payload
@@ -174,18 +174,18 @@ public struct PayloadRule: Hashable, Sendable {
 
 /// One form that a message of an exchange may have: IKE_AUTH alone has ten. A message has the first form of the table
 /// whose condition it meets; then all rules of that form must hold.
-public struct MessageForm: Hashable, Sendable {
-    public let name: Name
-    public let exchange: ExchangeType
-    public let direction: IKEHeader.Direction
-    public let condition: Condition
+package struct MessageForm: Hashable, Sendable {
+    package let name: Name
+    package let exchange: ExchangeType
+    package let direction: IKEHeader.Direction
+    package let condition: Condition
     /// True: all payloads must be inside the Encrypted payload. False: there must be no Encrypted payload.
-    public let isEncrypted: Bool
+    package let isEncrypted: Bool
     /// Payloads without a rule must not occur, except unknown ones, which are ignored wherever they are.
-    public let rules: [PayloadRule]
+    package let rules: [PayloadRule]
 
     /// The condition that tells the forms of an exchange and direction apart.
-    public struct Condition: Hashable, Sendable {
+    package struct Condition: Hashable, Sendable {
         /// At least one of these is there; empty: no matter.
         var anyOf: Set<PayloadType> = []
         /// The payloads of which none is there.
@@ -213,7 +213,7 @@ public struct MessageForm: Hashable, Sendable {
     }
 
     /// The meaning of a message, as far as its payloads tell.
-    public enum Name: String, Hashable, Sendable, CaseIterable {
+    package enum Name: String, Hashable, Sendable, CaseIterable {
         // IKE_SA_INIT
         case initialRequest, initialResponse, cookieDemand, initialRefusal
         // IKE_AUTH

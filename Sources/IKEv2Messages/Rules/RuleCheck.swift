@@ -1,6 +1,6 @@
 extension MessageRules {
     /// The form of a message that obeys the rules, or the first rule that it breaks.
-    public static func check(_ message: Message) throws(RuleViolation) -> MessageForm {
+    package static func check(_ message: Message) throws(RuleViolation) -> MessageForm {
         let header = message.header
         let types = Set(message.allPayloads.map(\.type))
         let candidates = table.filter { $0.exchange == header.exchange && $0.direction == header.direction }
@@ -86,8 +86,8 @@ extension MessageRules {
 }
 
 /// A message that decodes, but is none of its exchange.
-public struct RuleViolation: Error, Hashable, Sendable {
-    public enum Rule: Hashable, Sendable {
+package struct RuleViolation: Error, Hashable, Sendable {
+    package enum Rule: Hashable, Sendable {
         /// No rules for this exchange: it is not supported.
         case unsupportedExchange
         case atLeast(Int, found: Int)
@@ -102,16 +102,16 @@ public struct RuleViolation: Error, Hashable, Sendable {
         case header(String)
     }
 
-    public let exchange: ExchangeType
-    public let direction: IKEHeader.Direction
+    package let exchange: ExchangeType
+    package let direction: IKEHeader.Direction
     /// The form that the message was taken for; nil when it was not even compared.
-    public let form: MessageForm.Name?
+    package let form: MessageForm.Name?
     /// The offending payload; nil when it is the header.
-    public let payload: PayloadType?
-    public let rule: Rule
+    package let payload: PayloadType?
+    package let rule: Rule
 
     /// The header or the protection of the message is wrong, not only what an exchange makes of its content.
-    public var isOfHeaderOrProtection: Bool {
+    package var isOfHeaderOrProtection: Bool {
         switch rule {
         case .header, .mustBeEncrypted, .mustNotBeEncrypted: true
         case .unsupportedExchange, .atLeast, .atMost, .notAllowed: false
@@ -119,11 +119,11 @@ public struct RuleViolation: Error, Hashable, Sendable {
     }
 
     /// The notify for the peer, where anything may be told at all.
-    public var answer: NotifyPayload { NotifyPayload(.invalidSyntax) }
+    package var answer: NotifyPayload { NotifyPayload(.invalidSyntax) }
 }
 
 extension RuleViolation: CustomStringConvertible {
-    public var description: String {
+    package var description: String {
         let form = form.map { " (\($0.rawValue))" } ?? ""
         let payload = payload.map { "payload \($0) " } ?? ""
         return "\(exchange) \(direction.rawValue)\(form): \(payload)\(rule)"
@@ -131,7 +131,7 @@ extension RuleViolation: CustomStringConvertible {
 }
 
 extension RuleViolation.Rule: CustomStringConvertible {
-    public var description: String {
+    package var description: String {
         switch self {
         case .unsupportedExchange: "this exchange is not supported"
         case .atLeast(let least, let found): "must occur at least \(least) times, found \(found)"

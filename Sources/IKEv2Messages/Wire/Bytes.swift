@@ -103,12 +103,12 @@ struct ByteReader {
 }
 
 /// Reason why a message cannot be put into bytes: a count or length beyond its field.
-public struct EncodingFailure: Error, Hashable, Sendable, CustomStringConvertible {
-    public let field: String
-    public let value: Int
-    public let limit: Int
+package struct EncodingFailure: Error, Hashable, Sendable, CustomStringConvertible {
+    package let field: String
+    package let value: Int
+    package let limit: Int
 
-    public var description: String { "\(field) is \(value), at most \(limit) can be sent" }
+    package var description: String { "\(field) is \(value), at most \(limit) can be sent" }
 }
 
 /// Grows a message in network order. Lengths are patched in after what they measure has been written, so that no size

@@ -1,6 +1,6 @@
 /// Reason why bytes are not an IKEv2 message, and the place of it.
-public struct DecodingFailure: Error, Hashable, Sendable {
-    public enum Problem: Hashable, Sendable {
+package struct DecodingFailure: Error, Hashable, Sendable {
+    package enum Problem: Hashable, Sendable {
         /// A field needs more bytes than its structure has left.
         case truncated(needed: Int, available: Int)
         /// The length in the IKE header is not the length of the datagram.
@@ -21,15 +21,15 @@ public struct DecodingFailure: Error, Hashable, Sendable {
         case tooMany(field: String, limit: Int)
     }
 
-    public let problem: Problem
+    package let problem: Problem
     /// Bytes before the offending field: from the start of the message, or, when `isInsideEncrypted`, from the start of
     /// the decrypted content.
-    public let offset: Int
+    package let offset: Int
     /// The payload that was being read; nil in the IKE header.
-    public let payload: PayloadType?
-    public let isInsideEncrypted: Bool
+    package let payload: PayloadType?
+    package let isInsideEncrypted: Bool
 
-    public init(_ problem: Problem, offset: Int, payload: PayloadType? = nil, isInsideEncrypted: Bool = false) {
+    package init(_ problem: Problem, offset: Int, payload: PayloadType? = nil, isInsideEncrypted: Bool = false) {
         self.problem = problem
         self.offset = offset
         self.payload = payload
@@ -38,7 +38,7 @@ public struct DecodingFailure: Error, Hashable, Sendable {
 
     /// The notify that RFC 7296 (sections 2.5, 2.21 and 3.10.1) wants told to the sender, where anything may be told at
     /// all.
-    public var answer: NotifyPayload {
+    package var answer: NotifyPayload {
         switch problem {
         case .unsupportedCriticalPayload(let type):
             NotifyPayload(.unsupportedCriticalPayload, data: [type.rawValue])
@@ -51,7 +51,7 @@ public struct DecodingFailure: Error, Hashable, Sendable {
 }
 
 extension DecodingFailure: CustomStringConvertible {
-    public var description: String {
+    package var description: String {
         let place = payload.map { "payload \($0)" } ?? "IKE header"
         let origin = isInsideEncrypted ? "decrypted byte" : "byte"
         return "\(place), \(origin) \(offset): \(problem)"
@@ -59,7 +59,7 @@ extension DecodingFailure: CustomStringConvertible {
 }
 
 extension DecodingFailure.Problem: CustomStringConvertible {
-    public var description: String {
+    package var description: String {
         switch self {
         case .truncated(let needed, let available): "\(needed) bytes needed, \(available) there"
         case .messageLength(let declared, let actual): "length says \(declared), the datagram has \(actual) bytes"
@@ -76,21 +76,21 @@ extension DecodingFailure.Problem: CustomStringConvertible {
 
 /// Limits of what is taken from one message. Decoding is linear in the size of a message anyway; these bound what
 /// later steps have to look through. Number fields of one byte (transforms, SPIs, selectors) bound themselves.
-public struct DecodingLimits: Hashable, Sendable {
+package struct DecodingLimits: Hashable, Sendable {
     /// Bytes of a datagram or of decrypted content.
-    public var messageBytes = 65_535
+    package var messageBytes = 65_535
     /// Payloads outside, and again inside, the Encrypted payload.
-    public var payloads = 128
+    package var payloads = 128
     /// Proposals of one SA payload.
-    public var proposals = 64
+    package var proposals = 64
     /// Transforms of one SA payload, all proposals together.
-    public var transforms = 1024
+    package var transforms = 1024
     /// Attributes of one transform; only one is defined.
-    public var transformAttributes = 8
+    package var transformAttributes = 8
     /// Attributes of one Configuration payload.
-    public var configurationAttributes = 256
+    package var configurationAttributes = 256
 
-    public init() {}
+    package init() {}
 
-    public static let standard = DecodingLimits()
+    package static let standard = DecodingLimits()
 }

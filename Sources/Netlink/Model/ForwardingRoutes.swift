@@ -10,7 +10,7 @@ extension NetworkState {
     ///    next table once one has matched), unless its answer is `throw`.
     ///
     /// - Parameter tables: in the order of lookup.
-    public func forwardingRoutes(tables: [Route.Table] = [.local, .main, .default]) -> [Route] {
+    package func forwardingRoutes(tables: [Route.Table] = [.local, .main, .default]) -> [Route] {
         var chosen: [IPPrefix: Route] = [:]
         var deciding = PrefixCover()
         for table in tables {
@@ -31,14 +31,14 @@ extension NetworkState {
     }
 
     /// The route for one destination. For questions now and then; packets are looked up in a snapshot.
-    public func route(to destination: IPAddress) -> Route? {
+    package func route(to destination: IPAddress) -> Route? {
         forwardingRoutes()
             .filter { $0.destination.contains(destination) }
             .max { $0.destination.length < $1.destination.length }
     }
 
     /// The route's hops whose interface is there and has carrier.
-    public func usableHops(_ route: Route) -> [Route.Hop] {
+    package func usableHops(_ route: Route) -> [Route.Hop] {
         route.hops.filter { hop in !hop.isDown && (links[hop.interfaceIndex]?.isUsable ?? false) }
     }
 

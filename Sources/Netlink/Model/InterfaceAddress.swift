@@ -3,30 +3,30 @@ import Glibc
 import Packets
 
 /// An address of this host on an interface (`RTM_NEWADDR`).
-public struct InterfaceAddress: Hashable, Sendable {
-    public var interfaceIndex: UInt32
+package struct InterfaceAddress: Hashable, Sendable {
+    package var interfaceIndex: UInt32
     /// Our own end; on a point-to-point link not the peer's.
-    public var address: IPAddress
-    public var prefixLength: UInt8
+    package var address: IPAddress
+    package var prefixLength: UInt8
     /// The scope of the address.
-    public var scope: Scope
+    package var scope: Scope
     /// Duplicate address detection is still running, or has failed (RFC 4862 section 5.4): not to be used as a source.
-    public var isTentative: Bool
+    package var isTentative: Bool
     /// IPv4 only: another address of the same subnet came first and is preferred.
-    public var isSecondary: Bool
+    package var isSecondary: Bool
 
     /// Scope of an address or a route, `RT_SCOPE_…`.
-    public struct Scope: RawRepresentable, Hashable, Sendable {
-        public var rawValue: UInt8
-        public init(rawValue: UInt8) { self.rawValue = rawValue }
-        public static let universe = Scope(rawValue: 0)
-        public static let site = Scope(rawValue: 200)
-        public static let link = Scope(rawValue: 253)
-        public static let host = Scope(rawValue: 254)
-        public static let nowhere = Scope(rawValue: 255)
+    package struct Scope: RawRepresentable, Hashable, Sendable {
+        package var rawValue: UInt8
+        package init(rawValue: UInt8) { self.rawValue = rawValue }
+        package static let universe = Scope(rawValue: 0)
+        package static let site = Scope(rawValue: 200)
+        package static let link = Scope(rawValue: 253)
+        package static let host = Scope(rawValue: 254)
+        package static let nowhere = Scope(rawValue: 255)
     }
 
-    public init(
+    package init(
         interfaceIndex: UInt32, address: IPAddress, prefixLength: UInt8, scope: Scope = .universe,
         isTentative: Bool = false, isSecondary: Bool = false
     ) {

@@ -3,41 +3,41 @@ import Glibc
 import Packets
 
 /// A network interface as the kernel describes it (`RTM_NEWLINK`).
-public struct Link: Hashable, Sendable {
+package struct Link: Hashable, Sendable {
     /// RFC 2863 `ifOperStatus`.
-    public enum OperationalState: UInt8, Sendable {
+    package enum OperationalState: UInt8, Sendable {
         case unknown, notPresent, down, lowerLayerDown, testing, dormant, up
     }
 
-    public var index: UInt32
-    public var name: String
+    package var index: UInt32
+    package var name: String
     /// The link-layer address; nil when there is none of six bytes (a TUN device, a tunnel).
-    public var macAddress: MACAddress?
+    package var macAddress: MACAddress?
     /// Largest IP packet in bytes.
-    public var mtu: UInt32
+    package var mtu: UInt32
     /// `IFF_UP`: somebody wants the interface to be up.
-    public var isUp: Bool
+    package var isUp: Bool
     /// `IFF_LOWER_UP`: the carrier is there.
-    public var hasCarrier: Bool
-    public var isLoopback: Bool
-    public var operationalState: OperationalState
+    package var hasCarrier: Bool
+    package var isLoopback: Bool
+    package var operationalState: OperationalState
     /// "veth", "vlan", "bridge", "tun"; nil for plain devices.
-    public var kind: String?
+    package var kind: String?
     /// The bridge or bond that the interface belongs to.
-    public var master: UInt32?
+    package var master: UInt32?
     /// The interface below (of a VLAN), or the other end (of a veth).
-    public var lower: UInt32?
+    package var lower: UInt32?
     /// 802.1Q identifier of a link of kind "vlan"; nil for 802.1ad, whose tag has another type.
-    public var vlanIdentifier: UInt16?
-    public var receiveQueues: UInt32
-    public var transmitQueues: UInt32
+    package var vlanIdentifier: UInt16?
+    package var receiveQueues: UInt32
+    package var transmitQueues: UInt32
 
     /// Whether packets can be sent now.
-    public var isUsable: Bool {
+    package var isUsable: Bool {
         isUp && hasCarrier && operationalState != .lowerLayerDown && operationalState != .notPresent
     }
 
-    public init(
+    package init(
         index: UInt32, name: String, macAddress: MACAddress? = nil, mtu: UInt32 = 1500, isUp: Bool = true,
         hasCarrier: Bool = true, isLoopback: Bool = false, operationalState: OperationalState = .unknown,
         kind: String? = nil, master: UInt32? = nil, lower: UInt32? = nil, vlanIdentifier: UInt16? = nil,

@@ -3,20 +3,20 @@ import Glibc
 import Packets
 
 /// A host on the same link (`RTM_NEWNEIGH`): ARP (RFC 826) or neighbour discovery (RFC 4861).
-public struct Neighbour: Hashable, Sendable {
+package struct Neighbour: Hashable, Sendable {
     /// The key that tells neighbours apart.
-    public struct Key: Hashable, Sendable {
-        public var interfaceIndex: UInt32
-        public var address: IPAddress
+    package struct Key: Hashable, Sendable {
+        package var interfaceIndex: UInt32
+        package var address: IPAddress
 
-        public init(interfaceIndex: UInt32, address: IPAddress) {
+        package init(interfaceIndex: UInt32, address: IPAddress) {
             self.interfaceIndex = interfaceIndex
             self.address = address
         }
     }
 
     /// `NUD_…`, RFC 4861 section 7.3.2 and the kernel's additions.
-    public enum State: UInt16, Sendable {
+    package enum State: UInt16, Sendable {
         case none = 0x00
         case incomplete = 0x01
         case reachable = 0x02
@@ -28,7 +28,7 @@ public struct Neighbour: Hashable, Sendable {
         case permanent = 0x80
 
         /// Whether packets may be sent to the recorded address. A stale one may be used too, while it is verified.
-        public var isValid: Bool {
+        package var isValid: Bool {
             switch self {
             case .reachable, .stale, .delay, .probe, .noARP, .permanent: true
             case .none, .incomplete, .failed: false
@@ -36,16 +36,16 @@ public struct Neighbour: Hashable, Sendable {
         }
     }
 
-    public var key: Key
-    public var macAddress: MACAddress?
-    public var state: State
+    package var key: Key
+    package var macAddress: MACAddress?
+    package var state: State
     /// RFC 4861: the neighbour is a router.
-    public var isRouter: Bool
+    package var isRouter: Bool
 
     /// The address to send to, if it may be used.
-    public var usableMACAddress: MACAddress? { state.isValid ? macAddress : nil }
+    package var usableMACAddress: MACAddress? { state.isValid ? macAddress : nil }
 
-    public init(key: Key, macAddress: MACAddress?, state: State, isRouter: Bool = false) {
+    package init(key: Key, macAddress: MACAddress?, state: State, isRouter: Bool = false) {
         self.key = key
         self.macAddress = macAddress
         self.state = state

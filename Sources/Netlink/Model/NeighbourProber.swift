@@ -5,28 +5,28 @@ import Packets
 /// The kernel sees none of the packets that the gateway sends, so nothing tells it that a neighbour is in use: an entry in
 /// use would age to "stale" (RFC 4861 section 7.3.3) and in the end be collected. The gateway therefore calls `due`
 /// from time to time with the neighbours that it is sending to. Pure; the clock is passed in.
-public struct NeighbourProber: Sendable {
+package struct NeighbourProber: Sendable {
     /// The times to wait before asking again, in nanoseconds.
-    public struct Intervals: Sendable {
+    package struct Intervals: Sendable {
         /// While packets wait for an address. The kernel repeats its own requests each second, three times.
-        public var unresolved: UInt64 = 1_000_000_000
+        package var unresolved: UInt64 = 1_000_000_000
         /// For an entry that did not answer.
-        public var failed: UInt64 = 3_000_000_000
+        package var failed: UInt64 = 3_000_000_000
         /// For a usable entry that is to be verified: the kernel's delay before it does (5 s).
-        public var stale: UInt64 = 5_000_000_000
+        package var stale: UInt64 = 5_000_000_000
 
-        public init() {}
+        package init() {}
     }
 
     private let intervals: Intervals
     private var lastAsked: [Neighbour.Key: UInt64] = [:]
 
-    public init(intervals: Intervals = Intervals()) { self.intervals = intervals }
+    package init(intervals: Intervals = Intervals()) { self.intervals = intervals }
 
     /// The `neighbours` that are to be probed now, those that have waited longest first. Only what is returned counts
     /// as asked. Neighbours that are not named any more are forgotten. `now` is in nanoseconds of a clock that never goes
     /// back.
-    public mutating func due(
+    package mutating func due(
         _ neighbours: some Sequence<Neighbour.Key>, in state: NetworkState, now: UInt64, atMost limit: Int = .max
     ) -> [Neighbour.Key] {
         var kept: [Neighbour.Key: UInt64] = [:]

@@ -3,10 +3,10 @@ import Packets
 /// The host's network configuration: a value that messages from the kernel are applied to.
 ///
 /// Pure: no socket, no clock. Copies are cheap until changed.
-public struct NetworkState: Hashable, Sendable {
+package struct NetworkState: Hashable, Sendable {
     /// All links, by index.
-    public private(set) var links: [UInt32: Link] = [:]
-    public private(set) var neighbours: [Neighbour.Key: Neighbour] = [:]
+    package private(set) var links: [UInt32: Link] = [:]
+    package private(set) var neighbours: [Neighbour.Key: Neighbour] = [:]
     private var addresses: [AddressKey: InterfaceAddress] = [:]
     private var routesByKey: [RouteKey: [Route]] = [:]
 
@@ -31,10 +31,10 @@ public struct NetworkState: Hashable, Sendable {
         }
     }
 
-    public init() {}
+    package init() {}
 
     /// Applies one message; tells what it changed, and what has become uncertain.
-    public mutating func apply(_ message: NetlinkMessage) -> NetworkChange {
+    package mutating func apply(_ message: NetlinkMessage) -> NetworkChange {
         switch message {
         case .link(let link): return apply(link)
         case .linkRemoved(let link): return remove(link)
@@ -55,7 +55,7 @@ public struct NetworkState: Hashable, Sendable {
     }
 
     /// Forgets all routes, and takes these.
-    public mutating func replaceRoutes(with routes: [Route]) -> NetworkChange {
+    package mutating func replaceRoutes(with routes: [Route]) -> NetworkChange {
         let old = routesByKey
         routesByKey = [:]
         for route in routes { _ = apply(route, replaces: false) }
@@ -133,15 +133,15 @@ public struct NetworkState: Hashable, Sendable {
 
 /// Questions.
 extension NetworkState {
-    public func link(named name: String) -> Link? { links.values.first { $0.name == name } }
+    package func link(named name: String) -> Link? { links.values.first { $0.name == name } }
 
-    public func link(index: UInt32) -> Link? { links[index] }
+    package func link(index: UInt32) -> Link? { links[index] }
 
     /// All routes of all tables.
-    public var allRoutes: some Sequence<Route> { routesByKey.values.joined() }
+    package var allRoutes: some Sequence<Route> { routesByKey.values.joined() }
 
     /// The usable addresses of one interface, or of all: primary before secondary, wider scope first.
-    public func localAddresses(interface index: UInt32? = nil, family: AddressFamily? = nil) -> [InterfaceAddress] {
+    package func localAddresses(interface index: UInt32? = nil, family: AddressFamily? = nil) -> [InterfaceAddress] {
         addresses.values
             .filter { address in
                 !address.isTentative && (index == nil || address.interfaceIndex == index)
@@ -154,7 +154,7 @@ extension NetworkState {
     }
 
     /// The neighbour's link-layer address, when it is known and may be used.
-    public func macAddress(interface index: UInt32, address: IPAddress) -> MACAddress? {
+    package func macAddress(interface index: UInt32, address: IPAddress) -> MACAddress? {
         neighbours[Neighbour.Key(interfaceIndex: index, address: address)]?.usableMACAddress
     }
 }

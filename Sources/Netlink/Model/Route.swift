@@ -3,9 +3,9 @@ import Glibc
 import Packets
 
 /// A route (`RTM_NEWROUTE`).
-public struct Route: Hashable, Sendable {
+package struct Route: Hashable, Sendable {
     /// The fate of packets that match, `RTN_…`.
-    public enum Kind: UInt8, Sendable {
+    package enum Kind: UInt8, Sendable {
         case unicast = 1
         /// Delivered to this host.
         case local, broadcast, anycast, multicast
@@ -16,37 +16,37 @@ public struct Route: Hashable, Sendable {
     }
 
     /// A routing table's number.
-    public struct Table: RawRepresentable, Hashable, Sendable {
-        public var rawValue: UInt32
-        public init(rawValue: UInt32) { self.rawValue = rawValue }
-        public static let `default` = Table(rawValue: 253)
-        public static let main = Table(rawValue: 254)
-        public static let local = Table(rawValue: 255)
+    package struct Table: RawRepresentable, Hashable, Sendable {
+        package var rawValue: UInt32
+        package init(rawValue: UInt32) { self.rawValue = rawValue }
+        package static let `default` = Table(rawValue: 253)
+        package static let main = Table(rawValue: 254)
+        package static let local = Table(rawValue: 255)
     }
 
     /// The origin of a route, `RTPROT_…`.
-    public struct Origin: RawRepresentable, Hashable, Sendable {
-        public var rawValue: UInt8
-        public init(rawValue: UInt8) { self.rawValue = rawValue }
-        public static let kernel = Origin(rawValue: 2)
-        public static let boot = Origin(rawValue: 3)
-        public static let `static` = Origin(rawValue: 4)
+    package struct Origin: RawRepresentable, Hashable, Sendable {
+        package var rawValue: UInt8
+        package init(rawValue: UInt8) { self.rawValue = rawValue }
+        package static let kernel = Origin(rawValue: 2)
+        package static let boot = Origin(rawValue: 3)
+        package static let `static` = Origin(rawValue: 4)
         /// Routes that Sluice has added: a number that no routing daemon uses, so that they can be told from all others.
-        public static let sluice = Origin(rawValue: 173)
+        package static let sluice = Origin(rawValue: 173)
     }
 
     /// One way out. Several make a multipath route.
-    public struct Hop: Hashable, Sendable {
+    package struct Hop: Hashable, Sendable {
         /// 0 when the route names no interface.
-        public var interfaceIndex: UInt32
+        package var interfaceIndex: UInt32
         /// The router; nil: the destination is on the link. It may be IPv6 in an IPv4 route (RFC 8950).
-        public var gateway: IPAddress?
+        package var gateway: IPAddress?
         /// Share of the traffic, 1...256.
-        public var weight: UInt16
+        package var weight: UInt16
         /// The kernel has found the hop dead or without carrier.
-        public var isDown: Bool
+        package var isDown: Bool
 
-        public init(interfaceIndex: UInt32, gateway: IPAddress? = nil, weight: UInt16 = 1, isDown: Bool = false) {
+        package init(interfaceIndex: UInt32, gateway: IPAddress? = nil, weight: UInt16 = 1, isDown: Bool = false) {
             self.interfaceIndex = interfaceIndex
             self.gateway = gateway
             self.weight = weight
@@ -54,24 +54,24 @@ public struct Route: Hashable, Sendable {
         }
     }
 
-    public var destination: IPPrefix
-    public var kind: Kind
-    public var table: Table
+    package var destination: IPPrefix
+    package var kind: Kind
+    package var table: Table
     /// Lower is better.
-    public var metric: UInt32
+    package var metric: UInt32
     /// IPv4 TOS that the route is limited to; 0 = all.
-    public var typeOfService: UInt8
-    public var origin: Origin
-    public var scope: InterfaceAddress.Scope
-    public var preferredSource: IPAddress?
+    package var typeOfService: UInt8
+    package var origin: Origin
+    package var scope: InterfaceAddress.Scope
+    package var preferredSource: IPAddress?
     /// Path MTU given by the administrator (`mtu N`).
-    public var mtu: UInt32?
+    package var mtu: UInt32?
     /// Empty for blackhole and its kin.
-    public var hops: [Hop]
+    package var hops: [Hop]
     /// The nexthop object that the hops came from.
-    public var nextHopID: UInt32?
+    package var nextHopID: UInt32?
 
-    public init(
+    package init(
         destination: IPPrefix, kind: Kind = .unicast, table: Table = .main, metric: UInt32 = 0,
         typeOfService: UInt8 = 0, origin: Origin = .sluice, scope: InterfaceAddress.Scope = .universe,
         preferredSource: IPAddress? = nil, mtu: UInt32? = nil, hops: [Hop] = [], nextHopID: UInt32? = nil

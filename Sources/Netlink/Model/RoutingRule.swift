@@ -4,21 +4,21 @@ import Packets
 
 /// A rule of policy routing (`RTM_NEWRULE`) for packets of this host itself, which the kernel takes for packets that came by the
 /// loopback interface.
-public struct RoutingRule: Hashable, Sendable {
-    public var family: AddressFamily
+package struct RoutingRule: Hashable, Sendable {
+    package var family: AddressFamily
     /// Lower goes first; the main table's own rule has 32766.
-    public var priority: UInt32
+    package var priority: UInt32
     /// The table in which the route is looked up.
-    public var table: Route.Table
+    package var table: Route.Table
     /// Routes of this length and shorter do not count; nil: all do.
-    public var ignoredLength: UInt32?
+    package var ignoredLength: UInt32?
     /// The source address that packets must have.
-    public var source: IPAddress?
-    public var `protocol`: UInt8?
+    package var source: IPAddress?
+    package var `protocol`: UInt8?
     /// The ports; nil: any. Never 0 or 65535, for which the kernel has no rules.
-    public var sourcePorts, destinationPorts: ClosedRange<UInt16>?
+    package var sourcePorts, destinationPorts: ClosedRange<UInt16>?
 
-    public init(
+    package init(
         family: AddressFamily, priority: UInt32, table: Route.Table, ignoredLength: UInt32? = nil,
         source: IPAddress? = nil, protocol number: UInt8? = nil, sourcePorts: ClosedRange<UInt16>? = nil,
         destinationPorts: ClosedRange<UInt16>? = nil

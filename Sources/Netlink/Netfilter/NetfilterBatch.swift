@@ -6,32 +6,32 @@ import Packets
 /// `NFNL_MSG_BATCH_BEGIN` and `NFNL_MSG_BATCH_END` (linux/netfilter/nfnetlink.h, linux/netfilter/nf_tables.h).
 ///
 /// Integers of nfnetlink are in network order, unlike those of rtnetlink. Pure: nothing is sent here.
-public struct NetfilterBatch: Sendable {
+package struct NetfilterBatch: Sendable {
     /// The place where a base chain meets packets.
-    public struct Hook: Sendable {
+    package struct Hook: Sendable {
         /// `NF_INET_…` of linux/netfilter.h, which cannot be imported beside netinet/in.h.
-        public var number: UInt32
+        package var number: UInt32
         /// The lower, the earlier.
-        public var priority: Int32
+        package var priority: Int32
 
-        public static func forward(priority: Int32) -> Hook {
+        package static func forward(priority: Int32) -> Hook {
             Hook(number: 2, priority: priority)
         }
-        public static func output(priority: Int32) -> Hook {
+        package static func output(priority: Int32) -> Hook {
             Hook(number: 3, priority: priority)
         }
-        public static func input(priority: Int32) -> Hook {
+        package static func input(priority: Int32) -> Hook {
             Hook(number: 1, priority: priority)
         }
     }
 
     /// One interval of a verdict map, both ends included, and the chain that its packets go to.
-    public struct MapInterval: Hashable, Sendable {
-        public var first: IPAddress
-        public var last: IPAddress
-        public var chain: String
+    package struct MapInterval: Hashable, Sendable {
+        package var first: IPAddress
+        package var last: IPAddress
+        package var chain: String
 
-        public init(first: IPAddress, last: IPAddress, chain: String) {
+        package init(first: IPAddress, last: IPAddress, chain: String) {
             self.first = first
             self.last = last
             self.chain = chain
@@ -104,7 +104,7 @@ public struct NetfilterBatch: Sendable {
     // MARK: The parts of a table
 
     /// Adds the table if it is not there.
-    public mutating func addTable() {
+    package mutating func addTable() {
         message(NFT_MSG_NEWTABLE, NLM_F_CREATE) { [table] writer in
             writer.attribute(Int(NFTA_TABLE_NAME.rawValue), table)
             writer.networkOrder(Int(NFTA_TABLE_FLAGS.rawValue), UInt32(0))
@@ -112,12 +112,12 @@ public struct NetfilterBatch: Sendable {
     }
 
     /// Deletes the table, which has to be there, and all in it.
-    public mutating func deleteTable() {
+    package mutating func deleteTable() {
         message(NFT_MSG_DELTABLE) { [table] in $0.attribute(Int(NFTA_TABLE_NAME.rawValue), table) }
     }
 
     /// Adds a counter that rules refer to by its name.
-    public mutating func addCounter(_ name: String, _ count: NetfilterCounter = .init()) {
+    package mutating func addCounter(_ name: String, _ count: NetfilterCounter = .init()) {
         message(NFT_MSG_NEWOBJ, NLM_F_CREATE) { [table] writer in
             writer.attribute(Int(NFTA_OBJ_TABLE.rawValue), table)
             writer.attribute(Int(NFTA_OBJ_NAME.rawValue), name)
@@ -130,7 +130,7 @@ public struct NetfilterBatch: Sendable {
     }
 
     /// Adds a chain; without a hook one that only others lead to.
-    public mutating func addChain(_ name: String, hook: Hook? = nil) {
+    package mutating func addChain(_ name: String, hook: Hook? = nil) {
         message(NFT_MSG_NEWCHAIN, NLM_F_CREATE) { [table] writer in
             writer.attribute(Int(NFTA_CHAIN_TABLE.rawValue), table)
             writer.attribute(Int(NFTA_CHAIN_NAME.rawValue), name)
@@ -145,11 +145,11 @@ public struct NetfilterBatch: Sendable {
     }
 
     /// Appends a rule to a chain. A comment has at most 200 bytes; what is longer is cut.
-    public mutating func addRule(_ chain: String, comment: String? = nil, _ expressions: NetfilterExpression...) {
+    package mutating func addRule(_ chain: String, comment: String? = nil, _ expressions: NetfilterExpression...) {
         addRule(chain, comment: comment, expressions)
     }
 
-    public mutating func addRule(_ chain: String, comment: String? = nil, _ expressions: [NetfilterExpression]) {
+    package mutating func addRule(_ chain: String, comment: String? = nil, _ expressions: [NetfilterExpression]) {
         message(NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND) { [table] writer in
             writer.attribute(Int(NFTA_RULE_TABLE.rawValue), table)
             writer.attribute(Int(NFTA_RULE_CHAIN.rawValue), chain)
@@ -162,7 +162,7 @@ public struct NetfilterBatch: Sendable {
 
     /// Adds a map from addresses to chains. The intervals are in order and do not overlap. `number` tells the maps of one
     /// batch apart.
-    public mutating func addMap(
+    package mutating func addMap(
         _ name: String, _ family: AddressFamily, number: UInt32, _ intervals: [MapInterval]
     ) {
         message(NFT_MSG_NEWSET, NLM_F_CREATE) { [table] writer in
@@ -205,11 +205,11 @@ public struct NetfilterBatch: Sendable {
 }
 
 /// The values of a counter of a table.
-public struct NetfilterCounter: Hashable, Sendable {
-    public var packets: UInt64
-    public var bytes: UInt64
+package struct NetfilterCounter: Hashable, Sendable {
+    package var packets: UInt64
+    package var bytes: UInt64
 
-    public init(packets: UInt64 = 0, bytes: UInt64 = 0) {
+    package init(packets: UInt64 = 0, bytes: UInt64 = 0) {
         self.packets = packets
         self.bytes = bytes
     }

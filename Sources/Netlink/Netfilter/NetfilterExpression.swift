@@ -6,7 +6,7 @@ import Packets
 ///
 /// Each case is what nft(8) prints for one match or statement, and becomes one or more of the kernel's expressions over
 /// register 1 (linux/netfilter/nf_tables.h).
-public enum NetfilterExpression: Hashable, Sendable {
+package enum NetfilterExpression: Hashable, Sendable {
     /// The address family of the packet, in a table of both.
     case family(AddressFamily)
     /// Name of the interface that the packet came by; with `isPrefix` all whose names begin so.

@@ -7,7 +7,7 @@ import SystemPackage
 /// Changes to nftables and questions about one table of the family `inet`, one at a time.
 ///
 /// The session belongs to the network namespace of the thread that created it. Calls from several threads take turns.
-public final class NetfilterSession: Sendable {
+package final class NetfilterSession: Sendable {
     private struct Connection: ~Copyable {
         var socket: NetlinkSocket
         var sequence: UInt32 = 1
@@ -21,23 +21,23 @@ public final class NetfilterSession: Sendable {
     }
 
     /// The contents of a table, as far as they were asked for.
-    public struct Contents: Hashable, Sendable {
-        public var counters: [String: NetfilterCounter] = [:]
+    package struct Contents: Hashable, Sendable {
+        package var counters: [String: NetfilterCounter] = [:]
         /// Comments of rules, in the order of the rules.
-        public var comments: [String] = []
+        package var comments: [String] = []
     }
 
     private let connection: Mutex<Connection>
     /// The name of the table.
-    public let table: String
+    package let table: String
 
-    public init(table: String) throws(NetlinkError) {
+    package init(table: String) throws(NetlinkError) {
         self.table = table
         connection = Mutex(Connection(socket: try NetlinkSocket(NETLINK_NETFILTER, receiveTimeoutSeconds: 5)))
     }
 
     /// Makes changes that come into force together or, when this throws, not at all.
-    public func commit(
+    package func commit(
         _ operation: String, _ changes: (inout NetfilterBatch) -> Void
     ) throws(NetlinkError) {
         try withConnection { connection throws(NetlinkError) in
@@ -74,7 +74,7 @@ public final class NetfilterSession: Sendable {
     }
 
     /// The contents of the table; nil when there is none of its name.
-    public func contents() throws(NetlinkError) -> Contents? {
+    package func contents() throws(NetlinkError) -> Contents? {
         try withConnection { connection throws(NetlinkError) in
             guard try Self.isThere(table, &connection) else { return nil }
             var contents = Contents()
@@ -89,7 +89,7 @@ public final class NetfilterSession: Sendable {
     }
 
     /// Whether there is a table of the name.
-    public func exists() throws(NetlinkError) -> Bool {
+    package func exists() throws(NetlinkError) -> Bool {
         try withConnection { connection throws(NetlinkError) in try Self.isThere(table, &connection) }
     }
 

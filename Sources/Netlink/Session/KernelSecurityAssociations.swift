@@ -5,7 +5,7 @@ import SystemPackage
 /// The IPsec SAs that the kernel has of its own, in the network namespace of the calling thread (linux/xfrm.h).
 ///
 /// They get no packets from ports that Sluice serves: ESP and AH to an address of the host is taken there.
-public enum KernelSecurityAssociations {
+package enum KernelSecurityAssociations {
     private static let sequence: UInt32 = 1
     // `XFRM_MSG_GETSADINFO`, `XFRM_MSG_NEWSADINFO`, `XFRMA_SAD_CNT`: linux/xfrm.h and Glibc's headers both define sockets'
     // addresses, so Swift cannot import the one beside the other.
@@ -14,7 +14,7 @@ public enum KernelSecurityAssociations {
     private static let countAttribute = 1
 
     /// The number of SAs; 0 as well where the kernel has no IPsec.
-    public static func count() throws(NetlinkError) -> Int {
+    package static func count() throws(NetlinkError) -> Int {
         let socket: NetlinkSocket
         do throws(NetlinkError) {
             socket = try NetlinkSocket(NETLINK_XFRM, receiveTimeoutSeconds: 1)

@@ -1,7 +1,7 @@
 import SystemPackage
 
 /// Why something that netlink was asked for did not happen.
-public enum NetlinkError: Error, Hashable, CustomStringConvertible {
+package enum NetlinkError: Error, Hashable, CustomStringConvertible {
     /// A system call failed.
     case system(Errno, operation: String)
     /// The kernel refused a request; `reason` is its own explanation, if it gave one.
@@ -12,14 +12,14 @@ public enum NetlinkError: Error, Hashable, CustomStringConvertible {
     case unexpectedAnswer(operation: String)
 
     /// The underlying error number, if there is one.
-    public var errno: Errno? {
+    package var errno: Errno? {
         switch self {
         case .system(let errno, _), .refused(let errno, _, _): errno
         case .unstableDump, .unexpectedAnswer: nil
         }
     }
 
-    public var description: String {
+    package var description: String {
         switch self {
         case .system(let errno, let operation):
             "netlink: \(operation): \(errno)\(Self.remedy(errno))"

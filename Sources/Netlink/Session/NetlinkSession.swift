@@ -7,7 +7,7 @@ import SystemPackage
 /// Requests to the kernel's network configuration, one at a time, each answered before the call returns.
 ///
 /// The session belongs to the network namespace of the thread that created it. Calls from several threads take turns.
-public final class NetlinkSession: Sendable {
+package final class NetlinkSession: Sendable {
     fileprivate struct Connection: ~Copyable {
         var socket: NetlinkSocket
         var sequence: UInt32 = 1
@@ -17,12 +17,12 @@ public final class NetlinkSession: Sendable {
     /// The most repetitions of a dump when the tables change while it runs.
     private static let dumpAttempts = 16
 
-    public init() throws(NetlinkError) {
+    package init() throws(NetlinkError) {
         connection = Mutex(Connection(socket: try NetlinkSocket(receiveTimeoutSeconds: 5)))
     }
 
     /// The whole network configuration.
-    public func networkState() throws(NetlinkError) -> NetworkState {
+    package func networkState() throws(NetlinkError) -> NetworkState {
         var state = NetworkState()
         for table in Request.Dump.allCases {
             for message in try dump(table) { _ = state.apply(message) }
@@ -31,7 +31,7 @@ public final class NetlinkSession: Sendable {
     }
 
     /// The routes of both families and all tables.
-    public func routes() throws(NetlinkError) -> [Route] {
+    package func routes() throws(NetlinkError) -> [Route] {
         var routes: [Route] = []
         for table in Request.Dump.routes {
             for case .route(let route, _) in try dump(table) { routes.append(route) }
@@ -42,22 +42,22 @@ public final class NetlinkSession: Sendable {
     /// Makes the kernel find the neighbour's link-layer address, or verify one that it has not used for a while.
     ///
     /// Returns at once; the result comes as a change of state. `address` must be on the link of the interface.
-    public func probeNeighbour(interface index: UInt32, address: IPAddress) throws(NetlinkError) {
+    package func probeNeighbour(interface index: UInt32, address: IPAddress) throws(NetlinkError) {
         let key = Neighbour.Key(interfaceIndex: index, address: address)
         try execute("probe neighbour \(address)") { Request.probe(key, sequence: $0) }
     }
 
     /// Adds a route, or puts it in the place of the one with the same destination, table and metric.
-    public func replace(_ route: Route) throws(NetlinkError) {
+    package func replace(_ route: Route) throws(NetlinkError) {
         try execute("add route \(route.destination)") { Request.replace(route, sequence: $0) }
     }
 
-    public func remove(_ route: Route) throws(NetlinkError) {
+    package func remove(_ route: Route) throws(NetlinkError) {
         try execute("remove route \(route.destination)") { Request.remove(route, sequence: $0) }
     }
 
     /// Adds a rule. One that is there already is no error.
-    public func add(_ rule: RoutingRule) throws(NetlinkError) {
+    package func add(_ rule: RoutingRule) throws(NetlinkError) {
         do throws(NetlinkError) {
             try execute("add rule \(rule.priority)") { Request.add(rule, sequence: $0) }
         } catch {
@@ -65,12 +65,12 @@ public final class NetlinkSession: Sendable {
         }
     }
 
-    public func remove(_ rule: RoutingRule) throws(NetlinkError) {
+    package func remove(_ rule: RoutingRule) throws(NetlinkError) {
         try execute("remove rule \(rule.priority)") { Request.remove(rule, sequence: $0) }
     }
 
     /// Removes all rules of these priorities, and all routes of ours from these tables: what an ended process may have left.
-    public func removeRules(priorities: Range<UInt32>, tables: Range<UInt32>) throws(NetlinkError) {
+    package func removeRules(priorities: Range<UInt32>, tables: Range<UInt32>) throws(NetlinkError) {
         for family in [AddressFamily.ipv4, .ipv6] {
             for priority in priorities {
                 while (try? execute("remove rule", { Request.removeRule(family, priority: priority, sequence: $0) }))
@@ -83,11 +83,11 @@ public final class NetlinkSession: Sendable {
         }
     }
 
-    public func add(_ address: InterfaceAddress) throws(NetlinkError) {
+    package func add(_ address: InterfaceAddress) throws(NetlinkError) {
         try execute("add address \(address.address)") { Request.change(address, isRemoval: false, sequence: $0) }
     }
 
-    public func remove(_ address: InterfaceAddress) throws(NetlinkError) {
+    package func remove(_ address: InterfaceAddress) throws(NetlinkError) {
         try execute("remove address \(address.address)") { Request.change(address, isRemoval: true, sequence: $0) }
     }
 
@@ -98,7 +98,7 @@ public final class NetlinkSession: Sendable {
     ///   - isUp: false takes it down.
     ///   - mtu: in bytes; nil leaves it.
     ///   - withoutLinkLocal: IPv6 makes no link-local address on it.
-    public func configure(
+    package func configure(
         interface index: UInt32, isUp: Bool, mtu: UInt32? = nil, withoutLinkLocal: Bool = false
     ) throws(NetlinkError) {
         try execute("configure interface \(index)") {

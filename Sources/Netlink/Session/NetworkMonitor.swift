@@ -11,17 +11,17 @@ import SystemPackage
 /// 4. When the queue has overflowed (`ENOBUFS`): back to step 2.
 ///
 /// The monitor belongs to the network namespace of the thread that created it.
-public final class NetworkMonitor: Sendable {
+package final class NetworkMonitor: Sendable {
     /// Called on the monitor's thread with what changed and the configuration as it is now.
-    public typealias Observer = @Sendable (_ change: NetworkChange, _ state: NetworkState) -> Void
+    package typealias Observer = @Sendable (_ change: NetworkChange, _ state: NetworkState) -> Void
 
     /// The configuration when the monitor was created.
-    public let initialState: NetworkState
+    package let initialState: NetworkState
     private let thread: MonitorThread
     private let handle: Mutex<pthread_t?>
 
     /// Subscribes, reads everything, and starts to follow.
-    public init(
+    package init(
         onFailure: @escaping @Sendable (NetlinkError) -> Void = { _ in }, observer: @escaping Observer
     ) throws(NetlinkError) {
         thread = try MonitorThread(observer: observer, onFailure: onFailure)
@@ -39,7 +39,7 @@ public final class NetworkMonitor: Sendable {
     deinit { stop() }
 
     /// Ends the thread and waits for it. No call of the observer comes after this. Not to be called by the observer.
-    public func stop() {
+    package func stop() {
         handle.withLock { handle in
             guard let started = handle else { return }
             thread.requestStop()

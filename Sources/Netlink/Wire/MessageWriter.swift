@@ -4,17 +4,17 @@ import Packets
 /// Writes one netlink message: a header, a fixed part, attributes. Lengths are filled in as the message grows.
 ///
 /// Everything is in host byte order, as netlink wants it, but for addresses, which are in network order.
-public struct MessageWriter: Sendable {
+package struct MessageWriter: Sendable {
     /// Header values that are known before the message is sent.
-    public struct Header: Sendable {
+    package struct Header: Sendable {
         /// `RTM_…`
-        public var type: UInt16
+        package var type: UInt16
         /// `NLM_F_…`
-        public var flags: UInt16
+        package var flags: UInt16
         /// Chosen by the sender; answers repeat it.
-        public var sequence: UInt32
+        package var sequence: UInt32
 
-        public init(type: UInt16, flags: UInt16, sequence: UInt32) {
+        package init(type: UInt16, flags: UInt16, sequence: UInt32) {
             self.type = type
             self.flags = flags
             self.sequence = sequence
@@ -22,9 +22,9 @@ public struct MessageWriter: Sendable {
     }
 
     /// The message so far; its length field is always right.
-    public private(set) var bytes: [UInt8] = []
+    package private(set) var bytes: [UInt8] = []
 
-    public init(_ header: Header, fixedPart: some BitwiseCopyable) {
+    package init(_ header: Header, fixedPart: some BitwiseCopyable) {
         var raw = nlmsghdr()
         raw.nlmsg_type = header.type
         raw.nlmsg_flags = header.flags
@@ -36,17 +36,17 @@ public struct MessageWriter: Sendable {
     }
 
     /// Appends an attribute with an integer.
-    public mutating func attribute(_ type: Int, _ value: some FixedWidthInteger & BitwiseCopyable) {
+    package mutating func attribute(_ type: Int, _ value: some FixedWidthInteger & BitwiseCopyable) {
         attribute(type) { writer in writer.append(value) }
     }
 
     /// Appends an attribute with an address in network order, 4 or 16 bytes.
-    public mutating func attribute(_ type: Int, _ address: IPAddress) {
+    package mutating func attribute(_ type: Int, _ address: IPAddress) {
         attribute(type) { writer in writer.append(address) }
     }
 
     /// Appends an attribute with a zero-terminated string.
-    public mutating func attribute(_ type: Int, _ text: String) {
+    package mutating func attribute(_ type: Int, _ text: String) {
         attribute(type) { writer in
             writer.bytes.append(contentsOf: text.utf8)
             writer.bytes.append(0)
@@ -54,7 +54,7 @@ public struct MessageWriter: Sendable {
     }
 
     /// Appends an attribute whose payload `body` writes: further attributes, or raw values.
-    public mutating func attribute(_ type: Int, _ body: (inout MessageWriter) -> Void) {
+    package mutating func attribute(_ type: Int, _ body: (inout MessageWriter) -> Void) {
         let start = bytes.count
         append(nlattr(nla_len: 0, nla_type: UInt16(truncatingIfNeeded: type)))
         body(&self)

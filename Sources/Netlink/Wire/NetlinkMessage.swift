@@ -3,7 +3,7 @@ import Glibc
 import SystemPackage
 
 /// One decoded message from the kernel.
-public enum NetlinkMessage: Hashable, Sendable {
+package enum NetlinkMessage: Hashable, Sendable {
     case link(Link)
     case linkRemoved(Link)
     case address(InterfaceAddress)
@@ -27,17 +27,17 @@ public enum NetlinkMessage: Hashable, Sendable {
 }
 
 /// A message with the parts of its header that matter.
-public struct NetlinkReply: Hashable, Sendable {
-    public let message: NetlinkMessage
-    public let sequence: UInt32
+package struct NetlinkReply: Hashable, Sendable {
+    package let message: NetlinkMessage
+    package let sequence: UInt32
     /// `NLM_F_DUMP_INTR`: the tables changed under the dump, so that it may be inconsistent.
-    public let isInterrupted: Bool
+    package let isInterrupted: Bool
 }
 
 /// Decodes datagrams from the kernel. Pure; nothing in a datagram can make it trap.
-public enum NetlinkDecoder {
+package enum NetlinkDecoder {
     /// All messages of one datagram.
-    public static func decode(_ datagram: UnsafeRawBufferPointer) -> [NetlinkReply] {
+    package static func decode(_ datagram: UnsafeRawBufferPointer) -> [NetlinkReply] {
         var messages: [NetlinkReply] = []
         var envelopes = EnvelopeSequence(datagram)
         while let envelope = envelopes.next() {

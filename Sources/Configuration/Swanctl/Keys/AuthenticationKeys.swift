@@ -4,11 +4,11 @@ import IKEv2
 // `AuthenticationTranslation` reads these, as `auth` decides what the others are good for.
 
 extension LocalAuthentication: SettingsTarget {
-    public static let preset = LocalAuthentication(method: .publicKey(schemes: []))
-    public static let reload = Connection.reload
+    package static let preset = LocalAuthentication(method: .publicKey(schemes: []))
+    package static let reload = Connection.reload
 
     /// The keys of the section `local`.
-    public static let keys: [SettingsKey<LocalAuthentication>] = KeyTable.keys {
+    package static let keys: [SettingsKey<LocalAuthentication>] = KeyTable.keys {
         SettingsKey(
             "auth", form: "psk, pubkey, rsa, rsa/pss, ecdsa, ed25519 or ed448, with hashes as in ike:ecdsa-sha384",
             preset: "pubkey", "our proof of who we are",
@@ -45,11 +45,11 @@ extension LocalAuthentication: SettingsTarget {
 }
 
 extension RemoteAuthentication: SettingsTarget {
-    public static let preset = RemoteAuthentication(method: .publicKey(schemes: []))
-    public static let reload = Connection.reload
+    package static let preset = RemoteAuthentication(method: .publicKey(schemes: []))
+    package static let reload = Connection.reload
 
     /// The keys of the section `remote`.
-    public static let keys: [SettingsKey<RemoteAuthentication>] = KeyTable.keys {
+    package static let keys: [SettingsKey<RemoteAuthentication>] = KeyTable.keys {
         SettingsKey(
             "auth",
             form:

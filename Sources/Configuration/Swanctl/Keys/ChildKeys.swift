@@ -2,11 +2,11 @@ import IKEv2
 import IPsec
 
 extension Child: SettingsTarget {
-    public static let preset = Child(name: "", proposals: ChildProposal.default)
-    public static let reload = "closes the child's CHILD_SAs; its start action runs again"
+    package static let preset = Child(name: "", proposals: ChildProposal.default)
+    package static let reload = "closes the child's CHILD_SAs; its start action runs again"
 
     /// The keys of a section of `children`, in the order of the manual and of the words of `sluice check`.
-    public static let keys: [SettingsKey<Child>] = KeyTable.keys {
+    package static let keys: [SettingsKey<Child>] = KeyTable.keys {
         SettingsKey(
             "mode", form: "tunnel, pass or drop", preset: "tunnel",
             "tunnel is negotiated; pass and drop say what becomes of packets without an SA",

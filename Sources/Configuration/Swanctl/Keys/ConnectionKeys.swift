@@ -1,12 +1,12 @@
 import IKEv2
 
 extension Connection: SettingsTarget {
-    public static let preset = Connection(
+    package static let preset = Connection(
         name: "", proposals: IKEProposal.default, local: .preset, remote: .preset)
-    public static let reload = "closes the connection's IKE SAs; start actions run again"
+    package static let reload = "closes the connection's IKE SAs; start actions run again"
 
     /// The keys of a section of `connections`, in the order of the manual and of the words of `sluice check`.
-    public static let keys: [SettingsKey<Connection>] = KeyTable.keys {
+    package static let keys: [SettingsKey<Connection>] = KeyTable.keys {
         SettingsKey(
             "version", .only(["2", "0"], else: "write version = 2; IKEv1 is not supported"), "version of IKE",
             vici: .init("version") { _ in .text("IKEv2") })

@@ -1,11 +1,11 @@
 import IKEv2
 
 /// Sections whose keys name secrets and files, which no value is made from one by one.
-public enum CredentialSection: SettingsTarget {
+package enum CredentialSection: SettingsTarget {
     case section
 
-    public static let preset = CredentialSection.section
-    public static let reload = "counts from the next authentication on"
+    package static let preset = CredentialSection.section
+    package static let reload = "counts from the next authentication on"
 
     private static let noTokens = "name a file; tokens are not supported"
 

@@ -2,7 +2,7 @@ import IKEv2
 import IPsec
 
 /// A value of a configuration as reports show it: `sluice check`, its JSON document, and listings of connections.
-public enum ListedValue: Hashable, Sendable {
+package enum ListedValue: Hashable, Sendable {
     case text(String)
     case number(UInt64)
     case flag(Bool)
@@ -11,18 +11,18 @@ public enum ListedValue: Hashable, Sendable {
     case objects([[Member]])
 
     /// A value with its name.
-    public struct Member: Hashable, Sendable {
-        public var name: String
-        public var value: ListedValue
+    package struct Member: Hashable, Sendable {
+        package var name: String
+        package var value: ListedValue
 
-        public init(_ name: String, _ value: ListedValue) {
+        package init(_ name: String, _ value: ListedValue) {
             self.name = name
             self.value = value
         }
     }
 
     /// The value as swanctl.conf would have it.
-    public var description: String {
+    package var description: String {
         switch self {
         case .text(let text): text
         case .number(let number): "\(number)"
@@ -56,7 +56,7 @@ extension ListedValue: Encodable {
         init?(intValue: Int) { nil }
     }
 
-    public func encode(to encoder: any Encoder) throws {
+    package func encode(to encoder: any Encoder) throws {
         switch self {
         case .text(let text): try Self.encode(text, to: encoder)
         case .number(let number): try Self.encode(number, to: encoder)
@@ -80,16 +80,16 @@ extension ListedValue: Encodable {
 }
 
 /// Traffic selectors as listings show them: "10.1.0.0/16", "dynamic[tcp/80]", "10.2.0.0/16[udp/1000-2000]".
-public enum ListedSelector {
-    public static func text(_ side: SelectorSide) -> String {
+package enum ListedSelector {
+    package static func text(_ side: SelectorSide) -> String {
         let addresses = side.addresses.map(text) ?? "dynamic"
         guard let what = restriction(side) else { return addresses }
         return "\(addresses)[\(what)]"
     }
 
-    public static func list(_ sides: [SelectorSide]) -> [String] { sides.map(text) }
+    package static func list(_ sides: [SelectorSide]) -> [String] { sides.map(text) }
 
-    public static func joined(_ sides: [SelectorSide]) -> String { list(sides).joined(separator: " ") }
+    package static func joined(_ sides: [SelectorSide]) -> String { list(sides).joined(separator: " ") }
 
     private static func text(_ range: AddressRange) -> String {
         range.prefix.map(\.description) ?? "\(range.first)..\(range.last)"

@@ -1,7 +1,7 @@
 import IKEv2
 
 /// Something that keys of swanctl.conf describe.
-public protocol SettingsTarget: Sendable {
+package protocol SettingsTarget: Sendable {
     /// The value when no key is set: the defaults of the manual.
     static var preset: Self { get }
     /// The effect of a changed key on what runs.
@@ -12,7 +12,7 @@ public protocol SettingsTarget: Sendable {
 /// `sluice check` and listings show it, and what a changed value does to what runs.
 ///
 /// The tables of keys (`Connection.keys`, `Child.keys`, …) are the only place that names a key beside what it configures.
-public struct SettingsKey<Target: SettingsTarget>: Sendable {
+package struct SettingsKey<Target: SettingsTarget>: Sendable {
     /// The way that the text of `sluice check` shows a key.
     enum Shown: Sendable {
         /// Part of a sentence that is composed of several keys.
@@ -36,7 +36,7 @@ public struct SettingsKey<Target: SettingsTarget>: Sendable {
         }
     }
 
-    public let name: String
+    package let name: String
     let rule: KeyRule
     /// Its values, for the manual.
     let form: String
@@ -157,7 +157,7 @@ extension Array {
     }
 
     /// The members of VICI's listing of connections.
-    public func listing<Target>(of target: Target) -> [ListedValue.Member] where Element == SettingsKey<Target> {
+    package func listing<Target>(of target: Target) -> [ListedValue.Member] where Element == SettingsKey<Target> {
         compactMap(\.vici).compactMap { member in member.value(target).map { .init(member.path, $0) } }
     }
 }

@@ -1,14 +1,14 @@
 import IKEv2
 
 /// One row of the manual: a key of swanctl.conf.
-public struct ManualEntry: Hashable, Sendable {
-    public var key: String
+package struct ManualEntry: Hashable, Sendable {
+    package var key: String
     /// Its values, or the reason why it has none.
-    public var form: String
-    public var preset: String
-    public var meaning: String
+    package var form: String
+    package var preset: String
+    package var meaning: String
     /// Its values are used.
-    public var isServed: Bool
+    package var isServed: Bool
     /// Its values are read, if only to warn of them.
     var isRead: Bool
 
@@ -24,20 +24,20 @@ public struct ManualEntry: Hashable, Sendable {
 }
 
 /// Everything that swanctl.conf may hold, as the tables of keys have it.
-public enum SettingsManual {
+package enum SettingsManual {
     /// A section, with the name that the manual has for it.
-    public struct Section: Sendable {
-        public var title: String
+    package struct Section: Sendable {
+        package var title: String
         /// The section as messages name it, where a key belongs to it.
         var place: String
-        public var entries: [ManualEntry]
+        package var entries: [ManualEntry]
         /// The effect of a changed value on what runs.
-        public var reload = ""
+        package var reload = ""
         /// Sentences below the table.
-        public var notes: [String] = []
+        package var notes: [String] = []
     }
 
-    public static let sections: [Section] = [
+    package static let sections: [Section] = [
         Section(
             title: "connections.NAME", place: "the section of the connection",
             entries: Connection.keys.map { ManualEntry($0) }, reload: Connection.reload),
@@ -74,7 +74,7 @@ public enum SettingsManual {
     ]
 
     /// All of it as Markdown, one table for each section.
-    public static var markdown: String {
+    package static var markdown: String {
         var output = "# Keys of swanctl.conf\n\nMade from the tables that the gateway reads by: `sluice keys`.\n"
         for section in sections {
             output += "\n## \(section.title)\n\n"

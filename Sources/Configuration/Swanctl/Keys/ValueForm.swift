@@ -1,7 +1,7 @@
 import IKEv2
 
 /// One kind of value: how it is read from a section, how reports show it, and what the manual says of it.
-public struct ValueForm<Value: Sendable>: Sendable {
+package struct ValueForm<Value: Sendable>: Sendable {
     /// The words of the manual: "seconds, or with s, m, h or d".
     let manual: String
     /// The value of a key; the one that is given for where it is not set, or is wrong, which is then reported.

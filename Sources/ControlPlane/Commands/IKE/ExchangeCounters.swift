@@ -5,7 +5,7 @@ import Packets
 import Telemetry
 
 /// The counters of `get-counters`, of all IKE SAs and of each connection's.
-public struct ExchangeCounters {
+package struct ExchangeCounters {
     /// strongSwan's counters, by its names and in its order.
     enum Name: String, CaseIterable {
         case rekeyInitiated = "ike-rekey-init"
@@ -32,7 +32,7 @@ public struct ExchangeCounters {
     }
 
     /// All of them, for the catalogue of figures.
-    public static let definitions: [MetricDefinition] = Name.allCases.map { name in
+    package static let definitions: [MetricDefinition] = Name.allCases.map { name in
         MetricDefinition(name.rawValue, name.unit, name.help)
     }
 

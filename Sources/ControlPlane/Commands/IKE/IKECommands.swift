@@ -2,12 +2,12 @@ import NIOCore
 import Packets
 
 /// All commands and events of IKE.
-public enum IKECommands {
+package enum IKECommands {
     /// Adds them to the control socket's, and makes the control's hub the way of its events. To be called on
     /// `eventLoop`, where the commands then run.
     ///
     ///     try eventLoop.submit { IKECommands.register(service.control, on: eventLoop, in: &registry) }.wait()
-    public static func register(
+    package static func register(
         _ control: IKEControl, on eventLoop: any EventLoop, in registry: inout CommandRegistry
     ) {
         for command in all(NIOLoopBound(control, eventLoop: eventLoop)) { registry.register(command) }

@@ -5,7 +5,7 @@ import NIOCore
 import Packets
 
 /// The questions and orders of commands to the manager of all IKE SAs. Tests have one that answers as they like.
-public protocol SessionControl: AnyObject {
+package protocol SessionControl: AnyObject {
     var now: UInt64 { get }
     var counters: ManagerCounters { get }
     var connections: [Connection] { get }
@@ -29,11 +29,11 @@ public protocol SessionControl: AnyObject {
 }
 
 extension SessionControl {
-    public func statuses(matching filter: SAFilter) -> [IKESAStatus] {
+    package func statuses(matching filter: SAFilter) -> [IKESAStatus] {
         statuses().filter(SAFilter(connection: filter.connection, ikeID: filter.ikeID).matches)
     }
 
-    public func waitingAttempts(matching filter: SAFilter) -> Int { 0 }
+    package func waitingAttempts(matching filter: SAFilter) -> Int { 0 }
 }
 
 extension SessionManager: SessionControl {}
@@ -65,7 +65,7 @@ extension SAFilter {
 ///
 /// Whoever runs the manager makes one with it, hands it every `ManagerEvent` (`report`), and loads configurations through
 /// it; `IKECommands.register` makes it reachable. For the control event loop only.
-public final class IKEControl {
+package final class IKEControl {
     let manager: any SessionControl
     let hub: EventHub
     /// All credentials in use; every change goes to the manager at once.
@@ -74,11 +74,11 @@ public final class IKEControl {
     }
     /// Reads the configuration file again, as SIGHUP does, and on another thread: files may be large or far away. nil:
     /// there is none.
-    public var reload: (() -> EventLoopFuture<Void>)?
+    package var reload: (() -> EventLoopFuture<Void>)?
     /// The limits of proposals that come over the control socket.
     let proposalRules: ProposalRules
     /// The faults of the configuration.
-    public internal(set) var faults = ConfigurationFaults()
+    package internal(set) var faults = ConfigurationFaults()
     var counters = ExchangeCounters()
     /// Connections that came over the control socket, and that the configuration file does not have.
     private var ownConnections: Set<String> = []
@@ -92,7 +92,7 @@ public final class IKEControl {
     /// - `logger`: gets what commands do; what the manager reports is logged by others.
     /// - `proposalRules`: what proposals may name that come over the control socket.
     /// - `clock`: the manager's, monotonic nanoseconds.
-    public init(
+    package init(
         manager: any SessionControl, hub: EventHub, logger: Logger? = nil,
         proposalRules: ProposalRules = ProposalRules(), clock: @escaping () -> UInt64
     ) {
@@ -108,7 +108,7 @@ public final class IKEControl {
     /// Replaces all connections and credentials of the configuration file. What came over the control socket stays, unless
     /// the file has the same. What has not changed keeps its SAs; where some of the file's credentials cannot be read, those of
     /// before are kept beside the others.
-    public func load(_ configuration: SwanctlConfiguration) {
+    package func load(_ configuration: SwanctlConfiguration) {
         faults = ConfigurationFaults(file: configuration.errors)
         let keeps = configuration.lacksCredentials && !credentials.isEmpty
         credentials.replaceFile(with: configuration.credentials, keepingOthers: keeps)
@@ -120,7 +120,7 @@ public final class IKEControl {
     }
 
     /// The file could not be read again: all stays as it was.
-    public func keep(for errors: ConfigurationErrors) { faults.file = errors.errors }
+    package func keep(for errors: ConfigurationErrors) { faults.file = errors.errors }
 
     /// Loads a connection as it came over the control socket; throws its errors, which are kept.
     func load(_ outcome: ConnectionTranslation.Outcome) throws(Problem) {
@@ -147,7 +147,7 @@ public final class IKEControl {
     }
 
     /// Passes on what the manager reports; called with everything.
-    public func report(_ event: ManagerEvent) {
+    package func report(_ event: ManagerEvent) {
         counters.count(event, knownConnections: manager.connections)
         if let (name, message) = SessionEvents.message(event, now: now) {
             hub.broadcast(name, message)
@@ -163,7 +163,7 @@ public final class IKEControl {
     }
 
     /// A line of the daemon itself: what a command does, or with level 0, a warning.
-    public func log(_ level: Int, _ text: String) {
+    package func log(_ level: Int, _ text: String) {
         logger?.log(level: level == 0 ? .warning : .info, "\(text)")
         publish(EventLine(group: .configuration, level: level, text: text))
     }
@@ -202,14 +202,14 @@ public final class IKEControl {
 
 /// The faults of the loaded configuration: errors of the file, and of connections that came over the control socket
 /// since.
-public struct ConfigurationFaults: Sendable {
+package struct ConfigurationFaults: Sendable {
     var file: [ConfigurationProblem]
     private var connections: [(name: String, errors: [ConfigurationProblem])] = []
 
     init(file: [ConfigurationProblem] = []) { self.file = file }
 
     /// The faults in the order in which they came.
-    public var errors: [ConfigurationProblem] { file + connections.flatMap(\.errors) }
+    package var errors: [ConfigurationProblem] { file + connections.flatMap(\.errors) }
 
     /// Replaces the errors of a connection that came over the control socket.
     mutating func set(_ errors: [ConfigurationProblem], connection: String) {

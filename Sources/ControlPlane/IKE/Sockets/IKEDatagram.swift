@@ -34,17 +34,17 @@ enum IKEDatagram: Equatable {
 }
 
 /// Datagrams of the IKE sockets, by what became of them.
-public struct IKEDatagramCounters: Hashable, Sendable {
-    public var received: UInt64 = 0
-    public var sent: UInt64 = 0
-    public var keepalivesReceived: UInt64 = 0
-    public var keepalivesSent: UInt64 = 0
+package struct IKEDatagramCounters: Hashable, Sendable {
+    package var received: UInt64 = 0
+    package var sent: UInt64 = 0
+    package var keepalivesReceived: UInt64 = 0
+    package var keepalivesSent: UInt64 = 0
     /// Dropped: ESP in UDP that only the kernel saw.
-    public var espReceived: UInt64 = 0
+    package var espReceived: UInt64 = 0
     /// Dropped: too short, or to an address that is nobody's own.
-    public var malformed: UInt64 = 0
+    package var malformed: UInt64 = 0
     /// Datagrams that were not sent as the kernel refused.
-    public var sendFailures: UInt64 = 0
+    package var sendFailures: UInt64 = 0
 
-    public init() {}
+    package init() {}
 }

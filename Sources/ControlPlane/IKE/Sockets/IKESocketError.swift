@@ -2,8 +2,8 @@ import Glibc
 import Packets
 
 /// Why an IKE socket could not be opened: what was wrong, and what to do.
-public struct IKESocketError: Error, Hashable, Sendable, CustomStringConvertible {
-    public let description: String
+package struct IKESocketError: Error, Hashable, Sendable, CustomStringConvertible {
+    package let description: String
 
     /// - Parameters:
     ///   - call: the system call that failed.

@@ -5,11 +5,11 @@ import NIOCore
 import Packets
 
 /// The ports of IKE: plain, and shared with encapsulated ESP (RFC 7296 section 2.23).
-public struct IKEPorts: Hashable, Sendable {
-    public var plain: UInt16 = 500
-    public var encapsulated: UInt16 = 4500
+package struct IKEPorts: Hashable, Sendable {
+    package var plain: UInt16 = 500
+    package var encapsulated: UInt16 = 4500
 
-    public init(plain: UInt16 = 500, encapsulated: UInt16 = 4500) {
+    package init(plain: UInt16 = 500, encapsulated: UInt16 = 4500) {
         self.plain = plain
         self.encapsulated = encapsulated
     }
@@ -18,8 +18,8 @@ public struct IKEPorts: Hashable, Sendable {
 /// The sockets of IKE, both ports in both families, on all addresses of the host: those that it gets later too.
 ///
 /// Belongs to one event loop; all calls but `open` are made there.
-public final class IKESockets {
-    public private(set) var counters = IKEDatagramCounters()
+package final class IKESockets {
+    package private(set) var counters = IKEDatagramCounters()
     private let sockets: [IKESocket]
     /// At the same ports, for datagrams of peers that are not known.
     private let strangersSockets: [IKESocket]
@@ -36,7 +36,7 @@ public final class IKESockets {
     ///
     /// - `addresses`: instead of all, in tests: at most one of each family.
     /// - `interface`: the way out to a peer to which the kernel's routes would lead through a tunnel; 0: they are right.
-    public init(
+    package init(
         ports: IKEPorts = IKEPorts(), addresses: [IPAddress] = [],
         interface: @escaping (IPAddress) -> UInt32 = { _ in 0 }, logger: Logger
     ) throws(IKESocketError) {
@@ -70,7 +70,7 @@ public final class IKESockets {
     }
 
     /// The families and ports that are open, e.g. "IPv4 500".
-    public var names: [String] { sockets.map { "\($0.family.name) \($0.port)" } }
+    package var names: [String] { sockets.map { "\($0.family.name) \($0.port)" } }
 
     /// The port that is open for a family: 500 and 4500, unless others were asked for.
     func port(_ family: AddressFamily, hasMarker: Bool) -> UInt16? {
@@ -81,7 +81,7 @@ public final class IKESockets {
 
     /// Begins to read. `deliver` gets each IKE message, without marker.
     /// - `clock`: monotonic nanoseconds, for the share of strangers.
-    public func start(
+    package func start(
         on eventLoop: any EventLoop, clock: @escaping () -> UInt64 = { NIODeadline.now().uptimeNanoseconds },
         deliver: @escaping ([UInt8], Path) -> Void
     ) {
@@ -121,7 +121,7 @@ public final class IKESockets {
     }
 
     /// Closes all. What comes is the kernel's to refuse from now on.
-    public func stop() {
+    package func stop() {
         for receiver in receivers { receiver.stop() }
         receivers = []
     }
@@ -129,7 +129,7 @@ public final class IKESockets {
     // MARK: Out
 
     /// Sends an IKE message; the port of `path.local` decides whether it gets a marker.
-    public func send(_ message: [UInt8], path: Path) {
+    package func send(_ message: [UInt8], path: Path) {
         if transmit(message, path: path, isMessage: true) { counters.sent += 1 }
     }
 
@@ -138,7 +138,7 @@ public final class IKESockets {
         SourceAddress.towards(remote, interface: interface(remote))
     }
 
-    public func sendKeepalive(path: Path) {
+    package func sendKeepalive(path: Path) {
         if transmit(IKEDatagram.keepaliveBytes, path: path, isMessage: false) { counters.keepalivesSent += 1 }
     }
 

@@ -7,7 +7,7 @@ import Packets
 /// The order of a rekey (RFC 7296 section 2.8): `installInbound` of the new SA, then the message that lets the peer use
 /// it, then `installOutbound`, which from now on carries what the old one did; `removeOutbound` of the old one;
 /// `removeInbound` of it after the drain time.
-public protocol ChildDataplane: AnyObject {
+package protocol ChildDataplane: AnyObject {
     /// Request ids that are not to be chosen for CHILD_SAs: policies that were configured by hand have them.
     var reservedRequestIDs: Set<UInt32> { get }
 
@@ -41,28 +41,28 @@ public protocol ChildDataplane: AnyObject {
 }
 
 extension ChildDataplane {
-    public var reservedRequestIDs: Set<UInt32> { [] }
-    public func settle() {}
-    public func hasRoom(for selectors: [TrafficSelector]) -> Bool { true }
+    package var reservedRequestIDs: Set<UInt32> { [] }
+    package func settle() {}
+    package func hasRoom(for selectors: [TrafficSelector]) -> Bool { true }
 }
 
 /// The part of the SPD that a loaded child stands for (RFC 4301 section 4.4.1).
-public struct ChildCover: Hashable, Sendable {
-    public var connectionName: String
-    public var child: Child
+package struct ChildCover: Hashable, Sendable {
+    package var connectionName: String
+    package var child: Child
     /// The request id of the child's SAs, but for those that are for one peer of many (`RequestIDs`).
-    public var requestID: UInt32
+    package var requestID: UInt32
     /// The selectors as an outbound packet carries them.
-    public var selectors: [TrafficSelector]
+    package var selectors: [TrafficSelector]
     /// Whether nothing is missing: false while a side is `dynamic` and its address is not known.
-    public var isComplete: Bool
+    package var isComplete: Bool
     /// The place of the connection in the configuration. Of children that cover the same, packets take the SAs of the
     /// lowest that has one.
-    public var rank: UInt64
+    package var rank: UInt64
     /// Packets without an SA raise `acquire` events with the request id (`start_action = trap`).
-    public var acquires: Bool
+    package var acquires: Bool
 
-    public init(
+    package init(
         connectionName: String, child: Child, requestID: UInt32, selectors: [TrafficSelector], isComplete: Bool = true,
         rank: UInt64 = 1, acquires: Bool = false
     ) {
@@ -77,29 +77,29 @@ public struct ChildCover: Hashable, Sendable {
 }
 
 /// The traffic that an SA has carried so far. Bytes are those of the inner packets.
-public struct ChildUsage: Hashable, Sendable {
-    public var inboundBytes: UInt64 = 0
-    public var inboundPackets: UInt64 = 0
-    public var outboundBytes: UInt64 = 0
-    public var outboundPackets: UInt64 = 0
+package struct ChildUsage: Hashable, Sendable {
+    package var inboundBytes: UInt64 = 0
+    package var inboundPackets: UInt64 = 0
+    package var outboundBytes: UInt64 = 0
+    package var outboundPackets: UInt64 = 0
     /// Nanoseconds of the manager's clock; nil: never.
-    public var lastInbound: UInt64?
-    public var lastOutbound: UInt64?
+    package var lastInbound: UInt64?
+    package var lastOutbound: UInt64?
 
-    public init() {}
+    package init() {}
 }
 
 /// Why an SA or policy could not be installed: what was wrong, and what to do.
-public struct InstallationError: Error, Hashable, Sendable, CustomStringConvertible {
-    public var description: String
+package struct InstallationError: Error, Hashable, Sendable, CustomStringConvertible {
+    package var description: String
 
-    public init(_ description: String) {
+    package init(_ description: String) {
         self.description = description
     }
 }
 
 /// Events that the dataplane tells the manager (`SessionManager.handle`).
-public enum DataplaneEvent: Hashable, Sendable {
+package enum DataplaneEvent: Hashable, Sendable {
     /// A packet wants an SA: what a child covers has none for it.
     case acquire(requestID: UInt32, packet: TrafficSelector?)
     /// A soft limit (bytes, packets, sequence numbers) is reached: rekey.

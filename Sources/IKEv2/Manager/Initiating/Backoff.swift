@@ -91,7 +91,7 @@ final class BackoffTable {
 }
 
 /// Kinds of failures that are counted apart.
-public enum FailureCause: Hashable, Sendable, CaseIterable {
+package enum FailureCause: Hashable, Sendable, CaseIterable {
     /// AUTHENTICATION_FAILED, either way.
     case authentication
     /// NO_PROPOSAL_CHOSEN.

@@ -1,13 +1,13 @@
 import Packets
 
 /// A tunnel that is up, or was when the gateway ended: names, and no keys.
-public struct RememberedTunnel: Hashable, Sendable {
-    public var connection: String
-    public var child: String
+package struct RememberedTunnel: Hashable, Sendable {
+    package var connection: String
+    package var child: String
     /// The peer's last address; nil: the connection says where it is.
-    public var peer: Endpoint?
+    package var peer: Endpoint?
 
-    public init(connection: String, child: String, peer: Endpoint? = nil) {
+    package init(connection: String, child: String, peer: Endpoint? = nil) {
         self.connection = connection
         self.child = child
         self.peer = peer

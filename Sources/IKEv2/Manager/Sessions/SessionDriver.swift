@@ -257,7 +257,7 @@ extension [SessionAction] {
 
 extension CloseReason {
     /// For those who wanted the session.
-    public var explanation: Explanation {
+    package var explanation: Explanation {
         switch self {
         case .terminated: Explanation("the IKE SA was terminated")
         case .deletedByPeer: Explanation("the peer deleted the IKE SA")
