@@ -1,9 +1,6 @@
 import CLibBPF
 import CLibXDP
-
-#if canImport(Glibc)
-    import Glibc
-#endif
+import Glibc
 
 /// A program that is on an interface, whoever put it there.
 struct AttachedProgram {
@@ -123,5 +120,134 @@ extension SteeringProgram {
         var detached: [String] = []
         for name in names where try detach(from: name) { detached.append(name) }
         return detached
+    }
+}
+
+/// The identity of an XDP program: its id, its name, and whether it is a steering program of ours.
+///
+/// A program is ours when both its name and one of its maps' names say so.
+struct ProgramIdentity {
+    var id: UInt32
+    var name: String
+    var isOurs: Bool
+
+    /// Asks the kernel about the program with this id, which is on an interface; nil when it is gone.
+    ///
+    /// Without CAP_SYS_ADMIN only a program with a pin of ours can be looked at. Any other one is a stranger's.
+    init?(id: UInt32, on interface: Int32) throws(XDPError) {
+        let descriptor = Self.descriptor(id: id, on: interface)
+        if descriptor == -ENOENT { return nil }
+        if descriptor == -EPERM {
+            self.id = id
+            name = "unknown"
+            isOurs = false
+            return
+        }
+        guard descriptor >= 0 else { throw .bpf(place: "identify the XDP program with id \(id)", errno: -descriptor) }
+        defer { close(descriptor) }
+        var maps = [UInt32](repeating: 0, count: 64)
+        let info = try maps.withUnsafeMutableBufferPointer { (maps) throws(XDPError) in
+            var info = bpf_prog_info()
+            info.nr_map_ids = UInt32(maps.count)
+            info.map_ids = UInt64(UInt(bitPattern: maps.baseAddress))
+            return try Self.query(descriptor, info)
+        }
+        self.id = id
+        name = Self.text(of: info.name)
+        let isNamedSo = name == SLUICE_PROGRAM
+        isOurs =
+            isNamedSo
+            && (!Self.mayFindAny || maps.prefix(Int(info.nr_map_ids)).contains { Self.mapName($0) == "sluice_sockets" })
+    }
+
+    /// Whether the process may get hold of programs and maps by their ids.
+    static var mayFindAny: Bool {
+        var id: UInt32 = 0
+        return bpf_prog_get_next_id(0, &id) != -EPERM
+    }
+
+    /// A descriptor of the program with this id, by its id or by our pin; a negative errno value when there is none.
+    static func descriptor(id: UInt32, on interface: Int32) -> Int32 {
+        let descriptor = bpf_prog_get_fd_by_id(id)
+        guard descriptor == -EPERM else { return descriptor }
+        return ProgramPin(interface: interface).open(id: id) ?? -EPERM
+    }
+
+    /// The id of the program behind a descriptor.
+    static func id(of descriptor: Int32) throws(XDPError) -> UInt32 {
+        try query(descriptor, bpf_prog_info()).id
+    }
+
+    private static func query(_ descriptor: Int32, _ request: bpf_prog_info) throws(XDPError) -> bpf_prog_info {
+        var info = request
+        var length = UInt32(MemoryLayout<bpf_prog_info>.size)
+        let result = bpf_obj_get_info_by_fd(descriptor, &info, &length)
+        guard result == 0 else { throw .bpf(place: "read a BPF program's description", errno: -result) }
+        return info
+    }
+
+    private static func mapName(_ id: UInt32) -> String? {
+        let descriptor = bpf_map_get_fd_by_id(id)
+        guard descriptor >= 0 else { return nil }
+        defer { close(descriptor) }
+        var info = bpf_map_info()
+        var length = UInt32(MemoryLayout<bpf_map_info>.size)
+        guard bpf_obj_get_info_by_fd(descriptor, &info, &length) == 0 else { return nil }
+        return text(of: info.name)
+    }
+
+    /// A fixed-size C string.
+    private static func text<Bytes>(of bytes: Bytes) -> String {
+        withUnsafeBytes(of: bytes) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    }
+}
+
+/// A steering program's name in the BPF file system, if there is one.
+///
+/// Only with CAP_SYS_ADMIN may a process get hold of a program by its id, as it is found on an interface. One that has no such
+/// power, as under the systemd unit, finds its predecessor's program here.
+struct ProgramPin {
+    private let path: String
+
+    private static let directory = "/sys/fs/bpf/sluice"
+
+    /// The pin of an interface in the calling thread's network namespace.
+    init(interface: Int32) {
+        var file = stat()
+        let inode = stat("/proc/thread-self/ns/net", &file) == 0 ? file.st_ino : 0
+        path = "\(Self.directory)/net-\(inode)-port-\(interface)"
+    }
+
+    /// Names a program that is about to be attached. The BPF file system knows no dots in names.
+    func prepare(_ program: Int32) {
+        mkdir(Self.directory, 0o700)
+        unlink(path + "-new")
+        // Nothing is lost where there is no BPF file system: with CAP_SYS_ADMIN it is found by its id.
+        _ = bpf_obj_pin(program, path + "-new")
+    }
+
+    /// Puts the program, now that it is attached, in the place of the one before.
+    func confirm() { rename(path + "-new", path) }
+
+    /// Names a program that was attached without being prepared.
+    func set(_ program: Int32) {
+        prepare(program)
+        confirm()
+    }
+
+    /// The program with this id, if it has its name here; a descriptor or nil.
+    func open(id: UInt32) -> Int32? {
+        for name in [path, path + "-new"] {
+            let descriptor = bpf_obj_get(name)
+            guard descriptor >= 0 else { continue }
+            if let found = try? ProgramIdentity.id(of: descriptor), found == id { return descriptor }
+            close(descriptor)
+        }
+        return nil
+    }
+
+    func remove() {
+        unlink(path)
+        unlink(path + "-new")
     }
 }

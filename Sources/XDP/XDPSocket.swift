@@ -1,8 +1,58 @@
 import CXDP
+import Glibc
+import Synchronization
 
-#if canImport(Glibc)
-    import Glibc
-#endif
+/// Opens the sockets of all queues of a port, all in the same copy mode.
+///
+/// Every port registers the UMEM with the kernel anew, and its queues share that registration (`XDP_SHARED_UMEM`): frames
+/// move freely between all of them, but zero-copy or copy is a matter of the registration. So one port whose driver only
+/// copies doesn't take zero-copy from the others.
+struct SocketOpener {
+    let interface: NetworkInterface
+    let umem: UMEM
+    let queueCount: Int
+    let options: PortOptions
+
+    /// The sockets, the copy mode got, and why (empty when nothing had to be given up).
+    func open(native: Bool) throws(XDPError) -> (sockets: [XDPSocket], copy: CopyMode, reason: String) {
+        switch options.copyMode {
+        case .zeroCopy: return (try open(zeroCopy: true), .zeroCopy, "")
+        case .copy: return (try open(zeroCopy: false), .copy, "copy was asked for")
+        case .auto: break
+        }
+        guard native else { return (try open(zeroCopy: false), .copy, "zero-copy: only with native XDP") }
+        do throws(XDPError) {
+            return (try open(zeroCopy: true), .zeroCopy, "")
+        } catch {
+            guard case .zeroCopyUnsupported = error else { throw error }
+            return (try open(zeroCopy: false), .copy, "zero-copy: \(error.cause)")
+        }
+    }
+
+    private func open(zeroCopy: Bool) throws(XDPError) -> [XDPSocket] {
+        var sockets: [XDPSocket] = []
+        for queue in 0..<queueCount {
+            sockets.append(try openPatiently(queue, zeroCopy: zeroCopy, sharing: sockets.first))
+        }
+        return sockets
+    }
+
+    /// The kernel frees the queues of a process that ended a moment later, so a busy queue is asked for again for a while.
+    private func openPatiently(_ queue: Int, zeroCopy: Bool, sharing first: XDPSocket?) throws(XDPError) -> XDPSocket {
+        var attempt = 1
+        while true {
+            do throws(XDPError) {
+                return try XDPSocket(
+                    interface: interface, queue: queue, umem: umem, sharing: first, zeroCopy: zeroCopy,
+                    options: options)
+            } catch {
+                guard case .queueBusy = error, attempt < ProgramAttachment.patience.attempts else { throw error }
+                attempt += 1
+                usleep(ProgramAttachment.patience.microseconds)
+            }
+        }
+    }
+}
 
 /// The AF_XDP socket of one queue of one port. Closed when it and the rings made from it are released.
 ///
@@ -83,5 +133,110 @@ public struct SocketStatistics: Sendable, Equatable {
         invalidFill = raw.rx_invalid_descs
         invalidTransmit = raw.tx_invalid_descs
         transmitRingEmpty = raw.tx_ring_empty_descs
+    }
+}
+
+/// An AF_XDP socket's descriptor and the system calls on it. Closed when released.
+final class SocketDescriptor: Sendable {
+    let value: Int32
+
+    init() throws(XDPError) {
+        value = socket(Int32(SLUICE_AF_XDP), Int32(SOCK_RAW.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        guard value >= 0 else { throw .socket(place: "open an AF_XDP socket", errno: errno) }
+    }
+
+    deinit { close(value) }
+
+    func set<Value: BitwiseCopyable>(_ option: some BinaryInteger, to value: Value, place: String) throws(XDPError) {
+        guard set(Int32(SLUICE_SOL_XDP), Int32(option), to: value) else { throw .socket(place: place, errno: errno) }
+    }
+
+    func get<Value: BitwiseCopyable>(
+        _ option: some BinaryInteger, _ empty: Value, place: String
+    ) throws(XDPError) -> Value {
+        var value = empty
+        var length = socklen_t(MemoryLayout<Value>.size)
+        guard getsockopt(self.value, Int32(SLUICE_SOL_XDP), Int32(option), &value, &length) == 0 else {
+            throw .socket(place: place, errno: errno)
+        }
+        return value
+    }
+
+    /// Makes the UMEM known to the kernel, which locks its pages.
+    func register(_ umem: UMEM) throws(XDPError) {
+        var registration = xdp_umem_reg()
+        registration.addr = UInt64(UInt(bitPattern: umem.base))
+        registration.len = UInt64(umem.registeredSize)
+        registration.chunk_size = UInt32(umem.frameSize)
+        try set(XDP_UMEM_REG, to: registration, place: "register \(umem.registeredSize >> 10) KiB of frames")
+    }
+
+    /// Binds to a queue. The modes are a matter of the socket that registered the UMEM, `sharing` is its descriptor.
+    func bind(_ interface: NetworkInterface, queue: Int, zeroCopy: Bool, sharing: Int32?) throws(XDPError) {
+        var address = sockaddr_xdp()
+        address.sxdp_family = UInt16(SLUICE_AF_XDP)
+        address.sxdp_ifindex = UInt32(bitPattern: interface.index)
+        address.sxdp_queue_id = UInt32(queue)
+        if let sharing {
+            address.sxdp_flags = UInt16(XDP_SHARED_UMEM)
+            address.sxdp_shared_umem_fd = UInt32(bitPattern: sharing)
+        } else {
+            address.sxdp_flags = UInt16(XDP_USE_NEED_WAKEUP) | UInt16(zeroCopy ? XDP_ZEROCOPY : XDP_COPY)
+        }
+        let size = socklen_t(MemoryLayout<sockaddr_xdp>.size)
+        let result = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { Glibc.bind(value, $0, size) }
+        }
+        guard result == 0 else {
+            throw .binding(interface: interface, queue: queue, zeroCopy: zeroCopy, errno: errno)
+        }
+    }
+
+    /// Asks for preferred busy polling; false when the kernel doesn't have it (before Linux 5.11).
+    func enableBusyPolling(_ busyPoll: PortOptions.BusyPoll) -> Bool {
+        set(SOL_SOCKET, Int32(SLUICE_SO_PREFER_BUSY_POLL), to: 1 as Int32)
+            && set(SOL_SOCKET, Int32(SLUICE_SO_BUSY_POLL), to: busyPoll.microseconds)
+            && set(SOL_SOCKET, Int32(SLUICE_SO_BUSY_POLL_BUDGET), to: busyPoll.budget)
+    }
+
+    private func set<Value: BitwiseCopyable>(_ level: Int32, _ option: Int32, to value: Value) -> Bool {
+        withUnsafePointer(to: value) {
+            setsockopt(self.value, level, option, $0, socklen_t(MemoryLayout<Value>.size)) == 0
+        }
+    }
+}
+
+/// One ring of a socket, mapped from the kernel. Unmapped when released.
+final class RingMapping: @unchecked Sendable {
+    private let base: UnsafeMutableRawPointer
+    private let size: Int
+    private let offsets: xdp_ring_offset
+    private let count: UInt32
+
+    /// Maps the ring at `page` (one of the kernel's `PGOFF` constants), with `count` elements of `elementSize` bytes.
+    init(
+        _ socket: SocketDescriptor, _ offsets: xdp_ring_offset, _ count: UInt32, _ elementSize: Int, _ page: Int
+    ) throws(XDPError) {
+        size = Int(offsets.desc) + Int(count) * elementSize
+        let flags = MAP_SHARED | Int32(MAP_POPULATE)
+        guard let base = mmap(nil, size, PROT_READ | PROT_WRITE, flags, socket.value, page), base != MAP_FAILED else {
+            throw .socket(place: "map a ring of an AF_XDP socket", errno: errno)
+        }
+        self.base = base
+        self.offsets = offsets
+        self.count = count
+    }
+
+    deinit { munmap(base, size) }
+
+    /// The places of the ring's parts. `owner` keeps this mapping alive.
+    func memory<Element: BitwiseCopyable>(owner: AnyObject) -> RingMemory<Element> {
+        RingMemory(
+            producer: word(offsets.producer), consumer: word(offsets.consumer), flags: word(offsets.flags),
+            slots: (base + Int(offsets.desc)).assumingMemoryBound(to: Element.self), capacity: count, owner: owner)
+    }
+
+    private func word(_ offset: UInt64) -> UnsafeMutablePointer<Atomic<UInt32>> {
+        (base + Int(offset)).assumingMemoryBound(to: Atomic<UInt32>.self)
     }
 }
