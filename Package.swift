@@ -40,6 +40,10 @@ let package = Package(
         // The dataplane, bottom up.
         .target(name: "Packets", swiftSettings: hot),
         .target(
+            name: "System",
+            dependencies: ["CLinux", "Packets", .product(name: "SystemPackage", package: "swift-system")],
+            swiftSettings: hot),
+        .target(
             name: "Telemetry", dependencies: ["CLinux", .product(name: "Logging", package: "swift-log")],
             swiftSettings: hot),
         .target(name: "Cryptography", dependencies: ["CLibCrypto", "CLinux"], swiftSettings: hot),
