@@ -50,7 +50,8 @@ let package = Package(
         .target(name: "IPsec", dependencies: ["Cryptography", "Packets", "Telemetry", "CLinux"], swiftSettings: hot),
         .target(name: "Policy", dependencies: ["IPsec", "Packets", "Telemetry", "CLinux"], swiftSettings: hot),
         .target(
-            name: "XDP", dependencies: ["CXDP", "CLibBPF", "CLibXDP", "BPFObjects", "Packets"], swiftSettings: hot),
+            name: "XDP", dependencies: ["CXDP", "CLibBPF", "CLibXDP", "BPFObjects", "Packets", "System"],
+            swiftSettings: hot),
         .target(
             name: "Dataplane",
             dependencies: ["XDP", "IPsec", "Policy", "Cryptography", "Telemetry", "Packets", "CLinux"],

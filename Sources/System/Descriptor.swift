@@ -6,8 +6,13 @@ import SystemPackage
 public typealias Errno = SystemPackage.Errno
 
 extension Errno {
-    /// The reason of this thread's last system call.
-    static var last: Errno { Errno(rawValue: errno) }
+    /// The reason of this thread's last call that failed, of the system or of a library that says so.
+    public static var last: Errno { Errno(rawValue: errno) }
+
+    /// Throws the reason that a library answers with, a negative errno value.
+    public static func check(_ result: Int32) throws(Errno) {
+        if result < 0 { throw Errno(rawValue: -result) }
+    }
 }
 
 /// The result of a system call, or its reason when it failed. A call that a signal interrupted is made again.
@@ -31,7 +36,7 @@ public struct Descriptor: ~Copyable, Sendable {
 
     /// Takes over the result of a library that answers with a descriptor or a negative errno value.
     public init(result: Int32) throws(Errno) {
-        if result < 0 { throw Errno(rawValue: -result) }
+        try Errno.check(result)
         number = result
     }
 

@@ -42,15 +42,15 @@ public struct KernelAddress: Sendable {
         self.init(raw)
     }
 
-    /// A name of the network namespace that is no file (unix(7)); nil when it is too long.
-    public init?(abstract name: String) {
-        guard name.utf8.count <= Self.longestPath else { return nil }
+    /// A name of the network namespace that is no file (unix(7)); at most `longestPath` bytes of it count.
+    public init(abstract name: String) {
+        let name = name.utf8.prefix(Self.longestPath)
         var raw = sockaddr_un()
         raw.sun_family = sa_family_t(AF_UNIX)
         // Such a name begins with a zero byte and ends where the address does.
-        withUnsafeMutableBytes(of: &raw.sun_path) { $0[1...].copyBytes(from: name.utf8) }
+        withUnsafeMutableBytes(of: &raw.sun_path) { $0[1...].copyBytes(from: name) }
         self.init(raw)
-        length = socklen_t(MemoryLayout<sa_family_t>.size + 1 + name.utf8.count)
+        length = socklen_t(MemoryLayout<sa_family_t>.size + 1 + name.count)
     }
 
     /// The kernel as a partner of netlink sockets.

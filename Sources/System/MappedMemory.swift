@@ -4,14 +4,17 @@ import Glibc
 public struct MappedMemory: ~Copyable, @unchecked Sendable {
     public let base: UnsafeMutableRawPointer
     public let byteCount: Int
+    public let kind: Kind
 
-    /// The kinds of memory that is of this process alone, all zeros.
+    /// The kinds of memory.
     public enum Kind: Sendable {
-        /// Pages as they are touched, counted against the limits of memory at once.
+        /// Shared with the kernel through a descriptor.
+        case shared
+        /// Zeroed pages as they are touched, counted against the limits of memory at once.
         case reserved
-        /// Pages as they are touched, counted when they are.
+        /// Zeroed pages as they are touched, counted when they are.
         case lazy
-        /// Huge pages out of the system's pool, taken at once: a lack is an error now instead of a SIGBUS later.
+        /// Zeroed huge pages out of the system's pool, taken at once: a lack is an error now instead of a SIGBUS later.
         case hugePages
     }
 
@@ -23,26 +26,30 @@ public struct MappedMemory: ~Copyable, @unchecked Sendable {
         case leftOutOfDumps
     }
 
-    /// Maps zeroed memory.
+    /// Maps zeroed memory of this process alone.
     public init(_ kind: Kind, byteCount: Int) throws(Errno) {
         let more =
             switch kind {
+            case .shared: throw .invalidArgument
             case .reserved: Int32(0)
             case .lazy: Int32(MAP_NORESERVE)
             case .hugePages: Int32(MAP_HUGETLB)
             }
-        try self.init(byteCount: byteCount, flags: MAP_PRIVATE | MAP_ANONYMOUS | more, descriptor: -1, offset: 0)
+        try self.init(
+            kind, byteCount: byteCount, flags: MAP_PRIVATE | MAP_ANONYMOUS | more, descriptor: -1, offset: 0)
     }
 
     /// Maps memory that is shared with the kernel through a descriptor, all of it resident at once.
     public init(of descriptor: borrowing Descriptor, offset: Int, byteCount: Int) throws(Errno) {
         try self.init(
-            byteCount: byteCount, flags: MAP_SHARED | Int32(MAP_POPULATE), descriptor: descriptor.number, offset: offset)
+            .shared, byteCount: byteCount, flags: MAP_SHARED | Int32(MAP_POPULATE), descriptor: descriptor.number,
+            offset: offset)
     }
 
-    private init(byteCount: Int, flags: Int32, descriptor: Int32, offset: Int) throws(Errno) {
+    private init(_ kind: Kind, byteCount: Int, flags: Int32, descriptor: Int32, offset: Int) throws(Errno) {
         guard let base = mmap(nil, byteCount, PROT_READ | PROT_WRITE, flags, descriptor, offset), base != MAP_FAILED
         else { throw .last }
+        self.kind = kind
         self.base = base
         self.byteCount = byteCount
     }

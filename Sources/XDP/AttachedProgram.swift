@@ -1,6 +1,6 @@
 import CLibBPF
 import CLibXDP
-import Glibc
+import System
 
 /// A program that is on an interface, whoever put it there.
 struct AttachedProgram {
@@ -48,30 +48,31 @@ struct AttachedProgram {
     var isDispatcher: Bool { identity.name == Self.dispatcher }
     var isNative: Bool { mode == UInt32(XDP_FLAGS_DRV_MODE) }
 
-    /// Takes exactly this program off the interface; 0 or an errno value.
-    func detach(from interface: Int32) -> Int32 {
-        if isBehindDispatcher { return -sluice_xdp_detach(interface, identity.id) }
-        let descriptor = ProgramIdentity.descriptor(id: identity.id, on: interface)
-        // One that cannot be got hold of cannot be named either, so whatever is there goes.
-        if descriptor == -EPERM { return -sluice_bpf_detach(interface, mode, 0) }
-        guard descriptor >= 0 else { return -descriptor }
-        defer { close(descriptor) }
-        return -sluice_bpf_detach(interface, mode, descriptor)
+    /// Takes exactly this program off the interface.
+    func detach(from interface: Int32) throws(Errno) {
+        if isBehindDispatcher { return try Errno.check(sluice_xdp_detach(interface, identity.id)) }
+        let program: Descriptor
+        do throws(Errno) {
+            program = try ProgramIdentity.descriptor(id: identity.id, on: interface)
+        } catch {
+            guard error == .notPermitted else { throw error }
+            // One that cannot be got hold of cannot be named either, so whatever is there goes.
+            return try Errno.check(sluice_bpf_detach(interface, mode, 0))
+        }
+        try Errno.check(sluice_bpf_detach(interface, mode, program.number))
     }
 
     /// Cuts the link that holds the program, whoever owns it.
     func breakLink() throws(XDPError) {
         var id: UInt32 = 0
         while bpf_link_get_next_id(id, &id) == 0 {
-            let descriptor = bpf_link_get_fd_by_id(id)
-            guard descriptor >= 0 else { continue }
-            defer { close(descriptor) }
+            guard let link = try? Descriptor(result: bpf_link_get_fd_by_id(id)) else { continue }
             var info = bpf_link_info()
             var length = UInt32(MemoryLayout<bpf_link_info>.size)
-            guard bpf_obj_get_info_by_fd(descriptor, &info, &length) == 0, info.prog_id == identity.id else {
+            guard bpf_obj_get_info_by_fd(link.number, &info, &length) == 0, info.prog_id == identity.id else {
                 continue
             }
-            let result = bpf_link_detach(descriptor)
+            let result = bpf_link_detach(link.number)
             guard result == 0 else { throw .bpf(place: "break the link of \(identity.name)", errno: -result) }
             return
         }
@@ -93,11 +94,16 @@ extension SteeringProgram {
         let index = try NetworkInterface(named: interface).index
         var any = false
         while let program = try AttachedProgram.ours(on: index, interface) {
-            let result = program.detach(from: index)
-            if result == EBUSY {
-                try program.breakLink()
-            } else if result != 0 && result != ENOENT {
-                throw .bpf(place: "detach the steering program from \(interface)", errno: result)
+            do throws(Errno) {
+                try program.detach(from: index)
+            } catch {
+                switch error {
+                case .resourceBusy: try program.breakLink()
+                case .noSuchFileOrDirectory: break
+                default:
+                    throw XDPError.bpf(
+                        place: "detach the steering program from \(interface)", errno: error.rawValue)
+                }
             }
             any = true
         }
@@ -107,15 +113,9 @@ extension SteeringProgram {
 
     /// Takes it off every interface of this network namespace. Returns their names.
     public static func detachAll() throws(XDPError) -> [String] {
-        guard let list = if_nameindex() else {
-            throw .systemCall(place: "list the interfaces", errno: errno)
-        }
-        defer { if_freenameindex(list) }
-        var names: [String] = []
-        var entry = list
-        while entry.pointee.if_index != 0, let name = entry.pointee.if_name {
-            names.append(String(cString: name))
-            entry += 1
+        let names: [String]
+        do { names = try SystemNames.interfaces() } catch {
+            throw .systemCall(place: "list the interfaces", errno: error.rawValue)
         }
         var detached: [String] = []
         for name in names where try detach(from: name) { detached.append(name) }
@@ -135,16 +135,21 @@ struct ProgramIdentity {
     ///
     /// Without CAP_SYS_ADMIN only a program with a pin of ours can be looked at. Any other one is a stranger's.
     init?(id: UInt32, on interface: Int32) throws(XDPError) {
-        let descriptor = Self.descriptor(id: id, on: interface)
-        if descriptor == -ENOENT { return nil }
-        if descriptor == -EPERM {
-            self.id = id
-            name = "unknown"
-            isOurs = false
-            return
+        let program: Descriptor
+        do throws(Errno) {
+            program = try Self.descriptor(id: id, on: interface)
+        } catch {
+            switch error {
+            case .noSuchFileOrDirectory: return nil
+            case .notPermitted:
+                self.id = id
+                name = "unknown"
+                isOurs = false
+                return
+            default: throw .bpf(place: "identify the XDP program with id \(id)", errno: error.rawValue)
+            }
         }
-        guard descriptor >= 0 else { throw .bpf(place: "identify the XDP program with id \(id)", errno: -descriptor) }
-        defer { close(descriptor) }
+        let descriptor = program.number
         var maps = [UInt32](repeating: 0, count: 64)
         let info = try maps.withUnsafeMutableBufferPointer { (maps) throws(XDPError) in
             var info = bpf_prog_info()
@@ -163,14 +168,19 @@ struct ProgramIdentity {
     /// Whether the process may get hold of programs and maps by their ids.
     static var mayFindAny: Bool {
         var id: UInt32 = 0
-        return bpf_prog_get_next_id(0, &id) != -EPERM
+        return bpf_prog_get_next_id(0, &id) != -Errno.notPermitted.rawValue
     }
 
-    /// A descriptor of the program with this id, by its id or by our pin; a negative errno value when there is none.
-    static func descriptor(id: UInt32, on interface: Int32) -> Int32 {
-        let descriptor = bpf_prog_get_fd_by_id(id)
-        guard descriptor == -EPERM else { return descriptor }
-        return ProgramPin(interface: interface).open(id: id) ?? -EPERM
+    /// A descriptor of the program with this id, by its id or by our pin.
+    static func descriptor(id: UInt32, on interface: Int32) throws(Errno) -> Descriptor {
+        do throws(Errno) {
+            return try Descriptor(result: bpf_prog_get_fd_by_id(id))
+        } catch {
+            guard error == .notPermitted, let pinned = ProgramPin(interface: interface).open(id: id) else {
+                throw error
+            }
+            return pinned
+        }
     }
 
     /// The id of the program behind a descriptor.
@@ -187,12 +197,10 @@ struct ProgramIdentity {
     }
 
     private static func mapName(_ id: UInt32) -> String? {
-        let descriptor = bpf_map_get_fd_by_id(id)
-        guard descriptor >= 0 else { return nil }
-        defer { close(descriptor) }
+        guard let map = try? Descriptor(result: bpf_map_get_fd_by_id(id)) else { return nil }
         var info = bpf_map_info()
         var length = UInt32(MemoryLayout<bpf_map_info>.size)
-        guard bpf_obj_get_info_by_fd(descriptor, &info, &length) == 0 else { return nil }
+        guard bpf_obj_get_info_by_fd(map.number, &info, &length) == 0 else { return nil }
         return text(of: info.name)
     }
 
@@ -213,21 +221,20 @@ struct ProgramPin {
 
     /// The pin of an interface in the calling thread's network namespace.
     init(interface: Int32) {
-        var file = stat()
-        let inode = stat("/proc/thread-self/ns/net", &file) == 0 ? file.st_ino : 0
+        let inode = (try? Files.status("/proc/thread-self/ns/net"))?.inode ?? 0
         path = "\(Self.directory)/net-\(inode)-port-\(interface)"
     }
 
     /// Names a program that is about to be attached. The BPF file system knows no dots in names.
     func prepare(_ program: Int32) {
-        mkdir(Self.directory, 0o700)
-        unlink(path + "-new")
+        try? Files.makeDirectory(Self.directory, mode: 0o700)
+        try? Files.remove(path + "-new")
         // Nothing is lost where there is no BPF file system: with CAP_SYS_ADMIN it is found by its id.
         _ = bpf_obj_pin(program, path + "-new")
     }
 
     /// Puts the program, now that it is attached, in the place of the one before.
-    func confirm() { rename(path + "-new", path) }
+    func confirm() { try? Files.rename(path + "-new", to: path) }
 
     /// Names a program that was attached without being prepared.
     func set(_ program: Int32) {
@@ -236,18 +243,16 @@ struct ProgramPin {
     }
 
     /// The program with this id, if it has its name here; a descriptor or nil.
-    func open(id: UInt32) -> Int32? {
+    func open(id: UInt32) -> Descriptor? {
         for name in [path, path + "-new"] {
-            let descriptor = bpf_obj_get(name)
-            guard descriptor >= 0 else { continue }
-            if let found = try? ProgramIdentity.id(of: descriptor), found == id { return descriptor }
-            close(descriptor)
+            guard let program = try? Descriptor(result: bpf_obj_get(name)) else { continue }
+            if let found = try? ProgramIdentity.id(of: program.number), found == id { return program }
         }
         return nil
     }
 
     func remove() {
-        unlink(path)
-        unlink(path + "-new")
+        try? Files.remove(path)
+        try? Files.remove(path + "-new")
     }
 }

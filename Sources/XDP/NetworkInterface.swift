@@ -1,9 +1,6 @@
 import CXDP
 public import Packets
-
-#if canImport(Glibc)
-    import Glibc
-#endif
+import System
 
 /// A network interface as it was when the port was opened.
 public struct NetworkInterface: Sendable, Equatable {
@@ -26,8 +23,7 @@ public struct NetworkInterface: Sendable, Equatable {
     /// Looks the interface up in the calling thread's network namespace.
     public init(named name: String) throws(XDPError) {
         guard !name.isEmpty, name.utf8.count < Int(IFNAMSIZ) else { throw .noSuchInterface(name) }
-        let index = if_nametoindex(name)
-        guard index != 0 else { throw .noSuchInterface(name) }
+        guard let index = SystemNames.interfaceIndex(name) else { throw .noSuchInterface(name) }
         var flags: Int32 = 0
         var mtu: Int32 = 0
         let error = sluice_interface_state(name, &flags, &mtu)

@@ -1,9 +1,6 @@
 import CLibBPF
 import CLibXDP
-
-#if canImport(Glibc)
-    import Glibc
-#endif
+import System
 
 /// A steering program on an interface. It stays there when this object is gone, and when the process is.
 ///
@@ -28,16 +25,18 @@ final class ProgramAttachment: @unchecked Sendable {
     static let patience = (attempts: 40, microseconds: UInt32(25_000))
 
     private final class Predecessor {
-        let descriptor: Int32
         let isNative: Bool
+        private let program: Descriptor
 
-        init?(_ program: AttachedProgram, on interface: Int32) {
-            descriptor = ProgramIdentity.descriptor(id: program.identity.id, on: interface)
-            isNative = program.isNative
-            if descriptor < 0 { return nil }
+        var descriptor: Int32 { program.number }
+
+        init?(_ attached: AttachedProgram, on interface: Int32) {
+            guard let program = try? ProgramIdentity.descriptor(id: attached.identity.id, on: interface) else {
+                return nil
+            }
+            self.program = program
+            isNative = attached.isNative
         }
-
-        deinit { if descriptor >= 0 { close(descriptor) } }
     }
 
     /// Makes the program, as often as there are modes to try: with the step that loads it.
@@ -97,12 +96,16 @@ final class ProgramAttachment: @unchecked Sendable {
                 throw .foreignProgram(
                     interface: interface.name, id: found.identity.id, name: found.identity.name)
             }
-            let result = found.detach(from: interface.index)
-            if result == EBUSY {
-                try found.breakLink()
-            } else if result != 0 && result != ENOENT {
-                let name = found.identity.name
-                throw .bpf(place: "detach the XDP program \(name) from \(interface.name)", errno: result)
+            do throws(Errno) {
+                try found.detach(from: interface.index)
+            } catch {
+                switch error {
+                case .resourceBusy: try found.breakLink()
+                case .noSuchFileOrDirectory: break
+                default:
+                    let place = "detach the XDP program \(found.identity.name) from \(interface.name)"
+                    throw XDPError.bpf(place: place, errno: error.rawValue)
+                }
             }
         }
         return nil
@@ -178,9 +181,11 @@ final class ProgramAttachment: @unchecked Sendable {
         func removeFromDispatcher(except new: UInt32) throws(XDPError) {
             guard found?.isDispatcher == true else { return }
             while let old = try AttachedProgram.ours(on: interface.index, interface.name, except: new) {
-                let result = old.detach(from: interface.index)
-                guard result == 0 else {
-                    throw .bpf(place: "remove the steering program of an earlier gateway", errno: result)
+                do throws(Errno) {
+                    try old.detach(from: interface.index)
+                } catch {
+                    throw XDPError.bpf(
+                        place: "remove the steering program of an earlier gateway", errno: error.rawValue)
                 }
             }
         }
@@ -194,8 +199,8 @@ final class ProgramAttachment: @unchecked Sendable {
         /// A link may hold the old program, whose process is just ending.
         private func patiently(_ body: () -> Int32) -> Int32 {
             var result = body()
-            for _ in 1..<ProgramAttachment.patience.attempts where result == -EBUSY {
-                usleep(ProgramAttachment.patience.microseconds)
+            for _ in 1..<ProgramAttachment.patience.attempts where result == -Errno.resourceBusy.rawValue {
+                SystemClock.sleep(microseconds: ProgramAttachment.patience.microseconds)
                 result = body()
             }
             return result
@@ -203,15 +208,16 @@ final class ProgramAttachment: @unchecked Sendable {
 
         /// Throws what the kernel's answer means.
         private func check(_ result: Int32, native: Bool) throws(XDPError) {
-            switch -result {
-            case 0: return
-            case ERANGE, E2BIG, EMSGSIZE, EFBIG:
+            if result == 0 { return }
+            switch Errno(rawValue: -result) {
+            case .outOfRange, .argListTooLong, .messageTooLong, .fileTooLarge:
                 throw .mtuTooLarge(interface: interface.name, mtu: interface.mtu, errno: -result)
-            case EINVAL where native && interface.mtu > 3000:
+            case .invalidArgument where native && interface.mtu > 3000:
                 throw .mtuTooLarge(interface: interface.name, mtu: interface.mtu, errno: -result)
-            case EBUSY where found?.identity.isOurs == true:
+            case .resourceBusy where found?.identity.isOurs == true:
                 throw .alreadyRunning(interface: interface.name, id: found?.identity.id ?? 0)
-            case EPERM, ENODEV: throw .bpf(place: "attach the steering program to \(interface.name)", errno: -result)
+            case .notPermitted, .operationNotSupportedByDevice:
+                throw .bpf(place: "attach the steering program to \(interface.name)", errno: -result)
             case _ where native: throw .nativeUnsupported(interface: interface.name, errno: -result)
             default: throw .systemCall(place: "attach the steering program to \(interface.name)", errno: -result)
             }

@@ -1,6 +1,6 @@
 import CLibBPF
-import Glibc
 import Packets
+import System
 
 /// The maps that the steering programs of all ports share, and how keys and values lie in them.
 struct SteeringMaps: Sendable {
@@ -174,7 +174,9 @@ struct SteeringMaps: Sendable {
 /// A BPF map's descriptor, closed when released.
 final class BPFMap: Sendable {
     let name: String
-    let descriptor: Int32
+    private let owner: Descriptor
+
+    var descriptor: Int32 { owner.number }
 
     /// Creates a map of its own, as `bpf/steering.bpf.c` describes it.
     init(
@@ -186,20 +188,19 @@ final class BPFMap: Sendable {
         options.map_flags = flags
         let result = bpf_map_create(
             type, name, UInt32(keySize), UInt32(valueSize), UInt32(bitPattern: capacity), &options)
-        guard result >= 0 else { throw .bpf(place: "create the map \(name)", errno: -result) }
+        do { owner = try Descriptor(result: result) } catch {
+            throw .bpf(place: "create the map \(name)", errno: error.rawValue)
+        }
         self.name = name
-        descriptor = result
     }
 
     /// Takes over a copy of a descriptor.
     init(name: String, copying descriptor: Int32) throws(XDPError) {
-        let copy = fcntl(descriptor, F_DUPFD_CLOEXEC, 3)
-        guard copy >= 0 else { throw .systemCall(place: "copy the descriptor of the map \(name)", errno: errno) }
+        do { owner = try Descriptor(copying: descriptor) } catch {
+            throw .systemCall(place: "copy the descriptor of the map \(name)", errno: error.rawValue)
+        }
         self.name = name
-        self.descriptor = copy
     }
-
-    deinit { close(descriptor) }
 
     func set<Key: BitwiseCopyable, Value: BitwiseCopyable>(_ key: Key, to value: Value) throws(XDPError) {
         let result = withUnsafePointer(to: key) { key in
@@ -211,6 +212,8 @@ final class BPFMap: Sendable {
     /// Removes an entry; that there was none is no error.
     func remove<Key: BitwiseCopyable>(_ key: Key) throws(XDPError) {
         let result = withUnsafePointer(to: key) { bpf_map_delete_elem(descriptor, $0) }
-        guard result == 0 || result == -ENOENT else { throw .mapUpdate(map: name, errno: -result) }
+        guard result == 0 || result == -Errno.noSuchFileOrDirectory.rawValue else {
+            throw .mapUpdate(map: name, errno: -result)
+        }
     }
 }

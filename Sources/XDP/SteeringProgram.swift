@@ -1,7 +1,7 @@
 import BPFObjects
 import CLibBPF
-import Glibc
 import Synchronization
+import System
 
 /// The steering program of one port, loaded into the kernel.
 ///
@@ -47,7 +47,8 @@ public final class SteeringProgram: @unchecked Sendable {
             object = try Self.load(
                 memory, size: size, maps: tables.maps.all + [linkMap], port: encapsulationPort, load: load)
             guard let object, let program = bpf_object__find_program_by_name(object, SLUICE_PROGRAM) else {
-                throw .programRejected(errno: ENOENT, log: "the object holds no program \(SLUICE_PROGRAM)")
+                throw .programRejected(
+                    errno: Errno.noSuchFileOrDirectory.rawValue, log: "the object holds no program \(SLUICE_PROGRAM)")
             }
             fileDescriptor = bpf_program__fd(program)
             sockets = try Self.map(object, "sluice_sockets")
@@ -123,7 +124,7 @@ public final class SteeringProgram: @unchecked Sendable {
         log.initialize(repeating: 0, count: logSize)
         defer { log.deallocate() }
         guard let object = sluice_bpf_open(memory, size, log, logSize) else {
-            throw .programRejected(errno: errno, log: "the embedded object can't be read")
+            throw .programRejected(errno: Errno.last.rawValue, log: "the embedded object can't be read")
         }
         do throws(XDPError) {
             try setConstants(object, port: port)
@@ -133,7 +134,9 @@ public final class SteeringProgram: @unchecked Sendable {
             }
             let result = try load(object)
             guard result == 0 else {
-                if result == -EPERM { throw .bpf(place: "load the steering program", errno: EPERM) }
+                if result == -Errno.notPermitted.rawValue {
+                    throw .bpf(place: "load the steering program", errno: -result)
+                }
                 throw .programRejected(errno: -result, log: String(cString: log))
             }
         } catch {
@@ -147,7 +150,7 @@ public final class SteeringProgram: @unchecked Sendable {
     private static func setConstants(_ object: OpaquePointer, port: UInt16) throws(XDPError) {
         var constants = sluice_constants(udp_port: port, unused: 0)
         guard let map = bpf_object__find_map_by_name(object, SLUICE_CONSTANTS_SECTION) else {
-            throw .programRejected(errno: ENOENT, log: "the object has no constants")
+            throw .programRejected(errno: Errno.noSuchFileOrDirectory.rawValue, log: "the object has no constants")
         }
         let result = bpf_map__set_initial_value(map, &constants, MemoryLayout<sluice_constants>.size)
         guard result == 0 else { throw .programRejected(errno: -result, log: "the object's constants differ") }

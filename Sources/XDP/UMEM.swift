@@ -1,4 +1,4 @@
-import Glibc
+import System
 
 #if DEBUG
     import Synchronization
@@ -31,8 +31,9 @@ public final class UMEM: Sendable {
     public let frameCount: Int
     /// Whether the memory came from reserved huge pages (2 MiB).
     public let usedHugePages: Bool
+    private let memory: MappedMemory
     /// The length of the mapping, in bytes.
-    public let mappedSize: Int
+    public var mappedSize: Int { memory.byteCount }
     #if DEBUG
         /// Debug builds: who holds each frame.
         public let ledger: FrameLedger
@@ -46,18 +47,19 @@ public final class UMEM: Sendable {
         guard (1...(1 << 24)).contains(frames) else {
             throw .invalidArgument(what: "\(frames) frames", remedy: "use 1 to \(1 << 24) frames")
         }
-        let mapping = try Self.map(bytes: frames * frameSize, hugePages: hugePages)
-        base = mapping.base
-        mappedSize = mapping.size
-        usedHugePages = mapping.huge
+        memory = try Self.map(bytes: frames * frameSize, hugePages: hugePages)
+        // Transparent huge pages where the kernel can: fewer TLB misses at no cost. Refusal does no harm.
+        usedHugePages = memory.kind == .hugePages
+        if hugePages != .never, !usedHugePages { memory.advise(.hugePages) }
+        // Packets in the clear don't belong into core dumps.
+        memory.advise(.leftOutOfDumps)
+        base = memory.base
         self.frameSize = frameSize
         frameCount = frames
         #if DEBUG
             ledger = FrameLedger(frames: frames)
         #endif
     }
-
-    deinit { munmap(base, mappedSize) }
 
     /// The bytes that sockets register: whole frames only.
     public var registeredSize: Int { frameCount * frameSize }
@@ -67,34 +69,23 @@ public final class UMEM: Sendable {
         base + Int(truncatingIfNeeded: address)
     }
 
-    private struct Mapping {
-        var base: UnsafeMutableRawPointer
-        var size: Int
-        var huge: Bool
-    }
-
-    private static func map(bytes: Int, hugePages: HugePages) throws(XDPError) -> Mapping {
+    private static func map(bytes: Int, hugePages: HugePages) throws(XDPError) -> MappedMemory {
         let hugePage = 2 << 20
         let rounded = (bytes + hugePage - 1) / hugePage * hugePage
-        let anonymous = MAP_PRIVATE | MAP_ANONYMOUS
         if hugePages != .never {
-            // The reservation is made here: a lack of pages is an error now instead of a SIGBUS later.
-            if let base = mmap(nil, rounded, PROT_READ | PROT_WRITE, anonymous | Int32(MAP_HUGETLB), -1, 0),
-                base != MAP_FAILED
-            {
-                _ = madvise(base, rounded, MADV_DONTDUMP)
-                return Mapping(base: base, size: rounded, huge: true)
+            do throws(Errno) {
+                return try MappedMemory(.hugePages, byteCount: rounded)
+            } catch {
+                if hugePages == .require {
+                    throw XDPError.hugePagesUnavailable(bytes: rounded, errno: error.rawValue)
+                }
             }
-            if hugePages == .require { throw .hugePagesUnavailable(bytes: rounded, errno: errno) }
         }
-        guard let base = mmap(nil, rounded, PROT_READ | PROT_WRITE, anonymous, -1, 0), base != MAP_FAILED else {
-            throw .memoryUnavailable(bytes: rounded, errno: errno)
+        do throws(Errno) {
+            return try MappedMemory(.reserved, byteCount: rounded)
+        } catch {
+            throw XDPError.memoryUnavailable(bytes: rounded, errno: error.rawValue)
         }
-        // Transparent huge pages where the kernel can: fewer TLB misses at no cost. Refusal does no harm.
-        if hugePages != .never { _ = madvise(base, rounded, MADV_HUGEPAGE) }
-        // Packets in the clear don't belong into core dumps.
-        _ = madvise(base, rounded, MADV_DONTDUMP)
-        return Mapping(base: base, size: rounded, huge: false)
     }
 }
 

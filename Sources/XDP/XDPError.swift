@@ -1,4 +1,4 @@
-import Glibc
+import System
 
 /// Why a port could not be opened: what, where, the kernel's errno, and what to do about it.
 public enum XDPError: Error, Equatable, Sendable {
@@ -45,30 +45,31 @@ public enum XDPError: Error, Equatable, Sendable {
 extension XDPError {
     /// An error of the bpf system call.
     static func bpf(place: String, errno: Int32) -> XDPError {
-        switch errno {
-        case EPERM, EACCES: .missingCapability("CAP_NET_ADMIN and CAP_BPF", place: place, errno: errno)
-        case ENOSYS: .unsupportedKernel(feature: "BPF (CONFIG_BPF_SYSCALL)", errno: errno)
+        switch Errno(rawValue: errno) {
+        case .notPermitted, .permissionDenied:
+            .missingCapability("CAP_NET_ADMIN and CAP_BPF", place: place, errno: errno)
+        case .noFunction: .unsupportedKernel(feature: "BPF (CONFIG_BPF_SYSCALL)", errno: errno)
         default: .systemCall(place: place, errno: errno)
         }
     }
 
     /// An error while an AF_XDP socket is made.
     static func socket(place: String, errno: Int32) -> XDPError {
-        switch errno {
-        case EPERM, EACCES: .missingCapability("CAP_NET_RAW", place: place, errno: errno)
-        case EAFNOSUPPORT: .unsupportedKernel(feature: "AF_XDP (CONFIG_XDP_SOCKETS)", errno: errno)
-        case ENOBUFS: .lockedMemoryLimit(place: place, errno: errno)
+        switch Errno(rawValue: errno) {
+        case .notPermitted, .permissionDenied: .missingCapability("CAP_NET_RAW", place: place, errno: errno)
+        case .addressFamilyNotSupported: .unsupportedKernel(feature: "AF_XDP (CONFIG_XDP_SOCKETS)", errno: errno)
+        case .noBufferSpace: .lockedMemoryLimit(place: place, errno: errno)
         default: .systemCall(place: place, errno: errno)
         }
     }
 
     /// An error while an AF_XDP socket is bound to a queue.
     static func binding(interface: NetworkInterface, queue: Int, zeroCopy: Bool, errno: Int32) -> XDPError {
-        switch errno {
-        case EBUSY: .queueBusy(interface: interface.name, queue: queue)
-        case ENETDOWN: .interfaceDown(interface.name)
-        case ENODEV: .noSuchInterface(interface.name)
-        case EOPNOTSUPP where zeroCopy, EINVAL where zeroCopy:
+        switch Errno(rawValue: errno) {
+        case .resourceBusy: .queueBusy(interface: interface.name, queue: queue)
+        case .networkDown: .interfaceDown(interface.name)
+        case .operationNotSupportedByDevice: .noSuchInterface(interface.name)
+        case .notSupported where zeroCopy, .invalidArgument where zeroCopy:
             .zeroCopyUnsupported(interface: interface.name, queue: queue, errno: errno)
         default: .socket(place: "bind a socket to queue \(queue) of \(interface.name)", errno: errno)
         }
@@ -143,7 +144,8 @@ extension XDPError: CustomStringConvertible {
         case .programRejected: "this is a bug or too old a kernel: report it with the output of uname -r"
         case .foreignProgram(let name, _, _): "remove it with: ip link set \(name) xdp off, or use --force"
         case .alreadyRunning: "end it first"
-        case .mapUpdate(_, let code): code == E2BIG || code == ENOSPC ? "use fewer entries" : "see the errno"
+        case .mapUpdate(_, let code):
+            [.argListTooLong, .noSpace].contains(Errno(rawValue: code)) ? "use fewer entries" : "see the errno"
         case .systemCall: "see the errno and dmesg"
         }
     }
@@ -156,22 +158,22 @@ extension XDPError: CustomStringConvertible {
             .zeroCopyUnsupported(_, _, let code), .unsupportedKernel(_, let code), .programRejected(let code, _),
             .mapUpdate(_, let code), .systemCall(_, let code):
             code
-        case .interfaceDown: ENETDOWN
-        case .noSuchInterface: ENODEV
-        case .queueBusy, .foreignProgram, .alreadyRunning: EBUSY
+        case .interfaceDown: Errno.networkDown.rawValue
+        case .noSuchInterface: Errno.operationNotSupportedByDevice.rawValue
+        case .queueBusy, .foreignProgram, .alreadyRunning: Errno.resourceBusy.rawValue
         case .invalidArgument, .tooFewQueues, .mtuTooLargeForFrames: 0
         }
     }
 
     private static func text(_ code: Int32) -> String {
-        String(cString: strerror(code)) + " (errno \(code))"
+        "\(Errno(rawValue: code)) (errno \(code))"
     }
 
     /// The meaning that drivers give to an error number when they refuse a program.
     private static func nativeText(_ code: Int32) -> String {
-        switch code {
-        case EOPNOTSUPP: "not supported"
-        case ENOSPC: "fewer receive queues than the peer has transmit queues"
+        switch Errno(rawValue: code) {
+        case .notSupported: "not supported"
+        case .noSpace: "fewer receive queues than the peer has transmit queues"
         default: text(code)
         }
     }

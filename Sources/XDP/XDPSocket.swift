@@ -1,6 +1,6 @@
 import CXDP
-import Glibc
 import Synchronization
+import System
 
 /// Opens the sockets of all queues of a port, all in the same copy mode.
 ///
@@ -48,7 +48,7 @@ struct SocketOpener {
             } catch {
                 guard case .queueBusy = error, attempt < ProgramAttachment.patience.attempts else { throw error }
                 attempt += 1
-                usleep(ProgramAttachment.patience.microseconds)
+                SystemClock.sleep(microseconds: ProgramAttachment.patience.microseconds)
             }
         }
     }
@@ -138,28 +138,39 @@ public struct SocketStatistics: Sendable, Equatable {
 
 /// An AF_XDP socket's descriptor and the system calls on it. Closed when released.
 final class SocketDescriptor: Sendable {
-    let value: Int32
+    private let socket: Socket
+
+    var value: Int32 { socket.number }
 
     init() throws(XDPError) {
-        value = socket(Int32(SLUICE_AF_XDP), Int32(SOCK_RAW.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        guard value >= 0 else { throw .socket(place: "open an AF_XDP socket", errno: errno) }
+        do { socket = try Socket(.raw(domain: Int32(SLUICE_AF_XDP))) } catch {
+            throw .socket(place: "open an AF_XDP socket", errno: error.rawValue)
+        }
     }
 
-    deinit { close(value) }
-
     func set<Value: BitwiseCopyable>(_ option: some BinaryInteger, to value: Value, place: String) throws(XDPError) {
-        guard set(Int32(SLUICE_SOL_XDP), Int32(option), to: value) else { throw .socket(place: place, errno: errno) }
+        do { try socket.set(Self.option(option), to: value) } catch {
+            throw .socket(place: place, errno: error.rawValue)
+        }
     }
 
     func get<Value: BitwiseCopyable>(
         _ option: some BinaryInteger, _ empty: Value, place: String
     ) throws(XDPError) -> Value {
-        var value = empty
-        var length = socklen_t(MemoryLayout<Value>.size)
-        guard getsockopt(self.value, Int32(SLUICE_SOL_XDP), Int32(option), &value, &length) == 0 else {
-            throw .socket(place: place, errno: errno)
+        do { return try socket.get(Self.option(option), empty) } catch {
+            throw .socket(place: place, errno: error.rawValue)
         }
-        return value
+    }
+
+    private static func option(_ name: some BinaryInteger) -> Socket.Option {
+        Socket.Option(level: SLUICE_SOL_XDP, name: name)
+    }
+
+    /// A ring of the socket in memory, at `page` (one of the kernel's `PGOFF` constants).
+    func map(_ page: Int, byteCount: Int) throws(XDPError) -> MappedMemory {
+        do { return try MappedMemory(of: socket.descriptor, offset: page, byteCount: byteCount) } catch {
+            throw .socket(place: "map a ring of an AF_XDP socket", errno: error.rawValue)
+        }
     }
 
     /// Makes the UMEM known to the kernel, which locks its pages.
@@ -183,33 +194,27 @@ final class SocketDescriptor: Sendable {
         } else {
             address.sxdp_flags = UInt16(XDP_USE_NEED_WAKEUP) | UInt16(zeroCopy ? XDP_ZEROCOPY : XDP_COPY)
         }
-        let size = socklen_t(MemoryLayout<sockaddr_xdp>.size)
-        let result = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) { Glibc.bind(value, $0, size) }
-        }
-        guard result == 0 else {
-            throw .binding(interface: interface, queue: queue, zeroCopy: zeroCopy, errno: errno)
+        do { try socket.bind(to: KernelAddress(address)) } catch {
+            throw .binding(interface: interface, queue: queue, zeroCopy: zeroCopy, errno: error.rawValue)
         }
     }
 
     /// Asks for preferred busy polling; false when the kernel doesn't have it (before Linux 5.11).
     func enableBusyPolling(_ busyPoll: PortOptions.BusyPoll) -> Bool {
-        set(SOL_SOCKET, Int32(SLUICE_SO_PREFER_BUSY_POLL), to: 1 as Int32)
-            && set(SOL_SOCKET, Int32(SLUICE_SO_BUSY_POLL), to: busyPoll.microseconds)
-            && set(SOL_SOCKET, Int32(SLUICE_SO_BUSY_POLL_BUDGET), to: busyPoll.budget)
-    }
-
-    private func set<Value: BitwiseCopyable>(_ level: Int32, _ option: Int32, to value: Value) -> Bool {
-        withUnsafePointer(to: value) {
-            setsockopt(self.value, level, option, $0, socklen_t(MemoryLayout<Value>.size)) == 0
+        do {
+            try socket.turnOn(.socket(SLUICE_SO_PREFER_BUSY_POLL))
+            try socket.set(.socket(SLUICE_SO_BUSY_POLL), to: busyPoll.microseconds)
+            try socket.set(.socket(SLUICE_SO_BUSY_POLL_BUDGET), to: busyPoll.budget)
+            return true
+        } catch {
+            return false
         }
     }
 }
 
 /// One ring of a socket, mapped from the kernel. Unmapped when released.
 final class RingMapping: @unchecked Sendable {
-    private let base: UnsafeMutableRawPointer
-    private let size: Int
+    private let mapping: MappedMemory
     private let offsets: xdp_ring_offset
     private let count: UInt32
 
@@ -217,26 +222,20 @@ final class RingMapping: @unchecked Sendable {
     init(
         _ socket: SocketDescriptor, _ offsets: xdp_ring_offset, _ count: UInt32, _ elementSize: Int, _ page: Int
     ) throws(XDPError) {
-        size = Int(offsets.desc) + Int(count) * elementSize
-        let flags = MAP_SHARED | Int32(MAP_POPULATE)
-        guard let base = mmap(nil, size, PROT_READ | PROT_WRITE, flags, socket.value, page), base != MAP_FAILED else {
-            throw .socket(place: "map a ring of an AF_XDP socket", errno: errno)
-        }
-        self.base = base
+        mapping = try socket.map(page, byteCount: Int(offsets.desc) + Int(count) * elementSize)
         self.offsets = offsets
         self.count = count
     }
-
-    deinit { munmap(base, size) }
 
     /// The places of the ring's parts. `owner` keeps this mapping alive.
     func memory<Element: BitwiseCopyable>(owner: AnyObject) -> RingMemory<Element> {
         RingMemory(
             producer: word(offsets.producer), consumer: word(offsets.consumer), flags: word(offsets.flags),
-            slots: (base + Int(offsets.desc)).assumingMemoryBound(to: Element.self), capacity: count, owner: owner)
+            slots: (mapping.base + Int(offsets.desc)).assumingMemoryBound(to: Element.self), capacity: count,
+            owner: owner)
     }
 
     private func word(_ offset: UInt64) -> UnsafeMutablePointer<Atomic<UInt32>> {
-        (base + Int(offset)).assumingMemoryBound(to: Atomic<UInt32>.self)
+        (mapping.base + Int(offset)).assumingMemoryBound(to: Atomic<UInt32>.self)
     }
 }
