@@ -77,7 +77,7 @@ let package = Package(
         // The control side.
         .target(
             name: "Netlink",
-            dependencies: ["CLinux", "Packets", .product(name: "SystemPackage", package: "swift-system")],
+            dependencies: ["CLinux", "Packets", "System"],
             swiftSettings: strict),
         .target(name: "IKEv2Messages", dependencies: ["Packets"], swiftSettings: strict),
         .target(

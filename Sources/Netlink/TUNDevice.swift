@@ -1,6 +1,5 @@
 import CLinux
-import Glibc
-import SystemPackage
+import System
 
 /// A point-to-point interface whose other end is this process: the slow path to and from the kernel's IP stack.
 ///
@@ -8,7 +7,8 @@ import SystemPackage
 /// last descriptor.
 package struct TUNDevice: ~Copyable, Sendable {
     /// Non-blocking; readable when a packet from the kernel is there.
-    package let fileDescriptor: Int32
+    package var fileDescriptor: Int32 { descriptor.number }
+    private let descriptor: Descriptor
     /// The name that the kernel chose.
     package let name: String
     package let interfaceIndex: UInt32
@@ -22,58 +22,48 @@ package struct TUNDevice: ~Copyable, Sendable {
     package init(
         name wanted: String, mtu: UInt32, session: borrowing NetlinkSession
     ) throws(NetlinkError) {
-        let descriptor = open("/dev/net/tun", O_RDWR | O_CLOEXEC | O_NONBLOCK)
-        guard descriptor >= 0 else { throw .system(Errno(rawValue: errno), operation: "open /dev/net/tun") }
-        let name: String
-        let interfaceIndex: UInt32
-        do throws(NetlinkError) {
-            name = try Self.attach(descriptor, name: wanted)
-            interfaceIndex = if_nametoindex(name)
-            try session.configure(interface: interfaceIndex, isUp: true, mtu: mtu, withoutLinkLocal: true)
-        } catch {
-            close(descriptor)
-            throw error
+        let descriptor: Descriptor
+        do { descriptor = try Files.openDevice("/dev/net/tun") } catch {
+            throw .system(error, operation: "open /dev/net/tun")
         }
-        fileDescriptor = descriptor
+        let name = try Self.attach(descriptor, name: wanted)
+        let interfaceIndex = SystemNames.interfaceIndex(name) ?? 0
+        try session.configure(interface: interfaceIndex, isUp: true, mtu: mtu, withoutLinkLocal: true)
+        self.descriptor = descriptor
         self.name = name
         self.interfaceIndex = interfaceIndex
     }
 
     /// Makes the descriptor the other end of an interface; returns the interface's name.
-    private static func attach(_ descriptor: Int32, name: String) throws(NetlinkError) -> String {
+    private static func attach(_ descriptor: borrowing Descriptor, name: String) throws(NetlinkError) -> String {
         var request = InterfaceRequest(name: name)
         request.flags = Int16(truncatingIfNeeded: IFF_TUN | IFF_NO_PI)
-        guard ioctl(descriptor, UInt(sluice_tun_set_interface), &request) == 0 else {
+        do { try descriptor.control(UInt(sluice_tun_set_interface), &request) } catch {
             throw .refused(
-                Errno(rawValue: errno), operation: "create the interface \(name)",
+                error, operation: "create the interface \(name)",
                 reason: "another interface may have the name: ip link tells")
         }
         return request.name
     }
 
-    deinit { close(fileDescriptor) }
-
     /// The next packet that the kernel sends into the interface; its length, or nil when there is none.
     ///
     /// A packet longer than the buffer is cut short; give at least the MTU.
     package func read(into buffer: UnsafeMutableRawBufferPointer) throws(NetlinkError) -> Int? {
-        try transfer("read a packet") { Glibc.read(fileDescriptor, buffer.baseAddress, buffer.count) }
+        try transfer("read a packet") { () throws(Errno) in try descriptor.read(into: buffer) }
     }
 
     /// Gives an IP packet to the kernel as received. False when the kernel does not take it now.
     package func write(_ packet: UnsafeRawBufferPointer) throws(NetlinkError) -> Bool {
-        try transfer("write a packet") { Glibc.write(fileDescriptor, packet.baseAddress, packet.count) } != nil
+        try transfer("write a packet") { () throws(Errno) in try descriptor.write(packet) } != nil
     }
 
-    private func transfer(_ operation: String, _ call: () -> Int) throws(NetlinkError) -> Int? {
-        while true {
-            let count = call()
-            if count >= 0 { return count }
-            switch Errno(rawValue: errno) {
-            case .interrupted: continue
-            case .wouldBlock: return nil
-            case let error: throw .system(error, operation: operation)
-            }
+    private func transfer(_ operation: String, _ call: () throws(Errno) -> Int) throws(NetlinkError) -> Int? {
+        do throws(Errno) {
+            return try call()
+        } catch {
+            if error == .wouldBlock { return nil }
+            throw NetlinkError.system(error, operation: operation)
         }
     }
 }

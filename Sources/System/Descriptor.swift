@@ -65,6 +65,12 @@ public struct Descriptor: ~Copyable, Sendable {
         try attempt { Glibc.write(number, bytes.baseAddress, bytes.count) }
     }
 
+    /// Asks the device behind the descriptor for something (ioctl(2)); the answer may be written over the request.
+    public func control<Request: BitwiseCopyable>(_ number: UInt, _ request: inout Request) throws(Errno) {
+        let descriptor = self.number
+        try attempt { ioctl(descriptor, number, &request) }
+    }
+
     /// Writes all bytes to a descriptor.
     public static func writeAll(_ bytes: [UInt8], to number: Int32) throws(Errno) {
         try bytes.withUnsafeBufferPointer { (bytes) throws(Errno) in

@@ -105,6 +105,32 @@ public struct KernelAddress: Sendable {
     }
 }
 
+extension AddressFamily {
+    /// The family that `AF_INET` or `AF_INET6` stands for; nil for all others.
+    public init?(domain: Int32) {
+        switch domain {
+        case AF_INET: self = .ipv4
+        case AF_INET6: self = .ipv6
+        default: return nil
+        }
+    }
+
+    /// `AF_INET` or `AF_INET6`.
+    public var domain: Int32 { self == .ipv4 ? AF_INET : AF_INET6 }
+
+    /// `AF_UNSPEC`: no family.
+    public static var noDomain: Int32 { AF_UNSPEC }
+}
+
+/// The numbers of interfaces that `net/if.h` has, which Swift cannot import beside the kernel's own headers.
+public enum InterfaceFlags {
+    /// `IFF_UP`: somebody wants the interface to be up.
+    public static let up = UInt32(IFF_UP)
+    public static let loopback = UInt32(IFF_LOOPBACK)
+    /// Bytes of a name with the zero behind it.
+    public static let nameLength = Int(IFNAMSIZ)
+}
+
 /// Host names and interfaces by name, as the system knows them.
 public enum SystemNames {
     /// The addresses of a host, at most so many, in the resolver's order; none when there is no such name or nobody answered.

@@ -92,12 +92,15 @@ public struct Socket: ~Copyable, Sendable {
     /// Asks for room for what goes out, beyond the system's limit, where the process may do that.
     public func setSendBuffer(bytes: Int32) { try? set(.socket(SO_SNDBUFFORCE), to: bytes) }
 
-    /// Bounds every later wait for something to come or to be taken; a call that has waited so long fails as one of a non-blocking
+    /// Bounds every later wait for something to come; a call that has waited so long fails as one of a non-blocking
     /// socket does.
-    public func setTimeout(seconds: Int) throws(Errno) {
-        let time = timeval(tv_sec: seconds, tv_usec: 0)
-        try set(.socket(SO_RCVTIMEO), to: time)
-        try set(.socket(SO_SNDTIMEO), to: time)
+    public func setReceiveTimeout(seconds: Int) throws(Errno) {
+        try set(.socket(SO_RCVTIMEO), to: timeval(tv_sec: seconds, tv_usec: 0))
+    }
+
+    /// The same for every later wait until bytes are taken.
+    public func setSendTimeout(seconds: Int) throws(Errno) {
+        try set(.socket(SO_SNDTIMEO), to: timeval(tv_sec: seconds, tv_usec: 0))
     }
 
     /// Lets datagrams that are larger than the path takes be fragmented instead of refused.
@@ -150,6 +153,14 @@ public struct Socket: ~Copyable, Sendable {
         }
     }
 
+    /// Sends bytes of an array.
+    @discardableResult
+    public func send(_ bytes: [UInt8], to address: KernelAddress? = nil) throws(Errno) -> Int {
+        try bytes.withUnsafeBufferPointer { (bytes) throws(Errno) in
+            try send(UnsafeRawBufferPointer(bytes), to: address)
+        }
+    }
+
     /// Receives from the stream that it is connected to; 0: the other end has closed it.
     public func receive(into buffer: UnsafeMutableRawBufferPointer) throws(Errno) -> Int {
         try attempt { recv(number, buffer.baseAddress, buffer.count, 0) }
@@ -166,9 +177,4 @@ public struct Socket: ~Copyable, Sendable {
         }
         return (count, sender)
     }
-}
-
-extension AddressFamily {
-    /// `AF_INET` or `AF_INET6`.
-    fileprivate var domain: Int32 { self == .ipv4 ? AF_INET : AF_INET6 }
 }

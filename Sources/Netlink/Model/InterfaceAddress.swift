@@ -1,5 +1,4 @@
 import CLinux
-import Glibc
 import Packets
 
 /// An address of this host on an interface (`RTM_NEWADDR`).

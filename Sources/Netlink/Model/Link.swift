@@ -1,6 +1,6 @@
 import CLinux
-import Glibc
 import Packets
+import System
 
 /// A network interface as the kernel describes it (`RTM_NEWLINK`).
 package struct Link: Hashable, Sendable {
@@ -69,13 +69,14 @@ extension Link {
     /// nil when it is malformed, or not about a link as such: a bridge reports its ports with the same message type and
     /// family AF_BRIDGE, and "deleted" there means that the port has left the bridge.
     init?(payload: UnsafeRawBufferPointer) {
-        guard let fixed = payload.load(ifinfomsg.self), Int32(fixed.ifi_family) == AF_UNSPEC, fixed.ifi_index > 0
+        guard let fixed = payload.load(ifinfomsg.self), Int32(fixed.ifi_family) == AddressFamily.noDomain,
+            fixed.ifi_index > 0
         else { return nil }
         self.init(
             index: UInt32(fixed.ifi_index), name: "", mtu: 0,
-            isUp: fixed.ifi_flags & UInt32(IFF_UP) != 0,
+            isUp: fixed.ifi_flags & InterfaceFlags.up != 0,
             hasCarrier: fixed.ifi_flags & Self.lowerUpFlag != 0,
-            isLoopback: fixed.ifi_flags & UInt32(IFF_LOOPBACK) != 0)
+            isLoopback: fixed.ifi_flags & InterfaceFlags.loopback != 0)
         for (type, value) in AttributeSequence(payload, behind: ifinfomsg.self) {
             read(attribute: type, value)
         }

@@ -1,5 +1,4 @@
 import CLinux
-import Glibc
 import Packets
 
 /// A host on the same link (`RTM_NEWNEIGH`): ARP (RFC 826) or neighbour discovery (RFC 4861).

@@ -1,5 +1,4 @@
 import CLinux
-import Glibc
 import Packets
 
 /// A rule of policy routing (`RTM_NEWRULE`) for packets of this host itself, which the kernel takes for packets that came by the

@@ -1,5 +1,4 @@
 import CLinux
-import Glibc
 import Packets
 
 /// Changes to one nftables table that come into force together or not at all: a batch of nfnetlink messages between

@@ -1,6 +1,6 @@
 import CLinux
-import Glibc
 import Packets
+import System
 
 /// One step of a rule of nftables: all steps of a rule are taken in order, until one does not match.
 ///
@@ -96,7 +96,7 @@ extension MessageWriter {
 
     /// A whole name is compared with the zeros behind it, a prefix without them.
     fileprivate mutating func interface(_ key: nft_meta_keys, _ name: String, isPrefix: Bool) {
-        let longest = Int(IFNAMSIZ)
+        let longest = InterfaceFlags.nameLength
         let text = Array(name.utf8.prefix(longest - 1))
         meta(key)
         compare(NFT_CMP_EQ, isPrefix ? text : text + Array(repeating: 0, count: longest - text.count))

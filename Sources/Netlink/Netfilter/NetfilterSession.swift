@@ -1,8 +1,7 @@
 import CLinux
-import Glibc
 import Packets
 import Synchronization
-import SystemPackage
+import System
 
 /// Changes to nftables and questions about one table of the family `inet`, one at a time.
 ///
@@ -175,7 +174,7 @@ enum NetfilterDecoder {
             default: body(envelope.payload)
             }
         }
-        return envelopes.isMalformed ? EBADMSG : nil
+        return envelopes.isMalformed ? Errno.badMessage.rawValue : nil
     }
 
     /// Name and value of a counter, from `NFT_MSG_NEWOBJ`.

@@ -1,6 +1,5 @@
 import CLinux
-import Glibc
-import SystemPackage
+import System
 
 /// The IPsec SAs that the kernel has of its own, in the network namespace of the calling thread (linux/xfrm.h).
 ///
@@ -19,7 +18,7 @@ package enum KernelSecurityAssociations {
         do throws(NetlinkError) {
             socket = try NetlinkSocket(NETLINK_XFRM, receiveTimeoutSeconds: 1)
         } catch {
-            if error.errno == Errno(rawValue: EPROTONOSUPPORT) { return 0 }
+            if error.errno == .protocolNotSupported { return 0 }
             throw error
         }
         try socket.send(request)

@@ -1,8 +1,7 @@
 import CLinux
-import Glibc
 import Packets
 import Synchronization
-import SystemPackage
+import System
 
 /// Requests to the kernel's network configuration, one at a time, each answered before the call returns.
 ///
@@ -180,7 +179,7 @@ extension NetlinkSession.Connection {
                 switch received.message {
                 case .dumpEnd(let code):
                     // EINTR here is another way to say "inconsistent".
-                    if isInterrupted || code == EINTR { return nil }
+                    if isInterrupted || code == Errno.interrupted.rawValue { return nil }
                     guard code == 0 else {
                         throw .refused(Errno(rawValue: code), operation: operation, reason: nil)
                     }

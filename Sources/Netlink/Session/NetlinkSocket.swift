@@ -1,6 +1,5 @@
 import CLinux
-import Glibc
-import SystemPackage
+import System
 
 /// A bound netlink socket with its receive buffer. One thread at a time.
 struct NetlinkSocket: ~Copyable {
@@ -13,7 +12,8 @@ struct NetlinkSocket: ~Copyable {
         case nothing
     }
 
-    let fileDescriptor: Int32
+    var fileDescriptor: Int32 { socket.number }
+    private let socket: Socket
     private let buffer: UnsafeMutableRawBufferPointer
     /// The kernel fills at most 32 KiB of a dump, and notifications are far shorter.
     private static let bufferSize = 64 * 1024
@@ -22,79 +22,43 @@ struct NetlinkSocket: ~Copyable {
 
     /// - Parameter family: `NETLINK_ROUTE` or `NETLINK_NETFILTER`.
     init(_ family: Int32 = NETLINK_ROUTE, receiveTimeoutSeconds: Int) throws(NetlinkError) {
-        fileDescriptor = socket(AF_NETLINK, Int32(SOCK_RAW.rawValue) | Int32(SOCK_CLOEXEC.rawValue), family)
-        buffer = .allocate(byteCount: Self.bufferSize, alignment: 16)
-        guard fileDescriptor >= 0 else { throw .system(Errno(rawValue: errno), operation: "open a socket") }
-        var address = Self.kernelAddress
-        let bound = withUnsafePointer(to: &address) {
-            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                bind(fileDescriptor, $0, socklen_t(MemoryLayout<sockaddr_nl>.size))
-            }
-        }
-        guard bound == 0 else { throw .system(Errno(rawValue: errno), operation: "bind") }
+        let socket: Socket
+        do { socket = try Socket(.netlink(family)) } catch { throw .system(error, operation: "open a socket") }
+        do { try socket.bind(to: .netlink) } catch { throw .system(error, operation: "bind") }
         // Explanations with errors, without the request repeated, and no field silently ignored. Kernels before 4.20
         // lack the last one and work without.
-        for option in [NETLINK_EXT_ACK, NETLINK_CAP_ACK, NETLINK_GET_STRICT_CHK] { _ = set(Int32(option), to: 1) }
-        var timeout = timeval(tv_sec: receiveTimeoutSeconds, tv_usec: 0)
-        guard
-            setsockopt(fileDescriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size)) == 0
-        else { throw .system(Errno(rawValue: errno), operation: "set the timeout") }
+        for option in [NETLINK_EXT_ACK, NETLINK_CAP_ACK, NETLINK_GET_STRICT_CHK] {
+            try? socket.turnOn(Self.option(option))
+        }
+        do { try socket.setReceiveTimeout(seconds: receiveTimeoutSeconds) } catch {
+            throw .system(error, operation: "set the timeout")
+        }
+        self.socket = socket
+        buffer = .allocate(byteCount: Self.bufferSize, alignment: 16)
     }
 
-    deinit {
-        if fileDescriptor >= 0 { close(fileDescriptor) }
-        buffer.deallocate()
-    }
+    deinit { buffer.deallocate() }
 
-    private static var kernelAddress: sockaddr_nl {
-        var address = sockaddr_nl()
-        address.nl_family = sa_family_t(AF_NETLINK)
-        return address
-    }
-
-    private func set(_ option: Int32, to value: Int32) -> Bool {
-        var value = value
-        return setsockopt(fileDescriptor, Self.level, option, &value, socklen_t(MemoryLayout<Int32>.size)) == 0
-    }
+    private static func option(_ name: some BinaryInteger) -> Socket.Option { Socket.Option(level: level, name: name) }
 
     /// Receives what the kernel tells all members of `group` from now on.
     func join(_ group: rtnetlink_groups) throws(NetlinkError) {
-        guard set(Int32(NETLINK_ADD_MEMBERSHIP), to: Int32(bitPattern: group.rawValue)) else {
-            throw .system(Errno(rawValue: errno), operation: "subscribe")
+        do { try socket.set(Self.option(NETLINK_ADD_MEMBERSHIP), to: Int32(bitPattern: group.rawValue)) } catch {
+            throw .system(error, operation: "subscribe")
         }
     }
 
     /// Room for bursts: with the usual 208 KiB a few thousand routes at once overflow.
-    func enlargeReceiveBuffer(toBytes size: Int32) {
-        var size = size
-        // SO_RCVBUFFORCE needs CAP_NET_ADMIN; failing that, as much as the limit allows.
-        let length = socklen_t(MemoryLayout<Int32>.size)
-        if setsockopt(fileDescriptor, SOL_SOCKET, SO_RCVBUFFORCE, &size, length) != 0 {
-            setsockopt(fileDescriptor, SOL_SOCKET, SO_RCVBUF, &size, length)
-        }
-    }
+    func enlargeReceiveBuffer(toBytes size: Int32) { socket.setReceiveBuffer(bytes: size) }
 
     /// A message longer than the send buffer is refused whole: with the usual 208 KiB a few thousand set elements.
-    func enlargeSendBuffer(toBytes size: Int) {
-        var size = Int32(clamping: size)
-        setsockopt(fileDescriptor, SOL_SOCKET, SO_SNDBUFFORCE, &size, socklen_t(MemoryLayout<Int32>.size))
-    }
+    func enlargeSendBuffer(toBytes size: Int) { socket.setSendBuffer(bytes: Int32(clamping: size)) }
 
     func send(_ message: MessageWriter) throws(NetlinkError) { try send(message.bytes) }
 
     /// Sends one datagram of one or more messages.
     func send(_ datagram: [UInt8]) throws(NetlinkError) {
-        let sent = datagram.withUnsafeBytes { bytes in
-            var address = Self.kernelAddress
-            return withUnsafePointer(to: &address) {
-                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                    sendto(
-                        fileDescriptor, bytes.baseAddress, bytes.count, 0, $0,
-                        socklen_t(MemoryLayout<sockaddr_nl>.size))
-                }
-            }
-        }
-        guard sent == datagram.count else { throw .system(Errno(rawValue: errno), operation: "send") }
+        do { try socket.send(datagram, to: .netlink) } catch { throw .system(error, operation: "send") }
     }
 
     /// One datagram from the kernel; datagrams from other processes are dropped.
@@ -117,26 +81,63 @@ struct NetlinkSocket: ~Copyable {
         wait: Bool, _ body: (UnsafeRawBufferPointer) -> Void
     ) throws(NetlinkError) -> RawReception {
         while true {
-            var sender = sockaddr_nl()
-            var length = socklen_t(MemoryLayout<sockaddr_nl>.size)
-            let flags = Int32(MSG_TRUNC) | (wait ? 0 : Int32(MSG_DONTWAIT))
-            let count = withUnsafeMutablePointer(to: &sender) {
-                $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                    recvfrom(fileDescriptor, buffer.baseAddress, buffer.count, flags, $0, &length)
-                }
-            }
-            if count < 0 {
-                switch Errno(rawValue: errno) {
-                case .interrupted: continue
+            let count: Int
+            let sender: KernelAddress
+            do throws(Errno) {
+                (count, sender) = try socket.receiveDatagram(into: buffer, waits: wait)
+            } catch {
+                switch error {
                 case .wouldBlock: return .nothing
                 case .noBufferSpace: return .overrun
-                case let error: throw .system(error, operation: "receive")
+                default: throw NetlinkError.system(error, operation: "receive")
                 }
             }
-            guard sender.nl_pid == 0 else { continue }
+            guard sender.netlinkPort == 0 else { continue }
             guard count <= buffer.count else { return .overrun }
             body(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
             return .datagram
+        }
+    }
+}
+
+/// Why something that netlink was asked for did not happen.
+package enum NetlinkError: Error, Hashable, CustomStringConvertible {
+    /// A system call failed.
+    case system(Errno, operation: String)
+    /// The kernel refused a request; `reason` is its own explanation, if it gave one.
+    case refused(Errno, operation: String, reason: String?)
+    /// The tables changed during each of several dumps.
+    case unstableDump
+    /// The kernel's answer made no sense, or did not come.
+    case unexpectedAnswer(operation: String)
+
+    /// The underlying error number, if there is one.
+    package var errno: Errno? {
+        switch self {
+        case .system(let errno, _), .refused(let errno, _, _): errno
+        case .unstableDump, .unexpectedAnswer: nil
+        }
+    }
+
+    package var description: String {
+        switch self {
+        case .system(let errno, let operation):
+            "netlink: \(operation): \(errno)\(Self.remedy(errno))"
+        case .refused(let errno, let operation, let reason):
+            "netlink: \(operation): \(errno)\(reason.map { " (\($0))" } ?? "")\(Self.remedy(errno))"
+        case .unstableDump:
+            "netlink: the network configuration changes too fast to be read; try again"
+        case .unexpectedAnswer(let operation):
+            "netlink: \(operation): no understandable answer from the kernel; report it with the output of uname -r"
+        }
+    }
+
+    private static func remedy(_ errno: Errno) -> String {
+        switch errno {
+        case .notPermitted, .permissionDenied: "; run as root or with CAP_NET_ADMIN"
+        // Of all operations only the TUN device opens a file.
+        case .noSuchFileOrDirectory: "; load the kernel module with: modprobe tun"
+        default: ""
         }
     }
 }

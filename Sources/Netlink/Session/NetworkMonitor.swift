@@ -1,7 +1,6 @@
 import CLinux
-import Glibc
 import Synchronization
-import SystemPackage
+import System
 
 /// Follows the host's network configuration on a thread of its own.
 ///
@@ -18,7 +17,7 @@ package final class NetworkMonitor: Sendable {
     /// The configuration when the monitor was created.
     package let initialState: NetworkState
     private let thread: MonitorThread
-    private let handle: Mutex<pthread_t?>
+    private let handle: Mutex<SystemThread?>
 
     /// Subscribes, reads everything, and starts to follow.
     package init(
@@ -26,12 +25,9 @@ package final class NetworkMonitor: Sendable {
     ) throws(NetlinkError) {
         thread = try MonitorThread(observer: observer, onFailure: onFailure)
         initialState = thread.initialState
-        var started = pthread_t()
-        let context = Unmanaged.passRetained(thread)
-        let code = pthread_create(&started, nil, { NetworkMonitor.enter($0) }, context.toOpaque())
-        guard code == 0 else {
-            context.release()
-            throw .system(Errno(rawValue: code), operation: "start the monitor's thread")
+        let started: SystemThread
+        do { started = try SystemThread("sluice-netlink") { [thread] in thread.run() } } catch {
+            throw .system(error, operation: "start the monitor's thread")
         }
         handle = Mutex(started)
     }
@@ -43,17 +39,11 @@ package final class NetworkMonitor: Sendable {
         handle.withLock { handle in
             guard let started = handle else { return }
             thread.requestStop()
-            pthread_join(started, nil)
+            started.join()
             handle = nil
         }
     }
 
-    private static func enter(_ context: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-        guard let context else { return nil }
-        pthread_setname_np(pthread_self(), "sluice-netlink")
-        Unmanaged<MonitorThread>.fromOpaque(context).takeRetainedValue().run()
-        return nil
-    }
 }
 
 /// The state that the monitor's thread works on. Apart from `requestStop`, used by that thread alone once it runs.
@@ -61,7 +51,7 @@ private final class MonitorThread: @unchecked Sendable {
     let initialState: NetworkState
     private let subscription: Subscription
     private let session: NetlinkSession
-    private let wakeUp: Int32
+    private let wakeUp: EventCounter
     private let observer: NetworkMonitor.Observer
     private let onFailure: @Sendable (NetlinkError) -> Void
 
@@ -73,20 +63,18 @@ private final class MonitorThread: @unchecked Sendable {
         initialState = try session.networkState()
         self.observer = observer
         self.onFailure = onFailure
-        wakeUp = eventfd(0, Int32(EFD_CLOEXEC))
-        guard wakeUp >= 0 else { throw .system(Errno(rawValue: errno), operation: "make an event descriptor") }
+        do { wakeUp = try EventCounter(isNonBlocking: false) } catch {
+            throw .system(error, operation: "make an event descriptor")
+        }
     }
 
-    deinit { if wakeUp >= 0 { close(wakeUp) } }
-
-    func requestStop() {
-        var one: UInt64 = 1
-        _ = write(wakeUp, &one, MemoryLayout<UInt64>.size)
-    }
+    func requestStop() { wakeUp.signal() }
 
     func run() {
         var state = initialState
-        while waitForMessages() {
+        let sleepers = PollSet([subscription.fileDescriptor, wakeUp.number])
+        let stopSignal = PollSet([wakeUp.number])
+        while waitForMessages(sleepers) {
             do throws(NetlinkError) {
                 let change = try subscription.drain(into: &state)
                 let certain = try resolve(change, in: &state)
@@ -94,22 +82,17 @@ private final class MonitorThread: @unchecked Sendable {
             } catch {
                 onFailure(error)
                 // Most likely lack of memory. Not at full speed, but go on: stale routes are worse.
-                var timer = pollfd(fd: wakeUp, events: Int16(POLLIN), revents: 0)
-                if poll(&timer, 1, 1000) == 1 { return }
+                if stopSignal.wait(atMostMilliseconds: 1000) == 1 { return }
             }
         }
     }
 
     /// Sleeps until there are messages; false when the monitor is to stop.
-    private func waitForMessages() -> Bool {
-        var descriptors = [
-            pollfd(fd: subscription.fileDescriptor, events: Int16(POLLIN), revents: 0),
-            pollfd(fd: wakeUp, events: Int16(POLLIN), revents: 0),
-        ]
-        while poll(&descriptors, nfds_t(descriptors.count), -1) < 0 {
-            guard errno == EINTR else { return false }
+    private func waitForMessages(_ sleepers: borrowing PollSet) -> Bool {
+        while sleepers.wait(atMostMilliseconds: -1) < 0 {
+            guard Errno.last == .interrupted else { return false }
         }
-        return descriptors[1].revents == 0
+        return !sleepers.isReady(1)
     }
 
     /// Dumps what is uncertain. What remains is certain.

@@ -1,6 +1,6 @@
 import CLinux
-import Glibc
 import Packets
+import System
 
 /// One message inside a received datagram. Valid only while the datagram is.
 struct Envelope {
@@ -91,13 +91,9 @@ extension UnsafeRawBufferPointer {
 extension AddressFamily {
     /// The family that `AF_INET` or `AF_INET6` stands for; nil for all others.
     init?(kernel: UInt8) {
-        switch Int32(kernel) {
-        case AF_INET: self = .ipv4
-        case AF_INET6: self = .ipv6
-        default: return nil
-        }
+        self.init(domain: Int32(kernel))
     }
 
     /// `AF_INET` or `AF_INET6`.
-    var kernel: UInt8 { UInt8(truncatingIfNeeded: self == .ipv4 ? AF_INET : AF_INET6) }
+    var kernel: UInt8 { UInt8(truncatingIfNeeded: domain) }
 }

@@ -1,6 +1,5 @@
 import CLinux
-import Glibc
-import SystemPackage
+import System
 
 /// One decoded message from the kernel.
 package enum NetlinkMessage: Hashable, Sendable {

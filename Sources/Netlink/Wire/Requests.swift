@@ -1,6 +1,6 @@
 import CLinux
-import Glibc
 import Packets
+import System
 
 /// The messages that Sluice sends. Pure; the session gives sequence numbers and reads the answers.
 enum Request {
@@ -93,14 +93,14 @@ enum Request {
     ) -> MessageWriter {
         var fixed = ifinfomsg()
         fixed.ifi_index = Int32(bitPattern: index)
-        fixed.ifi_flags = isUp ? UInt32(IFF_UP) : 0
-        fixed.ifi_change = UInt32(IFF_UP)
+        fixed.ifi_flags = isUp ? InterfaceFlags.up : 0
+        fixed.ifi_change = InterfaceFlags.up
         var writer = MessageWriter(
             .init(type: UInt16(RTM_NEWLINK), flags: acknowledged, sequence: sequence), fixedPart: fixed)
         if let mtu { writer.attribute(Int(IFLA_MTU), mtu) }
         if withoutLinkLocal {
             writer.attribute(Int(IFLA_AF_SPEC)) { families in
-                families.attribute(Int(AF_INET6)) { settings in
+                families.attribute(Int(AddressFamily.ipv6.domain)) { settings in
                     settings.attribute(Int(IFLA_INET6_ADDR_GEN_MODE), UInt8(IN6_ADDR_GEN_MODE_NONE.rawValue))
                 }
             }
