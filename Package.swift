@@ -89,7 +89,7 @@ let package = Package(
         .target(
             name: "ControlPlane",
             dependencies: [
-                "IKEv2", "IKEv2Messages", "Configuration", "Cryptography", "IPsec", "Packets", "Telemetry", "CLinux",
+                "IKEv2", "IKEv2Messages", "Configuration", "Cryptography", "IPsec", "Packets", "System", "Telemetry",
                 "CMalloc", "CLibBPF",
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
@@ -163,7 +163,7 @@ let package = Package(
         .testTarget(
             name: "ControlPlaneTests",
             dependencies: [
-                "ControlPlane", "IKEv2", "IKEv2Messages", "Configuration", "Cryptography", "IPsec", "Packets",
+                "ControlPlane", "IKEv2", "IKEv2Messages", "Configuration", "Cryptography", "IPsec", "Packets", "System",
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ],

@@ -1,4 +1,4 @@
-import Glibc
+import System
 
 /// Why a command could not be carried out over the control socket.
 package enum VICIClientError: Error, Hashable, Sendable, CustomStringConvertible {
@@ -14,7 +14,7 @@ package enum VICIClientError: Error, Hashable, Sendable, CustomStringConvertible
     package var description: String {
         switch self {
         case .cannotConnect(let path, let errno):
-            "cannot reach sluice at \(path): \(String(cString: strerror(errno))); \(Self.remedy(errno))"
+            "cannot reach sluice at \(path): \(Errno(rawValue: errno)); \(Self.remedy(errno))"
         case .socket(let error): "\(error)"
         case .disconnected: "sluice closed the control connection"
         case .timedOut(let seconds): "sluice did not answer within \(seconds) seconds"
@@ -26,9 +26,9 @@ package enum VICIClientError: Error, Hashable, Sendable, CustomStringConvertible
     }
 
     private static func remedy(_ errno: Int32) -> String {
-        switch errno {
-        case EACCES, EPERM: "run as root, or as a member of the socket's group"
-        case ENOENT, ECONNREFUSED: "is `sluice run` running, with the same --control?"
+        switch Errno(rawValue: errno) {
+        case .permissionDenied, .notPermitted: "run as root, or as a member of the socket's group"
+        case .noSuchFileOrDirectory, .connectionRefused: "is `sluice run` running, with the same --control?"
         default: "look at its log"
         }
     }
@@ -36,34 +36,27 @@ package enum VICIClientError: Error, Hashable, Sendable, CustomStringConvertible
 
 /// A blocking client of the control protocol, for subcommands and tests.
 package struct VICIClient: ~Copyable {
-    private let descriptor: Int32
+    private let socket: Socket
     private let timeoutInSeconds: Int
 
     /// Connects to the socket at `path`; every later wait ends after `timeoutInSeconds`.
     package init(path: String, timeoutInSeconds: Int = 10) throws(VICIClientError) {
-        descriptor = try Self.open(path, timeoutInSeconds)
+        socket = try Self.open(path, timeoutInSeconds)
         self.timeoutInSeconds = timeoutInSeconds
     }
 
-    private static func open(_ path: String, _ timeoutInSeconds: Int) throws(VICIClientError) -> Int32 {
-        let address: UnixAddress
-        do { address = try UnixAddress(path) } catch { throw .socket(error) }
-        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        guard descriptor >= 0 else { throw .cannotConnect(path, errno: errno) }
-        var timeout = timeval(tv_sec: timeoutInSeconds, tv_usec: 0)
-        let size = socklen_t(MemoryLayout<timeval>.size)
-        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, size)
-        setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &timeout, size)
-        guard address.with({ connect(descriptor, $0, $1) }) == 0 else {
-            let failure = errno
-            close(descriptor)
-            throw .cannotConnect(path, errno: failure)
+    private static func open(_ path: String, _ timeoutInSeconds: Int) throws(VICIClientError) -> Socket {
+        let address: KernelAddress
+        do { address = try ControlSocket.address(path) } catch { throw .socket(error) }
+        do throws(Errno) {
+            let socket = try Socket(.localStream)
+            try? socket.setReceiveTimeout(seconds: timeoutInSeconds)
+            try? socket.setSendTimeout(seconds: timeoutInSeconds)
+            try socket.connect(to: address)
+            return socket
+        } catch {
+            throw VICIClientError.cannotConnect(path, errno: error.rawValue)
         }
-        return descriptor
-    }
-
-    deinit {
-        close(descriptor)
     }
 
     /// Sends a command and waits for its answer. Events that arrive before it go to `onEvent`.
@@ -98,11 +91,7 @@ package struct VICIClient: ~Copyable {
         do { bytes = try packet.encoded() } catch { throw .protocolViolation("\(error)") }
         var sent = 0
         while sent < bytes.count {
-            let count = bytes.withUnsafeBytes { raw in
-                Glibc.send(
-                    descriptor, raw.baseAddress.map { $0 + sent }, raw.count - sent, Int32(MSG_NOSIGNAL))
-            }
-            if count > 0 { sent += count } else if errno != EINTR { throw failure() }
+            do throws(Errno) { sent += try socket.send(Array(bytes[sent...])) } catch { throw failure(error) }
         }
     }
 
@@ -118,21 +107,17 @@ package struct VICIClient: ~Copyable {
         var bytes = [UInt8](repeating: 0, count: count)
         var filled = 0
         while filled < count {
-            let received = bytes.withUnsafeMutableBytes { raw in
-                recv(descriptor, raw.baseAddress.map { $0 + filled }, raw.count - filled, 0)
+            let received: Int
+            do throws(Errno) { received = try socket.receive(into: &bytes, from: filled) } catch {
+                throw failure(error)
             }
-            if received > 0 {
-                filled += received
-            } else if received == 0 {
-                throw .disconnected
-            } else if errno != EINTR {
-                throw failure()
-            }
+            guard received > 0 else { throw .disconnected }
+            filled += received
         }
         return bytes
     }
 
-    private func failure() -> VICIClientError {
-        errno == EAGAIN || errno == EWOULDBLOCK ? .timedOut(seconds: timeoutInSeconds) : .disconnected
+    private func failure(_ reason: Errno) -> VICIClientError {
+        reason == .wouldBlock ? .timedOut(seconds: timeoutInSeconds) : .disconnected
     }
 }

@@ -31,8 +31,10 @@ public enum EtherType {
     @inlinable public static var ipv6: UInt16 { 0x86DD }
 }
 
-/// UDP ports of IPsec on the packet path, in host order.
+/// UDP ports of IPsec, in host order.
 public enum IPsecPort {
+    /// Key exchange (RFC 7296 section 2).
+    @inlinable public static var keyExchange: UInt16 { 500 }
     /// ESP in UDP, and key exchange behind a non-ESP marker (RFC 3948 section 2).
     @inlinable public static var encapsulation: UInt16 { 4500 }
 }

@@ -14,6 +14,16 @@ public enum CurrentProcess {
         return figures.count > 1 ? (Int(figures[1]) ?? 0) * pageSize : 0
     }
 
+    /// The operating system and its release, and the kind of machine, as `uname` tells.
+    public static var system: (name: String, release: String, machine: String) {
+        var names = utsname()
+        uname(&names)
+        func text<Field>(_ field: Field) -> String {
+            withUnsafeBytes(of: field) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+        }
+        return (text(names.sysname), text(names.release), text(names.machine))
+    }
+
     /// A variable of the environment; nil: it is not set.
     public static func environment(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
 

@@ -166,6 +166,13 @@ public struct Socket: ~Copyable, Sendable {
         try attempt { recv(number, buffer.baseAddress, buffer.count, 0) }
     }
 
+    /// Receives from the stream into the rest of an array, from an index on.
+    public func receive(into bytes: inout [UInt8], from start: Int) throws(Errno) -> Int {
+        try bytes.withUnsafeMutableBufferPointer { (all) throws(Errno) in
+            try receive(into: UnsafeMutableRawBufferPointer(rebasing: UnsafeMutableRawBufferPointer(all)[start...]))
+        }
+    }
+
     /// Receives one datagram; its length is more than the buffer's when it did not fit.
     public func receiveDatagram(
         into buffer: UnsafeMutableRawBufferPointer, waits: Bool

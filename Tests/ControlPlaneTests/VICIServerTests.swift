@@ -2,6 +2,7 @@ import Foundation
 import Logging
 import NIOCore
 import NIOPosix
+import System
 import Testing
 
 @testable import ControlPlane
@@ -160,26 +161,21 @@ private struct Fail: VICICommand {
 
 /// A socket without a protocol.
 final class RawConnection {
-    private let descriptor: Int32
+    private let socket: Socket
 
     init(_ path: String) throws {
-        descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue), 0)
-        let address = try UnixAddress(path)
-        try #require(address.with { connect(descriptor, $0, $1) } == 0)
-        var timeout = timeval(tv_sec: 120, tv_usec: 0)
-        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
+        let socket = try Socket(.localStream)
+        try socket.connect(to: try ControlSocket.address(path))
+        try socket.setReceiveTimeout(seconds: 120)
+        self.socket = socket
     }
 
-    deinit { close(descriptor) }
-
-    func write(_ bytes: [UInt8]) {
-        _ = send(descriptor, bytes, bytes.count, Int32(MSG_NOSIGNAL))
-    }
+    func write(_ bytes: [UInt8]) { _ = try? socket.send(bytes) }
 
     /// Up to `count` bytes; fewer when the peer closes.
     func read(_ count: Int) -> [UInt8] {
         var buffer = [UInt8](repeating: 0, count: count)
-        let received = recv(descriptor, &buffer, count, Int32(MSG_WAITALL))
+        let received = recv(socket.number, &buffer, count, Int32(MSG_WAITALL))
         return Array(buffer.prefix(max(0, received)))
     }
 }

@@ -1,6 +1,6 @@
 import CMalloc
-import Glibc
 import NIOCore
+import System
 
 /// The figures of the daemon as a whole, in the shape that strongSwan's `stats` command gives them.
 package struct DaemonStatistics: Hashable, Sendable {
@@ -89,18 +89,13 @@ package struct VersionCommand: VICICommand {
     }
 
     package func respond(to request: VICIMessage, session: VICISession) -> EventLoopFuture<VICIMessage> {
-        var system = utsname()
-        uname(&system)
+        let system = CurrentProcess.system
         return session.eventLoop.makeSucceededFuture([
             "daemon": daemon,
             "version": version,
-            "sysname": text(&system.sysname),
-            "release": text(&system.release),
-            "machine": text(&system.machine),
+            "sysname": system.name,
+            "release": system.release,
+            "machine": system.machine,
         ])
-    }
-
-    private func text<T>(_ field: inout T) -> String {
-        withUnsafeBytes(of: &field) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
     }
 }

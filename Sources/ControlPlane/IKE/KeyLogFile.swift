@@ -1,5 +1,5 @@
-import Glibc
 import IKEv2
+import System
 
 /// `--ike-keylog FILE`: the keys of all SAs, as Wireshark takes them. Off unless asked for: who has them can read all
 /// that the tunnels carry.
@@ -11,22 +11,13 @@ final class KeyLogFile {
         let description: String
     }
 
-    private let ike: Int32
-    private let esp: Int32
+    private let ike: Descriptor
+    private let esp: Descriptor
 
     init(path: String) throws(Failure) {
-        ike = try Self.open(path)
-        do {
-            esp = try Self.open(path + ".esp")
-        } catch {
-            close(ike)
-            throw error
-        }
-    }
-
-    deinit {
-        close(ike)
-        close(esp)
+        let ike = try Self.open(path)
+        esp = try Self.open(path + ".esp")
+        self.ike = ike
     }
 
     func write(_ line: KeyLogLine) {
@@ -37,28 +28,25 @@ final class KeyLogFile {
     }
 
     /// Lines are added to what is there. A link in the way is not followed: it could lead anywhere.
-    private static func open(_ path: String) throws(Failure) -> Int32 {
-        let flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW
-        let descriptor = Glibc.open(path, flags, 0o600)
-        guard descriptor >= 0 else {
+    private static func open(_ path: String) throws(Failure) -> Descriptor {
+        let file: Descriptor
+        do { file = try Files.openToAppend(path) } catch {
             throw Failure(
-                description: "key log \(path): \(String(cString: strerror(errno))); give --ike-keylog a file in a "
+                description: "key log \(path): \(error); give --ike-keylog a file in a "
                     + "directory of yours, or leave it out")
         }
         // An older file may be open to others.
-        guard fchmod(descriptor, 0o600) == 0 else {
-            let code = errno
-            close(descriptor)
+        do { try Files.setMode(of: file, 0o600) } catch {
             throw Failure(
-                description: "key log \(path): cannot be kept from others: \(String(cString: strerror(code))); "
+                description: "key log \(path): cannot be kept from others: \(error); "
                     + "give --ike-keylog a file of your own")
         }
-        return descriptor
+        return file
     }
 
     /// One write a line. A log that cannot be written is given up: traffic matters more.
-    private static func write(_ text: String, to descriptor: Int32) {
+    private static func write(_ text: String, to file: borrowing Descriptor) {
         let bytes = Array((text + "\n").utf8)
-        _ = Glibc.write(descriptor, bytes, bytes.count)
+        bytes.withUnsafeBytes { _ = try? file.write($0) }
     }
 }

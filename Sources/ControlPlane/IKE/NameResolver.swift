@@ -1,8 +1,8 @@
-import Glibc
 import IKEv2
 import NIOCore
 import NIOPosix
 import Packets
+import System
 
 /// Looks host names up on other threads, so that the event loop never waits. Belongs to the loop.
 final class NameResolver {
@@ -62,23 +62,5 @@ final class NameResolver {
     }
 
     /// Blocks for as long as the system's resolver takes.
-    static func addresses(of name: String) -> [IPAddress] {
-        var hints = addrinfo()
-        hints.ai_socktype = Int32(SOCK_DGRAM.rawValue)
-        hints.ai_flags = AI_ADDRCONFIG
-        var first: UnsafeMutablePointer<addrinfo>?
-        guard getaddrinfo(name, nil, &hints, &first) == 0 else { return [] }
-        defer { freeaddrinfo(first) }
-        var found: [IPAddress] = []
-        var next = first
-        while let entry = next?.pointee, found.count < mostAddresses {
-            if let address = entry.ai_addr.flatMap({ Endpoint(kernel: UnsafeRawPointer($0)) })?.address,
-                !found.contains(address)
-            {
-                found.append(address)
-            }
-            next = entry.ai_next
-        }
-        return found
-    }
+    static func addresses(of name: String) -> [IPAddress] { SystemNames.addresses(of: name, atMost: mostAddresses) }
 }

@@ -1,9 +1,9 @@
-import Glibc
 import IKEv2
 import Logging
 import NIOCore
 import NIOPosix
 import Packets
+import System
 
 /// The file that says which tunnels are up, so that they come up again when the gateway is started anew: names of connections
 /// and children, addresses of peers, no keys. It is only help: one that cannot be read is as good as none.
@@ -70,46 +70,23 @@ final class TunnelFile {
 
     private struct FileFailure: Error, Sendable {
         let description: String
-
-        static var ofLastCall: FileFailure { FileFailure(description: String(cString: strerror(errno))) }
     }
 
     /// The contents of the file; nil: there is none.
     private static func content(_ path: String) throws(FileFailure) -> [UInt8]? {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
-        guard descriptor >= 0 else {
-            if errno == ENOENT { return nil }
-            throw .ofLastCall
+        do throws(Errno) {
+            let bytes = try Files.content(of: path, longest: longest, followsLinks: false)
+            if bytes.count <= longest { return bytes }
+        } catch {
+            if error == .noSuchFileOrDirectory { return nil }
+            throw FileFailure(description: "\(error)")
         }
-        defer { close(descriptor) }
-        var bytes: [UInt8] = []
-        var block = [UInt8](repeating: 0, count: 65_536)
-        while true {
-            let count = Glibc.read(descriptor, &block, block.count)
-            if count < 0 { throw .ofLastCall }
-            if count == 0 { return bytes }
-            bytes += block[..<count]
-            if bytes.count > longest { throw FileFailure(description: "it is too long") }
-        }
+        throw FileFailure(description: "it is too long")
     }
 
     /// The file has the old content or the new one, whatever happens meanwhile.
     private static func replace(_ path: String, by bytes: [UInt8]) throws(FileFailure) {
-        let next = path + ".new"
-        unlink(next)
-        let descriptor = open(next, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard descriptor >= 0 else { throw .ofLastCall }
-        defer { close(descriptor) }
-        var written = 0
-        while written < bytes.count {
-            let count = bytes.withUnsafeBytes {
-                Glibc.write(descriptor, $0.baseAddress.map { $0 + written }, bytes.count - written)
-            }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw .ofLastCall }
-            written += count
-        }
-        guard fsync(descriptor) == 0, rename(next, path) == 0 else { throw .ofLastCall }
+        do { try Files.replace(path, by: bytes) } catch { throw FileFailure(description: "\(error)") }
     }
 }
 

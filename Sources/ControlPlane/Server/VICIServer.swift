@@ -1,8 +1,8 @@
 import Dispatch
-import Glibc
 import Logging
 import NIOCore
 import NIOPosix
+import System
 
 /// The control protocol's server: one UNIX socket, all clients on one event loop.
 package struct VICIServer: Sendable {
@@ -34,13 +34,10 @@ package struct VICIServer: Sendable {
     /// Stops listening and removes the socket, unless somebody else has put theirs in its place.
     package func stop() throws {
         try channel.close().wait()
-        if Self.inode(of: path) == inode { unlink(path) }
+        if Self.inode(of: path) == inode { try? Files.remove(path) }
     }
 
-    private static func inode(of path: String) -> UInt64? {
-        var status = stat()
-        return lstat(path, &status) == 0 ? UInt64(status.st_ino) : nil
-    }
+    private static func inode(of path: String) -> UInt64? { (try? Files.status(path, followsLinks: false))?.inode }
 }
 
 /// Why the control socket could not be opened.
@@ -59,7 +56,7 @@ package enum ControlSocketError: Error, Hashable, Sendable, CustomStringConverti
         case .notASocket(let path):
             "control socket \(path): a file that is no socket is in the way; remove it, or choose another --control"
         case .system(let path, let call, let errno):
-            "control socket \(path): \(call): \(String(cString: strerror(errno)))"
+            "control socket \(path): \(call): \(Errno(rawValue: errno))"
         }
     }
 }
@@ -68,60 +65,61 @@ package enum ControlSocketError: Error, Hashable, Sendable, CustomStringConverti
 enum ControlSocket {
     /// Binds `path`. A socket that a crashed run left behind is replaced; one that answers is an error.
     static func bind(_ path: String) throws(ControlSocketError) -> Int32 {
-        let address = try UnixAddress(path)
+        let address = try address(path)
         try makeParentDirectory(of: path)
         try removeStale(path, address)
-        let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        guard descriptor >= 0 else { throw .system(path, call: "socket", errno: errno) }
-        // The mode goes on the socket before it has a name, so that there is no moment when others may connect.
-        guard fchmod(descriptor, 0o600) == 0, address.with({ Glibc.bind(descriptor, $0, $1) }) == 0,
-            chmod(path, 0o660) == 0
-        else {
-            let failure = errno
-            close(descriptor)
-            throw .system(path, call: "bind", errno: failure)
+        let socket = try open(path)
+        do throws(Errno) {
+            // The mode goes on the socket before it has a name, so that there is no moment when others may connect.
+            try Files.setMode(of: socket.descriptor, 0o600)
+            try socket.bind(to: address)
+            try Files.setMode(path, 0o660)
+        } catch {
+            throw ControlSocketError.system(path, call: "bind", errno: error.rawValue)
         }
-        return descriptor
+        return socket.release()
+    }
+
+    /// The socket address of a path.
+    static func address(_ path: String) throws(ControlSocketError) -> KernelAddress {
+        guard let address = KernelAddress(path: path) else {
+            throw .pathTooLong(path, limit: KernelAddress.longestPath)
+        }
+        return address
+    }
+
+    private static func open(_ path: String) throws(ControlSocketError) -> Socket {
+        do { return try Socket(.localStream) } catch {
+            throw .system(path, call: "socket", errno: error.rawValue)
+        }
     }
 
     private static func makeParentDirectory(of path: String) throws(ControlSocketError) {
         guard let slash = path.lastIndex(of: "/"), slash != path.startIndex else { return }
         let parent = String(path[..<slash])
-        guard mkdir(parent, 0o755) == 0 || errno == EEXIST else {
-            throw .system(path, call: "mkdir \(parent)", errno: errno)
+        do { try Files.makeDirectory(parent, mode: 0o755) } catch {
+            guard error == .fileExists else { throw .system(path, call: "mkdir \(parent)", errno: error.rawValue) }
         }
     }
 
-    private static func removeStale(_ path: String, _ address: UnixAddress) throws(ControlSocketError) {
-        var status = stat()
-        guard lstat(path, &status) == 0 else { return }
-        guard status.st_mode & S_IFMT == S_IFSOCK else { throw .notASocket(path) }
-        let probe = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
-        guard probe >= 0 else { throw .system(path, call: "socket", errno: errno) }
-        defer { close(probe) }
-        guard address.with({ connect(probe, $0, $1) }) != 0 else { throw .inUse(path) }
-        guard errno == ECONNREFUSED else { throw .system(path, call: "connect", errno: errno) }
-        guard unlink(path) == 0 || errno == ENOENT else { throw .system(path, call: "unlink", errno: errno) }
-    }
-}
-
-/// A UNIX socket address.
-struct UnixAddress {
-    private var address = sockaddr_un()
-
-    init(_ path: String) throws(ControlSocketError) {
-        let capacity = MemoryLayout.size(ofValue: address.sun_path)
-        let bytes = Array(path.utf8)
-        guard !bytes.isEmpty, bytes.count < capacity else { throw .pathTooLong(path, limit: capacity - 1) }
-        address.sun_family = sa_family_t(AF_UNIX)
-        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: bytes) }
-    }
-
-    func with(_ body: (UnsafePointer<sockaddr>, socklen_t) -> Int32) -> Int32 {
-        withUnsafePointer(to: address) { pointer in
-            pointer.withMemoryRebound(to: sockaddr.self, capacity: 1) {
-                body($0, socklen_t(MemoryLayout<sockaddr_un>.size))
+    private static func removeStale(_ path: String, _ address: KernelAddress) throws(ControlSocketError) {
+        guard let status = try? Files.status(path, followsLinks: false) else { return }
+        guard status.kind == .socket else { throw .notASocket(path) }
+        let probe = try open(path)
+        do throws(Errno) {
+            try probe.connect(to: address)
+        } catch {
+            guard error == .connectionRefused else {
+                throw ControlSocketError.system(path, call: "connect", errno: error.rawValue)
             }
+            return try removeFile(path)
+        }
+        throw .inUse(path)
+    }
+
+    private static func removeFile(_ path: String) throws(ControlSocketError) {
+        do { try Files.remove(path) } catch {
+            guard error == .noSuchFileOrDirectory else { throw .system(path, call: "unlink", errno: error.rawValue) }
         }
     }
 }

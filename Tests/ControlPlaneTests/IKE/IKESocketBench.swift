@@ -4,6 +4,7 @@ import Logging
 import NIOCore
 import NIOPosix
 import Packets
+import System
 import Testing
 
 @testable import ControlPlane
@@ -68,31 +69,25 @@ final class IKESocketBench: Sendable {
 
 /// An ordinary UDP socket on the loopback interface.
 final class UDPPeer {
-    let descriptor: Int32
+    private let socket: Socket
     let endpoint: Endpoint
 
     init(_ address: IPAddress) throws {
-        descriptor = socket(address.family.socketDomain, Int32(SOCK_DGRAM.rawValue), 0)
-        let file = descriptor
-        try #require(Endpoint(address, port: 0).withSocketAddress { bind(file, $0, $1) } == 0)
-        endpoint = try #require(SourceAddress.endpoint { getsockname(file, $0, $1) })
-        var timeout = timeval(tv_sec: 5, tv_usec: 0)
-        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &timeout, socklen_t(MemoryLayout<timeval>.size))
+        let socket = try Socket(.udp(address.family))
+        try socket.bind(to: Endpoint(address, port: 0).kernelAddress())
+        endpoint = try #require(Endpoint(try socket.localAddress()))
+        try socket.setReceiveTimeout(seconds: 5)
+        self.socket = socket
     }
 
-    deinit { close(descriptor) }
-
     func send(_ bytes: [UInt8], to remote: Endpoint) -> Int {
-        remote.withSocketAddress { sendto(descriptor, bytes, bytes.count, 0, $0, $1) }
+        (try? socket.send(bytes, to: remote.kernelAddress())) ?? -1
     }
 
     func receive() -> (bytes: [UInt8], from: Endpoint)? {
         var buffer = [UInt8](repeating: 0, count: 65_536)
-        var count = 0
-        let sender = SourceAddress.endpoint { address, length in
-            count = recvfrom(descriptor, &buffer, buffer.count, 0, address, length)
-            return count < 0 ? -1 : 0
-        }
-        return sender.map { (Array(buffer.prefix(count)), $0) }
+        let received = try? buffer.withUnsafeMutableBytes { try socket.receiveDatagram(into: $0, waits: true) }
+        guard let received, let sender = Endpoint(received.sender) else { return nil }
+        return (Array(buffer.prefix(received.count)), sender)
     }
 }

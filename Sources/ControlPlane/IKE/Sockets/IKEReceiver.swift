@@ -2,6 +2,7 @@ import IKEv2
 import Logging
 import NIOCore
 import NIOPosix
+import System
 
 /// Reads one IKE socket through NIO. A channel that ends, for whatever reason, is opened again: IKE must not go deaf.
 /// Belongs to its event loop.
@@ -38,8 +39,10 @@ final class IKEReceiver {
     func start() {
         guard !isStopped else { return }
         let bound = NIOLoopBound(self, eventLoop: eventLoop)
-        let (port, descriptor) = (socket.port, socket.duplicate())
-        guard descriptor >= 0 else { return failed("the process has too many files open") }
+        let port = socket.port
+        guard let descriptor = try? socket.duplicate().release() else {
+            return failed("the process has too many files open")
+        }
         DatagramBootstrap(group: eventLoop)
             .channelOption(.autoRead, value: false)
             .channelOption(.maxMessagesPerRead, value: gate == nil ? Self.burst : Self.strangersBurst)

@@ -1,8 +1,8 @@
-import Glibc
 import IKEv2
 import Logging
 import NIOCore
 import Packets
+import System
 
 /// The ports of IKE: plain, and shared with encapsulated ESP (RFC 7296 section 2.23).
 package struct IKEPorts: Hashable, Sendable {
@@ -152,12 +152,12 @@ package final class IKESockets {
         let failure = socket.send(
             bytes, from: local.address, to: remote, marker: isMessage && socket.hasMarker,
             interface: scopes[remote.address] ?? interface(remote.address))
-        guard failure != 0 else { return true }
+        guard let failure else { return true }
         counters.sendFailures += 1
         // Retransmission tries again, and ends in an error of its own.
         logger.info(
             "datagram not sent",
-            metadata: ["from": "\(local)", "to": "\(remote)", "error": "\(String(cString: strerror(failure)))"])
+            metadata: ["from": "\(local)", "to": "\(remote)", "error": "\(failure)"])
         return false
     }
 }

@@ -1,6 +1,6 @@
 import CLibBPF
-import Glibc
 import Packets
+import System
 
 /// Divides what comes to one family's IKE ports between two sockets, in the kernel: datagrams of peers that are known go to
 /// the first, those of strangers to the second. However many strangers send, they fill only their own queue.
@@ -8,8 +8,8 @@ import Packets
 /// A small BPF program looks the source address up in a map. It needs CAP_BPF; whoever has none does without.
 final class PeerSteering {
     private let family: AddressFamily
-    private let map: Int32
-    private let program: Int32
+    private let map: Descriptor
+    private let program: Descriptor
     /// The addresses that the map has now.
     private var known: Set<IPAddress> = []
 
@@ -22,46 +22,31 @@ final class PeerSteering {
         var options = bpf_map_create_opts()
         options.sz = MemoryLayout<bpf_map_create_opts>.size
         options.map_flags = UInt32(BPF_F_NO_PREALLOC)
-        let map = bpf_map_create(
+        let made = bpf_map_create(
             BPF_MAP_TYPE_HASH, "sluice_peers", UInt32(keyLength), 1, Self.capacity, &options)
-        guard map >= 0 else { return nil }
-        let code = Self.code(family, keyLength: Int32(keyLength), map: map)
-        let program = code.withUnsafeBytes { code in
+        guard let map = try? Descriptor(result: made) else { return nil }
+        let code = Self.code(family, keyLength: Int32(keyLength), map: map.number)
+        let loaded = code.withUnsafeBytes { code in
             bpf_prog_load(
                 BPF_PROG_TYPE_SOCKET_FILTER, "sluice_peers", "Apache-2.0",
                 code.baseAddress?.assumingMemoryBound(to: bpf_insn.self), code.count / MemoryLayout<UInt64>.size, nil)
         }
-        guard program >= 0 else {
-            close(map)
-            return nil
-        }
+        guard let program = try? Descriptor(result: loaded) else { return nil }
         self.family = family
         self.map = map
         self.program = program
     }
 
-    deinit {
-        close(program)
-        close(map)
-    }
-
-    /// `SO_ATTACH_REUSEPORT_EBPF` (Linux 4.5), which Glibc's module does not have.
-    private static let attachOption: Int32 = 52
-
-    /// Whether the sockets that share a port with this one are chosen by the program from now on.
-    func attach(to descriptor: Int32) -> Bool {
-        var program = program
-        return setsockopt(
-            descriptor, SOL_SOCKET, Self.attachOption, &program, socklen_t(MemoryLayout<Int32>.size)) == 0
-    }
+    /// Lets the program choose from now on among the sockets that share a port with this one.
+    func attach(to socket: borrowing Socket) throws(Errno) { try socket.set(.portProgram, to: program.number) }
 
     /// Makes exactly these addresses, as far as they are of the family, the known ones.
     func setKnown(_ addresses: Set<IPAddress>) {
         let wanted = addresses.filter { $0.family == family }
-        for address in known.subtracting(wanted) { withKey(address) { _ = bpf_map_delete_elem(map, $0) } }
+        for address in known.subtracting(wanted) { withKey(address) { _ = bpf_map_delete_elem(map.number, $0) } }
         var value: UInt8 = 1
         for address in wanted.subtracting(known) {
-            withKey(address) { _ = bpf_map_update_elem(map, $0, &value, UInt64(BPF_ANY)) }
+            withKey(address) { _ = bpf_map_update_elem(map.number, $0, &value, UInt64(BPF_ANY)) }
         }
         known = wanted
     }
