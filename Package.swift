@@ -44,17 +44,20 @@ let package = Package(
             dependencies: ["CLinux", "Packets", .product(name: "SystemPackage", package: "swift-system")],
             swiftSettings: hot),
         .target(
-            name: "Telemetry", dependencies: ["CLinux", .product(name: "Logging", package: "swift-log")],
+            name: "Telemetry", dependencies: ["System", .product(name: "Logging", package: "swift-log")],
             swiftSettings: hot),
-        .target(name: "Cryptography", dependencies: ["CLibCrypto", "CLinux"], swiftSettings: hot),
-        .target(name: "IPsec", dependencies: ["Cryptography", "Packets", "Telemetry", "CLinux"], swiftSettings: hot),
-        .target(name: "Policy", dependencies: ["IPsec", "Packets", "Telemetry", "CLinux"], swiftSettings: hot),
+        .target(name: "Cryptography", dependencies: ["CLibCrypto", "CLinux", "System"], swiftSettings: hot),
+        .target(
+            name: "IPsec", dependencies: ["Cryptography", "Packets", "System", "Telemetry", "CLinux"],
+            swiftSettings: hot),
+        .target(
+            name: "Policy", dependencies: ["IPsec", "Packets", "System", "Telemetry", "CLinux"], swiftSettings: hot),
         .target(
             name: "XDP", dependencies: ["CXDP", "CLibBPF", "CLibXDP", "BPFObjects", "Packets", "System"],
             swiftSettings: hot),
         .target(
             name: "Dataplane",
-            dependencies: ["XDP", "IPsec", "Policy", "Cryptography", "Telemetry", "Packets", "CLinux"],
+            dependencies: ["XDP", "IPsec", "Policy", "Cryptography", "Telemetry", "System", "Packets", "CLinux"],
             swiftSettings: hot),
 
         // The BPF program, compiled by the build-tool plugin and embedded.
@@ -70,7 +73,7 @@ let package = Package(
             name: "Benchmarks",
             dependencies: [
                 "InMemory", "Gateway", "Dataplane", "IKEv2", "IKEv2Messages", "Policy", "IPsec", "XDP", "Cryptography",
-                "Telemetry", "Packets", "CLinux", .product(name: "Logging", package: "swift-log"),
+                "Telemetry", "System", "Packets", "CLinux", .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: hot),
 
@@ -81,10 +84,10 @@ let package = Package(
             swiftSettings: strict),
         .target(name: "IKEv2Messages", dependencies: ["Packets"], swiftSettings: strict),
         .target(
-            name: "IKEv2", dependencies: ["IKEv2Messages", "Cryptography", "IPsec", "Packets"],
+            name: "IKEv2", dependencies: ["IKEv2Messages", "Cryptography", "IPsec", "System", "Packets"],
             exclude: ["Session/ChildStates.md"], swiftSettings: strict),
         .target(
-            name: "Configuration", dependencies: ["IKEv2", "Policy", "IPsec", "Cryptography", "Packets"],
+            name: "Configuration", dependencies: ["IKEv2", "Policy", "IPsec", "Cryptography", "System", "Packets"],
             swiftSettings: strict),
         .target(
             name: "ControlPlane",
@@ -99,7 +102,7 @@ let package = Package(
             name: "Gateway",
             dependencies: [
                 "Dataplane", "ControlPlane", "IKEv2", "IKEv2Messages", "Configuration", "Netlink", "Policy", "IPsec",
-                "XDP", "Cryptography", "Packets", "Telemetry", "CLinux",
+                "XDP", "Cryptography", "Packets", "System", "Telemetry", "CLinux",
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -110,7 +113,7 @@ let package = Package(
             name: "sluice",
             dependencies: [
                 "Gateway", "Benchmarks", "Configuration", "ControlPlane", "IKEv2", "Dataplane", "Cryptography", "XDP",
-                "Telemetry",
+                "System", "Telemetry",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],

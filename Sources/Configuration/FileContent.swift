@@ -1,6 +1,5 @@
-#if canImport(Glibc)
-    import Glibc
-#endif
+import Glibc
+import System
 
 /// The reason why a file could not be read, as text for a message.
 struct FileProblem: Error {
@@ -8,8 +7,7 @@ struct FileProblem: Error {
 
     init(_ reason: String) { self.reason = reason }
 
-    /// The latest failure of a system call.
-    static var system: FileProblem { FileProblem(String(cString: strerror(errno))) }
+    init(_ reason: Errno) { self.reason = "\(reason)" }
 }
 
 /// The bytes of a file in memory that is zeroed before it is given back.
@@ -28,22 +26,23 @@ final class FileContent {
 
     /// Reads a file or pipe of at most `maximum` bytes.
     init(path: String, maximum: Int) throws(FileProblem) {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw .system }
-        defer { close(descriptor) }
-        var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw .system }
-        guard status.st_mode & S_IFMT != S_IFDIR else { throw FileProblem("it is a directory") }
-        isExposed = status.st_mode & S_IFMT == S_IFREG && status.st_mode & 0o077 != 0
-        identity = Identity(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))
+        let file: Descriptor
+        do { file = try Files.open(path) } catch { throw FileProblem(error) }
+        let status: Files.Status
+        do { status = try Files.status(of: file) } catch { throw FileProblem(error) }
+        guard status.kind != .directory else { throw FileProblem("it is a directory") }
+        isExposed = status.isExposed
+        identity = Identity(device: status.device, inode: status.inode)
         // One byte more tells a file that is too long. A pipe has no size, and may bring as much.
-        let isRegular = status.st_mode & S_IFMT == S_IFREG
-        let capacity = min(isRegular ? max(Int(status.st_size), 0) : maximum, maximum) + 1
+        let capacity = min(status.kind == .regular ? max(status.byteCount, 0) : maximum, maximum) + 1
         buffer = .allocate(byteCount: capacity, alignment: 1)
         while count < capacity {
-            let got = Glibc.read(descriptor, buffer.baseAddress.map { $0 + count }, capacity - count)
-            if got < 0, errno == EINTR { continue }
-            guard got >= 0 else { throw .system }
+            let got: Int
+            do throws(Errno) {
+                got = try file.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[count...]))
+            } catch {
+                throw FileProblem(error)
+            }
             if got == 0 { break }
             count += got
         }

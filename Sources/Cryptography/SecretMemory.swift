@@ -1,9 +1,7 @@
 import CLibCrypto
+import Glibc
 import Synchronization
-
-#if canImport(Glibc)
-    import Glibc
-#endif
+import System
 
 /// An allocator for key material: its pages are locked into memory as far as RLIMIT_MEMLOCK allows, left out of core
 /// dumps, and every block is zeroed before it is free again.
@@ -86,13 +84,12 @@ private struct SecretPool: ~Copyable {
     }
 
     private mutating func map(_ byteCount: Int) -> UInt {
-        let flags = MAP_PRIVATE | MAP_ANONYMOUS
-        guard let pages = mmap(nil, byteCount, PROT_READ | PROT_WRITE, flags, -1, 0), pages != MAP_FAILED else {
+        guard let pages = try? MappedMemory(.reserved, byteCount: byteCount) else {
             fatalError("out of memory for key material (\(byteCount) bytes)")
         }
-        let excluded = madvise(pages, byteCount, MADV_DONTDUMP)
-        if mlock(pages, byteCount) != 0 || excluded != 0 { unlockedChunks += 1 }
-        return UInt(bitPattern: pages)
+        let isLeftOut = pages.advise(.leftOutOfDumps)
+        if !pages.lock() || !isLeftOut { unlockedChunks += 1 }
+        return UInt(bitPattern: pages.leak())
     }
 
     private static func block(_ address: UInt) -> SecretBlock {

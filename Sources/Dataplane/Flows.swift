@@ -2,6 +2,7 @@ import CLinux
 import Glibc
 import Packets
 import Policy
+import System
 import Telemetry
 
 // How a packet is told apart from others at the least cost: link layer, the common packet, the key of its flow, and the cache of
@@ -249,17 +250,15 @@ struct FlowCache: ~Copyable {
 /// Zeroed memory from the kernel, resident only where it was touched.
 struct LazyMemory: ~Copyable {
     let base: UnsafeMutableRawPointer
-    private let byteCount: Int
+    private let memory: MappedMemory
 
     init(byteCount: Int) {
-        self.byteCount = byteCount
-        let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
-        guard let memory = mmap(nil, byteCount, PROT_READ | PROT_WRITE, flags, -1, 0), memory != MAP_FAILED else {
+        do throws(Errno) {
+            memory = try MappedMemory(.lazy, byteCount: byteCount)
+        } catch {
             // Only at start-up, never while packets flow.
-            fatalError("no memory for a table of \(byteCount) bytes: \(errno)")
+            fatalError("no memory for a table of \(byteCount) bytes: \(error)")
         }
-        base = memory
+        base = memory.base
     }
-
-    deinit { munmap(base, byteCount) }
 }

@@ -86,7 +86,7 @@ extension Worker {
         if port.pointee.rings.sending > 0, now < exchange.deadline { return false }
         let lost = port.pointee.rings.giveBack(to: &pool)
         port.pointee.replace(exchange.queue.take())
-        descriptors[number].fd = port.pointee.rings.fileDescriptor
+        descriptors.replace(number, by: port.pointee.rings.fileDescriptor)
         exchange.finish(lost: lost)
         return true
     }

@@ -1,6 +1,5 @@
-import CLinux
-import Glibc
 import Synchronization
+import System
 
 /// Wakes a thread that sleeps in `poll`, and costs one load when it does not sleep.
 ///
@@ -8,15 +7,17 @@ import Synchronization
 /// The waker: make the work visible, then `signal`.
 public final class WakeUp: Sendable {
     private let asleep = Atomic<Bool>(false)
-    /// An eventfd.
-    public let fileDescriptor: Int32
+    private let counter: EventCounter
+    /// The descriptor to sleep on.
+    public var fileDescriptor: Int32 { counter.number }
 
     public init() {
-        fileDescriptor = eventfd(0, Int32(EFD_NONBLOCK | EFD_CLOEXEC))
-        precondition(fileDescriptor >= 0, "no event descriptor left: raise the limit of open files")
+        do throws(Errno) {
+            counter = try EventCounter(isNonBlocking: true)
+        } catch {
+            preconditionFailure("no event descriptor left: raise the limit of open files")
+        }
     }
-
-    deinit { close(fileDescriptor) }
 
     /// Says that the calling thread is about to sleep.
     public func announce() {
@@ -27,15 +28,13 @@ public final class WakeUp: Sendable {
     /// Says that the thread is awake, and empties the descriptor.
     public func clear() {
         asleep.store(false, ordering: .relaxed)
-        var value: UInt64 = 0
-        _ = read(fileDescriptor, &value, 8)
+        counter.clear()
     }
 
     /// Wakes the thread if it sleeps. At most one system call per sleep.
     public func signal() {
         atomicMemoryFence(ordering: .sequentiallyConsistent)
         guard asleep.load(ordering: .relaxed), asleep.exchange(false, ordering: .acquiringAndReleasing) else { return }
-        var one: UInt64 = 1
-        _ = write(fileDescriptor, &one, 8)
+        counter.signal()
     }
 }

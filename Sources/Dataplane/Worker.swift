@@ -1,8 +1,8 @@
 import CLinux
-import Glibc
 import IPsec
 import Packets
 import Policy
+import System
 import Telemetry
 import XDP
 
@@ -41,7 +41,7 @@ public struct Worker: ~Copyable {
     // Where packets come from and go to.
     var ports: Ports
     /// For `poll`: the sockets, then the event descriptor that others wake this worker with.
-    let descriptors: UnsafeMutablePointer<pollfd>
+    let descriptors: PollSet
     var pool: FramePool
     var handover: HandoverEnds
     /// The number of free frames below which they are lent with care.
@@ -105,13 +105,9 @@ public struct Worker: ~Copyable {
         lendingReserve = self.pool.count / 8
         handover = HandoverEnds(mesh: mesh, index: configuration.index)
         self.events = ControlEvents(events, interval: configuration.repetitionInNanoseconds)
-        descriptors = .allocate(capacity: ports.count + 1)
-        for number in 0..<ports.count {
-            let socket = ports.queue(number).pointee.rings.fileDescriptor
-            (descriptors + number).initialize(to: pollfd(fd: socket, events: Int16(POLLIN), revents: 0))
-        }
-        (descriptors + ports.count).initialize(
-            to: pollfd(fd: handover.wakeUp.fileDescriptor, events: Int16(POLLIN), revents: 0))
+        var sources: [Int32] = []
+        for number in 0..<ports.count { sources.append(ports.queue(number).pointee.rings.fileDescriptor) }
+        descriptors = PollSet(sources + [handover.wakeUp.fileDescriptor])
         self.reader = reader
         tables = self.reader.acquire()
         flows = FlowCache(capacity: configuration.flowCacheCapacity)
@@ -131,10 +127,6 @@ public struct Worker: ~Copyable {
     /// Packets that may lead to others at a time: those of a batch, or all that wait.
     private static func derivedCapacity(_ configuration: WorkerConfiguration) -> Int {
         max(256, configuration.batchSize, configuration.neighbourQueueCapacity)
-    }
-
-    deinit {
-        descriptors.deallocate()
     }
 
     /// One round: everything that waits in the queues, a batch from each. Returns how many packets it moved;

@@ -1,6 +1,5 @@
-import CLinux
-import Glibc
 import Synchronization
+import System
 import Telemetry
 
 /// Options for a worker's thread.
@@ -28,7 +27,9 @@ extension Worker {
         _ loop: WorkerLoopConfiguration, stop: borrowing Atomic<Bool>, mailbox: PortMailbox = PortMailbox()
     ) -> Int32 {
         var failure: Int32 = 0
-        if let core = loop.core { failure = sluice_pin_thread(UInt32(core)) }
+        if let core = loop.core {
+            do throws(Errno) { try Cores.pin(to: core) } catch { failure = error.rawValue }
+        }
         var idle = 0
         while !stop.load(ordering: .relaxed) {
             if mailbox.hasMail { exchangeQueues(mailbox, now: Worker.clock()) }
@@ -49,11 +50,7 @@ extension Worker {
 
     /// The dataplane's clock: CLOCK_BOOTTIME in nanoseconds, read without a system call. It goes on while the machine is
     /// suspended, so that SAs do not live longer for that.
-    public static func clock() -> UInt64 {
-        var time = timespec()
-        clock_gettime(CLOCK_BOOTTIME, &time)
-        return UInt64(truncatingIfNeeded: time.tv_sec) &* 1_000_000_000 &+ UInt64(truncatingIfNeeded: time.tv_nsec)
-    }
+    public static func clock() -> UInt64 { SystemClock.sinceBoot() }
 
     private static var patienceForUnsentInMilliseconds: Int32 { 1 }
 
@@ -77,6 +74,6 @@ extension Worker {
         // when the kernel can take more.
         let atMost = ports.kickUnsent() ? min(milliseconds, Worker.patienceForUnsentInMilliseconds) : milliseconds
         count(.sleeps)
-        _ = Glibc.poll(descriptors, nfds_t(ports.count + 1), atMost)
+        descriptors.wait(atMostMilliseconds: atMost)
     }
 }

@@ -1,7 +1,7 @@
 import Dataplane
-import Glibc
 import Logging
 import ServiceLifecycle
+import System
 
 /// `sluice run`: a gateway as a service that ends with SIGTERM or SIGINT.
 package struct GatewayService: Service {
@@ -24,7 +24,7 @@ package struct GatewayService: Service {
     package func run() async throws {
         let begun = Worker.clock()
         // Until it is handled, it must not end us.
-        signal(SIGHUP, SIG_IGN)
+        CurrentProcess.ignoreHangUp()
         for weakness in ProcessHardening.apply() { logger.warning("\(weakness.description)") }
         ProcessHardening.raiseDescriptorLimit()
         try await serve(try start(), since: begun)

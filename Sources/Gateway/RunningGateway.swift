@@ -1,11 +1,11 @@
 import Configuration
 import ControlPlane
 import Cryptography
-import Glibc
 import Logging
-import NIOPosix
 import Netlink
+import NIOPosix
 import Policy
+import System
 import XDP
 
 /// A gateway from its start to its end: ports, workers, control loop, control socket.
@@ -102,7 +102,7 @@ final class RunningGateway {
 
     /// Packets are to find frames in the fill rings, which workers put there in their first round.
     private func waitForWorkers() {
-        for _ in 0..<1000 where !workers.allSatisfy(\.hasStarted) { usleep(1000) }
+        for _ in 0..<1000 where !workers.allSatisfy(\.hasStarted) { SystemClock.sleep(microseconds: 1000) }
     }
 
     /// Ends everything, in the order in which it hurts least: first peers learn of it, then the workers get no more packets.

@@ -1,6 +1,4 @@
-import CLinux
 import Dataplane
-import Glibc
 import Synchronization
 
 /// A worker on a thread of its own, `sluice-w0` and so on.

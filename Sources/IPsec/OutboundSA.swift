@@ -1,11 +1,9 @@
 import Cryptography
 import Packets
 import Synchronization
+import System
 import Telemetry
 
-#if canImport(Glibc)
-    import Glibc
-#endif
 
 /// An outbound SA as the control side holds it: what it was made from, its cipher, and the record that its worker uses.
 ///
@@ -195,9 +193,5 @@ struct InitializationVectors: Equatable {
         shift = UInt8(Self.shiftOfManualKeys)
     }
 
-    private static func nanosecondsSince1970() -> UInt64 {
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        return UInt64(clamping: time.tv_sec) &* 1_000_000_000 &+ UInt64(clamping: time.tv_nsec)
-    }
+    private static func nanosecondsSince1970() -> UInt64 { SystemClock.wall() }
 }

@@ -1,10 +1,8 @@
+import Glibc
 import Packets
 import Synchronization
 import Telemetry
 
-#if canImport(Glibc)
-    import Glibc
-#endif
 
 /// The runtime record of an inbound SA: what a worker reads and writes per packet, and nothing else.
 ///

@@ -1,9 +1,7 @@
 import Packets
 import Synchronization
+import System
 
-#if canImport(Glibc)
-    import Glibc
-#endif
 
 /// Hands snapshots to workers without a lock, and releases them when no worker can use them any more
 /// (quiescent-state-based reclamation).
@@ -69,7 +67,7 @@ public final class SnapshotPublisher: Sendable {
         let stepInMicroseconds: UInt32 = 100
         for _ in 0..<(milliseconds * 1000 / Int(stepInMicroseconds)) {
             if reclaim() == 0 { return true }
-            usleep(stepInMicroseconds)
+            SystemClock.sleep(microseconds: stepInMicroseconds)
         }
         return reclaim() == 0
     }
@@ -201,32 +199,5 @@ final class PublicationState: @unchecked Sendable {
 
     func lowestSeen() -> UInt64 {
         (0..<workers).map { seen($0).pointee.load(ordering: .sequentiallyConsistent) }.min() ?? Self.offline
-    }
-}
-
-/// State of the control side behind a POSIX mutex; workers never touch it.
-///
-/// Not `Synchronization.Mutex`: that one waits in the kernel in a way that ThreadSanitizer does not know, so every use of
-/// it would be reported as a race.
-final class ControlLock<State>: @unchecked Sendable {
-    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-    private var state: State
-
-    init(_ state: State) {
-        self.state = state
-        mutex.initialize(to: pthread_mutex_t())
-        pthread_mutex_init(mutex, nil)
-    }
-
-    deinit {
-        pthread_mutex_destroy(mutex)
-        mutex.deinitialize(count: 1)
-        mutex.deallocate()
-    }
-
-    func withLock<Result>(_ body: (inout State) -> Result) -> Result {
-        pthread_mutex_lock(mutex)
-        defer { pthread_mutex_unlock(mutex) }
-        return body(&state)
     }
 }

@@ -8,8 +8,12 @@ public enum Files {
         public var kind: Kind
         /// Permission bits.
         public var mode: UInt32
+        public var device: UInt64
         public var inode: UInt64
         public var byteCount: Int
+
+        /// Whether it is a regular file that group or others may do something with.
+        public var isExposed: Bool { kind == .regular && mode & 0o077 != 0 }
 
         init(_ raw: stat) {
             switch raw.st_mode & S_IFMT {
@@ -19,6 +23,7 @@ public enum Files {
             default: kind = .other
             }
             mode = UInt32(raw.st_mode & 0o7777)
+            device = UInt64(raw.st_dev)
             inode = UInt64(raw.st_ino)
             byteCount = Int(raw.st_size)
         }

@@ -1,5 +1,5 @@
 import ArgumentParser
-import Glibc
+import System
 
 /// Why a subcommand ended, and the exit code that says which sort of reason it was.
 struct Failure: Error {
@@ -24,29 +24,23 @@ struct Failure: Error {
     /// Prints the message on standard error and ends the process.
     func report() -> Never {
         writeToStandardError((namesPlaces ? "" : "sluice: ") + message + "\n")
-        exit(code.rawValue)
+        CurrentProcess.exit(code.rawValue)
     }
 }
 
 func writeToStandardError(_ text: String) {
-    writeAll(STDERR_FILENO, Array(text.utf8))
+    writeAll(StandardStream.error, Array(text.utf8))
 }
 
 /// Writes all of it, at once: output of several kilobytes should not come in pieces.
 func writeToStandardOutput(_ text: String) {
-    writeAll(STDOUT_FILENO, Array(text.utf8))
+    writeAll(StandardStream.output, Array(text.utf8))
 }
 
 func writeToStandardOutput(_ bytes: [UInt8]) {
-    writeAll(STDOUT_FILENO, bytes)
+    writeAll(StandardStream.output, bytes)
 }
 
 private func writeAll(_ descriptor: Int32, _ bytes: [UInt8]) {
-    var written = 0
-    while written < bytes.count {
-        let count = bytes.withUnsafeBytes { raw in
-            Glibc.write(descriptor, raw.baseAddress.map { $0 + written }, raw.count - written)
-        }
-        if count > 0 { written += count } else if errno != EINTR { return }
-    }
+    try? Descriptor.writeAll(bytes, to: descriptor)
 }

@@ -1,7 +1,7 @@
 import CLinux
 import Cryptography
 import Dataplane
-import Glibc
+import System
 
 /// `sluice bench`: the real pipeline in memory, and beside it the bare cipher, in turns within one run, so that a machine
 /// whose speed changes changes both.
@@ -30,8 +30,7 @@ package struct DataplaneBenchmark {
     /// Runs all loads. `progress` is told the name of each load as it begins.
     package func run(progress: (String) -> Void = { _ in }) throws -> BenchmarkReport {
         if let core = configuration.core {
-            let error = sluice_pin_thread(UInt32(core))
-            guard error == 0 else { throw BenchmarkError.invalid("core \(core): \(String(cString: strerror(error)))") }
+            do { try Cores.pin(to: core) } catch { throw BenchmarkError.invalid("core \(core): \(error)") }
         }
         let key = SecretBytes(
             copying: (0..<configuration.transform.keyMaterialLength).map { UInt8(truncatingIfNeeded: $0 &* 7 &+ 1) })

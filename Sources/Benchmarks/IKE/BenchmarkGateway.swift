@@ -1,6 +1,7 @@
 import IKEv2
 import IPsec
 import Packets
+import System
 
 /// The gateway that is measured: a session manager as the responder, whose processor time is added up.
 final class BenchmarkGateway {
@@ -33,9 +34,9 @@ final class BenchmarkGateway {
     func resetTime() { nanoseconds = 0 }
 
     func receive(_ bytes: [UInt8], path: Path) {
-        let start = ThreadTime.now
+        let start = SystemClock.ofThread()
         manager.receive(bytes, path: path, at: now)
-        nanoseconds += ThreadTime.now - start
+        nanoseconds += SystemClock.ofThread() - start
     }
 
     /// Negotiations come at a rate at which they need no cookie, and are no flood.
@@ -44,9 +45,9 @@ final class BenchmarkGateway {
     /// The clock moves; `duration` in nanoseconds.
     func advance(by duration: UInt64) {
         now += duration
-        let start = ThreadTime.now
+        let start = SystemClock.ofThread()
         if let deadline = manager.nextDeadline, deadline <= now { manager.advance(to: now) }
-        nanoseconds += ThreadTime.now - start
+        nanoseconds += SystemClock.ofThread() - start
     }
 
     func takeDatagrams() -> [Datagram] {

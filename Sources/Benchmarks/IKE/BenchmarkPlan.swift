@@ -3,9 +3,6 @@ import IKEv2
 import IPsec
 import Packets
 
-#if canImport(Glibc)
-    import Glibc
-#endif
 
 /// The connections of the benchmark: default proposals, which come to X25519 and AES-128-GCM, and one pre-shared key;
 /// each peer has its own address.
@@ -32,20 +29,5 @@ enum BenchmarkPlan {
             remote: RemoteAuthentication(method: .preSharedKey, identity: remote))
         connection.children = [Child(name: "child", proposals: ChildProposal.default)]
         return connection
-    }
-}
-
-/// The kernel's words about this process.
-enum ProcessMemory {
-    /// Resident bytes; 0 when the kernel does not tell.
-    static var resident: Int {
-        guard let file = fopen("/proc/self/statm", "r") else { return 0 }
-        defer { fclose(file) }
-        var buffer = [CChar](repeating: 0, count: 256)
-        guard fgets(&buffer, Int32(buffer.count), file) != nil else { return 0 }
-        let bytes = buffer.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }
-        let fields = String(decoding: bytes, as: UTF8.self).split(separator: " ")
-        guard fields.count > 1, let pages = Int(fields[1]) else { return 0 }
-        return pages * Int(sysconf(Int32(_SC_PAGESIZE)))
     }
 }

@@ -6,6 +6,7 @@ import IPsec
 import Logging
 import Packets
 import Policy
+import System
 
 /// Measures what CHILD_SAs cost the control thread in the dataplane: keys, tables, publication, and which destinations are
 /// steered. In memory, through the gateway's own classes; each step is published by itself, the dearest case. What a
@@ -43,9 +44,9 @@ package struct ChildBenchmark {
         var report = Report(costs: [], seconds: 0)
         var children: [ChildSA] = []
         for size in sizes {
-            let start = ThreadTime.now
+            let start = SystemClock.ofThread()
             while children.count < size { children.append(try up()) }
-            report.seconds += Double(ThreadTime.now - start) / 1e9
+            report.seconds += Double(SystemClock.ofThread() - start) / 1e9
             report.costs.append(try cost(present: size))
         }
         return report
@@ -55,13 +56,13 @@ package struct ChildBenchmark {
     private mutating func cost(present: Int) throws -> Cost {
         let count = 100
         var children: [ChildSA] = []
-        let start = ThreadTime.now
+        let start = SystemClock.ofThread()
         for _ in 0..<count { children.append(try up()) }
-        let isUp = ThreadTime.now
+        let isUp = SystemClock.ofThread()
         for index in children.indices { children[index] = try rekeyed(children[index]) }
-        let isRekeyed = ThreadTime.now
+        let isRekeyed = SystemClock.ofThread()
         for child in children { down(child) }
-        let end = ThreadTime.now
+        let end = SystemClock.ofThread()
         let scale = 1e3 * Double(count)
         return Cost(
             present: present, up: Double(isUp - start) / scale, rekey: Double(isRekeyed - isUp) / scale,

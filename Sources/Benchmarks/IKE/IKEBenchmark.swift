@@ -1,4 +1,5 @@
 import IKEv2
+import System
 
 /// Measures what IKE costs the control thread, in memory: no sockets, one core, the gateway as responder with X25519 and
 /// a pre-shared key. Only the processor time of the gateway's side counts; the peers' is left out.
@@ -57,13 +58,13 @@ package struct IKEBenchmark {
         }
 
         let gateway = BenchmarkGateway(dpdDelayInSeconds: 0)
-        let before = ProcessMemory.resident
+        let before = CurrentProcess.residentBytes
         for number in 0..<configuration.associations {
             _ = try handshake(gateway, number: number)
             gateway.pause()
         }
         let count = Double(max(configuration.associations, 1))
-        return (count / max(gateway.seconds, 1e-9), Double(ProcessMemory.resident - before) / count)
+        return (count / max(gateway.seconds, 1e-9), Double(CurrentProcess.residentBytes - before) / count)
     }
 
     /// A peer's whole negotiation with the gateway.

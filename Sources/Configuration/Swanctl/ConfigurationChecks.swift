@@ -1,9 +1,7 @@
 import Cryptography
 import IKEv2
+import System
 
-#if canImport(Glibc)
-    import Glibc
-#endif
 
 /// Warns of connections that cannot come up with the credentials of the files alone.
 ///
@@ -30,7 +28,7 @@ struct CredentialChecks {
     }
 
     func run() {
-        let now = Int64(time(nil))
+        let now = SystemClock.wallSeconds()
         for connection in configuration.connections where !connection.isRefused {
             guard let section = sections[connection.name], connection.isNegotiated else { continue }
             let reader = SectionReader(section, path: "connections.\(connection.name)", findings: root.findings)

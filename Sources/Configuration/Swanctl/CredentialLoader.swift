@@ -1,9 +1,7 @@
 import Cryptography
 import IKEv2
+import System
 
-#if canImport(Glibc)
-    import Glibc
-#endif
 
 /// Reads the folders of certificates, keys and CRLs.
 struct CredentialLoader {
@@ -33,7 +31,7 @@ struct CredentialLoader {
         }
         for passphrase in secrets.passphrases {
             let path = folders.path(passphrase.file, in: passphrase.folder)
-            guard access(path, F_OK) != 0 else { continue }
+            guard !Files.exists(path) else { continue }
             passphrase.reader.warn(
                 passphrase.reader.value("file"), passphrase.file,
                 "no such file in the folder '\(passphrase.folder)'",
@@ -164,24 +162,17 @@ struct CredentialLoader {
     /// Regular files of a folder in the order of their names, without hidden ones; none when there is no such folder.
     private func files(_ folder: String) -> [String] {
         let path = "\(folders.directory)/\(folder)"
-        guard let directory = opendir(path) else {
-            if errno != ENOENT { skip(path, "cannot be read: \(FileProblem.system.reason)", "check its permissions") }
+        let all: [String]
+        do throws(Errno) { all = try Files.names(in: path) } catch {
+            if error != .noSuchFileOrDirectory { skip(path, "cannot be read: \(error)", "check its permissions") }
             return []
         }
-        defer { closedir(directory) }
         var names: [String] = []
-        while let entry = readdir(directory) {
-            let name = withUnsafePointer(to: &entry.pointee.d_name) { pointer in
-                pointer.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-            }
-            if name.hasPrefix(".") { continue }
-            var status = stat()
-            if stat("\(path)/\(name)", &status) != 0 {
-                skip(
-                    "\(path)/\(name)", "cannot be read: \(FileProblem.system.reason)",
-                    "check where the link leads to, or remove it")
-            } else if status.st_mode & S_IFMT == S_IFREG {
-                names.append(name)
+        for name in all where !name.hasPrefix(".") {
+            do throws(Errno) {
+                if try Files.status("\(path)/\(name)").kind == .regular { names.append(name) }
+            } catch {
+                skip("\(path)/\(name)", "cannot be read: \(error)", "check where the link leads to, or remove it")
             }
         }
         return names.sorted().map { "\(path)/\($0)" }

@@ -1,9 +1,7 @@
 import Cryptography
 import IKEv2
+import System
 
-#if canImport(Glibc)
-    import Glibc
-#endif
 
 /// The contents of a swanctl.conf and of the folders beside it.
 ///
@@ -45,7 +43,7 @@ package struct SwanctlConfiguration: Sendable {
         path: String, directory: String? = nil, rules: ProposalRules = ProposalRules()
     ) throws(ConfigurationErrors) -> SwanctlConfiguration {
         let file = try SettingsFile.load(path: path)
-        let environment = getenv("SWANCTL_DIR").map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
+        let environment = CurrentProcess.environment("SWANCTL_DIR").flatMap { $0.isEmpty ? nil : $0 }
         let folders = CredentialFolders(directory: directory ?? environment ?? FilePath.directory(of: path))
         return translate(file, path: path, folders: folders, rules: rules)
     }

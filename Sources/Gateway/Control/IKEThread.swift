@@ -1,13 +1,13 @@
 import Configuration
 import ControlPlane
 import Dataplane
-import Glibc
 import IKEv2
 import Logging
 import NIOCore
 import NIOPosix
 import Packets
 import Policy
+import System
 
 /// IKE as other threads see it: everything is asked of its event loop, which is the control loop's.
 struct IKEThread: Sendable {
@@ -25,7 +25,7 @@ struct IKEThread: Sendable {
             service = try eventLoop.submit {
                 let service = try IKEService(
                     Self.serviceOptions(options), dataplane: control.value.children, clock: Worker.clock,
-                    wallClock: { Int64(time(nil)) },
+                    wallClock: SystemClock.wallSeconds,
                     interface: { [weak loop = control.value] in loop?.interface(aroundTunnelsTo: $0) ?? 0 },
                     needsNeighbour: { [weak loop = control.value] in loop?.isUnknownNeighbour($0) ?? false },
                     eventLoop: eventLoop, logger: logger)
@@ -114,7 +114,7 @@ struct IKEThread: Sendable {
         try? eventLoop.submit { [service] in service.value.shutDown() }.wait()
         for _ in 0..<Self.patienceInMilliseconds / 10 {
             guard (try? eventLoop.submit { [service] in service.value.isIdle }.wait()) == false else { break }
-            usleep(10_000)
+            SystemClock.sleep(microseconds: 10_000)
         }
         try? eventLoop.submit { [service] in service.value.stop() }.wait()
     }

@@ -1,5 +1,4 @@
 import Dataplane
-import Glibc
 import Netlink
 import Packets
 import Policy

@@ -1,9 +1,8 @@
-import CLinux
 import Dataplane
-import Glibc
 import Netlink
 import Policy
 import Synchronization
+import System
 import XDP
 
 /// The slow path: decrypted packets for this host go to the kernel through a TUN device, and what the host sends into a
@@ -55,9 +54,7 @@ final class HostPath: @unchecked Sendable {
     }
 
     private func run() {
-        var descriptors = ([wakeUp.fileDescriptor] + ends.descriptors).map {
-            pollfd(fd: $0, events: Int16(POLLIN), revents: 0)
-        }
+        let descriptors = PollSet([wakeUp.fileDescriptor] + ends.descriptors)
         var counters = Counters()
         while !stopping.load(ordering: .relaxed) {
             if ends.round(&counters) {
@@ -67,7 +64,7 @@ final class HostPath: @unchecked Sendable {
             }
             wakeUp.announce()
             if !ends.hasWork, !stopping.load(ordering: .relaxed) {
-                _ = poll(&descriptors, nfds_t(descriptors.count), 100)
+                descriptors.wait(atMostMilliseconds: 100)
             }
             wakeUp.clear()
         }

@@ -1,46 +1,36 @@
 import CLinux
-import Glibc
 import Packets
+import System
 
 /// A raw socket that gives us ESP which came in fragments: the steering program leaves fragments to the kernel, and the
 /// kernel gives raw sockets what it has put together.
 ///
 /// Four of them: ESP itself and ESP in UDP (RFC 3948), of either family. ESP that came whole by a WAN port is never here.
 struct ReassemblySocket: ~Copyable {
-    /// Non-blocking.
-    let fileDescriptor: Int32
+    private let socket: Socket
     private let family: AddressFamily
     private let protocolNumber: UInt8
 
-    /// Control data of a packet: its destination and its traffic class.
-    private static let roomForControl = 128
+    /// Non-blocking.
+    var fileDescriptor: Int32 { socket.number }
 
     /// Opens the socket; nil when the kernel does not let us, or does not have this family.
     init?(_ family: AddressFamily, protocolNumber: UInt8) {
-        let type = Int32(SOCK_RAW.rawValue) | Int32(SOCK_CLOEXEC.rawValue) | Int32(SOCK_NONBLOCK.rawValue)
-        let descriptor = socket(family == .ipv4 ? AF_INET : AF_INET6, type, Int32(protocolNumber))
-        guard descriptor >= 0 else { return nil }
-        var isReady = true
+        let kind = Socket.Kind.raw(family, protocolNumber: protocolNumber)
+        guard let socket = try? Socket(kind, isNonBlocking: true) else { return nil }
         if family == .ipv6 {
-            var one: Int32 = 1
-            for option in [IPV6_RECVPKTINFO, IPV6_RECVTCLASS] {
-                let length = socklen_t(MemoryLayout<Int32>.size)
-                isReady = isReady && setsockopt(descriptor, Int32(IPPROTO_IPV6), Int32(option), &one, length) == 0
+            do {
+                try socket.turnOn(.receivesPacketInformation(family))
+                try socket.turnOn(.receivesTrafficClass)
+            } catch {
+                return nil
             }
         }
-        if protocolNumber == IPProtocol.udp {
-            isReady = isReady && SocketFilter.encapsulatedESP(family).attach(to: descriptor)
-        }
-        guard isReady else {
-            close(descriptor)
-            return nil
-        }
-        fileDescriptor = descriptor
+        if protocolNumber == IPProtocol.udp, !SocketFilter.encapsulatedESP(family).attach(to: socket) { return nil }
+        self.socket = socket
         self.family = family
         self.protocolNumber = protocolNumber
     }
-
-    deinit { close(fileDescriptor) }
 
     /// The result of a read.
     enum Outcome {
@@ -56,37 +46,21 @@ struct ReassemblySocket: ~Copyable {
         // IPv6 comes without its header.
         let headerLength = family == .ipv4 ? 0 : IPv6Header.length
         guard let start = buffer.baseAddress, buffer.count > headerLength else { return .unusable }
-        return withUnsafeTemporaryAllocation(byteCount: Self.roomForControl, alignment: 16) { control in
-            var part = iovec(iov_base: start + headerLength, iov_len: buffer.count - headerLength)
-            var source = sockaddr_in6()
-            var message = msghdr()
-            let length = withUnsafeMutablePointer(to: &part) { part in
-                withUnsafeMutablePointer(to: &source) { name in
-                    message.msg_name = UnsafeMutableRawPointer(name)
-                    message.msg_namelen = socklen_t(MemoryLayout<sockaddr_in6>.size)
-                    message.msg_iov = part
-                    message.msg_iovlen = 1
-                    message.msg_control = control.baseAddress
-                    message.msg_controllen = control.count
-                    return recvmsg(fileDescriptor, &message, 0)
-                }
-            }
-            if length < 0 { return .nothing }
-            let isCut = message.msg_flags & (Int32(MSG_TRUNC) | Int32(MSG_CTRUNC)) != 0
-            guard !isCut else { return .unusable }
-            if family == .ipv4 { return .packet(length) }
-            let info = PacketInformation(UnsafeRawBufferPointer(rebasing: control[..<Int(message.msg_controllen)]))
-            guard let destination = info.destination, length <= Int(UInt16.max) else { return .unusable }
-            writeHeader(
-                at: start, payloadLength: UInt16(length), source: source, destination: destination,
-                trafficClass: info.trafficClass)
-            return .packet(headerLength + length)
-        }
+        let body = UnsafeMutableRawBufferPointer(rebasing: buffer[headerLength...])
+        guard let packet = PacketInformation.receive(into: body, by: socket) else { return .nothing }
+        guard !packet.isCut else { return .unusable }
+        if family == .ipv4 { return .packet(packet.count) }
+        guard let source = packet.source, let destination = packet.destination, packet.count <= Int(UInt16.max)
+        else { return .unusable }
+        writeHeader(
+            at: start, payloadLength: UInt16(packet.count), source: source, destination: destination,
+            trafficClass: packet.trafficClass)
+        return .packet(headerLength + packet.count)
     }
 
     /// The IPv6 header as it was, but for flow label and hop limit, which nobody reads.
     private func writeHeader(
-        at start: UnsafeMutableRawPointer, payloadLength: UInt16, source: sockaddr_in6, destination: IPAddress,
+        at start: UnsafeMutableRawPointer, payloadLength: UInt16, source: IPAddress, destination: IPAddress,
         trafficClass: UInt8
     ) {
         let word = UInt32(6) << 28 | UInt32(trafficClass) << 20
@@ -94,9 +68,7 @@ struct ReassemblySocket: ~Copyable {
         start.storeBytes(of: payloadLength.bigEndian, toByteOffset: 4, as: UInt16.self)
         start.storeBytes(of: protocolNumber, toByteOffset: 6, as: UInt8.self)
         start.storeBytes(of: 64, toByteOffset: 7, as: UInt8.self)
-        withUnsafeBytes(of: source.sin6_addr) { bytes in
-            if let base = bytes.baseAddress { (start + 8).copyMemory(from: base, byteCount: 16) }
-        }
+        source.store(to: start + 8)
         destination.store(to: start + 24)
     }
 }
@@ -131,33 +103,6 @@ final class ReassemblySockets {
     }
 }
 
-/// The contents of the control messages of a received IPv6 packet (RFC 3542 sections 6.2 and 6.5).
-private struct PacketInformation {
-    var destination: IPAddress?
-    var trafficClass: UInt8 = 0
-
-    /// Length, level, type.
-    private static let headerLength = 16
-
-    init(_ control: UnsafeRawBufferPointer) {
-        var offset = 0
-        while offset + Self.headerLength <= control.count {
-            let length = control.loadUnaligned(fromByteOffset: offset, as: Int.self)
-            let level = control.loadUnaligned(fromByteOffset: offset + 8, as: Int32.self)
-            let type = control.loadUnaligned(fromByteOffset: offset + 12, as: Int32.self)
-            guard length >= Self.headerLength, length <= control.count - offset else { return }
-            let data = UnsafeRawBufferPointer(rebasing: control[(offset + Self.headerLength)..<(offset + length)])
-            if level == Int32(IPPROTO_IPV6), type == Int32(IPV6_PKTINFO), data.count >= 16, let base = data.baseAddress
-            {
-                destination = IPAddress(loading: base, family: .ipv6)
-            } else if level == Int32(IPPROTO_IPV6), type == Int32(IPV6_TCLASS), data.count >= 4 {
-                trafficClass = UInt8(truncatingIfNeeded: data.loadUnaligned(as: Int32.self))
-            }
-            offset += (length + 7) & ~7
-        }
-    }
-}
-
 /// A program of the classic packet filter for a socket (socket(7), SO_ATTACH_FILTER): which packets reach it at all.
 struct SocketFilter {
     private let instructions: [sock_filter]
@@ -173,7 +118,7 @@ struct SocketFilter {
         return SocketFilter(
             header + [
                 (isIPv4 ? .halfBehindHeader : .half, 0, 0, 2),
-                (.isEqual, 0, 3, 4500),
+                (.isEqual, 0, 3, UInt32(IPsecPort.encapsulation)),
                 (isIPv4 ? .wordBehindHeader : .word, 0, 0, 8),
                 (.isEqual, 1, 0, 0),
                 (.answer, 0, 0, .max),
@@ -198,12 +143,5 @@ struct SocketFilter {
     }
 
     /// False when the kernel does not take it.
-    func attach(to descriptor: Int32) -> Bool {
-        var program = instructions
-        return program.withUnsafeMutableBufferPointer { buffer in
-            var whole = sock_fprog(len: UInt16(buffer.count), filter: buffer.baseAddress)
-            let length = socklen_t(MemoryLayout<sock_fprog>.size)
-            return setsockopt(descriptor, SOL_SOCKET, SO_ATTACH_FILTER, &whole, length) == 0
-        }
-    }
+    func attach(to socket: borrowing Socket) -> Bool { (try? socket.setFilter(instructions)) != nil }
 }

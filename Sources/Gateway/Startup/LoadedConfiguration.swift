@@ -1,7 +1,7 @@
 import Configuration
-import Glibc
 import IKEv2
 import Logging
+import System
 
 /// The contents of the files that the options name, keys included.
 struct LoadedConfiguration {
@@ -76,10 +76,7 @@ package enum ConfigurationFile {
 
     /// A warning about who may read the file; nil when only its owner may.
     package static func permissionWarning(_ path: String) -> ConfigurationProblem? {
-        var status = stat()
-        guard stat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG, status.st_mode & 0o077 != 0 else {
-            return nil
-        }
+        guard let status = try? Files.status(path), status.isExposed else { return nil }
         return ConfigurationProblem(
             .warning, SourceLocation(file: path, line: 0), word: nil, "holds keys and others may read it",
             remedy: "chmod 600 \(path)")

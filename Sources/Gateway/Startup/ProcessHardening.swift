@@ -1,5 +1,4 @@
-import CLinux
-import Glibc
+import System
 
 /// Keeps keys inside the process.
 enum ProcessHardening {
@@ -10,28 +9,26 @@ enum ProcessHardening {
     static func apply() -> [Weakness] {
         var weaknesses: [Weakness] = []
         // This also gives /proc/self to root, which a gateway does not mind.
-        if sluice_forbid_dumps() != 0 { weaknesses.append(.dumps(errno)) }
-        var none = rlimit(rlim_cur: 0, rlim_max: 0)
-        setrlimit(__rlimit_resource_t(RLIMIT_CORE.rawValue), &none)
-        if let error = lockMemory() { weaknesses.append(.swap(error)) }
+        do { try CurrentProcess.forbidDumps() } catch { weaknesses.append(.dumps(error.rawValue)) }
+        CurrentProcess.forbidCoreFiles()
+        do { try lockMemory() } catch { weaknesses.append(.swap(error.rawValue)) }
         return weaknesses
     }
 
-    /// Pages are locked when they are first touched, so that tables which few packets use stay small. nil, or errno.
-    private static func lockMemory() -> Int32? {
+    /// Pages are locked when they are first touched, so that tables which few packets use stay small.
+    private static func lockMemory() throws(Errno) {
         // Under a limit that holds, later allocations would fail instead of this call.
-        guard mayLockEverything() else { return EPERM }
-        return mlockall(Int32(MCL_CURRENT) | Int32(MCL_FUTURE) | Int32(MCL_ONFAULT)) == 0 ? nil : errno
+        guard mayLockEverything() else { throw .notPermitted }
+        try CurrentProcess.lockMemory()
     }
 
     private static func mayLockEverything() -> Bool {
-        if let effective = ProcessFile.read("/proc/self/status").flatMap(Privileges.effectiveSet),
+        if let effective = Files.text(of: "/proc/self/status").flatMap(Privileges.effectiveSet),
             !Privileges.missing(in: effective).contains(where: { $0.name == "CAP_IPC_LOCK" })
         {
             return true
         }
-        var limit = rlimit()
-        return getrlimit(__rlimit_resource_t(__RLIMIT_MEMLOCK.rawValue), &limit) == 0 && limit.rlim_cur == rlim_t.max
+        return CurrentProcess.mayLockAnyMemory
     }
 
     /// Weaknesses that an attacker with the machine's disk might use.
@@ -46,13 +43,13 @@ enum ProcessHardening {
             switch self {
             case .swap(let error):
                 """
-                memory is not locked (\(String(cString: strerror(error)))): what libcrypto holds of keys, that is key \
+                memory is not locked (\(Errno(rawValue: error))): what libcrypto holds of keys, that is key \
                 schedules, GCM tables, private keys and IKE's key exchange values, may reach swap space; grant CAP_IPC_LOCK, \
                 raise the limit of locked memory (ulimit -l, LimitMEMLOCK=infinity), or turn swap off
                 """
             case .dumps(let error):
                 """
-                core dumps are not forbidden (\(String(cString: strerror(error)))): only blocks of keys are left out of them, \
+                core dumps are not forbidden (\(Errno(rawValue: error))): only blocks of keys are left out of them, \
                 not what libcrypto holds; set the limit of core files to 0 (ulimit -c 0, LimitCORE=0)
                 """
             }
@@ -60,12 +57,7 @@ enum ProcessHardening {
     }
 
     /// One descriptor per queue, ring and event; the default soft limit of 1024 is for `select`.
-    static func raiseDescriptorLimit() {
-        var limit = rlimit()
-        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0 else { return }
-        limit.rlim_cur = limit.rlim_max
-        setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-    }
+    static func raiseDescriptorLimit() { CurrentProcess.raiseDescriptorLimit() }
 }
 
 /// The privileges of the process, and those that it needs.
@@ -111,7 +103,7 @@ enum Privileges {
 
     /// Throws when a capability is missing, naming all that are, so that one attempt is enough to know.
     static func check(_ needs: [Need] = Self.needs) throws(GatewayError) {
-        guard let effective = ProcessFile.read("/proc/self/status").flatMap(effectiveSet) else { return }
+        guard let effective = Files.text(of: "/proc/self/status").flatMap(effectiveSet) else { return }
         let missing = missing(in: effective, of: needs)
         guard !missing.isEmpty else { return }
         let list = missing.map { "\($0.name) (to \($0.purpose))" }.joined(separator: ", ")
@@ -119,21 +111,5 @@ enum Privileges {
         throw GatewayError(
             .environment, "missing privileges: \(list)",
             remedy: "run as root, or give the systemd unit AmbientCapabilities=\(names)")
-    }
-}
-
-/// Small files of procfs and sysfs.
-enum ProcessFile {
-    static func read(_ path: String) -> String? {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { return nil }
-        defer { close(descriptor) }
-        var text: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 4096)
-        while true {
-            let count = Glibc.read(descriptor, &buffer, buffer.count)
-            if count > 0 { text += buffer.prefix(count) } else if count == 0 || errno != EINTR { break }
-        }
-        return String(decoding: text, as: UTF8.self)
     }
 }

@@ -1,9 +1,9 @@
 import ControlPlane
 import Dataplane
-import Glibc
 import IPsec
 import Packets
 import Policy
+import System
 import Telemetry
 import XDP
 
@@ -32,12 +32,7 @@ extension ControlLoop {
     /// The short form that `swanctl --stats` shows.
     func daemonStatistics() -> DaemonStatistics {
         let uptime = Int((Worker.clock() &- startedAt) / 1_000_000_000)
-        var began = time(nil) - uptime
-        var parts = tm()
-        localtime_r(&began, &parts)
-        var buffer = [CChar](repeating: 0, count: 64)
-        let length = strftime(&buffer, buffer.count, "%b %d %H:%M:%S %Y", &parts)
-        let since = String(decoding: buffer.prefix(length).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        let since = SystemClock.localText(secondsSince1970: SystemClock.wallSeconds() - Int64(uptime))
         return DaemonStatistics(
             uptimeSeconds: uptime, since: since, workers: self.parts.plan.workers, idleWorkers: 0,
             features: [self.parts.engine.name])
@@ -45,15 +40,9 @@ extension ControlLoop {
 
     private func gatewayStatus(now: UInt64, generation: UInt64) -> GatewayStatus {
         GatewayStatus(
-            version: Product.version, processIdentifier: Int(getpid()),
-            uptimeSeconds: Int((now &- startedAt) / 1_000_000_000), residentBytes: Self.residentBytes(),
+            version: Product.version, processIdentifier: CurrentProcess.identifier,
+            uptimeSeconds: Int((now &- startedAt) / 1_000_000_000), residentBytes: CurrentProcess.residentBytes,
             engine: parts.engine.name, snapshotGeneration: generation)
-    }
-
-    /// The second figure of `/proc/self/statm`, in pages.
-    private static func residentBytes() -> Int {
-        let figures = ProcessFile.read("/proc/self/statm")?.split(separator: " ") ?? []
-        return figures.count > 1 ? (Int(figures[1]) ?? 0) * Int(sysconf(Int32(_SC_PAGESIZE))) : 0
     }
 
     private func portStatus(_ number: Int) -> PortStatus {

@@ -1,5 +1,6 @@
 import IPsec
 import Packets
+import System
 
 /// All IKE SAs of the gateway, and what starts, finds and ends them. Pure: datagrams, events and a clock go in, calls of
 /// `ChildDataplane` and `ManagerOutput` come out. Used on one thread.
@@ -45,7 +46,7 @@ package final class SessionManager {
     /// - `processorTime`: nanoseconds that the calling thread has worked; what strangers cost is measured by it.
     package init(
         settings: ProtocolSettings, dataplane: any ChildDataplane, output: any ManagerOutput, now: UInt64,
-        wallClock: @escaping () -> Int64, processorTime: @escaping () -> UInt64 = { ThreadTime.now }
+        wallClock: @escaping () -> Int64, processorTime: @escaping () -> UInt64 = SystemClock.ofThread
     ) {
         let requestIDs = RequestIDs(reserved: dataplane.reservedRequestIDs)
         let backoffs = BackoffTable()

@@ -1,8 +1,6 @@
 import Logging
+import System
 
-#if canImport(Glibc)
-    import Glibc
-#endif
 
 /// The form of log lines (`--log-format`).
 public enum LogFormat: String, CaseIterable, Sendable {
@@ -128,15 +126,9 @@ public struct LineLogHandler: LogHandler {
         if let provided = metadataProvider?.get() { merged.merge(provided) { _, new in new } }
         if let own = event.metadata { merged.merge(own) { _, new in new } }
         let record = LogRecord(
-            nanoseconds: Self.realtime(), level: event.level, component: label, message: event.message.description,
+            nanoseconds: Int64(clamping: SystemClock.wall()), level: event.level, component: label, message: event.message.description,
             metadata: merged)
         LogWriter.shared.write(record, format: format, descriptor: fileDescriptor)
-    }
-
-    private static func realtime() -> Int64 {
-        var now = timespec()
-        clock_gettime(CLOCK_REALTIME, &now)
-        return Int64(now.tv_sec) * 1_000_000_000 + Int64(now.tv_nsec)
     }
 }
 

@@ -1,7 +1,6 @@
-import CLinux
-import Glibc
 import Logging
 import Synchronization
+import System
 
 /// Writes log lines on a thread of its own, so that nobody who logs ever waits for whoever reads the log. What does not
 /// fit into the queue is dropped and counted, and a line says how many that were once there is room again.
@@ -57,7 +56,7 @@ public final class LogWriter: Sendable {
     public func flush(within milliseconds: Int = 1000) {
         for _ in 0..<max(milliseconds, 1) {
             if state.withLock({ $0.waiting.isEmpty && !$0.isWriting }) { return }
-            usleep(1000)
+            SystemClock.sleep(microseconds: 1000)
         }
     }
 
@@ -65,24 +64,15 @@ public final class LogWriter: Sendable {
 
     /// Starts the thread with the first line. At the end of the process what waits is written.
     private func begin() {
-        var thread = pthread_t()
-        let context = Unmanaged.passUnretained(self)
-        let code = pthread_create(
-            &thread, nil,
-            { context in
-                if let context { Unmanaged<LogWriter>.fromOpaque(context).takeUnretainedValue().run() }
-                return nil
-            }, context.toOpaque())
-        guard code == 0 else {
+        guard let thread = try? SystemThread("sluice-log", { self.run() }) else {
             // Without a thread the next line tries again.
             return state.withLock { $0.hasThread = false }
         }
-        pthread_detach(thread)
-        atexit { LogWriter.shared.flush() }
+        thread.detach()
+        CurrentProcess.atExit { LogWriter.shared.flush() }
     }
 
     private func run() {
-        pthread_setname_np(pthread_self(), "sluice-log")
         while true {
             signal.wait()
             let (lines, dropped) = state.withLock { state in
@@ -109,38 +99,20 @@ public final class LogWriter: Sendable {
     /// Writes all of the line, as long as it takes. A log that cannot be written is given up: there is nowhere to say so.
     private static func write(_ line: String, to descriptor: Int32) {
         var line = line
-        line.withUTF8 { bytes in
-            guard var rest = bytes.baseAddress else { return }
-            var count = bytes.count
-            while count > 0 {
-                let written = Glibc.write(descriptor, rest, count)
-                if written > 0 {
-                    rest += written
-                    count -= written
-                } else if written < 0, errno == EAGAIN {
-                    // Somebody has made it non-blocking: this thread may wait.
-                    var one = pollfd(fd: descriptor, events: Int16(POLLOUT), revents: 0)
-                    poll(&one, 1, -1)
-                } else if written == 0 || errno != EINTR {
-                    return
-                }
-            }
-        }
+        line.withUTF8 { bytes in try? Descriptor.writeAll(UnsafeRawBufferPointer(bytes), to: descriptor) }
     }
 }
 
-/// An eventfd that a thread sleeps on.
+/// A signal that a thread sleeps on.
 private final class Signal: Sendable {
-    private let descriptor = eventfd(0, Int32(EFD_CLOEXEC))
+    private let counter = try? EventCounter(isNonBlocking: false)
 
-    func raise() {
-        var one: UInt64 = 1
-        _ = Glibc.write(descriptor, &one, MemoryLayout<UInt64>.size)
-    }
+    func raise() { counter?.signal() }
 
     func wait() {
-        var count: UInt64 = 0
-        // Without a descriptor there is nothing to sleep on but the clock.
-        if Glibc.read(descriptor, &count, MemoryLayout<UInt64>.size) < 0, errno != EINTR { usleep(10_000) }
+        if counter?.clear() != true, Errno.last != .interrupted {
+            // Without a descriptor there is nothing to sleep on but the clock.
+            SystemClock.sleep(microseconds: 10_000)
+        }
     }
 }

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Gateway
-import Glibc
 import IKEv2
+import System
 import XDP
 
 extension XDPMode: ExpressibleByArgument {}
@@ -111,7 +111,7 @@ struct StateFlags: ParsableArguments {
 
     /// systemd may name several, separated by colons.
     static var ofServiceManager: String? {
-        getenv("STATE_DIRECTORY").map { String(cString: $0).prefix { $0 != ":" } }.flatMap {
+        CurrentProcess.environment("STATE_DIRECTORY").map { $0.prefix { $0 != ":" } }.flatMap {
             $0.isEmpty ? nil : String($0)
         }
     }

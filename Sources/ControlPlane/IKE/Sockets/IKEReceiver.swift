@@ -163,7 +163,7 @@ final class StrangerGate {
     ///   - processorTime: nanoseconds that the calling thread has worked.
     init(
         on eventLoop: any EventLoop, clock: @escaping () -> UInt64,
-        processorTime: @escaping () -> UInt64 = { ThreadTime.now }
+        processorTime: @escaping () -> UInt64 = SystemClock.ofThread
     ) {
         self.eventLoop = eventLoop
         self.clock = clock
