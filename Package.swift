@@ -40,24 +40,24 @@ let package = Package(
         // The dataplane, bottom up.
         .target(name: "Packets", swiftSettings: hot),
         .target(
-            name: "System",
+            name: "Platform",
             dependencies: ["CLinux", "Packets", .product(name: "SystemPackage", package: "swift-system")],
             swiftSettings: hot),
         .target(
-            name: "Telemetry", dependencies: ["System", .product(name: "Logging", package: "swift-log")],
+            name: "Telemetry", dependencies: ["Platform", .product(name: "Logging", package: "swift-log")],
             swiftSettings: hot),
-        .target(name: "Cryptography", dependencies: ["CLibCrypto", "CLinux", "System"], swiftSettings: hot),
+        .target(name: "Cryptography", dependencies: ["CLibCrypto", "CLinux", "Platform"], swiftSettings: hot),
         .target(
-            name: "IPsec", dependencies: ["Cryptography", "Packets", "System", "Telemetry", "CLinux"],
+            name: "IPsec", dependencies: ["Cryptography", "Packets", "Platform", "Telemetry", "CLinux"],
             swiftSettings: hot),
         .target(
-            name: "Policy", dependencies: ["IPsec", "Packets", "System", "Telemetry", "CLinux"], swiftSettings: hot),
+            name: "Policy", dependencies: ["IPsec", "Packets", "Platform", "Telemetry", "CLinux"], swiftSettings: hot),
         .target(
-            name: "XDP", dependencies: ["CXDP", "CLibBPF", "CLibXDP", "BPFObjects", "Packets", "System"],
+            name: "XDP", dependencies: ["CXDP", "CLibBPF", "CLibXDP", "BPFObjects", "Packets", "Platform"],
             swiftSettings: hot),
         .target(
             name: "Dataplane",
-            dependencies: ["XDP", "IPsec", "Policy", "Cryptography", "Telemetry", "System", "Packets", "CLinux"],
+            dependencies: ["XDP", "IPsec", "Policy", "Cryptography", "Telemetry", "Platform", "Packets", "CLinux"],
             swiftSettings: hot),
 
         // The BPF program, compiled by the build-tool plugin and embedded.
@@ -73,26 +73,26 @@ let package = Package(
             name: "Benchmarks",
             dependencies: [
                 "InMemory", "Gateway", "Dataplane", "IKEv2", "IKEv2Messages", "Policy", "IPsec", "XDP", "Cryptography",
-                "Telemetry", "System", "Packets", "CLinux", .product(name: "Logging", package: "swift-log"),
+                "Telemetry", "Platform", "Packets", "CLinux", .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: hot),
 
         // The control side.
         .target(
             name: "Netlink",
-            dependencies: ["CLinux", "Packets", "System"],
+            dependencies: ["CLinux", "Packets", "Platform"],
             swiftSettings: strict),
         .target(name: "IKEv2Messages", dependencies: ["Packets"], swiftSettings: strict),
         .target(
-            name: "IKEv2", dependencies: ["IKEv2Messages", "Cryptography", "IPsec", "System", "Packets"],
+            name: "IKEv2", dependencies: ["IKEv2Messages", "Cryptography", "IPsec", "Platform", "Packets"],
             exclude: ["Session/ChildStates.md"], swiftSettings: strict),
         .target(
-            name: "Configuration", dependencies: ["IKEv2", "Policy", "IPsec", "Cryptography", "System", "Packets"],
+            name: "Configuration", dependencies: ["IKEv2", "Policy", "IPsec", "Cryptography", "Platform", "Packets"],
             swiftSettings: strict),
         .target(
             name: "ControlPlane",
             dependencies: [
-                "IKEv2", "IKEv2Messages", "Configuration", "Cryptography", "IPsec", "Packets", "System", "Telemetry",
+                "IKEv2", "IKEv2Messages", "Configuration", "Cryptography", "IPsec", "Packets", "Platform", "Telemetry",
                 "CMalloc", "CLibBPF",
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
@@ -102,7 +102,7 @@ let package = Package(
             name: "Gateway",
             dependencies: [
                 "Dataplane", "ControlPlane", "IKEv2", "IKEv2Messages", "Configuration", "Netlink", "Policy", "IPsec",
-                "XDP", "Cryptography", "Packets", "System", "Telemetry", "CLinux",
+                "XDP", "Cryptography", "Packets", "Platform", "Telemetry", "CLinux",
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
@@ -113,7 +113,7 @@ let package = Package(
             name: "sluice",
             dependencies: [
                 "Gateway", "Benchmarks", "Configuration", "ControlPlane", "IKEv2", "Dataplane", "Cryptography", "XDP",
-                "System", "Telemetry",
+                "Platform", "Telemetry",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -129,6 +129,7 @@ let package = Package(
             ],
             path: "Tests/Support", exclude: ["CAllocationCounter"], swiftSettings: strict),
         .target(name: "CAllocationCounter", path: "Tests/Support/CAllocationCounter"),
+        .testTarget(name: "PlatformTests", dependencies: ["Platform", "Packets"], swiftSettings: strict),
         .testTarget(name: "PacketsTests", dependencies: ["Packets"], swiftSettings: strict),
         .testTarget(
             name: "TelemetryTests", dependencies: ["Telemetry", .product(name: "Logging", package: "swift-log")],
@@ -166,7 +167,8 @@ let package = Package(
         .testTarget(
             name: "ControlPlaneTests",
             dependencies: [
-                "ControlPlane", "IKEv2", "IKEv2Messages", "Configuration", "Cryptography", "IPsec", "Packets", "System",
+                "ControlPlane", "IKEv2", "IKEv2Messages", "Configuration", "Cryptography", "IPsec", "Packets",
+                "Platform",
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ],

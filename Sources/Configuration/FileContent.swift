@@ -1,5 +1,5 @@
 import Glibc
-import System
+import Platform
 
 /// The reason why a file could not be read, as text for a message.
 struct FileProblem: Error {

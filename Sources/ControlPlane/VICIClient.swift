@@ -1,4 +1,4 @@
-import System
+import Platform
 
 /// Why a command could not be carried out over the control socket.
 package enum VICIClientError: Error, Hashable, Sendable, CustomStringConvertible {

@@ -1,7 +1,6 @@
 import CLibCrypto
-import Glibc
+import Platform
 import Synchronization
-import System
 
 /// An allocator for key material: its pages are locked into memory as far as RLIMIT_MEMLOCK allows, left out of core
 /// dumps, and every block is zeroed before it is free again.

@@ -1,8 +1,8 @@
 import CLinux
 import Glibc
 import Packets
+import Platform
 import Policy
-import System
 import Telemetry
 
 // How a packet is told apart from others at the least cost: link layer, the common packet, the key of its flow, and the cache of

@@ -1,5 +1,5 @@
+import Platform
 import Synchronization
-import System
 
 /// Wakes a thread that sleeps in `poll`, and costs one load when it does not sleep.
 ///

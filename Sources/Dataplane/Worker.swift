@@ -1,8 +1,8 @@
 import CLinux
 import IPsec
 import Packets
+import Platform
 import Policy
-import System
 import Telemetry
 import XDP
 

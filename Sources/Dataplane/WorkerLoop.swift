@@ -1,5 +1,5 @@
+import Platform
 import Synchronization
-import System
 import Telemetry
 
 /// Options for a worker's thread.

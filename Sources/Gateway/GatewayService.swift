@@ -1,7 +1,7 @@
 import Dataplane
 import Logging
+import Platform
 import ServiceLifecycle
-import System
 
 /// `sluice run`: a gateway as a service that ends with SIGTERM or SIGINT.
 package struct GatewayService: Service {

@@ -1,4 +1,4 @@
-import System
+import Platform
 
 /// A thread of the gateway, whose failure to start is one of the gateway.
 struct NamedThread: Sendable {

@@ -2,10 +2,10 @@ import Configuration
 import ControlPlane
 import Cryptography
 import Logging
-import Netlink
 import NIOPosix
+import Netlink
+import Platform
 import Policy
-import System
 import XDP
 
 /// A gateway from its start to its end: ports, workers, control loop, control socket.

@@ -1,9 +1,8 @@
 import Cryptography
 import Packets
+import Platform
 import Synchronization
-import System
 import Telemetry
-
 
 /// An outbound SA as the control side holds it: what it was made from, its cipher, and the record that its worker uses.
 ///

@@ -3,7 +3,6 @@ import Packets
 import Synchronization
 import Telemetry
 
-
 /// The runtime record of an inbound SA: what a worker reads and writes per packet, and nothing else.
 ///
 /// It lives at 64-byte aligned memory that an `InboundSA` owns, followed by the bits of the replay window.

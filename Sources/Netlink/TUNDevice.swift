@@ -1,5 +1,5 @@
 import CLinux
-import System
+import Platform
 
 /// A point-to-point interface whose other end is this process: the slow path to and from the kernel's IP stack.
 ///

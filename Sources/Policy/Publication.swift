@@ -1,7 +1,6 @@
 import Packets
+import Platform
 import Synchronization
-import System
-
 
 /// Hands snapshots to workers without a lock, and releases them when no worker can use them any more
 /// (quiescent-state-based reclamation).

@@ -1,6 +1,6 @@
 import CLibBPF
 import CLibXDP
-import System
+import Platform
 
 /// A program that is on an interface, whoever put it there.
 struct AttachedProgram {

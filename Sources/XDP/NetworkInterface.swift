@@ -1,6 +1,6 @@
 import CXDP
 public import Packets
-import System
+import Platform
 
 /// A network interface as it was when the port was opened.
 public struct NetworkInterface: Sendable, Equatable {

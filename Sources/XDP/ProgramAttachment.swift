@@ -1,6 +1,6 @@
 import CLibBPF
 import CLibXDP
-import System
+import Platform
 
 /// A steering program on an interface. It stays there when this object is gone, and when the process is.
 ///

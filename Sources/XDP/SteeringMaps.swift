@@ -1,6 +1,6 @@
 import CLibBPF
 import Packets
-import System
+import Platform
 
 /// The maps that the steering programs of all ports share, and how keys and values lie in them.
 struct SteeringMaps: Sendable {

@@ -1,7 +1,7 @@
 import BPFObjects
 import CLibBPF
+import Platform
 import Synchronization
-import System
 
 /// The steering program of one port, loaded into the kernel.
 ///

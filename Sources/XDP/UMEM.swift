@@ -1,4 +1,4 @@
-import System
+import Platform
 
 #if DEBUG
     import Synchronization

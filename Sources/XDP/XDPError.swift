@@ -1,4 +1,4 @@
-import System
+import Platform
 
 /// Why a port could not be opened: what, where, the kernel's errno, and what to do about it.
 public enum XDPError: Error, Equatable, Sendable {

@@ -1,6 +1,6 @@
 import CXDP
+import Platform
 import Synchronization
-import System
 
 /// One network interface as the gateway uses it: the steering program attached, one AF_XDP socket per queue.
 ///

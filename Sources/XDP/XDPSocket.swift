@@ -1,6 +1,6 @@
 import CXDP
+import Platform
 import Synchronization
-import System
 
 /// Opens the sockets of all queues of a port, all in the same copy mode.
 ///

@@ -1,5 +1,5 @@
 import ArgumentParser
-import System
+import Platform
 
 /// Why a subcommand ended, and the exit code that says which sort of reason it was.
 struct Failure: Error {

@@ -2,7 +2,7 @@ import Foundation
 import Logging
 import NIOCore
 import NIOPosix
-import System
+import Platform
 import Testing
 
 @testable import ControlPlane

@@ -3,6 +3,7 @@
 
 In README.md, .github/ and the DocC catalogue every path in backticks and every linked file has to exist, and every <doc:…>
 link has to have its article. In the compliance tables every source file, test and RFC section has to exist; what has no test is counted.
+Of the modules only Platform may make system calls.
 
     Tests/Papers/check.py            checks, and prints a line for each RFC; exit status 1 when something is wrong
     Tests/Papers/check.py --write    writes the counts into the overview of Compliance.md too
@@ -27,6 +28,26 @@ DOC_LINK = re.compile(r"<doc:([^>#]+)(?:#[^>]*)?>")
 # A file of a compliance table: its module and its name, whatever folder of the module it is in.
 MODULE_FILE = re.compile(r"`([A-Za-z0-9]+)/([A-Za-z0-9+.]+)`")
 TEST = re.compile(r"`([A-Za-z0-9]+)\.([A-Za-z0-9]+)`")
+
+
+# Functions of the C library that are system calls, or stand for some; Platform has owners and errors for them.
+SYSTEM_CALLS = frozenset(
+    """
+    accept accept4 access atexit bind chmod chown clock_getres clock_gettime close closedir connect dup dup2 dup3 epoll_create1
+    epoll_ctl epoll_wait eventfd eventfd_read eventfd_write exit fchmod fchown fcntl fdatasync flock fopen fork freeaddrinfo fstat
+    fstatfs fsync ftruncate getaddrinfo getenv getifaddrs getpeername getpid getrandom getrlimit getrusage getsockname getsockopt
+    gettid gettimeofday getuid geteuid if_indextoname if_nameindex if_nametoindex ioctl isatty kill listen lseek lstat madvise
+    mkdir mkstemp mlock mlockall mmap mprotect munlock munmap nanosleep open openat opendir pipe pipe2 poll ppoll prctl pread
+    pwrite read readdir readlink readv realpath recv recvfrom recvmmsg recvmsg rename rmdir sched_getaffinity sched_setaffinity
+    sched_setscheduler sched_yield select send sendmmsg sendmsg sendto setenv setns setrlimit setsockopt shutdown sigaction
+    signal sigprocmask sleep socket socketpair stat statfs strerror strerror_r symlink sync syscall sysconf time timerfd_create
+    timerfd_gettime timerfd_settime umask uname unlink unshare usleep waitpid write writev
+    """.split()
+)
+# What other modules may import Glibc for: functions that enter the kernel not at all, or only to look up names of files.
+LIBRARY_FUNCTIONS = frozenset("memcpy memset memcmp memmove explicit_bzero glob globfree timegm gmtime_r free strlen".split())
+CALL = re.compile(r"(?<![\w.`])(?<!\bcase )(?:(Glibc)\.)?([a-z_][a-z0-9_]*)\((?!\s*(?:\)|[A-Za-z_]\w*:))")
+IMPORT_GLIBC = re.compile(r"^\s*(?:@\w+ )?(?:public |package )?import Glibc$", re.M)
 
 
 def papers():
@@ -55,6 +76,26 @@ def check_links(problems):
                 if not (CATALOGUE / f"{article}.md").exists():
                     problems.append(f"{name}:{number}: there is no article {article}")
     return count
+
+
+def check_system_calls(problems):
+    """Files outside Platform that call the system, and imports of Glibc that nothing needs."""
+    for module in sorted((ROOT / "Sources").iterdir()):
+        if module.name in ("Platform", "CompileBPF"):
+            continue
+        texts = {path: re.sub(r"//.*", "", path.read_text()) for path in sorted(module.rglob("*.swift"))}
+        # A function of the module's own may have the same name; calls with labels, and of members, are never the C library's.
+        own = set(re.findall(r"\bfunc ([a-z]\w*)", "\n".join(texts.values())))
+        for path, text in texts.items():
+            name, calls = path.relative_to(ROOT), list(CALL.finditer(text))
+            for call in calls:
+                function = call.group(2)
+                isSystemCall = function in SYSTEM_CALLS or function.startswith("pthread_")
+                if isSystemCall and (call.group(1) or function not in own):
+                    line = text.count("\n", 0, call.start()) + 1
+                    problems.append(f"{name}:{line}: {function} is a system call: it belongs in Sources/Platform")
+            if IMPORT_GLIBC.search(text) and not LIBRARY_FUNCTIONS & {call.group(2) for call in calls}:
+                problems.append(f"{name}: imports Glibc and uses no function of it that Platform does not have")
 
 
 def source_files():
@@ -180,6 +221,7 @@ def main():
     if options.write:
         write_overview(overview(counts))
     links = check_links(problems)
+    check_system_calls(problems)
     for number, count in counts.items():
         statuses = ", ".join(f"{count[status]} {status}" for status in STATUSES)
         print(f"RFC {number}: {count['requirements']} requirements, {statuses}; {count['without test']} without a test")

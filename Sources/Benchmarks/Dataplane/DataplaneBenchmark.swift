@@ -1,7 +1,7 @@
 import CLinux
 import Cryptography
 import Dataplane
-import System
+import Platform
 
 /// `sluice bench`: the real pipeline in memory, and beside it the bare cipher, in turns within one run, so that a machine
 /// whose speed changes changes both.

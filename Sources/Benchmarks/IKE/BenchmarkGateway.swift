@@ -1,7 +1,7 @@
 import IKEv2
 import IPsec
 import Packets
-import System
+import Platform
 
 /// The gateway that is measured: a session manager as the responder, whose processor time is added up.
 final class BenchmarkGateway {

@@ -3,7 +3,6 @@ import IKEv2
 import IPsec
 import Packets
 
-
 /// The connections of the benchmark: default proposals, which come to X25519 and AES-128-GCM, and one pre-shared key;
 /// each peer has its own address.
 enum BenchmarkPlan {

@@ -5,8 +5,8 @@ import IKEv2
 import IPsec
 import Logging
 import Packets
+import Platform
 import Policy
-import System
 
 /// Measures what CHILD_SAs cost the control thread in the dataplane: keys, tables, publication, and which destinations are
 /// steered. In memory, through the gateway's own classes; each step is published by itself, the dearest case. What a

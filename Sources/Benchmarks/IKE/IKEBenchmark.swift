@@ -1,5 +1,5 @@
 import IKEv2
-import System
+import Platform
 
 /// Measures what IKE costs the control thread, in memory: no sockets, one core, the gateway as responder with X25519 and
 /// a pre-shared key. Only the processor time of the gateway's side counts; the peers' is left out.

@@ -1,7 +1,6 @@
 import Cryptography
 import IKEv2
-import System
-
+import Platform
 
 /// Warns of connections that cannot come up with the credentials of the files alone.
 ///

@@ -1,7 +1,6 @@
 import Cryptography
 import IKEv2
-import System
-
+import Platform
 
 /// Reads the folders of certificates, keys and CRLs.
 struct CredentialLoader {

@@ -1,7 +1,6 @@
 import Cryptography
 import IKEv2
-import System
-
+import Platform
 
 /// The contents of a swanctl.conf and of the folders beside it.
 ///

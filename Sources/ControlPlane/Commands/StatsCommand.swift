@@ -1,6 +1,6 @@
 import CMalloc
 import NIOCore
-import System
+import Platform
 
 /// The figures of the daemon as a whole, in the shape that strongSwan's `stats` command gives them.
 package struct DaemonStatistics: Hashable, Sendable {

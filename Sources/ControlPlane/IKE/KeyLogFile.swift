@@ -1,5 +1,5 @@
 import IKEv2
-import System
+import Platform
 
 /// `--ike-keylog FILE`: the keys of all SAs, as Wireshark takes them. Off unless asked for: who has them can read all
 /// that the tunnels carry.

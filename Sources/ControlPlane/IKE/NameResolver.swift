@@ -2,7 +2,7 @@ import IKEv2
 import NIOCore
 import NIOPosix
 import Packets
-import System
+import Platform
 
 /// Looks host names up on other threads, so that the event loop never waits. Belongs to the loop.
 final class NameResolver {

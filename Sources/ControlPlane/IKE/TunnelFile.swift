@@ -3,7 +3,7 @@ import Logging
 import NIOCore
 import NIOPosix
 import Packets
-import System
+import Platform
 
 /// The file that says which tunnels are up, so that they come up again when the gateway is started anew: names of connections
 /// and children, addresses of peers, no keys. It is only help: one that cannot be read is as good as none.

@@ -2,7 +2,7 @@ import Dispatch
 import Logging
 import NIOCore
 import NIOPosix
-import System
+import Platform
 
 /// The control protocol's server: one UNIX socket, all clients on one event loop.
 package struct VICIServer: Sendable {

@@ -6,8 +6,8 @@ import Logging
 import NIOCore
 import NIOPosix
 import Packets
+import Platform
 import Policy
-import System
 
 /// IKE as other threads see it: everything is asked of its event loop, which is the control loop's.
 struct IKEThread: Sendable {

@@ -1,8 +1,8 @@
 import Dataplane
 import Netlink
+import Platform
 import Policy
 import Synchronization
-import System
 import XDP
 
 /// The slow path: decrypted packets for this host go to the kernel through a TUN device, and what the host sends into a

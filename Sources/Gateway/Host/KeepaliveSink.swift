@@ -1,5 +1,5 @@
 import Packets
-import System
+import Platform
 
 /// Holds UDP port 4500 where no IKE does, so that NAT keepalives of peers with ESP in UDP are not answered with ICMP errors
 /// (RFC 3948 section 2.3: they are ignored). What comes is thrown away by the kernel.

@@ -1,6 +1,6 @@
 import CLinux
 import Packets
-import System
+import Platform
 
 /// A raw socket that gives us ESP which came in fragments: the steering program leaves fragments to the kernel, and the
 /// kernel gives raw sockets what it has put together.

@@ -1,7 +1,7 @@
 import Configuration
 import IKEv2
 import Logging
-import System
+import Platform
 
 /// The contents of the files that the options name, keys included.
 struct LoadedConfiguration {

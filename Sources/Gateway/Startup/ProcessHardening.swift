@@ -1,4 +1,4 @@
-import System
+import Platform
 
 /// Keeps keys inside the process.
 enum ProcessHardening {

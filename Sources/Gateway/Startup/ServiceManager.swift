@@ -1,4 +1,4 @@
-import System
+import Platform
 
 /// Tells systemd how the service is doing (sd_notify(3)), when it started us.
 enum ServiceManager {

@@ -3,8 +3,8 @@ import Cryptography
 import Dataplane
 import Logging
 import Netlink
+import Platform
 import Policy
-import System
 import XDP
 
 /// Makes the parts of a gateway, in the order in which they need each other. Nothing here changes what happens to packets:

@@ -2,8 +2,8 @@ import ControlPlane
 import Dataplane
 import IPsec
 import Packets
+import Platform
 import Policy
-import System
 import Telemetry
 import XDP
 

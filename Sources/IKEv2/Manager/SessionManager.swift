@@ -1,6 +1,6 @@
 import IPsec
 import Packets
-import System
+import Platform
 
 /// All IKE SAs of the gateway, and what starts, finds and ends them. Pure: datagrams, events and a clock go in, calls of
 /// `ChildDataplane` and `ManagerOutput` come out. Used on one thread.

@@ -1,6 +1,6 @@
 import CLinux
 import Packets
-import System
+import Platform
 
 /// A network interface as the kernel describes it (`RTM_NEWLINK`).
 package struct Link: Hashable, Sendable {

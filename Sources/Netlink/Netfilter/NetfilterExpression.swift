@@ -1,6 +1,6 @@
 import CLinux
 import Packets
-import System
+import Platform
 
 /// One step of a rule of nftables: all steps of a rule are taken in order, until one does not match.
 ///

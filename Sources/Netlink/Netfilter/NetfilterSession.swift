@@ -1,7 +1,7 @@
 import CLinux
 import Packets
+import Platform
 import Synchronization
-import System
 
 /// Changes to nftables and questions about one table of the family `inet`, one at a time.
 ///

@@ -1,5 +1,5 @@
 import CLinux
-import System
+import Platform
 
 /// The IPsec SAs that the kernel has of its own, in the network namespace of the calling thread (linux/xfrm.h).
 ///

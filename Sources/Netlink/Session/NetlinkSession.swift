@@ -1,7 +1,7 @@
 import CLinux
 import Packets
+import Platform
 import Synchronization
-import System
 
 /// Requests to the kernel's network configuration, one at a time, each answered before the call returns.
 ///

@@ -1,5 +1,5 @@
 import CLinux
-import System
+import Platform
 
 /// A bound netlink socket with its receive buffer. One thread at a time.
 struct NetlinkSocket: ~Copyable {

@@ -1,6 +1,6 @@
 import CLinux
+import Platform
 import Synchronization
-import System
 
 /// Follows the host's network configuration on a thread of its own.
 ///

@@ -1,6 +1,6 @@
 import CLinux
 import Packets
-import System
+import Platform
 
 /// One message inside a received datagram. Valid only while the datagram is.
 struct Envelope {

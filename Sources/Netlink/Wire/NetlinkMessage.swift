@@ -1,5 +1,5 @@
 import CLinux
-import System
+import Platform
 
 /// One decoded message from the kernel.
 package enum NetlinkMessage: Hashable, Sendable {

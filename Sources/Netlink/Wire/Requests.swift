@@ -1,6 +1,6 @@
 import CLinux
 import Packets
-import System
+import Platform
 
 /// The messages that Sluice sends. Pure; the session gives sequence numbers and reads the answers.
 enum Request {

@@ -1,6 +1,5 @@
 import Logging
-import System
-
+import Platform
 
 /// The form of log lines (`--log-format`).
 public enum LogFormat: String, CaseIterable, Sendable {
@@ -126,7 +125,8 @@ public struct LineLogHandler: LogHandler {
         if let provided = metadataProvider?.get() { merged.merge(provided) { _, new in new } }
         if let own = event.metadata { merged.merge(own) { _, new in new } }
         let record = LogRecord(
-            nanoseconds: Int64(clamping: SystemClock.wall()), level: event.level, component: label, message: event.message.description,
+            nanoseconds: Int64(clamping: SystemClock.wall()), level: event.level, component: label,
+            message: event.message.description,
             metadata: merged)
         LogWriter.shared.write(record, format: format, descriptor: fileDescriptor)
     }

@@ -1,6 +1,6 @@
 import Logging
+import Platform
 import Synchronization
-import System
 
 /// Writes log lines on a thread of its own, so that nobody who logs ever waits for whoever reads the log. What does not
 /// fit into the queue is dropped and counted, and a line says how many that were once there is room again.

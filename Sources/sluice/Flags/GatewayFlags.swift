@@ -1,7 +1,7 @@
 import ArgumentParser
 import Gateway
 import IKEv2
-import System
+import Platform
 import XDP
 
 extension XDPMode: ExpressibleByArgument {}

@@ -4,7 +4,7 @@ import Logging
 import NIOCore
 import NIOPosix
 import Packets
-import System
+import Platform
 import Testing
 
 @testable import ControlPlane

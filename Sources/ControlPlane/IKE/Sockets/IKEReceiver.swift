@@ -2,7 +2,7 @@ import IKEv2
 import Logging
 import NIOCore
 import NIOPosix
-import System
+import Platform
 
 /// Reads one IKE socket through NIO. A channel that ends, for whatever reason, is opened again: IKE must not go deaf.
 /// Belongs to its event loop.

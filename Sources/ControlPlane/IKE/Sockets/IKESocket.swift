@@ -1,6 +1,6 @@
 import IKEv2
 import Packets
-import System
+import Platform
 
 /// One UDP socket for IKE: a family, a port, all local addresses, also those that come later.
 ///

@@ -2,7 +2,7 @@ import IKEv2
 import Logging
 import NIOCore
 import Packets
-import System
+import Platform
 
 /// The ports of IKE: plain, and shared with encapsulated ESP (RFC 7296 section 2.23).
 package struct IKEPorts: Hashable, Sendable {

@@ -1,6 +1,6 @@
 import CLibBPF
 import Packets
-import System
+import Platform
 
 /// Divides what comes to one family's IKE ports between two sockets, in the kernel: datagrams of peers that are known go to
 /// the first, those of strangers to the second. However many strangers send, they fill only their own queue.

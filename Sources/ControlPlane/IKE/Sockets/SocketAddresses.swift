@@ -1,7 +1,7 @@
 import IKEv2
 import NIOCore
 import Packets
-import System
+import Platform
 
 /// Addresses between the kernel's, NIO's and ours. An IPv6 scope is kept aside: `IPAddress` has none.
 extension Endpoint {
