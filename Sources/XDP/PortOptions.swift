@@ -63,7 +63,7 @@ public struct PortOptions: Sendable {
     /// Preferred busy polling: the worker's system calls drive the NIC. nil is interrupt-driven.
     public var busyPoll: BusyPoll?
     /// The UDP port of encapsulated ESP (RFC 3948).
-    public var encapsulationPort: UInt16 = 4500
+    public var encapsulationPort: UInt16 = IPsecPort.encapsulation
     /// Whether to remove an XDP program that isn't ours.
     public var force = false
 

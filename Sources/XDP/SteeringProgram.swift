@@ -1,5 +1,6 @@
 import BPFObjects
 import CLibBPF
+public import Packets
 import Platform
 import Synchronization
 
@@ -25,7 +26,7 @@ public final class SteeringProgram: @unchecked Sendable {
 
     /// Loads the embedded program. `links` are the addresses that the port's frames may have; all others are the host's.
     public convenience init(
-        tables: SteeringTables, links: Set<PortLink>, encapsulationPort: UInt16 = 4500
+        tables: SteeringTables, links: Set<PortLink>, encapsulationPort: UInt16 = IPsecPort.encapsulation
     ) throws(XDPError) {
         try self.init(tables: tables, links: links, encapsulationPort: encapsulationPort) { bpf_object__load($0) }
     }

@@ -220,7 +220,7 @@ public final class SteeringTables: Sendable {
 }
 
 /// The contents of a map, and what it ought to hold.
-struct SteeredSet<Element: Hashable> {
+private struct SteeredSet<Element: Hashable> {
     private var present: Set<Element> = []
     private var wanted: Set<Element> = []
     private var isUpToDate = true

@@ -153,7 +153,7 @@ public final class UnservedPort: Sendable {
 
 /// Says that a process of ours uses an interface: a socket with a name of its own in the network namespace. The kernel takes
 /// it away with the process, however that ends, so what is left on the interface then has no owner.
-final class PortLock: Sendable {
+private final class PortLock: Sendable {
     private let socket: Socket
 
     /// Waits a moment for a process that is just ending.

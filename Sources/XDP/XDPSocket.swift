@@ -137,7 +137,7 @@ public struct SocketStatistics: Sendable, Equatable {
 }
 
 /// An AF_XDP socket's descriptor and the system calls on it. Closed when released.
-final class SocketDescriptor: Sendable {
+private final class SocketDescriptor: Sendable {
     private let socket: Socket
 
     var value: Int32 { socket.number }
@@ -213,7 +213,7 @@ final class SocketDescriptor: Sendable {
 }
 
 /// One ring of a socket, mapped from the kernel. Unmapped when released.
-final class RingMapping: @unchecked Sendable {
+private final class RingMapping: @unchecked Sendable {
     private let mapping: MappedMemory
     private let offsets: xdp_ring_offset
     private let count: UInt32

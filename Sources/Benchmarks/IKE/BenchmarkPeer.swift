@@ -21,7 +21,9 @@ final class BenchmarkPeer: SessionEnvironment {
 
     init(number: Int, gateway: IPAddress) {
         let address = BenchmarkPlan.address(ofPeer: number)
-        path = Path(local: Endpoint(address, port: 500), remote: Endpoint(gateway, port: 500))
+        path = Path(
+            local: Endpoint(address, port: IPsecPort.keyExchange),
+            remote: Endpoint(gateway, port: IPsecPort.keyExchange))
         connection = BenchmarkPlan.connection(
             local: .address(address), remote: .domainName("gateway.example"))
     }

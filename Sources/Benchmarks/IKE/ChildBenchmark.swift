@@ -102,8 +102,8 @@ package struct ChildBenchmark {
         let spi = try dataplane.allocateSPI()
         let network = IPPrefix(address: IPAddress(ipv4: 0x1400_0000 + UInt32(number) << 8), length: 24)
         let path = Path(
-            local: Endpoint(IPAddress(ipv4: 0xC000_0201), port: 500),
-            remote: Endpoint(IPAddress(ipv4: 0xC612_0000 + UInt32(number)), port: 500))
+            local: Endpoint(IPAddress(ipv4: 0xC000_0201), port: IPsecPort.keyExchange),
+            remote: Endpoint(IPAddress(ipv4: 0xC612_0000 + UInt32(number)), port: IPsecPort.keyExchange))
         let key = SecretBytes(copying: [UInt8](repeating: UInt8(truncatingIfNeeded: number), count: 20))
         return ChildSA(
             id: UInt32(number), child: Child(name: "net", proposals: []), connectionName: "peer-\(number)",

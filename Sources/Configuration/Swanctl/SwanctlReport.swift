@@ -1,5 +1,6 @@
 import Cryptography
 import IKEv2
+import Packets
 
 /// Readable lines of what would be set up, for `sluice check`. Never a secret.
 extension SwanctlConfiguration: CustomStringConvertible {
@@ -30,7 +31,7 @@ extension SwanctlConfiguration: CustomStringConvertible {
             return ["\(connection.name): not negotiated"] + children
         }
         let ports = [connection.localPort, connection.remotePort]
-        let port = ports == [500, 500] ? "" : ", ports \(ports[0]) -> \(ports[1])"
+        let port = ports.allSatisfy { $0 == IPsecPort.keyExchange } ? "" : ", ports \(ports[0]) -> \(ports[1])"
         let (local, remote) = (connection.localAddresses, connection.remoteAddresses)
         let lines = [
             "\(connection.name): \(list(local, none: "any address")) -> \(list(remote, none: "any address"))\(port)",

@@ -179,7 +179,7 @@ struct KernelGuard {
     ///
     /// - Parameter portOffset: of our own port in the UDP header.
     private static func addKeyExchange(_ chain: String, portOffset: UInt32, to batch: inout NetfilterBatch) {
-        for port: UInt16 in [500, 4500] {
+        for port in [IPsecPort.keyExchange, IPsecPort.encapsulation] {
             batch.addRule(chain, .upperProtocol(IPProtocol.udp), .upperWord(offset: portOffset, port...port), .accept)
         }
         for number in [IPProtocol.esp, IPProtocol.ah] { batch.addRule(chain, .upperProtocol(number), .accept) }

@@ -53,7 +53,9 @@ enum ChildParameters {
     }
 
     /// ESP in UDP is never on port 500 (RFC 7296 section 2.23), also where a peer goes on with IKE there.
-    private static func port(_ ofIKE: UInt16) -> UInt16 { ofIKE == 500 ? 4500 : ofIKE }
+    private static func port(_ ofIKE: UInt16) -> UInt16 {
+        ofIKE == IPsecPort.keyExchange ? IPsecPort.encapsulation : ofIKE
+    }
 
     private static func both(_ sa: ChildSA, owner: Int) -> SAParameters {
         // Time is the session's own: it rekeys, and it deletes.

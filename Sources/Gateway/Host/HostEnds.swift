@@ -171,7 +171,7 @@ final class HostEnds {
 
     private func writeLinkHeader(at start: UnsafeMutableRawPointer, isIPv6: Bool) {
         start.initializeMemory(as: UInt8.self, repeating: 0, count: 12)
-        let type: UInt16 = isIPv6 ? 0x86DD : 0x0800
+        let type: UInt16 = isIPv6 ? EtherType.ipv6 : EtherType.ipv4
         start.storeBytes(of: type.bigEndian, toByteOffset: 12, as: UInt16.self)
     }
 }

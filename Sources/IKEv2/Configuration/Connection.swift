@@ -52,8 +52,8 @@ package struct Connection: Hashable, Sendable {
     /// The peer's addresses; none: any, which makes us a responder only.
     package var remoteAddresses: [AddressPattern] = []
     /// 500 stands for 500 before and 4500 after NAT detection; another one is used for both.
-    package var localPort: UInt16 = 500
-    package var remotePort: UInt16 = 500
+    package var localPort: UInt16 = IPsecPort.keyExchange
+    package var remotePort: UInt16 = IPsecPort.keyExchange
     /// The proposals in order of preference; never empty.
     package var proposals: [IKEProposal]
     package var local: LocalAuthentication

@@ -1,6 +1,7 @@
 import Cryptography
 import IKEv2Messages
 import IPsec
+import Packets
 
 /// One IKE SA (RFC 7296): events in, actions out. No socket, no clock.
 ///
@@ -50,8 +51,8 @@ package final class Session {
     }
 
     /// The port where negotiations begin (RFC 7296 section 2); from 4500 on there is a non-ESP marker.
-    static let initialPort: UInt16 = 500
-    static let encapsulationPort: UInt16 = 4500
+    static let initialPort = IPsecPort.keyExchange
+    static let encapsulationPort = IPsecPort.encapsulation
 
     // MARK: - Steps
 

@@ -110,9 +110,11 @@ private final class Signal: Sendable {
     func raise() { counter?.signal() }
 
     func wait() {
-        if counter?.clear() != true, Errno.last != .interrupted {
+        if counter == nil {
             // Without a descriptor there is nothing to sleep on but the clock.
             SystemClock.sleep(microseconds: 10_000)
+        } else {
+            counter?.clear()
         }
     }
 }

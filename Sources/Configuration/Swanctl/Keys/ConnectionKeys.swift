@@ -1,4 +1,5 @@
 import IKEv2
+import Packets
 
 extension Connection: SettingsTarget {
     package static let preset = Connection(
@@ -132,7 +133,8 @@ extension ValueForm where Value == UInt16 {
             manual: "500 or 4500",
             read: { reader, key, preset in
                 let port = reader.number(key, default: preset, in: 1...UInt16.max)
-                guard port != 500, port != 4500, let value = reader.value(key) else { return port }
+                guard port != IPsecPort.keyExchange, port != IPsecPort.encapsulation, let value = reader.value(key)
+                else { return port }
                 reader.fail(
                     value, "\(port)", "IKE is not served on this port", "write 500, or 4500 to begin behind a NAT")
                 return preset

@@ -112,7 +112,7 @@ struct ReceivedDatagram {
 }
 
 /// The NIO side of an IKE socket: gives each datagram, with the local address that it was sent to, to a function.
-final class IKEDatagramReader: ChannelInboundHandler {
+private final class IKEDatagramReader: ChannelInboundHandler {
     typealias InboundIn = AddressedEnvelope<ByteBuffer>
 
     private let port: UInt16

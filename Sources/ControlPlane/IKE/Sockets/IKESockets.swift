@@ -6,10 +6,10 @@ import Platform
 
 /// The ports of IKE: plain, and shared with encapsulated ESP (RFC 7296 section 2.23).
 package struct IKEPorts: Hashable, Sendable {
-    package var plain: UInt16 = 500
-    package var encapsulated: UInt16 = 4500
+    package var plain: UInt16
+    package var encapsulated: UInt16
 
-    package init(plain: UInt16 = 500, encapsulated: UInt16 = 4500) {
+    package init(plain: UInt16 = IPsecPort.keyExchange, encapsulated: UInt16 = IPsecPort.encapsulation) {
         self.plain = plain
         self.encapsulated = encapsulated
     }

@@ -326,7 +326,8 @@ final class Initiator {
 extension Connection {
     /// The end at which to begin anew with a peer that was at `endpoint`: at the ordinary port, unless a NAT has chosen another.
     fileprivate func destination(behind endpoint: Endpoint) -> Endpoint {
-        [500, 4500].contains(endpoint.port) ? Endpoint(endpoint.address, port: remotePort) : endpoint
+        [IPsecPort.keyExchange, IPsecPort.encapsulation].contains(endpoint.port)
+            ? Endpoint(endpoint.address, port: remotePort) : endpoint
     }
 
     /// Ours for the first request. A NAT has the peer's port when it is not the configured one: it leads to the peer's 4500,
