@@ -42,7 +42,7 @@ extension ManualConfiguration: CustomStringConvertible {
     }
 
     private static func describe(_ state: SAParameters) -> [String] {
-        var first = "  \(state.source) -> \(state.destination) esp spi \(hexadecimal(state.spi))"
+        var first = "  \(state.source) -> \(state.destination) esp spi \(state.spi)"
         first += " reqid \(state.requestID) \(state.mode.rawValue) mode, \(state.transform)"
         var traits = [state.replayWindow == 0 ? "no replay check" : "replay window \(state.replayWindow)"]
         traits.append(state.extendedSequenceNumbers ? "64-bit sequence numbers" : "32-bit sequence numbers")
@@ -74,6 +74,4 @@ extension ManualConfiguration: CustomStringConvertible {
     private static func describe(_ policy: SecurityPolicy) -> String {
         "\(policy) priority \(policy.priority)\(policy.index == 0 ? "" : " index \(policy.index)")"
     }
-
-    static func hexadecimal(_ spi: UInt32) -> String { "0x" + String(spi, radix: 16) }
 }

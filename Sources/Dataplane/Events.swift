@@ -9,10 +9,10 @@ public struct WorkerEvent: BitwiseCopyable, Sendable {
         /// A policy with the request id `number` wants protection for a packet from `source` to `address`, and there is no
         /// SA that takes it.
         case acquire
-        /// Authenticated packets for the inbound SA with the SPI `number` (host order) come from another place than
+        /// Authenticated packets for the inbound SA with the SPI `number` come from another place than
         /// before: from `address`, UDP port `sourcePort`.
         case mappingChanged
-        /// A watched peer at `address` sends ESP with the SPI `number` (host order), for which there is no SA.
+        /// A watched peer at `address` sends ESP with the SPI `number`, for which there is no SA.
         case unknownSPI
     }
 
@@ -26,7 +26,7 @@ public struct WorkerEvent: BitwiseCopyable, Sendable {
     public var number: UInt32
     public var address: IPAddress
     public var source: IPAddress
-    /// The bringer of a packet that wants a neighbour: the SPI (host order) of the tunnel that it came out of, the
+    /// The bringer of a packet that wants a neighbour: the SPI of the tunnel that it came out of, the
     /// number of the port of arrival, or `ownPackets`.
     public var requester: UInt32 = 0
 
@@ -70,24 +70,24 @@ struct ControlEvents: ~Copyable {
         limiter.told(.acquire, number: requestID, now: now)
     }
 
-    /// The packets of an inbound SA come from elsewhere (RFC 7296 section 2.23). SPI in host order.
-    mutating func mappingChanged(spi: UInt32, to address: IPAddress, port: UInt16, now: UInt64) {
+    /// The packets of an inbound SA come from elsewhere (RFC 7296 section 2.23).
+    mutating func mappingChanged(spi: SPI, to address: IPAddress, port: UInt16, now: UInt64) {
         // Each new place is told of at once, however soon after another one.
         let place = UInt32(truncatingIfNeeded: address.low) ^ UInt32(port) &<< 16
-        let subject = spi ^ place
+        let subject = spi.value ^ place
         guard limiter.isDue(.mappingChanged, number: subject, now: now) else { return }
-        var event = WorkerEvent(.mappingChanged, number: spi, address: address)
+        var event = WorkerEvent(.mappingChanged, number: spi.value, address: address)
         event.sourcePort = port
         guard ring.push(event) else { return }
         limiter.told(.mappingChanged, number: subject, now: now)
     }
 
-    /// A watched peer goes on with an SA that we do not have. SPI in host order.
-    mutating func unknownSPI(_ spi: UInt32, from source: IPAddress, now: UInt64) {
+    /// A watched peer goes on with an SA that we do not have.
+    mutating func unknownSPI(_ spi: SPI, from source: IPAddress, now: UInt64) {
         let bits = source.high ^ source.low
         let subject = UInt32(truncatingIfNeeded: bits) ^ UInt32(truncatingIfNeeded: bits &>> 32)
         guard limiter.isDue(.unknownSPI, number: subject, now: now),
-            ring.push(WorkerEvent(.unknownSPI, number: spi, address: source))
+            ring.push(WorkerEvent(.unknownSPI, number: spi.value, address: source))
         else { return }
         limiter.told(.unknownSPI, number: subject, now: now)
     }

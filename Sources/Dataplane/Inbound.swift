@@ -325,7 +325,7 @@ extension Worker {
         }
         let hop = tables.pointee.route(to: inner.summary.destination)
         let decision = tables.pointee.inboundPolicy(
-            inner.summary, spi: sa.pointee.spi.bigEndian, isLocal: hop.pointee.state == .local)
+            inner.summary, spi: sa.pointee.spi.networkOrder, isLocal: hop.pointee.state == .local)
         if let reason = decision.verdict.reason {
             tables.pointee.count(
                 policyIndex: decision.policyIndex, worker: index, packets: 1,

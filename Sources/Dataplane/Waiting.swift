@@ -215,7 +215,7 @@ extension Worker {
     private static func requester(of slot: PacketSlot) -> UInt32 {
         if slot.flags.contains(.sealed) { return WorkerEvent.ownPackets }
         guard slot.flags.contains(.decrypted), let sa = slot.association else { return UInt32(slot.port) }
-        return sa.assumingMemoryBound(to: InboundRuntime.self).pointee.spi
+        return sa.assumingMemoryBound(to: InboundRuntime.self).pointee.spi.value
     }
 
     /// Asks the control thread for the neighbour that a packet wants. Returns the neighbour's key.
@@ -337,9 +337,9 @@ extension Worker {
     @inline(never)
     mutating func keepEarly(_ slot: PacketSlot) {
         let spi = slot.esp.loadUnaligned(as: UInt32.self)
-        guard reader.expects(spi: spi) else {
+        guard reader.expects(spi: SPI(networkOrder: spi)) else {
             let source = ESPInbound.sourceAddress(slot.packet)
-            if reader.watches(source) { events.unknownSPI(UInt32(bigEndian: spi), from: source, now: now) }
+            if reader.watches(source) { events.unknownSPI(SPI(networkOrder: spi), from: source, now: now) }
             return drop(slot, .unknownSPI)
         }
         guard !early.isFull else { return drop(slot, .unknownSPI) }
@@ -375,7 +375,9 @@ extension Worker {
         while index < count {
             let entry = early[index]
             index &+= 1
-            if now &- entry.since > configuration.earlyWaitInNanoseconds || !reader.expects(spi: entry.subject) {
+            if now &- entry.since > configuration.earlyWaitInNanoseconds
+                || !reader.expects(spi: SPI(networkOrder: entry.subject))
+            {
                 drop(entry.slot, .unknownSPI)
             } else {
                 early.append(entry)

@@ -70,7 +70,7 @@ public enum ESPOutbound {
         sa.pointee.template.copy(before: esp)
         // SPI, then the low half of the sequence number, both in network order.
         let low = UInt32(truncatingIfNeeded: sequence).bigEndian
-        esp.storeBytes(of: UInt64(sa.pointee.spi) | UInt64(low) << 32, as: UInt64.self)
+        esp.storeBytes(of: UInt64(sa.pointee.spi.networkOrder) | UInt64(low) << 32, as: UInt64.self)
 
         operation.pointee.context = sa.pointee.context
         operation.pointee.header = esp

@@ -119,7 +119,7 @@ extension OutboundRuntime {
         ivBase = vectors.base
         ivShift = vectors.shift
         stops = LifetimeStops()
-        spi = parameters.spi.bigEndian
+        spi = parameters.spi
         let family = parameters.source.family
         headerLength = UInt8(
             OuterHeaderTemplate.headerLength(family: family, isEncapsulated: parameters.encapsulation != nil))

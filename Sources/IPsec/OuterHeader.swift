@@ -70,8 +70,8 @@ public struct OuterHeaderTemplate: Sendable, BitwiseCopyable {
 
     /// One flow label per SA, so that the path can spread SAs over links (RFC 6438); inner labels are not copied
     /// (RFC 4301 section 5.1.2.2, note 8). The label is derived from the SPI, which everyone on the path sees anyway.
-    static func flowLabel(spi: UInt32) -> UInt32 {
-        let label = (spi &* 0x9E37_79B1) >> 12
+    static func flowLabel(spi: SPI) -> UInt32 {
+        let label = (spi.value &* 0x9E37_79B1) >> 12
         return label == 0 ? 1 : label
     }
 

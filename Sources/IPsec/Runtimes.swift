@@ -16,8 +16,7 @@ public struct InboundRuntime: ~Copyable {
     /// The outer destination, ours (RFC 4301 section 4.1), halves as in `IPAddress`. Changes when the SA moves.
     @usableFromInline let destinationHigh: Atomic<UInt64>
     @usableFromInline let destinationLow: Atomic<UInt64>
-    /// The SPI in host order.
-    public let spi: UInt32
+    public let spi: SPI
     /// The index of the worker that processes the SA.
     public let owner: UInt16
     /// ESP header and IV: 8, 16 or 24.
@@ -85,8 +84,7 @@ public struct OutboundRuntime: ~Copyable {
     /// The explicit IV of counter modes is `ivBase &+ sequence << ivShift`.
     @usableFromInline let ivBase: UInt64
     @usableFromInline var stops: LifetimeStops
-    /// Network order, as it goes into the packet.
-    @usableFromInline let spi: UInt32
+    @usableFromInline let spi: SPI
     /// Outer IP header and UDP header: 20, 28, 40 or 48.
     @usableFromInline var headerLength: UInt8
     /// ESP header and IV: 8, 16 or 24.

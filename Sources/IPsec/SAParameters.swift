@@ -31,7 +31,7 @@ public enum DFPolicy: String, Hashable, Sendable, CaseIterable {
 /// Everything that one ESP security association is made from; one direction, one key.
 public struct SAParameters: Sendable {
     /// Host order; never 0, and 1...255 are reserved (RFC 4303 section 2.1).
-    public var spi: UInt32
+    public var spi: SPI
     /// The outer source: our side of an outbound SA, the peer's of an inbound one.
     public var source: IPAddress
     public var destination: IPAddress
@@ -70,7 +70,7 @@ public struct SAParameters: Sendable {
     public var name: String
 
     public init(
-        spi: UInt32, source: IPAddress, destination: IPAddress, mode: SAMode = .tunnel, transform: ESPTransform,
+        spi: SPI, source: IPAddress, destination: IPAddress, mode: SAMode = .tunnel, transform: ESPTransform,
         key: SecretBytes, requestID: UInt32 = 0, replayWindow: Int = 1024, extendedSequenceNumbers: Bool = false,
         encapsulation: UDPEncapsulation? = nil, acceptsEitherEncapsulation: Bool = false,
         selectors: [TrafficSelector] = [], lifetime: Lifetime = .unlimited,
@@ -117,7 +117,7 @@ extension SAParameters {
     /// Throws what keeps an SA from being made of these parameters, apart from the key.
     func validate() throws(SAError) {
         guard mode == .tunnel else { throw .unsupportedMode(mode) }
-        guard spi > 255 || (isManual && spi > 0) else { throw .reservedSPI(spi) }
+        guard spi.isUsable || (isManual && spi > 0) else { throw .reservedSPI(spi) }
         guard source.family == destination.family else { throw .mixedAddressFamilies }
         guard replayWindow == 0 || (32...65_536).contains(replayWindow) else { throw .replayWindow(replayWindow) }
         guard initialSequence <= maximumSequence else { throw .initialSequence(initialSequence) }
@@ -141,7 +141,7 @@ public enum SAError: Error, Hashable, Sendable, CustomStringConvertible {
     /// A mode that is not processed: only tunnel mode is.
     case unsupportedMode(SAMode)
     /// SPIs 0...255 are reserved (RFC 4303 section 2.1).
-    case reservedSPI(UInt32)
+    case reservedSPI(SPI)
     case mixedAddressFamilies
     /// Neither 0 nor 32...65536.
     case replayWindow(Int)

@@ -37,7 +37,7 @@ public struct SAStatus: Sendable {
 
     public let direction: Direction
     /// Host order.
-    public let spi: UInt32
+    public let spi: SPI
     public let source: IPAddress
     public let destination: IPAddress
     public let mode: SAMode

@@ -1,4 +1,5 @@
 import IPsec
+import Packets
 
 /// The outbound SAs as the control side keeps them.
 struct OutboundRegister {
@@ -53,14 +54,14 @@ struct OutboundRegister {
 struct InboundRegister {
     private(set) var members: [InboundTables.Member?] = []
     private var free: [Int] = []
-    /// The slots by SPI, host order.
-    private var slots: [UInt32: Int] = [:]
+    /// The slots by SPI.
+    private var slots: [SPI: Int] = [:]
     private var byRequestID: [UInt32: Set<Int>] = [:]
     private var lastNumber: UInt64 = 0
     /// Slots to be told to the tables.
     private var changed: Set<Int> = []
 
-    func has(spi: UInt32) -> Bool { slots[spi] != nil }
+    func has(spi: SPI) -> Bool { slots[spi] != nil }
 
     /// The SPI is not there yet.
     mutating func add(_ association: InboundSA) {
@@ -73,7 +74,7 @@ struct InboundRegister {
         changed.insert(slot)
     }
 
-    mutating func remove(spi: UInt32) -> Bool {
+    mutating func remove(spi: SPI) -> Bool {
         guard let slot = slots.removeValue(forKey: spi), let member = members[slot] else { return false }
         let requestID = member.association.parameters.requestID
         byRequestID[requestID]?.remove(slot)

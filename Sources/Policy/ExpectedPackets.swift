@@ -19,26 +19,25 @@ public final class ExpectedSPIs: @unchecked Sendable {
 
     deinit { places.deallocate() }
 
-    /// `spi`: host order, as in the other methods.
-    public func insert(_ spi: UInt32) { places[Self.place(spi)].store(spi, ordering: .relaxed) }
+    public func insert(_ spi: SPI) { places[Self.place(spi)].store(spi.value, ordering: .relaxed) }
 
-    public func remove(_ spi: UInt32) {
-        _ = places[Self.place(spi)].compareExchange(expected: spi, desired: 0, ordering: .relaxed)
+    public func remove(_ spi: SPI) {
+        _ = places[Self.place(spi)].compareExchange(expected: spi.value, desired: 0, ordering: .relaxed)
     }
 
-    public func contains(_ spi: UInt32) -> Bool { Self.contains(UnsafePointer(places), spi) }
+    public func contains(_ spi: SPI) -> Bool { Self.contains(UnsafePointer(places), spi) }
 
     /// For workers, who count no references.
     @inlinable
-    static func contains(_ places: UnsafePointer<Atomic<UInt32>>, _ spi: UInt32) -> Bool {
-        spi != 0 && places[place(spi)].load(ordering: .relaxed) == spi
+    static func contains(_ places: UnsafePointer<Atomic<UInt32>>, _ spi: SPI) -> Bool {
+        spi != 0 && places[place(spi)].load(ordering: .relaxed) == spi.value
     }
 
     /// A power of two.
     @usableFromInline static var size: Int { 1024 }
 
     @inlinable
-    static func place(_ spi: UInt32) -> Int { Int(spi) & (size - 1) }
+    static func place(_ spi: SPI) -> Int { Int(spi.value) & (size - 1) }
 }
 
 /// Addresses of peers whose packets tell something even when no SA is for them: a peer that goes on with SAs that we have

@@ -133,10 +133,10 @@ public struct SnapshotReader: ~Copyable {
         current.pointee.load(ordering: .sequentiallyConsistent)
     }
 
-    /// Whether the SPI, in network order as it lies in the packet, will have an inbound SA soon. To be asked between `acquire`
+    /// Whether the SPI will have an inbound SA soon. To be asked between `acquire`
     /// and `quiescent`: what was expected, and is not any more, either has its SA in these tables or will have none.
     @inlinable
-    public func expects(spi: UInt32) -> Bool { ExpectedSPIs.contains(expectedSPIs, UInt32(bigEndian: spi)) }
+    public func expects(spi: SPI) -> Bool { ExpectedSPIs.contains(expectedSPIs, spi) }
 
     /// Whether a packet from there is worth telling of although no SA is for it. Some addresses are found by chance.
     @inlinable

@@ -179,7 +179,7 @@ final class InboundTables {
     /// Takes out what is in the slot.
     func clear(_ slot: Int) {
         guard members.indices.contains(slot), let member = members[slot] else { return }
-        spis.remove(member.association.parameters.spi.bigEndian)
+        spis.remove(member.association.parameters.spi.networkOrder)
         members[slot] = nil
     }
 
@@ -189,6 +189,6 @@ final class InboundTables {
         links.grow(to: slot + 1, repeating: link)
         members[slot] = member
         links.base[slot] = link
-        spis.set(member.association.parameters.spi.bigEndian, link: slot, sa: member.association.runtime)
+        spis.set(member.association.parameters.spi.networkOrder, link: slot, sa: member.association.runtime)
     }
 }

@@ -132,12 +132,12 @@ extension SnapshotBuilder {
         inbound.add(association)
     }
 
-    /// Removes the inbound SA with this SPI (host order); true if it was there.
+    /// Removes the inbound SA with this SPI; true if it was there.
     @discardableResult
-    public func removeInbound(spi: UInt32) -> Bool { inbound.remove(spi: spi) }
+    public func removeInbound(spi: SPI) -> Bool { inbound.remove(spi: spi) }
 
-    /// Whether there is an inbound SA with this SPI (host order).
-    public func hasInbound(spi: UInt32) -> Bool { inbound.has(spi: spi) }
+    /// Whether there is an inbound SA with this SPI.
+    public func hasInbound(spi: SPI) -> Bool { inbound.has(spi: spi) }
 
     /// Puts an SA that has moved in the place of what it was before; nothing happens when that is gone.
     public func replaceOutbound(_ old: OutboundSA, with new: OutboundSA) {

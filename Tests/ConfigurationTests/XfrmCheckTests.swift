@@ -111,7 +111,7 @@ import Testing
                 + "sel dst 10.2.0.0/16 limit byte-hard 5\n\(Self.protected) priority 7 index 3\n")
         let expected = """
             1 state
-              192.0.2.1 -> 192.0.2.2 esp spi 0x1000 reqid 1 tunnel mode, aes128-sha256
+              192.0.2.1 -> 192.0.2.2 esp spi 0x00001000 reqid 1 tunnel mode, aes128-sha256
                 replay window 64, 64-bit sequence numbers, in UDP 4500 -> 4501, no ECN
                 only 0.0.0.0/0 -> 10.2.0.0/16
                 limits: hard 5 bytes

@@ -1,6 +1,7 @@
 import Configuration
 import Cryptography
 import IPsec
+import Packets
 import Testing
 
 /// What scripts for Linux have that is not in the manual page's examples.
@@ -52,7 +53,7 @@ import Testing
     @Test(arguments: [1, 7, 255])
     func reservedSPIsWork(_ spi: Int) throws {
         let text = "\(statePrefix.replacing("0x1000", with: "\(spi)")) \(gcm)"
-        #expect(try state(text).spi == UInt32(spi))
+        #expect(try state(text).spi == SPI(UInt32(spi)))
         #expect(try parse(text).warnings.contains { $0.what.contains("reserved") })
     }
 

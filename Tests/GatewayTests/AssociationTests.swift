@@ -12,7 +12,7 @@ private let right = IPAddress(ipv4: 0xC000_0202)
 private let stranger = IPAddress(ipv4: 0xC633_6401)
 
 private func state(
-    _ source: IPAddress, _ destination: IPAddress, requestID: UInt32 = 1, spi: UInt32 = 0x1000
+    _ source: IPAddress, _ destination: IPAddress, requestID: UInt32 = 1, spi: SPI = 0x1000
 ) throws -> SAParameters {
     let transform = try ESPTransform(parsing: "aes128gcm16")
     return SAParameters(

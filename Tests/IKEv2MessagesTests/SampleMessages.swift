@@ -59,7 +59,7 @@ extension SeededGenerator {
         case 9:
             .delete(
                 Bool.random(using: &self)
-                    ? .ikeSA : .childSAs(Bool.random(using: &self) ? .esp : .ah, list(0...5) { $0.number() }))
+                    ? .ikeSA : .childSAs(Bool.random(using: &self) ? .esp : .ah, list(0...5) { SPI($0.number()) }))
         case 10: .vendorID(VendorIDPayload(bytes(0...20)))
         case 11: .trafficSelectorInitiator(TrafficSelectorPayload(list(1...4) { $0.selector() }))
         case 12: .trafficSelectorResponder(TrafficSelectorPayload(list(1...4) { $0.selector() }))

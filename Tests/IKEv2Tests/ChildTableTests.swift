@@ -1,6 +1,7 @@
 import Cryptography
 import Foundation
 import IPsec
+import Packets
 import Testing
 
 @testable import IKEv2
@@ -17,8 +18,8 @@ import Testing
         let sample = try #require(TwoSessions.joined().east.onlyChild)
         func copy(_ id: UInt32) -> ChildSA {
             ChildSA(
-                id: id, child: sample.child, connectionName: sample.connectionName, inboundSPI: 0x1000 + id,
-                outboundSPI: 0x2000 + id, mode: sample.mode, transform: sample.transform,
+                id: id, child: sample.child, connectionName: sample.connectionName, inboundSPI: SPI(0x1000 + id),
+                outboundSPI: SPI(0x2000 + id), mode: sample.mode, transform: sample.transform,
                 extendedSequenceNumbers: false, keyExchange: nil, inboundKey: sample.inboundKey,
                 outboundKey: sample.outboundKey, selectors: sample.selectors,
                 localSelectors: sample.localSelectors, remoteSelectors: sample.remoteSelectors, requestID: 1,

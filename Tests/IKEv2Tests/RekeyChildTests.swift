@@ -188,7 +188,7 @@ import Testing
         let session = try #require(bench.east.session)
         var peerSPI = try #require(bench.east.onlyChild).outboundSPI
         for number: UInt32 in 0..<2 {
-            let next = 0x7700_0000 + number
+            let next: SPI = 0x7700_0000 + number
             bench.injectProtected(
                 to: bench.east, .createChild, .request, messageID: session.window.expectedRequestID,
                 rekey(of: peerSPI, to: next))
@@ -215,7 +215,7 @@ import Testing
         #expect(bench.east.inbound.isEmpty && bench.east.outbound.isEmpty)
     }
 
-    private func rekey(of old: UInt32, to new: UInt32) -> [Payload] {
+    private func rekey(of old: SPI, to new: SPI) -> [Payload] {
         let child = Child.test(network: 1, remoteNetwork: 2)
         return [
             .notify(NotifyPayload(.rekeySA, protocolID: .esp, childSPI: old)),

@@ -26,7 +26,7 @@ private final class Peer {
         let front = 8 + transform.ivLength
         let header = tunnel.frame.load(
             [UInt8](repeating: 0, count: front) + payload + [UInt8](repeating: 0, count: transform.icvLength))
-        header.storeBytes(of: tunnel.parameters.spi.bigEndian, as: UInt32.self)
+        header.storeBytes(of: tunnel.parameters.spi.networkOrder, as: UInt32.self)
         header.storeBytes(of: sequence.bigEndian, toByteOffset: 4, as: UInt32.self)
         var operation = ESPOperation(
             context: cipher.context, header: header, iv: UInt64(sequence), payloadLength: UInt32(payload.count))

@@ -42,7 +42,7 @@ enum Fixture {
     static let key = SecretBytes(copying: [UInt8](repeating: 7, count: 20))
 
     static func parameters(
-        spi: UInt32, requestID: UInt32 = 1, source: String = "192.0.2.1", destination: String = "192.0.2.2",
+        spi: SPI, requestID: UInt32 = 1, source: String = "192.0.2.1", destination: String = "192.0.2.2",
         owner: Int = 0, selectors: [TrafficSelector] = []
     ) throws -> SAParameters {
         SAParameters(
@@ -51,7 +51,7 @@ enum Fixture {
     }
 
     static func outbound(
-        spi: UInt32, requestID: UInt32 = 1, source: String = "192.0.2.1", destination: String = "192.0.2.2",
+        spi: SPI, requestID: UInt32 = 1, source: String = "192.0.2.1", destination: String = "192.0.2.2",
         owner: Int = 0, selectors: [TrafficSelector] = []
     ) throws -> OutboundSA {
         try OutboundSA(
@@ -62,7 +62,7 @@ enum Fixture {
 
     /// From the peer 192.0.2.2 to 192.0.2.1 unless told.
     static func inbound(
-        spi: UInt32, requestID: UInt32 = 1, source: String = "192.0.2.2", destination: String = "192.0.2.1",
+        spi: SPI, requestID: UInt32 = 1, source: String = "192.0.2.2", destination: String = "192.0.2.1",
         owner: Int = 0, selectors: [TrafficSelector] = []
     ) throws -> InboundSA {
         try InboundSA(

@@ -91,7 +91,7 @@ struct InboundPolicyTests {
             item.action.map { [SecurityPolicy(selector: covered, direction: item.direction, action: $0)] } ?? []
         let snapshot = try SnapshotBuilder.snapshot(policies: policies, inbound: [association])
         let flow = try Fixture.flow("10.2.0.1", "10.1.0.1")
-        let decision = snapshot.tables.pointee.inboundPolicy(flow, spi: UInt32(300).bigEndian, isLocal: item.isLocal)
+        let decision = snapshot.tables.pointee.inboundPolicy(flow, spi: SPI(300).networkOrder, isLocal: item.isLocal)
         #expect(decision.verdict == item.expected)
     }
 
@@ -106,8 +106,8 @@ struct InboundPolicyTests {
         let snapshot = try SnapshotBuilder.snapshot(policies: policies, inbound: associations)
         let flow = try Fixture.flow("10.2.0.1", "10.1.0.1")
         let other = try Fixture.flow("10.3.0.1", "10.1.0.1")
-        let check = { (flow: PacketSummary, spi: UInt32) in
-            snapshot.tables.pointee.inboundPolicy(flow, spi: spi.bigEndian, isLocal: false)
+        let check = { (flow: PacketSummary, spi: SPI) in
+            snapshot.tables.pointee.inboundPolicy(flow, spi: spi.networkOrder, isLocal: false)
         }
         #expect(check(flow, 300).verdict == .pass && check(flow, 300).policyIndex == 0)
         #expect(check(flow, 301).verdict == .drop(.inboundProtectionMismatch))
@@ -153,7 +153,7 @@ struct InboundPolicyTests {
         let snapshot = try SnapshotBuilder.snapshot(policies: [policy], inbound: [Fixture.inbound(spi: 300)])
         let flow = try Fixture.laterFragment(
             source: address("10.2.0.1"), destination: address("10.1.0.1"), protocol: IPProtocol.udp)
-        let decision = snapshot.tables.pointee.inboundPolicy(flow, spi: UInt32(300).bigEndian, isLocal: false)
+        let decision = snapshot.tables.pointee.inboundPolicy(flow, spi: SPI(300).networkOrder, isLocal: false)
         #expect(decision.verdict == (hasPorts ? .drop(.fragmentNeedsReassembly) : .pass))
     }
 }
@@ -176,17 +176,17 @@ struct SPITableTests {
             case .random: spis.insert(UInt32.random(in: 256 ... .max, using: &random))
             }
         }
-        let associations = try spis.map { try Fixture.inbound(spi: $0) }
+        let associations = try spis.map { try Fixture.inbound(spi: SPI($0)) }
         let tables = SPITables()
         for (index, association) in associations.enumerated() {
-            tables.set(association.parameters.spi.bigEndian, link: index, sa: association.runtime)
+            tables.set(association.parameters.spi.networkOrder, link: index, sa: association.runtime)
         }
         let capacity = (Int(tables.table.lineMask) + 1) * 4
         #expect(capacity >= 2 * count && capacity <= max(4, 8 * count))
         var lines = 0
         for association in associations {
             var steps = CountedSteps()
-            let entry = tables.table.find(association.parameters.spi.bigEndian, steps: &steps)
+            let entry = tables.table.find(association.parameters.spi.networkOrder, steps: &steps)
             #expect(entry.pointee.sa == association.runtime)
             #expect(steps.tuples <= 8)
             lines += steps.tuples
@@ -195,7 +195,7 @@ struct SPITableTests {
         let snapshot = try SnapshotBuilder.snapshot(inbound: associations)
         for _ in 0..<1000 {
             let spi = UInt32.random(in: 0 ... .max, using: &random)
-            let expected = associations.first { $0.parameters.spi == spi }?.runtime
+            let expected = associations.first { $0.parameters.spi == SPI(spi) }?.runtime
             snapshot.tables.pointee.prefetchInbound(spi: spi.bigEndian)
             #expect(snapshot.tables.pointee.inbound(spi: spi.bigEndian) == expected)
         }
@@ -211,7 +211,7 @@ struct SPITableTests {
         var present: Set<Int> = []
         for step in 0..<1200 {
             let index = Int.random(in: 0..<associations.count, using: &random)
-            let spi = associations[index].parameters.spi.bigEndian
+            let spi = associations[index].parameters.spi.networkOrder
             if random.chance(step / 200 % 2 == 0 ? 70 : 30) {
                 tables.set(spi, link: index, sa: associations[index].runtime)
                 present.insert(index)
@@ -223,7 +223,7 @@ struct SPITableTests {
             var wrong = 0
             for (index, association) in associations.enumerated() {
                 var steps = NoSteps()
-                let entry = tables.table.find(association.parameters.spi.bigEndian, steps: &steps).pointee
+                let entry = tables.table.find(association.parameters.spi.networkOrder, steps: &steps).pointee
                 let expected = present.contains(index) ? association.runtime : nil
                 if entry.sa != expected || expected != nil && entry.link != UInt32(index) { wrong += 1 }
             }
@@ -240,7 +240,7 @@ struct SPITableTests {
         let again = try Fixture.inbound(spi: 300)
         try builder.addInbound(again)
         let snapshot = builder.build()
-        #expect(snapshot.tables.pointee.inbound(spi: UInt32(300).bigEndian) == again.runtime)
+        #expect(snapshot.tables.pointee.inbound(spi: SPI(300).networkOrder) == again.runtime)
     }
 
     @Test("An SA has to belong to a worker", arguments: [2, 100])

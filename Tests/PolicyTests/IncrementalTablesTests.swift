@@ -14,7 +14,7 @@ struct IncrementalTablesTests {
         var policies: [(policy: SecurityPolicy, token: SnapshotBuilder.PolicyToken)] = []
         var outbound: [OutboundSA] = []
         var inbound: [InboundSA] = []
-        var nextSPI: UInt32 = 256
+        var nextSPI: SPI = 256
 
         init(seed: Int) { universe = PolicyUniverse(seed: seed) }
 
@@ -115,13 +115,14 @@ struct IncrementalTablesTests {
             {
                 wrong.append("outbound \(flow)")
             }
-            let spi = 256 + UInt32(world.pick(Int(world.nextSPI) - 250))
-            if one.tables.pointee.inbound(spi: spi.bigEndian) != other.tables.pointee.inbound(spi: spi.bigEndian) {
+            let spi = 256 + UInt32(world.pick(Int(world.nextSPI.value) - 250)) as SPI
+            if one.tables.pointee.inbound(spi: spi.networkOrder) != other.tables.pointee.inbound(spi: spi.networkOrder)
+            {
                 wrong.append("SPI \(spi)")
             }
             for isLocal in [false, true] {
                 let answers = [one, other].map {
-                    $0.tables.pointee.inboundPolicy(flow, spi: spi.bigEndian, isLocal: isLocal)
+                    $0.tables.pointee.inboundPolicy(flow, spi: spi.networkOrder, isLocal: isLocal)
                 }
                 if answers[0].verdict != answers[1].verdict
                     || name(one, answers[0].policyIndex) != name(other, answers[1].policyIndex)

@@ -52,7 +52,7 @@ struct OutboundSelectionTests {
 
     @Test("The newest SA wins")
     func newest() throws {
-        let associations = try (0..<3).map { try Fixture.outbound(spi: 300 + $0) }
+        let associations = try (0..<3).map { try Fixture.outbound(spi: 300 + UInt32($0)) }
         #expect(try decide(associations, Fixture.protect(1)).index == 2)
     }
 
@@ -177,7 +177,7 @@ struct OutboundSelectionTests {
                 direction: .out, action: try Fixture.protect(UInt32($0 + 1)))
         }
         let associations = try (0..<count).map {
-            try Fixture.outbound(spi: UInt32(1000 + $0), requestID: UInt32($0 + 1))
+            try Fixture.outbound(spi: SPI(1000 + UInt32($0)), requestID: UInt32($0 + 1))
         }
         let snapshot = try SnapshotBuilder.snapshot(workers: 1, policies: policies, outbound: associations.shuffled())
         for number in 0..<count {

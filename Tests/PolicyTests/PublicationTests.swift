@@ -22,7 +22,7 @@ struct PublicationTests {
         var isGone: Bool { snapshot == nil && association == nil }
     }
 
-    private func make(_ builder: SnapshotBuilder, spi: UInt32) throws -> Snapshot {
+    private func make(_ builder: SnapshotBuilder, spi: SPI) throws -> Snapshot {
         let association = try Fixture.outbound(spi: spi)
         try builder.addOutbound(association)
         defer { builder.removeOutbound(association) }
@@ -70,19 +70,19 @@ struct PublicationTests {
         let publisher = SnapshotPublisher(workers: 1)
         let expected = publisher.expectedSPIs
         let reader = publisher.makeReader(worker: 0)
-        func check(_ spi: UInt32, _ isExpected: Bool, _ reader: borrowing SnapshotReader) {
-            let isSeen = reader.expects(spi: spi.bigEndian)
+        func check(_ spi: SPI, _ isExpected: Bool, _ reader: borrowing SnapshotReader) {
+            let isSeen = reader.expects(spi: spi)
             #expect(isSeen == isExpected && isSeen == expected.contains(spi), "\(spi)")
         }
-        let spis: [UInt32] = [256, 257, 0x1234_5678, .max, .max - 1]
+        let spis: [SPI] = [256, 257, 0x1234_5678, 0xFFFF_FFFF, 0xFFFF_FFFE]
         for spi in spis + [0] { check(spi, false, reader) }
         for spi in spis { expected.insert(spi) }
         for spi in spis {
             check(spi, true, reader)
-            check(spi ^ 0x8000_0000, false, reader)
+            check(SPI(spi.value ^ 0x8000_0000), false, reader)
         }
         // The later one of a place counts, and is not taken away with the earlier one.
-        let later: UInt32 = 256 ^ 0x8000_0000
+        let later: SPI = 256 + 0x8000_0000
         expected.insert(later)
         check(256, false, reader)
         check(later, true, reader)
@@ -132,7 +132,7 @@ struct PublicationTests {
         var reader = publisher.makeReader(worker: 0)
         var watches = [Watch(publisher.current)]
         for spi in 301..<305 as Range<UInt32> {
-            publisher.publish(try make(builder, spi: spi))
+            publisher.publish(try make(builder, spi: SPI(spi)))
             watches.append(Watch(publisher.current))
         }
         #expect(publisher.reclaim() == 4)
@@ -254,13 +254,15 @@ private final class PublicationStress: Sendable {
     /// Whether all parts of the tables are of one snapshot and alive.
     private func isConsistent(_ tables: UnsafePointer<SnapshotTables>) -> Bool {
         let number = UInt32(truncatingIfNeeded: tables.pointee.generation)
-        let spi = (1000 + number).bigEndian
+        let spi = SPI(1000 + number)
         let flow = PacketSummary(source: IPAddress(ipv4: 1), destination: IPAddress(ipv4: 2), upperProtocol: 17)
-        guard let inbound = tables.pointee.inbound(spi: spi), inbound.pointee.spi == 1000 + number else { return false }
+        guard let inbound = tables.pointee.inbound(spi: spi.networkOrder), inbound.pointee.spi == spi else {
+            return false
+        }
         guard let sa = tables.pointee.outbound(flow, worker: 0).sa, sa.pointee.owner == 0, sa.pointee.mtu > 0 else {
             return false
         }
-        return tables.pointee.inboundPolicy(flow, spi: spi, isLocal: false).verdict.isPass
+        return tables.pointee.inboundPolicy(flow, spi: spi.networkOrder, isLocal: false).verdict.isPass
             && tables.pointee.route(to: flow.destination).pointee.interfaceIndex == number
     }
 }

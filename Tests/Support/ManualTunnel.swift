@@ -1,3 +1,5 @@
+import Packets
+
 /// An ESP algorithm suite in the words of `ip xfrm`, with the length of its keys.
 public struct TunnelCipher: Sendable, CustomStringConvertible {
     public let description: String
@@ -58,12 +60,12 @@ public struct ManualTunnel: Sendable, CustomStringConvertible {
     public var replayWindow: Int
     public var keySeed: Int
     /// The SPI from side A; B's is twice that. Up to 255 they are reserved (RFC 4303 section 2.1), and keyed by hand all the same.
-    public var firstSPI: UInt32
+    public var firstSPI: SPI
 
     public init(
         _ cipher: TunnelCipher = .aes128GCM, outer: IPVersion = .ipv4, extendedSequenceNumbers: Bool = false,
         udpEncapsulation: Bool = false, replayWindow: Int = 1024, keySeed: Int = 0,
-        firstSPI: UInt32 = 0x1000
+        firstSPI: SPI = 0x1000
     ) {
         self.cipher = cipher
         self.outer = outer
@@ -77,18 +79,18 @@ public struct ManualTunnel: Sendable, CustomStringConvertible {
     public var description: String {
         [
             "\(cipher)", "over \(outer)", extendedSequenceNumbers ? "ESN" : nil, udpEncapsulation ? "in UDP" : nil,
-            firstSPI < 256 ? "with a reserved SPI" : nil,
+            !firstSPI.isUsable ? "with a reserved SPI" : nil,
         ].compactMap { $0 }.joined(separator: " ")
     }
 
     /// The SPI of packets that leave this side.
-    public func spi(from side: Side) -> UInt32 { firstSPI * UInt32(side.rawValue) }
+    public func spi(from side: Side) -> SPI { SPI(firstSPI.value * UInt32(side.rawValue)) }
 
     /// The two states, the same lines for both ends.
     public var states: String {
         Side.allCases.map { side in
             var line = "xfrm state add src \(side.outer(outer)) dst \(side.other.outer(outer)) proto esp "
-            line += "spi 0x\(String(spi(from: side), radix: 16)) reqid 1 mode tunnel replay-window \(replayWindow)"
+            line += "spi \(spi(from: side)) reqid 1 mode tunnel replay-window \(replayWindow)"
             // Linux takes inner packets of the outer family alone unless it is told otherwise.
             line += " flag \(extendedSequenceNumbers ? "esn " : "")af-unspec"
             line += " " + cipher.stateWords(side, seed: keySeed)

@@ -73,13 +73,13 @@ private final class BenchmarkOutput: ManagerOutput {
 
 /// Installs nothing.
 final class BenchmarkDataplane: ChildDataplane {
-    private var lastSPI: UInt32 = 255
+    private var lastSPI: SPI = 255
 
-    func allocateSPI() throws(InstallationError) -> UInt32 {
-        lastSPI &+= 1
+    func allocateSPI() throws(InstallationError) -> SPI {
+        lastSPI += 1
         return lastSPI
     }
-    func releaseSPI(_ spi: UInt32) {}
+    func releaseSPI(_ spi: SPI) {}
     func installInbound(_ sa: ChildSA) throws(InstallationError) {}
     func installOutbound(_ sa: ChildSA) throws(InstallationError) {}
     func removeInbound(_ sa: ChildSA) {}

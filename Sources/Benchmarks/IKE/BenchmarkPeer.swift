@@ -64,7 +64,7 @@ final class BenchmarkPeer: SessionEnvironment {
         lastID += 1
         return lastID
     }
-    func allocateSPI() throws(InstallationError) -> UInt32 { try dataplane.allocateSPI() }
+    func allocateSPI() throws(InstallationError) -> SPI { try dataplane.allocateSPI() }
     func requestID(
         connection: Connection, child: Child, selectors: [TrafficSelector], peer: Identity
     ) -> UInt32 { 1 }

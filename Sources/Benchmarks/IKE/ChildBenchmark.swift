@@ -107,7 +107,7 @@ package struct ChildBenchmark {
         let key = SecretBytes(copying: [UInt8](repeating: UInt8(truncatingIfNeeded: number), count: 20))
         return ChildSA(
             id: UInt32(number), child: Child(name: "net", proposals: []), connectionName: "peer-\(number)",
-            inboundSPI: spi, outboundSPI: UInt32(number) + 256, mode: .tunnel, transform: .aes128GCM16,
+            inboundSPI: spi, outboundSPI: SPI(UInt32(number) + 256), mode: .tunnel, transform: .aes128GCM16,
             extendedSequenceNumbers: false, keyExchange: nil, inboundKey: key, outboundKey: key,
             selectors: [
                 TrafficSelector(

@@ -94,7 +94,7 @@ struct Batch {
     /// The key of a state in Linux (the protocol is always ESP).
     private struct StateKey: Hashable {
         let destination: IPAddress
-        let spi: UInt32
+        let spi: SPI
     }
 
     private struct PolicyKey: Hashable {
@@ -189,7 +189,7 @@ struct Batch {
                 cursor.error(
                     verb,
                     "a state for \(state.parameters.destination) esp spi "
-                        + "\(ManualConfiguration.hexadecimal(state.parameters.spi)) is there already, "
+                        + "\(state.parameters.spi) is there already, "
                         + "from line \(states[known].location.line)",
                     "choose another SPI, or 'update'"))
         }

@@ -7,7 +7,7 @@ struct ParsedPolicy {
     var policy: SecurityPolicy
     var location: SourceLocation
     /// The SPI that the template names; 0 for any.
-    var templateSPI: UInt32
+    var templateSPI: SPI
 }
 
 /// Reads what stands behind `xfrm policy add` or `update`.
@@ -34,7 +34,7 @@ struct XfrmPolicyParser {
         let word: Word
         var source: IPAddress?
         var destination: IPAddress?
-        var spi: UInt32 = 0
+        var spi: SPI = 0
         var requestID: UInt32 = 0
         var hasProtocol = false
         var hasTunnelMode = false
@@ -165,7 +165,7 @@ struct XfrmPolicyParser {
                 }
             } else if key == "spi" {
                 cursor.skip()
-                template.spi = try cursor.number(of: key, "SPI")
+                template.spi = SPI(try cursor.number(of: key, "SPI"))
             } else if key == "reqid" {
                 cursor.skip()
                 template.requestID = try cursor.number(of: key, "request id")

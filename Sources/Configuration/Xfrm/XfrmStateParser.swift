@@ -16,7 +16,7 @@ struct XfrmStateParser {
 
     var source: IPAddress?
     var destination: IPAddress?
-    var spi: UInt32?
+    var spi: SPI?
     var hasProtocol = false
     var hasTunnelMode = false
     var algorithms = XfrmAlgorithms()
@@ -107,7 +107,7 @@ struct XfrmStateParser {
                 cursor.warn(
                     word, "SPI \(number) is a reserved one (RFC 4303 section 2.1)", "take one from 256 (0x100) on")
             }
-            spi = number
+            spi = SPI(number)
         } else if word == "mode" {
             hasTunnelMode = true
             try Self.readMode(word, &cursor)

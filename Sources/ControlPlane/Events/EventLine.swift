@@ -99,7 +99,7 @@ extension EventLine {
     private static func details(_ sa: ChildSA) -> String {
         let (local, remote) = (ListedSelector.joined(sa.localSelectors), ListedSelector.joined(sa.remoteSelectors))
         return
-            "SPIs \(Hexadecimal.text(sa.inboundSPI)) in, \(Hexadecimal.text(sa.outboundSPI)) out, \(local) === \(remote)"
+            "SPIs \(sa.inboundSPI.digits) in, \(sa.outboundSPI.digits) out, \(local) === \(remote)"
     }
 }
 

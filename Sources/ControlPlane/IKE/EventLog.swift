@@ -95,8 +95,8 @@ final class EventLog {
         _ level: Logger.Level, _ text: String, _ sa: ChildSA, _ ike: IKESAStatus, _ more: Logger.Metadata = [:]
     ) {
         let child: Logger.Metadata = [
-            "child": "\(sa.child.name)", "child-id": "\(sa.id)", "spi-in": "\(Self.spi(sa.inboundSPI))",
-            "spi-out": "\(Self.spi(sa.outboundSPI))", "encapsulated": sa.isEncapsulated ? "yes" : "no",
+            "child": "\(sa.child.name)", "child-id": "\(sa.id)", "spi-in": "\(sa.inboundSPI)",
+            "spi-out": "\(sa.outboundSPI)", "encapsulated": sa.isEncapsulated ? "yes" : "no",
         ]
         logger.log(level: level, "\(text)", metadata: metadata(ike).with(child).with(more))
     }
@@ -110,11 +110,6 @@ final class EventLog {
     /// The metadata that name an SA; a line of a message says the rest itself.
     private func brief(_ ike: IKESAStatus) -> Logger.Metadata {
         ike.connectionName.isEmpty ? ["ike": "\(ike.id)"] : ["ike": "\(ike.id)", "connection": "\(ike.connectionName)"]
-    }
-
-    private static func spi(_ spi: UInt32) -> String {
-        let digits = String(spi, radix: 16)
-        return "0x" + String(repeating: "0", count: 8 - digits.count) + digits
     }
 }
 

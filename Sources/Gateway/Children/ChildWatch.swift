@@ -1,5 +1,6 @@
 import IKEv2
 import IPsec
+import Packets
 
 /// Events of CHILD_SAs that no packet tells the manager of: limits that they reach, and packets that are
 /// not answered.
@@ -12,13 +13,13 @@ struct ChildWatch {
     }
 
     /// The watched SAs, by the inbound SPI.
-    private var records: [UInt32: Record] = [:]
+    private var records: [SPI: Record] = [:]
 
     /// The time between two reports of a soft limit while the SA goes on sending.
     static let reminderInNanoseconds: UInt64 = 30_000_000_000
 
     /// Limits that SAs have reached since the last call. To be called a few times a second.
-    mutating func limits(of children: [UInt32: DataplaneChild], now: UInt64) -> [DataplaneEvent] {
+    mutating func limits(of children: [SPI: DataplaneChild], now: UInt64) -> [DataplaneEvent] {
         var events: [DataplaneEvent] = []
         for (spi, child) in children {
             let reached = child.events
@@ -39,7 +40,7 @@ struct ChildWatch {
     }
 
     /// SAs whose packets have not been answered for a while. To be called a few times a second.
-    mutating func silences(of children: [UInt32: DataplaneChild], now: UInt64) -> [DataplaneEvent] {
+    mutating func silences(of children: [SPI: DataplaneChild], now: UInt64) -> [DataplaneEvent] {
         var events: [DataplaneEvent] = []
         for (spi, child) in children {
             guard let inbound = child.inbound, let outbound = child.outbound, !child.isSuspended else { continue }
@@ -50,7 +51,7 @@ struct ChildWatch {
         return events
     }
 
-    mutating func forget(spi: UInt32) { records[spi] = nil }
+    mutating func forget(spi: SPI) { records[spi] = nil }
 }
 
 /// Whether an SA sends and nothing comes back: packets of one way alone are all that a peer gives who has lost the SA, and

@@ -17,7 +17,7 @@ final class GatewayDataplane: ChildDataplane {
     private let logger: Logger
     /// Packets; of children that name none.
     private let replayWindow: Int
-    var children: [UInt32: DataplaneChild] = [:]
+    var children: [SPI: DataplaneChild] = [:]
     private(set) var covers = InstalledCovers()
     /// Called when another list of traffic is covered than before, after workers have it.
     var coveredChanged: () -> Void = {}
@@ -28,14 +28,14 @@ final class GatewayDataplane: ChildDataplane {
     /// The host's addresses; nil: not known.
     var ownAddresses: Set<IPAddress>?
     /// Inbound SPIs that are given out, installed or not.
-    private(set) var spis: Set<UInt32> = []
+    private(set) var spis: Set<SPI> = []
 
     private var unseen = UnseenSAs()
     private var watch = ChildWatch()
 
     private struct Pending {
         /// The SPIs of new inbound SAs, which the peer may use as soon as it hears of them.
-        var installed: [UInt32] = []
+        var installed: [SPI] = []
         var policies = PolicyChange()
         /// An outbound SA that replaces no other one came, or one went without a successor: the host's routes follow.
         var isOutboundChanged = false
@@ -76,10 +76,10 @@ final class GatewayDataplane: ChildDataplane {
 
     // MARK: SPIs
 
-    func allocateSPI() throws(InstallationError) -> UInt32 {
+    func allocateSPI() throws(InstallationError) -> SPI {
         // Of more than four thousand million, so many in a row are taken only if something is very wrong.
         for _ in 0..<64 {
-            let spi = UInt32.random(in: 256 ... .max)
+            let spi = SPI(.random(in: 256 ... .max))
             guard !spis.contains(spi), !builder.hasInbound(spi: spi) else { continue }
             spis.insert(spi)
             host?.expectedSPIs.insert(spi)
@@ -90,7 +90,7 @@ final class GatewayDataplane: ChildDataplane {
 
     func hasRoom(for selectors: [TrafficSelector]) -> Bool { host?.canSteer(selectors) ?? true }
 
-    func releaseSPI(_ spi: UInt32) {
+    func releaseSPI(_ spi: SPI) {
         guard children[spi]?.inbound == nil else { return }
         spis.remove(spi)
         host?.expectedSPIs.remove(spi)
@@ -101,7 +101,7 @@ final class GatewayDataplane: ChildDataplane {
     func installInbound(_ sa: ChildSA) throws(InstallationError) {
         try check(sa)
         guard children[sa.inboundSPI]?.inbound == nil else {
-            throw InstallationError("the inbound SA \(hexadecimal(sa.inboundSPI)) is installed already")
+            throw InstallationError("the inbound SA \(sa.inboundSPI) is installed already")
         }
         var child = entry(sa)
         do {
@@ -113,7 +113,7 @@ final class GatewayDataplane: ChildDataplane {
             child.inbound = association
         } catch {
             forgetLane(child)
-            throw InstallationError("inbound SA \(hexadecimal(sa.inboundSPI)): \(error)")
+            throw InstallationError("inbound SA \(sa.inboundSPI): \(error)")
         }
         child.inboundClaims = ChildPolicies.inbound(sa, cover: covers.cover(of: sa))
         children[sa.inboundSPI] = child
@@ -124,7 +124,7 @@ final class GatewayDataplane: ChildDataplane {
     func installOutbound(_ sa: ChildSA) throws(InstallationError) {
         try check(sa)
         guard children[sa.inboundSPI]?.outbound == nil else {
-            throw InstallationError("the outbound SA \(hexadecimal(sa.outboundSPI)) is installed already")
+            throw InstallationError("the outbound SA \(sa.outboundSPI) is installed already")
         }
         var child = entry(sa)
         do {
@@ -136,7 +136,7 @@ final class GatewayDataplane: ChildDataplane {
             child.outbound = association
         } catch {
             forgetLane(child)
-            throw InstallationError("outbound SA \(hexadecimal(sa.outboundSPI)): \(error)")
+            throw InstallationError("outbound SA \(sa.outboundSPI): \(error)")
         }
         child.outboundClaims = ChildPolicies.outbound(sa, cover: covers.cover(of: sa))
         children[sa.inboundSPI] = child
@@ -270,7 +270,7 @@ extension GatewayDataplane {
     }
 
     /// Keeps what is left of a CHILD_SA.
-    private func keep(_ child: DataplaneChild, spi: UInt32) {
+    private func keep(_ child: DataplaneChild, spi: SPI) {
         if child.isEmpty {
             children[spi] = nil
             watch.forget(spi: spi)
@@ -282,7 +282,7 @@ extension GatewayDataplane {
 
     /// Notes what the builder was told, and claims on policies.
     private func change(
-        adding new: [PolicyBook.Claim] = [], removing old: [PolicyBook.Claim] = [], installed spi: UInt32? = nil,
+        adding new: [PolicyBook.Claim] = [], removing old: [PolicyBook.Claim] = [], installed spi: SPI? = nil,
         isOutbound: Bool = false, isCover: Bool = false
     ) {
         var work = pending ?? Pending()
@@ -319,8 +319,6 @@ extension GatewayDataplane {
         let seen = unseen.takeSeen(now: now, logger) { host?.isSeenByAll($0) ?? true }
         for spi in seen { host?.expectedSPIs.remove(spi) }
     }
-
-    private func hexadecimal(_ spi: UInt32) -> String { "0x" + String(spi, radix: 16) }
 }
 
 // MARK: - What the manager has to hear of
@@ -333,7 +331,7 @@ extension GatewayDataplane {
     func takeSilences() -> [DataplaneEvent] { watch.silences(of: children, now: now) }
 
     /// The connection whose CHILD_SA has an inbound SPI; nil when there is none.
-    func connection(inboundSPI spi: UInt32) -> String? { children[spi]?.lane.connection }
+    func connection(inboundSPI spi: SPI) -> String? { children[spi]?.lane.connection }
 
     /// The meaning of a worker's event to the manager; nil when it is about something else.
     func translate(_ event: WorkerEvent) -> DataplaneEvent? {
@@ -343,10 +341,10 @@ extension GatewayDataplane {
             guard isOurs(requestID: event.number) else { return nil }
             return .acquire(requestID: event.number, packet: event.selector)
         case .mappingChanged:
-            guard children[event.number]?.inbound != nil else { return nil }
+            guard children[SPI(event.number)]?.inbound != nil else { return nil }
             return .mappingChanged(
-                inboundSPI: event.number, remote: Endpoint(event.address, port: event.sourcePort))
-        case .unknownSPI: return .unknownSPI(event.number, from: event.address)
+                inboundSPI: SPI(event.number), remote: Endpoint(event.address, port: event.sourcePort))
+        case .unknownSPI: return .unknownSPI(SPI(event.number), from: event.address)
         }
     }
 }

@@ -1,11 +1,12 @@
 import Logging
+import Packets
 
 /// Inbound SAs that a worker may not have yet, although they are published. Their SPIs are expected until it has: packets of
 /// them are kept.
 struct UnseenSAs {
     private struct Publication {
         var number: UInt64
-        var spis: [UInt32]
+        var spis: [SPI]
         /// Nanoseconds.
         var since: UInt64
         var isReported = false
@@ -18,13 +19,13 @@ struct UnseenSAs {
     private static let patience: UInt64 = 250_000_000
 
     /// `now` in nanoseconds.
-    mutating func add(_ spis: [UInt32], publication number: UInt64, now: UInt64) {
+    mutating func add(_ spis: [SPI], publication number: UInt64, now: UInt64) {
         publications.append(Publication(number: number, spis: spis, since: now))
     }
 
     /// The SPIs that all workers have by now. To be called every now and then.
-    mutating func takeSeen(now: UInt64, _ logger: Logger, isSeen: (UInt64) -> Bool) -> [UInt32] {
-        var seen: [UInt32] = []
+    mutating func takeSeen(now: UInt64, _ logger: Logger, isSeen: (UInt64) -> Bool) -> [SPI] {
+        var seen: [SPI] = []
         while let oldest = publications.first, isSeen(oldest.number) {
             seen += oldest.spis
             publications.removeFirst()

@@ -165,7 +165,7 @@ final class ControlLoop {
         for index in inboxes.indices {
             while let event = inboxes[index].ring.pop() {
                 if event.kind == .neighbourWanted {
-                    neighbours.want(event, connection: children.connection(inboundSPI: event.requester), now: now)
+                    neighbours.want(event, connection: children.connection(inboundSPI: SPI(event.requester)), now: now)
                     isNeighbourWanted = true
                 } else if let news = children.translate(event) {
                     handleDataplaneEvent(news)

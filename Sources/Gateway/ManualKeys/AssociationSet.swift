@@ -36,7 +36,7 @@ struct AssociationSet {
                         try OutboundSA(parameters, engine: engine, pathMTU: pathMTU, now: now))
                 }
             } catch {
-                throw GatewayError(.configuration, "SA \(state.spi.spiText): \(error)", remedy: "")
+                throw GatewayError(.configuration, "SA \(state.spi): \(error)", remedy: "")
             }
         }
     }
@@ -69,14 +69,6 @@ struct OwnerAssignment {
         first[tunnel] = start
         defer { count[lane, default: 0] += 1 }
         return (start + count[lane, default: 0]) % workers
-    }
-}
-
-extension UInt32 {
-    /// An SPI as people write it: `0x` and eight digits.
-    var spiText: String {
-        let digits = String(self, radix: 16)
-        return "0x" + String(repeating: "0", count: 8 - digits.count) + digits
     }
 }
 

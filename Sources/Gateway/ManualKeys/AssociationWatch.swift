@@ -44,7 +44,7 @@ struct AssociationWatch {
         _ events: SAEvents, _ parameters: SAParameters, _ direction: SAStatus.Direction, _ logger: Logger
     ) {
         let metadata: Logger.Metadata = [
-            "spi": "\(parameters.spi.spiText)", "direction": "\(direction.rawValue)", "source": "\(parameters.source)",
+            "spi": "\(parameters.spi)", "direction": "\(direction.rawValue)", "source": "\(parameters.source)",
             "destination": "\(parameters.destination)",
         ]
         // A hard limit says all that its soft limit would.

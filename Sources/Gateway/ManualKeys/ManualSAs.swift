@@ -36,7 +36,7 @@ struct ManualSAs {
             logger.warning(
                 "SA is neither to nor from this host, and no policy names it",
                 metadata: [
-                    "spi": "\(state.spi.spiText)", "source": "\(state.source)", "destination": "\(state.destination)",
+                    "spi": "\(state.spi)", "source": "\(state.source)", "destination": "\(state.destination)",
                 ])
         }
         follow(addresses, serving: associations.outbound)

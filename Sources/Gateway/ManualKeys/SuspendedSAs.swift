@@ -39,7 +39,7 @@ struct SuspendedSAs {
     private static func words(_ association: OutboundSA) -> Logger.Metadata {
         let parameters = association.parameters
         return [
-            "spi": "\(parameters.spi.spiText)", "source": "\(parameters.source)",
+            "spi": "\(parameters.spi)", "source": "\(parameters.source)",
             "destination": "\(parameters.destination)",
         ]
     }

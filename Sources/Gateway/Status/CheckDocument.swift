@@ -35,7 +35,8 @@ package struct CheckDocument: Codable, Hashable, Sendable {
     package init(_ configuration: ManualConfiguration) {
         associations = configuration.states.map { state in
             Association(
-                spi: state.spi.spiText, source: state.source.description, destination: state.destination.description,
+                spi: state.spi.description, source: state.source.description,
+                destination: state.destination.description,
                 requestIdentifier: state.requestID, mode: state.mode.rawValue, transform: state.transform.name,
                 encapsulation: state.encapsulation.map { "udp \($0.sourcePort) \($0.destinationPort)" },
                 extendedSequenceNumbers: state.extendedSequenceNumbers, replayWindow: state.replayWindow,

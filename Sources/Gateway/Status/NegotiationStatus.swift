@@ -148,8 +148,8 @@ extension ChildAssociationStatus {
         state = status.state.rawValue.lowercased()
         mode = sa.mode.rawValue
         requestIdentifier = sa.requestID
-        inboundSPI = "0x" + Moments.digits(sa.inboundSPI, count: 8)
-        outboundSPI = "0x" + Moments.digits(sa.outboundSPI, count: 8)
+        inboundSPI = sa.inboundSPI.description
+        outboundSPI = sa.outboundSPI.description
         encapsulated = sa.isEncapsulated
         algorithms = [sa.transform.name, sa.keyExchange?.name].compactMap(\.self).joined(separator: "-")
         extendedSequenceNumbers = sa.extendedSequenceNumbers

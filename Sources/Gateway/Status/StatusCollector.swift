@@ -121,7 +121,7 @@ extension AssociationStatus {
     /// - Parameter isSuspended: its source is not an address of the host, so workers do not have it.
     init(_ status: SAStatus, isSuspended: Bool = false) {
         direction = status.direction == .inbound ? "in" : "out"
-        spi = status.spi.spiText
+        spi = status.spi.description
         source = status.source.description
         destination = status.destination.description
         requestIdentifier = status.requestID

@@ -1,13 +1,14 @@
 import Cryptography
 import IKEv2Messages
 import IPsec
+import Packets
 
 // What new children and rekeys of children have in common (RFC 7296 sections 1.3.1 and 1.3.3).
 
 /// An offer of a child by CREATE_CHILD_SA: the initiator's state between request and response.
 struct OfferedChild {
     let child: Child
-    let inboundSPI: UInt32
+    let inboundSPI: SPI
     let nonce: [UInt8]
     let keyExchange: KeyExchange?
 

@@ -1,6 +1,7 @@
 import Cryptography
 import IKEv2Messages
 import IPsec
+import Packets
 
 /// IKE_AUTH (RFC 7296 section 1.2) with the first child, or without one (RFC 6023): the initiator's state.
 ///
@@ -26,7 +27,7 @@ struct AuthenticationExchange: InitiatedExchange {
     /// The only pair of the first child's selectors that is asked for; nil: all.
     private let pair: SelectorPair?
     /// The child that goes along, and our SPI for it.
-    private var offered: (child: Child, spi: UInt32)?
+    private var offered: (child: Child, spi: SPI)?
     private var identity = Identity.any
 
     init(children: [Child], hint: TrafficSelector?, pair: SelectorPair? = nil) {

@@ -1,5 +1,6 @@
 import IKEv2Messages
 import IPsec
+import Packets
 
 // INFORMATIONAL exchanges (RFC 7296 section 1.4): liveness, Delete, errors.
 //
@@ -78,7 +79,7 @@ struct DiscardChildExchange: InitiatedExchange {
     let name = "CHILD_DELETE"
     let blocksIKERekey = true
     /// The one that we offered.
-    let inboundSPI: UInt32
+    let inboundSPI: SPI
 
     mutating func request(in session: Session, _ step: inout Step) -> [Payload]? {
         [.delete(.childSAs(.esp, [inboundSPI]))]
@@ -114,7 +115,7 @@ struct InformationalRequest {
 
     /// The payloads of the answer.
     func respond(_ step: inout Step) -> [Payload] {
-        var spis: [UInt32] = []
+        var spis: [SPI] = []
         for delete in request.deletes {
             switch delete {
             case .ikeSA:
@@ -138,7 +139,7 @@ struct InformationalRequest {
     /// The peer deletes the SA that it receives in with this SPI; ours of the same child goes with it. When both sides
     /// delete at once, each has named its own already (section 1.4.1).
     static func childDeleted(
-        _ peerSPI: UInt32, in session: Session, answer spis: inout [UInt32], _ step: inout Step
+        _ peerSPI: SPI, in session: Session, answer spis: inout [SPI], _ step: inout Step
     ) {
         guard let sa = session.childTable.entry(peerSPI: peerSPI)?.sa else {
             step.note(.debug, "the peer deletes a child that is gone")

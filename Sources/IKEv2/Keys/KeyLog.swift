@@ -51,7 +51,7 @@ extension ChildSA {
         line(from: path.local.address, to: path.remote.address, spi: outboundSPI, key: outboundKey)
     }
 
-    private func line(from: IPAddress, to: IPAddress, spi: UInt32, key: SecretBytes) -> KeyLogLine {
+    private func line(from: IPAddress, to: IPAddress, spi: SPI, key: SecretBytes) -> KeyLogLine {
         // The salt belongs to the key here.
         let split = min(key.count, transform.encryptionKeyLength + transform.saltLength)
         let encryption =
@@ -77,10 +77,9 @@ extension ChildSA {
             case .hmacSHA384_192: "HMAC-SHA-384-192 [RFC4868]"
             case .hmacSHA512_256: "HMAC-SHA-512-256 [RFC4868]"
             }
-        let digits = String(spi, radix: 16)
         let fields = [
             from.family == .ipv4 ? "IPv4" : "IPv6", "\(from)", "\(to)",
-            "0x" + String(repeating: "0", count: 8 - digits.count) + digits, encryption,
+            "\(spi)", encryption,
             "0x" + hexadecimal(key[0..<split]), integrity, "0x" + hexadecimal(key[split..<key.count]),
         ]
         return .esp((isKnown ? "" : "# ") + fields.map { "\"\($0)\"" }.joined(separator: ","))

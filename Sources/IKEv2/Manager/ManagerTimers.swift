@@ -1,3 +1,5 @@
+import Packets
+
 /// The events that the manager waits for. Sessions and SAs are named by number: they may be gone when the time has come.
 enum ManagerTimer {
     /// A session's own deadline.
@@ -9,9 +11,9 @@ enum ManagerTimer {
     /// Replaced by a later IKE SA with the same peer (`unique = replace`).
     case supersede(UInt32)
     /// The inbound SA with this SPI has drained.
-    case drain(UInt32)
+    case drain(SPI)
     /// The outbound half that belongs to this inbound SPI waits for its turn.
-    case takeOver(UInt32)
+    case takeOver(SPI)
     /// A child that has lost its SA starts again.
     case restart(ChildName, towards: Endpoint)
     /// The next try of a connection attempt.

@@ -1,6 +1,7 @@
 import Cryptography
 import IKEv2Messages
 import IPsec
+import Packets
 
 /// Terms of a CHILD_SA that both sides agreed on before there are keys for it: the same in IKE_AUTH and CREATE_CHILD_SA.
 struct ChildAgreement {
@@ -9,7 +10,7 @@ struct ChildAgreement {
     var local: [SelectorSide]
     var remote: [SelectorSide]
     /// Ours.
-    var inboundSPI: UInt32
+    var inboundSPI: SPI
 }
 
 extension ChildAgreement {
@@ -24,7 +25,7 @@ extension ChildAgreement {
 extension ChildAgreement {
     /// SA, TSi and TSr of a request. `hint`: the packet that calls for the SA.
     static func offer(
-        _ child: Child, inboundSPI: UInt32, withKeyExchange: Bool, hint: TrafficSelector?, path: Path
+        _ child: Child, inboundSPI: SPI, withKeyExchange: Bool, hint: TrafficSelector?, path: Path
     ) -> [Payload] {
         [
             .securityAssociation(
@@ -41,7 +42,7 @@ extension ChildAgreement {
 
     /// The agreement that the responder made of our offer.
     init(
-        _ response: Message, offered child: Child, inboundSPI: UInt32, withKeyExchange: Bool, in session: Session
+        _ response: Message, offered child: Child, inboundSPI: SPI, withKeyExchange: Bool, in session: Session
     ) throws(Refusal) {
         if let error = response.errorNotify {
             throw Self.refused(error, child, connection: session.connection?.name ?? "")

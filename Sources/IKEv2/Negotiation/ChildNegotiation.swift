@@ -1,5 +1,6 @@
 import Cryptography
 import IKEv2Messages
+import Packets
 
 /// The algorithms of a CHILD_SA, as both sides agreed on them.
 package struct SelectedChild: Hashable, Sendable {
@@ -9,16 +10,16 @@ package struct SelectedChild: Hashable, Sendable {
     package var extendedSequenceNumbers: Bool
     /// The proposal's number in the initiator's offer.
     package var number: UInt8
-    /// The peer's inbound SPI, host order.
-    package var peerSPI: UInt32
+    /// The peer's inbound SPI.
+    package var peerSPI: SPI
     /// One of each type: the answer.
     var transforms: [Transform]
 
     /// Nil unless they are one known ESP suite, and the SPI is none of the reserved ones (RFC 4303 section 2.1).
-    init?(_ transforms: [Transform], number: UInt8, peerSPI: UInt32?) {
+    init?(_ transforms: [Transform], number: UInt8, peerSPI: SPI?) {
         func id(_ type: TransformType) -> UInt16? { transforms.first { $0.type == type }?.id }
         guard let cipher = transforms.first(where: { $0.type == .encryption }), let encryption = ESPEncryption(cipher),
-            let peerSPI, peerSPI > 255
+            let peerSPI, peerSPI.isUsable
         else { return nil }
         let integrity = id(.integrity).flatMap { $0 == 0 ? nil : $0 }
         let method = id(.keyExchange).flatMap { $0 == 0 ? nil : $0 }
@@ -40,13 +41,13 @@ package struct SelectedChild: Hashable, Sendable {
 ///
 /// `withKeyExchange`: false in IKE_AUTH, where the key exchange of a proposal has no meaning (section 1.2).
 package enum ChildNegotiation {
-    /// The initiator's. `spi`: our inbound one, host order.
+    /// The initiator's. `spi`: our inbound one.
     package static func offer(
-        _ proposals: [ChildProposal], spi: UInt32, withKeyExchange: Bool
+        _ proposals: [ChildProposal], spi: SPI, withKeyExchange: Bool
     ) -> SecurityAssociationPayload {
         SecurityAssociationPayload(
             zip(1..., proposals.prefix(255)).map { number, proposal in
-                proposal.template(withKeyExchange: withKeyExchange).proposal(number: UInt8(number), spi: bytes(spi))
+                proposal.template(withKeyExchange: withKeyExchange).proposal(number: UInt8(number), spi: spi.bytes)
             })
     }
 
@@ -73,9 +74,9 @@ package enum ChildNegotiation {
     }
 
     /// The responder's payload.
-    package static func answer(_ chosen: SelectedChild, spi: UInt32) -> SecurityAssociationPayload {
+    package static func answer(_ chosen: SelectedChild, spi: SPI) -> SecurityAssociationPayload {
         SecurityAssociationPayload([
-            Proposal(number: chosen.number, protocolID: .esp, spi: bytes(spi), transforms: chosen.transforms)
+            Proposal(number: chosen.number, protocolID: .esp, spi: spi.bytes, transforms: chosen.transforms)
         ])
     }
 
@@ -88,10 +89,6 @@ package enum ChildNegotiation {
                 proposal, configured.template(withKeyExchange: withKeyExchange))
         else { return nil }
         return SelectedChild(transforms, number: proposal.number, peerSPI: proposal.childSPI)
-    }
-
-    private static func bytes(_ spi: UInt32) -> [UInt8] {
-        stride(from: 24, through: 0, by: -8).map { UInt8(truncatingIfNeeded: spi >> UInt32($0)) }
     }
 }
 

@@ -10,9 +10,9 @@ package struct ChildSA: Sendable {
     package let child: Child
     package let connectionName: String
     /// Ours, host order: in packets that the peer sends to us.
-    package let inboundSPI: UInt32
+    package let inboundSPI: SPI
     /// The peer's, host order.
-    package let outboundSPI: UInt32
+    package let outboundSPI: SPI
     package let mode: SAMode
     package let transform: ESPTransform
     package let extendedSequenceNumbers: Bool
@@ -37,7 +37,7 @@ package struct ChildSA: Sendable {
     package var lifetime: Lifetime
 
     package init(
-        id: UInt32, child: Child, connectionName: String, inboundSPI: UInt32, outboundSPI: UInt32, mode: SAMode,
+        id: UInt32, child: Child, connectionName: String, inboundSPI: SPI, outboundSPI: SPI, mode: SAMode,
         transform: ESPTransform, extendedSequenceNumbers: Bool, keyExchange: KeyExchangeMethod?,
         inboundKey: SecretBytes, outboundKey: SecretBytes, selectors: [TrafficSelector],
         localSelectors: [SelectorSide], remoteSelectors: [SelectorSide], requestID: UInt32, path: Path,

@@ -1,6 +1,7 @@
 import Cryptography
 import IKEv2Messages
 import IPsec
+import Packets
 
 /// The CHILD_SAs of an IKE SA. No other file changes one: each change is a method here that is named for what happens, and
 /// the states that it may lead to are those of ``ChildState``.
@@ -365,7 +366,7 @@ extension ChildTable {
     subscript(id: UInt32) -> Entry? { entries.first { $0.sa.id == id } }
 
     /// The entry by the SPI that the peer names in REKEY_SA and Delete: its inbound one, ours outbound.
-    func entry(peerSPI: UInt32) -> Entry? { entries.first { $0.sa.outboundSPI == peerSPI } }
+    func entry(peerSPI: SPI) -> Entry? { entries.first { $0.sa.outboundSPI == peerSPI } }
 
     var count: Int { entries.count }
 

@@ -34,7 +34,7 @@ package final class Session {
     var peer = PeerCapabilities()
     var nat = NATSituation()
     /// SPIs of the peer that it has deleted here before it was decided that this IKE SA inherits the children.
-    private var earlyDeletes: [UInt32] = []
+    private var earlyDeletes: [SPI] = []
 
     init(
         id: UInt32, role: IKERole, initiatorSPI: UInt64, responderSPI: UInt64, connection: Connection?, path: Path,
@@ -138,7 +138,7 @@ package final class Session {
 
     /// `heir` has everything from now on; this one only waits for its end.
     func handOver(to heir: Session, _ step: inout Step) {
-        var answer: [UInt32] = []
+        var answer: [SPI] = []
         for peerSPI in heir.earlyDeletes where childTable.entry(peerSPI: peerSPI) != nil {
             InformationalRequest.childDeleted(peerSPI, in: self, answer: &answer, &step)
         }
@@ -158,7 +158,7 @@ package final class Session {
     }
 
     /// The peer knows already that this IKE SA inherits the children that it deletes; we do not.
-    func keepEarlyDeletes(_ peerSPIs: [UInt32], _ settings: ProtocolSettings) {
+    func keepEarlyDeletes(_ peerSPIs: [SPI], _ settings: ProtocolSettings) {
         earlyDeletes += peerSPIs.prefix(settings.maximumChildren - earlyDeletes.count)
     }
 

@@ -1,4 +1,5 @@
 import IKEv2Messages
+import Packets
 
 /// Request of a session to its manager. The order counts: what a message lets the peer do is possible before it is sent.
 package enum SessionAction {
@@ -13,7 +14,7 @@ package enum SessionAction {
     /// After the drain time, so that packets under way still arrive; `atOnce` when nothing can come any more.
     case removeInbound(ChildSA, atOnce: Bool)
     /// The SPI was allocated, and no SA came of it.
-    case releaseSPI(UInt32)
+    case releaseSPI(SPI)
     case move(ChildSA, to: Path, isEncapsulated: Bool)
     case report(SessionEvent)
     /// An IKE_SA_INIT request was refused, and nothing is left of it. Anybody can bring that about at any rate, so the

@@ -14,7 +14,7 @@ package protocol SessionEnvironment: AnyObject {
     func random(count: Int) -> [UInt8]
     /// A number for a session or a CHILD_SA that was never used before.
     func uniqueID() -> UInt32
-    func allocateSPI() throws(InstallationError) -> UInt32
+    func allocateSPI() throws(InstallationError) -> SPI
     /// Whether the dataplane can hold what one more SA with these selectors needs.
     func hasRoom(for selectors: [TrafficSelector]) -> Bool
     /// The request id for a child of a connection: the configured one, the child's own, or, where the connection is for

@@ -1,4 +1,5 @@
 import IKEv2Messages
+import Packets
 
 /// One event on its way through a session: what may be asked, and what is to be done.
 ///
@@ -25,7 +26,7 @@ struct Step {
 
     func nonce() -> [UInt8] { environment.random(count: Self.nonceLength) }
 
-    func allocateSPI() throws(Refusal) -> UInt32 {
+    func allocateSPI() throws(Refusal) -> SPI {
         do { return try environment.allocateSPI() } catch {
             throw Refusal(.noAdditionalSAs, Explanation("no SPI is left: \(error)"))
         }

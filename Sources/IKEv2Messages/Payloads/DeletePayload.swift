@@ -1,3 +1,5 @@
+import Packets
+
 /// D: SAs that the sender has deleted (RFC 7296 section 3.11).
 ///
 ///     | Protocol ID   |   SPI Size    |          Num of SPIs          |
@@ -5,8 +7,8 @@
 package enum DeletePayload: Hashable, Sendable {
     /// The IKE SA that carries the message.
     case ikeSA
-    /// The sender's inbound ESP or AH SAs, by their SPIs in host order. Of a protocol that is unknown here: none.
-    case childSAs(ProtocolID, [UInt32])
+    /// The sender's inbound ESP or AH SAs, by their SPIs. Of a protocol that is unknown here: none.
+    case childSAs(ProtocolID, [SPI])
 }
 
 extension DeletePayload: PayloadBody {
@@ -23,9 +25,9 @@ extension DeletePayload: PayloadBody {
             guard spiSize == 4 else { throw reader.failure(.value(field: "SPI size", spiSize)) }
             // Before any of them is read: the count allocates nothing that the payload does not hold.
             try reader.require(4 * count)
-            var spis: [UInt32] = []
+            var spis: [SPI] = []
             spis.reserveCapacity(count)
-            for _ in 0..<count { spis.append(try reader.uint32()) }
+            for _ in 0..<count { spis.append(SPI(try reader.uint32())) }
             self = .childSAs(protocolID, spis)
         default:
             _ = reader.takeAll()
@@ -42,7 +44,7 @@ extension DeletePayload: PayloadBody {
             writer.append(protocolID.rawValue)
             writer.append(UInt8(4))
             try writer.append(length: spis.count, of: "number of SPIs")
-            for spi in spis { writer.append(spi) }
+            for spi in spis { writer.append(spi.value) }
         }
     }
 }

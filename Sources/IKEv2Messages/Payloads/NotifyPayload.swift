@@ -20,16 +20,13 @@ package struct NotifyPayload: Hashable, Sendable {
     }
 
     /// About a CHILD_SA: REKEY_SA, CHILD_SA_NOT_FOUND, INVALID_SELECTORS.
-    package init(_ type: NotifyType, protocolID: ProtocolID, childSPI: UInt32, data: [UInt8] = []) {
-        var writer = ByteWriter()
-        writer.append(childSPI)
-        self.init(type, protocolID: protocolID, spi: writer.bytes, data: data)
+    package init(_ type: NotifyType, protocolID: ProtocolID, childSPI: SPI, data: [UInt8] = []) {
+        self.init(type, protocolID: protocolID, spi: childSPI.bytes, data: data)
     }
 
-    /// The SPI of an ESP or AH SA, host order.
-    package var childSPI: UInt32? {
-        guard spi.count == 4, protocolID == .esp || protocolID == .ah else { return nil }
-        return spi.reduce(0) { $0 << 8 | UInt32($1) }
+    /// The SPI of an ESP or AH SA.
+    package var childSPI: SPI? {
+        protocolID == .esp || protocolID == .ah ? SPI(bytes: spi) : nil
     }
 }
 

@@ -1,3 +1,5 @@
+import Packets
+
 /// SA: proposals, most preferred first (RFC 7296 section 3.3).
 package struct SecurityAssociationPayload: Hashable, Sendable {
     package var proposals: [Proposal]
@@ -57,8 +59,8 @@ package struct Proposal: Hashable, Sendable {
     /// The alternatives of one type, in the sender's order.
     package func transforms(of type: TransformType) -> [Transform] { transforms.filter { $0.type == type } }
 
-    /// The SPI of an ESP or AH proposal, host order.
-    package var childSPI: UInt32? { spi.count == 4 ? spi.reduce(0) { $0 << 8 | UInt32($1) } : nil }
+    /// The SPI of an ESP or AH proposal.
+    package var childSPI: SPI? { SPI(bytes: spi) }
 
     /// The SPI of an IKE rekey, host order.
     package var ikeSPI: UInt64? { spi.count == 8 ? spi.reduce(0) { $0 << 8 | UInt64($1) } : nil }

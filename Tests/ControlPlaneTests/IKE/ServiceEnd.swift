@@ -14,13 +14,13 @@ final class CountingDataplane: ChildDataplane {
     private(set) var inbound = 0
     private(set) var outbound = 0
     var whenSettled: () -> Void = {}
-    private var lastSPI: UInt32 = 0x1000
+    private var lastSPI: SPI = 0x1000
 
-    func allocateSPI() throws(InstallationError) -> UInt32 {
+    func allocateSPI() throws(InstallationError) -> SPI {
         lastSPI += 1
         return lastSPI
     }
-    func releaseSPI(_ spi: UInt32) {}
+    func releaseSPI(_ spi: SPI) {}
     func installInbound(_ sa: ChildSA) throws(InstallationError) { inbound += 1 }
     func installOutbound(_ sa: ChildSA) throws(InstallationError) { outbound += 1 }
     func removeInbound(_ sa: ChildSA) { inbound -= 1 }

@@ -104,14 +104,14 @@ private final class Node: ManagerOutput {
 
 /// Takes every SA, and counts SPIs up.
 private final class MemoryDataplane: ChildDataplane {
-    private var lastSPI: UInt32 = 0x1000
+    private var lastSPI: SPI = 0x1000
 
-    func allocateSPI() -> UInt32 {
+    func allocateSPI() -> SPI {
         lastSPI += 1
         return lastSPI
     }
 
-    func releaseSPI(_ spi: UInt32) {}
+    func releaseSPI(_ spi: SPI) {}
     func installInbound(_ sa: ChildSA) {}
     func installOutbound(_ sa: ChildSA) {}
     func removeInbound(_ sa: ChildSA) {}

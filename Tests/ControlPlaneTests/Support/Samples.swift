@@ -31,7 +31,7 @@ enum Samples {
         local: Endpoint(IPAddress(ipv4: 0x0A62_0001), port: 4500),
         remote: Endpoint(IPAddress(ipv4: 0x0A62_0002), port: 4500))
 
-    static func childSA(_ id: UInt32 = 7, of child: Child? = nil, inboundSPI: UInt32 = 0x4E30_3E43) throws -> ChildSA {
+    static func childSA(_ id: UInt32 = 7, of child: Child? = nil, inboundSPI: SPI = 0x4E30_3E43) throws -> ChildSA {
         let child = try child ?? Self.child()
         return ChildSA(
             id: id, child: child, connectionName: "moon", inboundSPI: inboundSPI, outboundSPI: 0x0042_3702,

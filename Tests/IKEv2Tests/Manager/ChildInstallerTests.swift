@@ -10,7 +10,7 @@ import Testing
     private var installer: ChildInstaller { parts.installer }
 
     /// An SA that is installed both ways.
-    private func install(in record: SessionRecord, sentBy outboundSPI: UInt32 = 77) -> ChildSA {
+    private func install(in record: SessionRecord, sentBy outboundSPI: SPI = 77) -> ChildSA {
         let sa = parts.makeSA(sentBy: outboundSPI)
         #expect(installer.installInbound(sa, of: record) == nil)
         #expect(installer.installOutbound(sa) == nil)

@@ -8,12 +8,12 @@ import Testing
 /// Peers that may have lost an IKE SA: hints that anybody can give, and packets that nobody answers.
 @Suite struct DoubtTests {
     /// An unprotected INVALID_SPI about the SA that moon sends by, or another one (RFC 7296 section 1.5).
-    private func notice(_ pair: MoonAndSun, spi: UInt32? = nil, from address: IPAddress? = nil) throws {
+    private func notice(_ pair: MoonAndSun, spi: SPI? = nil, from address: IPAddress? = nil) throws {
         let spi = try spi ?? #require(pair.moon.dataplane.active("net")?.outboundSPI)
         let header = IKEHeader(
             initiatorSPI: 0, responderSPI: 0, exchange: .informational, direction: .request, isFromInitiator: true,
             messageID: 0)
-        let data = [24, 16, 8, 0].map { UInt8(truncatingIfNeeded: spi >> $0) }
+        let data = spi.bytes
         let message = Message(header: header, payloads: [.notify(NotifyPayload(.invalidSPI, data: data))])
         deliver(try message.encoded(), pair, from: address)
     }
@@ -197,7 +197,7 @@ import Testing
         let sa = try #require(pair.moon.dataplane.active("net"))
         pair.lab.run(seconds: 3)
         try notice(pair, from: ip("192.0.2.77"))
-        try notice(pair, spi: sa.outboundSPI ^ 1)
+        try notice(pair, spi: SPI(sa.outboundSPI.value ^ 1))
         try hint(pair, from: ip("192.0.2.77"))
         pair.moon.manager.handle(.unanswered(inboundSPI: 4711), at: pair.now)
         #expect(pair.moon.manager.counters.peersDoubted == 0)

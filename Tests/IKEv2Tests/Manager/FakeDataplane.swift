@@ -1,30 +1,31 @@
 import IKEv2
 import IPsec
+import Packets
 
 /// A dataplane that carries nothing, and remembers whatever is not in order.
 final class FakeDataplane: ChildDataplane {
     /// What should not have happened.
     private(set) var violations: [String] = []
     /// By inbound SPI.
-    private(set) var inbound: [UInt32: ChildSA] = [:]
+    private(set) var inbound: [SPI: ChildSA] = [:]
     /// By inbound SPI.
-    private(set) var outbound: [UInt32: ChildSA] = [:]
+    private(set) var outbound: [SPI: ChildSA] = [:]
     /// By "connection/child".
     private(set) var covers: [String: ChildCover] = [:]
     /// How often packets of each of them could have left in clear: it was covered, and is not any more.
     private(set) var uncovered: [String: Int] = [:]
     /// In the order of their installation.
-    private(set) var outboundOrder: [UInt32] = []
+    private(set) var outboundOrder: [SPI] = []
     private(set) var inboundInstalled = 0
     private(set) var moves = 0
-    private var taken: Set<UInt32> = []
-    private var nextSPI: UInt32 = 0xC000_0000
+    private var taken: Set<SPI> = []
+    private var nextSPI: SPI = 0xC000_0000
     /// What is refused, with the reason.
     var refusesInbound: String?
     var refusesOutbound: String?
     var lastInbound: UInt64?
     /// Packets that came by each inbound SA.
-    private var received: [UInt32: UInt64] = [:]
+    private var received: [SPI: UInt64] = [:]
 
     /// Those whose packets ask for an SA.
     var traps: [ChildCover] { covers.values.filter(\.acquires) }
@@ -36,13 +37,13 @@ final class FakeDataplane: ChildDataplane {
         outboundOrder.last { outbound[$0]?.child.name == child }.flatMap { outbound[$0] }
     }
 
-    func allocateSPI() throws(InstallationError) -> UInt32 {
+    func allocateSPI() throws(InstallationError) -> SPI {
         nextSPI += 1
         taken.insert(nextSPI)
         return nextSPI
     }
 
-    func releaseSPI(_ spi: UInt32) {
+    func releaseSPI(_ spi: SPI) {
         check(taken.remove(spi) != nil, "SPI \(spi) was released, but not taken")
         check(inbound[spi] == nil, "SPI \(spi) was released with an SA in it")
     }

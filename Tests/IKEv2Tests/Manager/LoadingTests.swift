@@ -5,7 +5,7 @@ import Testing
 
 /// A reload changes only what has changed, and leaves nothing stale.
 @Suite struct LoadingTests {
-    private func spis(_ host: LabHost) -> Set<UInt32> { Set(host.dataplane.inbound.keys) }
+    private func spis(_ host: LabHost) -> Set<SPI> { Set(host.dataplane.inbound.keys) }
 
     @Test func whatHasNotChangedIsNotTouched() {
         let pair = MoonAndSun()

@@ -103,13 +103,13 @@ final class ManagerParts {
 
     /// A CHILD_SA of the child `net`, not installed yet.
     func makeSA(
-        to remote: String = "192.0.2.2", sentBy outboundSPI: UInt32 = 77, of child: Child? = nil,
+        to remote: String = "192.0.2.2", sentBy outboundSPI: SPI = 77, of child: Child? = nil,
         for packets: TrafficSelector? = nil
     ) -> ChildSA {
         let spi = (try? dataplane.allocateSPI()) ?? 0
         let path = Path(local: Endpoint(ip("192.0.2.1"), port: 500), remote: Endpoint(ip(remote), port: 500))
         return ChildSA(
-            id: spi, child: child ?? Connection.moonToSun.children[0], connectionName: "sun", inboundSPI: spi,
+            id: spi.value, child: child ?? Connection.moonToSun.children[0], connectionName: "sun", inboundSPI: spi,
             outboundSPI: outboundSPI, mode: .tunnel, transform: .aes128GCM16, extendedSequenceNumbers: false,
             keyExchange: nil, inboundKey: SecretBytes(copying: [1]), outboundKey: SecretBytes(copying: [2]),
             selectors: [

@@ -89,10 +89,10 @@ import Testing
         context.wake(.drain(1), at: 110)
         #expect(context.nextDueTimer() == nil && context.nextDeadline == 110)
         context.advance(to: 130)
-        var spis: [UInt32] = []
+        var spis: [SPI] = []
         while case .drain(let spi) = context.nextDueTimer() { spis.append(spi) }
         #expect(spis == [1, 2] && context.timerCount == 0)
-        for spi: UInt32 in 0..<10 { context.wake(.drain(spi), at: 200) }
+        for spi: UInt32 in 0..<10 { context.wake(.drain(SPI(spi)), at: 200) }
         context.keepTimers { if case .drain(let spi) = $0 { spi < 3 } else { false } }
         #expect(context.timerCount == 3)
     }

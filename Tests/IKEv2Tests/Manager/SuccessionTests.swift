@@ -65,7 +65,7 @@ import Testing
     }
 
     /// Both ends have one IKE SA, and another SA than that.
-    private func isReplaced(_ old: UInt32?, _ pair: MoonAndSun) -> Bool {
+    private func isReplaced(_ old: SPI?, _ pair: MoonAndSun) -> Bool {
         pair.moon.dataplane.active("net")?.inboundSPI != old
             && [pair.moon, pair.sun].allSatisfy {
                 $0.manager.counters.sessions == 1 && $0.dataplane.outbound.count == 1

@@ -1,5 +1,6 @@
 import IKEv2
 import IPsec
+import Packets
 
 extension ProtocolSettings {
     /// A peer counts as dead after 41 s.
@@ -17,7 +18,7 @@ final class TestEnvironment: SessionEnvironment {
     var settings = ProtocolSettings.impatient
     var credentials = Credentials()
     /// By inbound SPI.
-    var usages: [UInt32: ChildUsage] = [:]
+    var usages: [SPI: ChildUsage] = [:]
     var keyLog: [KeyLogLine] = []
     var fragmentedMessagesRefused = 0
     var isFirst = true
@@ -29,16 +30,16 @@ final class TestEnvironment: SessionEnvironment {
     /// The next nonces, in order; then they are as chance has it.
     var nonces: [[UInt8]] = []
     /// SPIs that were given out and are neither installed nor released.
-    var pendingSPIs: Set<UInt32> = []
+    var pendingSPIs: Set<SPI> = []
 
     private var state: UInt64
     private var lastID: UInt32 = 0
-    private var lastSPI: UInt32
+    private var lastSPI: SPI
     private var requestIDs: [[TrafficSelector]: UInt32] = [:]
 
     init(seed: UInt64) {
         state = seed
-        lastSPI = UInt32(truncatingIfNeeded: seed) << 24 | 0x1000
+        lastSPI = SPI(UInt32(truncatingIfNeeded: seed) << 24 | 0x1000)
     }
 
     /// splitmix64.
@@ -64,7 +65,7 @@ final class TestEnvironment: SessionEnvironment {
 
     func hasRoom(for selectors: [TrafficSelector]) -> Bool { hasRoom }
 
-    func allocateSPI() throws(InstallationError) -> UInt32 {
+    func allocateSPI() throws(InstallationError) -> SPI {
         if isOutOfSPIs { throw InstallationError("all SPIs are taken") }
         lastSPI += 1
         pendingSPIs.insert(lastSPI)

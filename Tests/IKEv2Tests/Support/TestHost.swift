@@ -1,5 +1,6 @@
 import IKEv2Messages
 import IPsec
+import Packets
 import Testing
 
 @testable import IKEv2
@@ -19,10 +20,10 @@ final class TestHost {
     private(set) var events: [SessionEvent] = []
     private(set) var closed: [(id: UInt32, reason: CloseReason)] = []
     /// SAs that the dataplane has, by our SPI, and by the peer's.
-    private(set) var inbound: [UInt32: ChildSA] = [:]
-    private(set) var outbound: [UInt32: ChildSA] = [:]
+    private(set) var inbound: [SPI: ChildSA] = [:]
+    private(set) var outbound: [SPI: ChildSA] = [:]
     /// Inbound SAs that drain.
-    private(set) var draining: [UInt32] = []
+    private(set) var draining: [SPI] = []
     /// "installInbound", "send", … in order.
     private(set) var log: [String] = []
     var send: (OutgoingMessage) -> Void = { _ in }

@@ -80,7 +80,7 @@ extension LiveGateways {
                 "--frames", directory.path, "--destination-mac", entrance.hardwareAddress,
                 "--gateway", Side.a.outer(.ipv4), "--gateway6", Side.a.outer(.ipv6),
                 "--protected", Side.b.host(.ipv4), "--protected6", Side.b.host(.ipv6),
-                "--spi", String(tunnel.spi(from: .b), radix: 16),
+                "--spi", tunnel.spi(from: .b).digits,
             ])
             let committed = PythonPeer.packageDirectory.appending(path: "Tests/Fuzz/Corpus/frames")
             return try [directory, committed].flatMap { directory in

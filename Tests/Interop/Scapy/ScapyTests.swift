@@ -41,7 +41,7 @@ extension LiveGateways {
         /// What `esp_peer.py` has to know to be side B.
         static func settings(_ tunnel: ManualTunnel) throws -> String {
             func direction(_ from: Side) -> [String: Any] {
-                ["spi": Int(tunnel.spi(from: from)), "keys": tunnel.cipher.keys(from)]
+                ["spi": Int(tunnel.spi(from: from).value), "keys": tunnel.cipher.keys(from)]
             }
             let settings: [String: Any] = [
                 "outer": tunnel.outer.rawValue, "local": Side.b.outer(tunnel.outer),

@@ -1,3 +1,4 @@
+import Packets
 import TestSupport
 import Testing
 
@@ -21,7 +22,7 @@ extension LiveGateways {
                 let keys = tunnel.cipher.keys(from).map { "0x" + $0 }
                 let columns = [
                     tunnel.outer == .ipv4 ? "IPv4" : "IPv6", from.outer(tunnel.outer), from.other.outer(tunnel.outer),
-                    "0x" + String(tunnel.spi(from: from), radix: 16), encryption,
+                    tunnel.spi(from: from).description, encryption,
                     encryptionKey.map { keys[$0] } ?? "", integrity, integrityKey.map { keys[$0] } ?? "",
                 ]
                 return "uat:esp_sa:" + columns.map { "\"\($0)\"" }.joined(separator: ",")

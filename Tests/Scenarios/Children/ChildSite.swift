@@ -135,7 +135,7 @@ final class ChildLab {
         var configured = Child(name: options.name, proposals: [])
         configured.replayWindow = options.replayWindow
         func child(
-            inbound: UInt32, outbound: UInt32, keys: (SecretBytes, SecretBytes), selectors: [TrafficSelector],
+            inbound: SPI, outbound: SPI, keys: (SecretBytes, SecretBytes), selectors: [TrafficSelector],
             path: Path
         ) -> ChildSA {
             ChildSA(

@@ -144,7 +144,7 @@ import Testing
             let packet = SentFrame(frame).packet
             #expect(packet[0] == 0x45 && Array(packet[12..<16]) == addressBytes(expected))
             #expect(ends.contains { addressBytes($0) == Array(packet[16..<20]) })
-            #expect(packet.number32(28) == pair.right.outboundSPI)
+            #expect(packet.number32(28) == pair.right.outboundSPI.value)
         }
         #expect(lab.right.site.drops == [:])
         lab.right.dataplane.settle()

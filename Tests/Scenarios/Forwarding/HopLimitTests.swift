@@ -156,7 +156,7 @@ import Testing
     @Test(arguments: [AddressFamily.ipv4, .ipv6])
     func quotedPlaintextStaysProtectedBetweenWorkers(family: AddressFamily) throws {
         let network = try MemoryNetwork(
-            TunnelOptions { $0.change = { $0.owner = $0.spi >> 12 == 2 ? 1 : 0 } },
+            TunnelOptions { $0.change = { $0.owner = $0.spi.value >> 12 == 2 ? 1 : 0 } },
             MemorySite.Options { $0.workers = 2 })
         let (left, right) = (network.left, network.right)
         var packet = IPPacket(from: left.plan.host(family), to: right.plan.host(family), size: 500)

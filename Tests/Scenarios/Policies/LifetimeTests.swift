@@ -62,7 +62,7 @@ import Testing
         let network = try MemoryNetwork(
             TunnelOptions {
                 $0.associations = 2
-                $0.change = { if $0.spi & 1 == 1 { $0.lifetime = lifetime } }
+                $0.change = { if $0.spi.value & 1 == 1 { $0.lifetime = lifetime } }
             }, MemorySite.Options { $0.workers = workers })
         let packets = network.packets(count: 60)
         var arrived: [[UInt8]] = []

@@ -16,7 +16,7 @@ import Testing
         var right: MemorySite { network.right }
         /// The newest, which is the one that is sent by.
         let association: InboundSA
-        var spi: UInt32 { association.parameters.spi }
+        var spi: SPI { association.parameters.spi }
 
         init(
             _ tunnel: TunnelOptions = TunnelOptions(), workers: Int = 1, isExpected: Bool = true,

@@ -124,10 +124,10 @@ import Testing
     func strangers(outer: AddressFamily) throws {
         let network = try MemoryNetwork(TunnelOptions { $0.outer = outer })
         let right = network.right
-        func outerPacket(_ number: UInt8, to destination: IPAddress, spi: UInt32 = 0x1000) -> [UInt8] {
+        func outerPacket(_ number: UInt8, to destination: IPAddress, spi: SPI = 0x1000) -> [UInt8] {
             var packet = IPPacket(
                 from: SitePlan(1).wanAddress(outer), to: destination,
-                payload: bigEndian(spi) + [UInt8](repeating: 0, count: 40))
+                payload: spi.bytes + [UInt8](repeating: 0, count: 40))
             packet.protocolNumber = number
             return packet.bytes.framed(to: right.plan.wanPort, from: right.plan.routerStation)
         }

@@ -41,8 +41,8 @@ public struct TunnelOptions: Sendable, CustomStringConvertible {
     }
 
     /// 0x1000 from site 1 to site 2; one request id per pair of sites.
-    public static func spi(from: SitePlan, to: SitePlan, number: Int) -> UInt32 {
-        from.number << 12 | (to.number == from.number % 2 + 1 ? 0 : to.number << 8) | UInt32(number)
+    public static func spi(from: SitePlan, to: SitePlan, number: Int) -> SPI {
+        SPI(from.number << 12 | (to.number == from.number % 2 + 1 ? 0 : to.number << 8) | UInt32(number))
     }
 
     public static func requestID(_ one: SitePlan, _ other: SitePlan) -> UInt32 {

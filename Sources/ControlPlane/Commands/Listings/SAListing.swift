@@ -65,8 +65,8 @@ enum SAListing {
             "protocol": "ESP",
         ]
         if sa.isEncapsulated { section.append("encap", "yes") }
-        section.append("spi-in", Hexadecimal.text(sa.inboundSPI))
-        section.append("spi-out", Hexadecimal.text(sa.outboundSPI))
+        section.append("spi-in", sa.inboundSPI.digits)
+        section.append("spi-out", sa.outboundSPI.digits)
         section.append("encr", algorithm: sa.transform.encryption.listed)
         section.append("integ", algorithm: sa.transform.integrity?.listed)
         if let group = sa.keyExchange { section.append("dh-group", group.listed.name) }

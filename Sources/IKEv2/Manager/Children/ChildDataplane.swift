@@ -11,10 +11,10 @@ package protocol ChildDataplane: AnyObject {
     /// Request ids that are not to be chosen for CHILD_SAs: policies that were configured by hand have them.
     var reservedRequestIDs: Set<UInt32> { get }
 
-    /// A free inbound SPI, host order, over 255. It is taken from now on, until `removeInbound` or `releaseSPI`.
-    func allocateSPI() throws(InstallationError) -> UInt32
+    /// A free inbound SPI over 255. It is taken from now on, until `removeInbound` or `releaseSPI`.
+    func allocateSPI() throws(InstallationError) -> SPI
     /// Gives back an SPI that no SA was installed for.
-    func releaseSPI(_ spi: UInt32)
+    func releaseSPI(_ spi: SPI)
 
     /// Whether one more SA with these selectors could be installed. Asked before the peer is told that there will be one.
     func hasRoom(for selectors: [TrafficSelector]) -> Bool
@@ -103,13 +103,13 @@ package enum DataplaneEvent: Hashable, Sendable {
     /// A packet wants an SA: what a child covers has none for it.
     case acquire(requestID: UInt32, packet: TrafficSelector?)
     /// A soft limit (bytes, packets, sequence numbers) is reached: rekey.
-    case softLimit(inboundSPI: UInt32)
+    case softLimit(inboundSPI: SPI)
     /// A hard limit is reached: the SA carries nothing any more.
-    case hardLimit(inboundSPI: UInt32)
+    case hardLimit(inboundSPI: SPI)
     /// An authenticated packet came from elsewhere: the peer's NAT mapping has changed (RFC 7296 section 2.23).
-    case mappingChanged(inboundSPI: UInt32, remote: Endpoint)
+    case mappingChanged(inboundSPI: SPI, remote: Endpoint)
     /// A peer whose address is known sends ESP by an SA that we do not have.
-    case unknownSPI(UInt32, from: IPAddress)
+    case unknownSPI(SPI, from: IPAddress)
     /// An SA sends, and for half a second nothing has come back.
-    case unanswered(inboundSPI: UInt32)
+    case unanswered(inboundSPI: SPI)
 }

@@ -81,15 +81,15 @@ final class ChildInstaller {
     private let dataplane: any ChildDataplane
     private let requestIDs: RequestIDs
     /// The installations by our SPI.
-    private var children: [UInt32: Installation] = [:]
+    private var children: [SPI: Installation] = [:]
     /// Inbound SPIs by session, those that only drain left out.
-    private var bySession: [UInt32: [UInt32]] = [:]
+    private var bySession: [UInt32: [SPI]] = [:]
     /// Inbound SPIs by the outbound ones that we send by: peers choose those, so several may have one.
-    private var byOutboundSPI: [UInt32: [UInt32]] = [:]
+    private var byOutboundSPI: [SPI: [SPI]] = [:]
     /// The networks that peers have, where a connection is for several.
     private var holders = NetworkHolders()
     /// Inbound SPIs of SAs that could not be installed, and that the peer still believes in.
-    private var uninstalledSPIs: Set<UInt32> = []
+    private var uninstalledSPIs: Set<SPI> = []
 
     init(context: ManagerContext, table: SessionTable, dataplane: any ChildDataplane, requestIDs: RequestIDs) {
         self.context = context
@@ -100,9 +100,9 @@ final class ChildInstaller {
 
     // MARK: Coming
 
-    func allocateSPI() throws(InstallationError) -> UInt32 { try dataplane.allocateSPI() }
+    func allocateSPI() throws(InstallationError) -> SPI { try dataplane.allocateSPI() }
 
-    func releaseSPI(_ spi: UInt32) { dataplane.releaseSPI(spi) }
+    func releaseSPI(_ spi: SPI) { dataplane.releaseSPI(spi) }
 
     func hasRoom(for selectors: [TrafficSelector]) -> Bool { dataplane.hasRoom(for: selectors) }
 
@@ -154,7 +154,7 @@ final class ChildInstaller {
     }
 
     /// Looks whether the turn of an outbound half has come; looks get rarer.
-    func takeOverIfUsed(_ spi: UInt32) -> Look {
+    func takeOverIfUsed(_ spi: SPI) -> Look {
         guard let child = children[spi], let succession = child.succession else { return Look() }
         let now = context.now
         if now >= succession.endsAt || isReady(child, succession) { return Look(failure: takeOver(child)) }
@@ -228,7 +228,7 @@ final class ChildInstaller {
     }
 
     /// The time of a drain is over.
-    func drained(_ spi: UInt32) -> [Failure] {
+    func drained(_ spi: SPI) -> [Failure] {
         guard let child = children[spi], child.isDraining else { return [] }
         return remove(child)
     }
@@ -289,19 +289,19 @@ final class ChildInstaller {
     /// CHILD_SAs that are installed, those included that only drain.
     var count: Int { children.count }
 
-    func isInstalled(_ spi: UInt32) -> Bool { children[spi] != nil }
+    func isInstalled(_ spi: SPI) -> Bool { children[spi] != nil }
 
     /// Both ends have it, and it does not go.
-    func isUp(_ spi: UInt32) -> Bool { children[spi]?.isUp ?? false }
+    func isUp(_ spi: SPI) -> Bool { children[spi]?.isUp ?? false }
 
     /// The SA with this SPI, if it is more than a draining one, and its session.
-    func find(_ spi: UInt32) -> (sa: ChildSA, record: SessionRecord)? {
+    func find(_ spi: SPI) -> (sa: ChildSA, record: SessionRecord)? {
         guard let child = children[spi], !child.isDraining, let record = table[child.sessionID] else { return nil }
         return (child.sa, record)
     }
 
     /// The session of an SA that we send by to a peer.
-    func session(sendingBy outboundSPI: UInt32, to address: IPAddress) -> SessionRecord? {
+    func session(sendingBy outboundSPI: SPI, to address: IPAddress) -> SessionRecord? {
         for child in (byOutboundSPI[outboundSPI] ?? []).compactMap({ children[$0] })
         where child.sa.path.remote.address == address {
             return table[child.sessionID]

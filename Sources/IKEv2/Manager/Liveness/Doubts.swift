@@ -128,9 +128,8 @@ final class Doubts {
     func takeNotice(_ datagram: [UInt8], path: Path) {
         guard table.hasEstablished(at: path.remote.address), notices.allow(now: context.now),
             let notify = (try? ReceivedMessage(decoding: datagram))?.plainMessage?.errorNotify,
-            notify.type == .invalidSPI, notify.data.count == 4
+            notify.type == .invalidSPI, let spi = SPI(bytes: notify.data)
         else { return }
-        let spi = notify.data.reduce(UInt32(0)) { $0 << 8 | UInt32($1) }
         if let record = installer.session(sendingBy: spi, to: path.remote.address) { doubt(record) }
     }
 

@@ -1,4 +1,5 @@
 import IPsec
+import Packets
 
 /// The world as sessions see it: clocks, chance, numbers, credentials, and what they may ask of the dataplane and of other
 /// sessions.
@@ -45,7 +46,7 @@ final class ManagerEnvironment: SessionEnvironment {
 
     // MARK: Dataplane
 
-    func allocateSPI() throws(InstallationError) -> UInt32 { try installer.allocateSPI() }
+    func allocateSPI() throws(InstallationError) -> SPI { try installer.allocateSPI() }
 
     func hasRoom(for selectors: [TrafficSelector]) -> Bool { installer.hasRoom(for: selectors) }
 

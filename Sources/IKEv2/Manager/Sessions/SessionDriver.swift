@@ -1,4 +1,5 @@
 import IKEv2Messages
+import Packets
 
 /// The one place where sessions' actions are done: messages sent, CHILD_SAs installed and removed, reports taken, sessions
 /// replaced and closed, in the order in which the session asks for it.
@@ -122,10 +123,10 @@ final class SessionDriver {
     // MARK: CHILD_SAs
 
     /// The time of a drain is over.
-    func drained(_ spi: UInt32) { note(installer.drained(spi)) }
+    func drained(_ spi: SPI) { note(installer.drained(spi)) }
 
     /// An outbound half waits for its turn.
-    func takeOver(_ spi: UInt32) {
+    func takeOver(_ spi: SPI) {
         let look = installer.takeOverIfUsed(spi)
         note(look.failure)
         for record in look.questions.compactMap({ table[$0] }) {
