@@ -36,3 +36,11 @@ public struct RateLimiter: Sendable, BitwiseCopyable {
         return true
     }
 }
+
+extension RateLimiter {
+    public func hasToken(at now: Instant) -> Bool { hasToken(now: now.nanoseconds) }
+
+    public func isFull(at now: Instant) -> Bool { isFull(now: now.nanoseconds) }
+
+    public mutating func allow(at now: Instant) -> Bool { allow(now: now.nanoseconds) }
+}

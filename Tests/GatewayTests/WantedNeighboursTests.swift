@@ -6,7 +6,7 @@ import Testing
 
 /// Which neighbours the kernel is asked for while somebody scans a network.
 @Suite struct WantedNeighboursTests {
-    private static let second: UInt64 = 1_000_000_000
+    private static let second = Duration.seconds(1)
     private let mac = MACAddress(0x0200_0000_0001)
 
     private func key(_ number: UInt32, interface: UInt32 = 3) -> Neighbour.Key {
@@ -50,7 +50,9 @@ import Testing
         var wanted = WantedNeighbours()
         for peer in UInt32(0)..<8 {
             for number in UInt32(0)..<100 {
-                wanted.want(key(peer * 1000 + number), by: .number(peer), sender: sender(number), now: UInt64(number))
+                wanted.want(
+                    key(peer * 1000 + number), by: .number(peer), sender: sender(number),
+                    now: Instant(nanoseconds: UInt64(number)))
             }
         }
         #expect(wanted.count == WantedNeighbours.most)
@@ -63,8 +65,8 @@ import Testing
     @Test func thoseThatDoNotAnswerGiveUpTheirPlaces() {
         var wanted = WantedNeighbours()
         var asked: [Neighbour.Key] = []
-        for tick in UInt64(0)..<100 {
-            let now = tick * Self.second / 10
+        for tick in 0..<100 {
+            let now = Instant.start + Self.second * tick / 10
             for number in UInt32(0)..<20 { wanted.want(key(number), by: .number(0), sender: sender(1), now: now) }
             if tick == 50 { wanted.want(key(77), by: .number(0), sender: sender(1), now: now) }
             asked += wanted.takeDue(in: NetworkState(), now: now)
@@ -78,17 +80,17 @@ import Testing
     @Test func asksUntilThereIsAnAnswer() {
         var wanted = WantedNeighbours()
         let one = key(1)
-        func due(_ neighbour: Neighbour.State?, at now: UInt64) -> [Neighbour.Key] {
+        func due(_ neighbour: Neighbour.State?, at now: Instant) -> [Neighbour.Key] {
             wanted.takeDue(in: state(neighbour.map { [(one, $0)] } ?? []), now: now)
         }
         wanted.want(one, by: .number(0), sender: sender(1), now: 0)
         #expect(due(nil, at: 0) == [one])
-        #expect(due(.incomplete, at: Self.second - 1) == [])
-        #expect(due(nil, at: Self.second) == [one])
-        #expect(due(.failed, at: 3 * Self.second) == [])
-        #expect(due(.failed, at: 4 * Self.second) == [one])
-        #expect(due(.reachable, at: 8 * Self.second) == [] && wanted.count == 0, "the place is free again")
-        wanted.want(one, by: .number(0), sender: sender(1), now: 9 * Self.second)
-        #expect(due(nil, at: 19 * Self.second) == [] && wanted.count == 0)
+        #expect(due(.incomplete, at: .start + Self.second - .nanoseconds(1)) == [])
+        #expect(due(nil, at: .start + Self.second) == [one])
+        #expect(due(.failed, at: .start + Self.second * 3) == [])
+        #expect(due(.failed, at: .start + Self.second * 4) == [one])
+        #expect(due(.reachable, at: .start + Self.second * 8) == [] && wanted.count == 0, "the place is free again")
+        wanted.want(one, by: .number(0), sender: sender(1), now: .start + Self.second * 9)
+        #expect(due(nil, at: .start + Self.second * 19) == [] && wanted.count == 0)
     }
 }

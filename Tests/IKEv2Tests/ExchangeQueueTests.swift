@@ -1,3 +1,4 @@
+import Packets
 import Testing
 
 @testable import IKEv2
@@ -7,7 +8,7 @@ import Testing
     private func names(_ queue: ExchangeQueue) -> String { queue.waitingNames.joined(separator: " ") }
 
     private func next(
-        _ queue: inout ExchangeQueue, at now: UInt64, isAuthenticated: Bool = true
+        _ queue: inout ExchangeQueue, at now: Instant, isAuthenticated: Bool = true
     ) -> (any InitiatedExchange)? {
         queue.next(at: now, isAuthenticated: isAuthenticated)
     }

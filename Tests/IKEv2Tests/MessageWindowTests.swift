@@ -1,4 +1,5 @@
 import IKEv2Messages
+import Packets
 import Testing
 
 @testable import IKEv2
@@ -66,17 +67,17 @@ import Testing
     @Test func waitsGrow() {
         var window = MessageWindow()
         window.sent(message(1), exchange: .informational, at: 0, settings: settings)
-        var times: [UInt64] = []
-        var now: UInt64 = 0
+        var times: [Int128] = []
+        var now: Instant = 0
         while let deadline = window.outstanding?.deadline {
             now = deadline
-            if case .notYet = window.overdue(at: now - 1, settings: settings, lastHeard: { nil }) {
+            if case .notYet = window.overdue(at: now - .nanoseconds(1), settings: settings, lastHeard: { nil }) {
             } else {
                 Issue.record("too early")
             }
             let verdict = window.overdue(at: now, settings: settings, lastHeard: { nil })
             if case .again(let sent, let repetition) = verdict {
-                times.append(now / 1_000_000)
+                times.append((now - .start).wholeNanoseconds / 1_000_000)
                 #expect(sent.datagrams == [[1]])
                 #expect(repetition == UInt32(times.count))
             } else {
@@ -84,19 +85,19 @@ import Testing
             }
         }
         #expect(times == [4000, 11200, 24160, 47488, 89478])
-        #expect(now / 1_000_000 == 165_060)
-        #expect(MessageWindow.patience(settings) == now)
+        #expect((now - .start).wholeNanoseconds / 1_000_000 == 165_060)
+        #expect(MessageWindow.patience(settings) == now - .start)
     }
 
     /// Seconds after a request at which the peer counts as dead, when its ESP comes until `last`.
-    private func verdict(espUntil last: UInt64) -> UInt64 {
+    private func verdict(espUntil last: Int) -> Int {
         var window = MessageWindow()
-        let start: UInt64 = .seconds(1000)
+        let start = Instant.start + .seconds(1000)
         window.sent(message(1), exchange: .createChild, at: start, settings: settings)
         while let now = window.outstanding?.deadline, now < start + .seconds(10_000) {
             let heard = min(now, start + .seconds(last))
-            let verdict = window.overdue(at: now, settings: settings) { last == 0 ? start - 1 : heard }
-            if case .dead = verdict { return (now - start) / .seconds(1) }
+            let verdict = window.overdue(at: now, settings: settings) { last == 0 ? start - .nanoseconds(1) : heard }
+            if case .dead = verdict { return (now - start).wholeSeconds }
         }
         return .max
     }
@@ -114,10 +115,10 @@ import Testing
         var settings = ProtocolSettings()
         settings.retransmitBase = 1000
         settings.retransmitTimeoutInMilliseconds = .max
-        #expect(MessageWindow.wait(repetition: .max, settings) == 3_600_000_000_000)
+        #expect(MessageWindow.wait(repetition: .max, settings) == .seconds(3600))
         settings.retransmitBase = .nan
-        #expect(MessageWindow.wait(repetition: 3, settings) > 0)
+        #expect(MessageWindow.wait(repetition: 3, settings) > .zero)
         settings.retransmitBase = -1
-        #expect(MessageWindow.wait(repetition: 1, settings) == 1_000_000)
+        #expect(MessageWindow.wait(repetition: 1, settings) == .milliseconds(1))
     }
 }

@@ -151,7 +151,7 @@ import Testing
         }
         var asked: [Neighbour.Key] = []
         for step in 0..<3 {
-            let due = prober.due(keys, in: state, now: UInt64(step), atMost: 4)
+            let due = prober.due(keys, in: state, now: Instant(nanoseconds: UInt64(step)), atMost: 4)
             #expect(due.count == (step < 2 ? 4 : 2))
             asked += due
         }
@@ -159,26 +159,26 @@ import Testing
     }
 
     @Test mutating func proberAsksNoMoreThanNeeded() throws {
-        let second: UInt64 = 1_000_000_000
+        let second = Duration.seconds(1)
         let key = Neighbour.Key(interfaceIndex: 3, address: try address("10.0.0.1"))
         var prober = NeighbourProber()
         func set(_ neighbourState: Neighbour.State) {
             apply(.neighbour(.init(key: key, macAddress: nil, state: neighbourState)))
         }
         #expect(prober.due([key, key], in: state, now: 0) == [key])
-        #expect(prober.due([key], in: state, now: second - 1) == [])
-        #expect(prober.due([key], in: state, now: second) == [key])
+        #expect(prober.due([key], in: state, now: .start + second - .nanoseconds(1)) == [])
+        #expect(prober.due([key], in: state, now: .start + second) == [key])
         set(.reachable)
-        #expect(prober.due([key], in: state, now: 20 * second) == [])
+        #expect(prober.due([key], in: state, now: .start + second * 20) == [])
         set(.stale)
-        #expect(prober.due([key], in: state, now: 21 * second) == [key])
-        #expect(prober.due([key], in: state, now: 25 * second) == [])
-        #expect(prober.due([key], in: state, now: 26 * second) == [key])
+        #expect(prober.due([key], in: state, now: .start + second * 21) == [key])
+        #expect(prober.due([key], in: state, now: .start + second * 25) == [])
+        #expect(prober.due([key], in: state, now: .start + second * 26) == [key])
         set(.failed)
-        #expect(prober.due([key], in: state, now: 28 * second) == [])
-        #expect(prober.due([key], in: state, now: 29 * second) == [key])
+        #expect(prober.due([key], in: state, now: .start + second * 28) == [])
+        #expect(prober.due([key], in: state, now: .start + second * 29) == [key])
         // Not in use any more: forgotten, so that the next use asks at once.
-        #expect(prober.due([], in: state, now: 29 * second) == [])
-        #expect(prober.due([key], in: state, now: 29 * second) == [key])
+        #expect(prober.due([], in: state, now: .start + second * 29) == [])
+        #expect(prober.due([key], in: state, now: .start + second * 29) == [key])
     }
 }

@@ -11,7 +11,7 @@ final class BenchmarkGateway {
     }
 
     let address = BenchmarkPlan.gateway
-    private(set) var now: UInt64 = 1_000_000_000
+    private(set) var now: Instant = 1_000_000_000
     private let output = BenchmarkOutput()
     private let dataplane = BenchmarkDataplane()
     private let manager: SessionManager
@@ -40,10 +40,10 @@ final class BenchmarkGateway {
     }
 
     /// Negotiations come at a rate at which they need no cookie, and are no flood.
-    func pause() { now += 20_000_000 }
+    func pause() { now += .milliseconds(20) }
 
-    /// The clock moves; `duration` in nanoseconds.
-    func advance(by duration: UInt64) {
+    /// The clock moves.
+    func advance(by duration: Duration) {
         now += duration
         let start = SystemClock.ofThread()
         if let deadline = manager.nextDeadline, deadline <= now { manager.advance(to: now) }

@@ -8,7 +8,7 @@ final class BenchmarkPeer: SessionEnvironment {
     let settings = ProtocolSettings()
     let credentials = BenchmarkPlan.credentials
     let wallClock: Int64 = 0
-    var now: UInt64 = 1_000_000_000
+    var now: Instant = 1_000_000_000
     private(set) var path: Path
     /// Why it is not established.
     private(set) var trouble = "no answer"

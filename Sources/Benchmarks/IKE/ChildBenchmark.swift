@@ -122,7 +122,7 @@ private final class BenchmarkHost: ChildPublishing {
     private let publisher = SnapshotPublisher(workers: 1)
     private var steered = 0
 
-    let now: UInt64 = 1
+    let now: Instant = 1
     var expectedSPIs: ExpectedSPIs { publisher.expectedSPIs }
     func settleSoon() {}
     func publish(_ builder: SnapshotBuilder, waiting: Bool) -> UInt64 {

@@ -1,4 +1,5 @@
 import IKEv2
+import Packets
 import Platform
 
 /// Measures what IKE costs the control thread, in memory: no sockets, one core, the gateway as responder with X25519 and
@@ -91,14 +92,14 @@ package struct IKEBenchmark {
         for number in 0..<configuration.associations {
             peers.append(try handshake(gateway, number: number))
             // Spread over the delay, as the negotiations of real peers are.
-            gateway.advance(by: configuration.dpdDelayInSeconds * 1_000_000_000 / UInt64(configuration.associations))
+            gateway.advance(by: .seconds(configuration.dpdDelayInSeconds) / configuration.associations)
             answer(gateway, peers)
         }
         gateway.resetTime()
-        let end = gateway.now + configuration.seconds * 1_000_000_000
+        let end = gateway.now + .seconds(configuration.seconds)
         var checks: UInt64 = 0
         while gateway.now < end {
-            gateway.advance(by: 10_000_000)
+            gateway.advance(by: .milliseconds(10))
             checks += answer(gateway, peers)
         }
         guard gateway.sessions == configuration.associations else {

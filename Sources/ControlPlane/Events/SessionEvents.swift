@@ -1,5 +1,6 @@
 import IKEv2
 import NIOCore
+import Packets
 
 /// Events that are no part of an answer: they go to every client that registered for them, whatever it is doing.
 ///
@@ -41,7 +42,7 @@ enum SessionEvents {
     static let names = ["ike-updown", "ike-rekey", "ike-update", "child-updown", "child-rekey", "alert"]
 
     /// The event that tells of it, and its message; nil: there is none for this. `now` is the manager's clock.
-    static func message(_ event: ManagerEvent, now: UInt64) -> (name: String, message: VICIMessage)? {
+    static func message(_ event: ManagerEvent, now: Instant) -> (name: String, message: VICIMessage)? {
         let ike = event.ike
         switch event.event {
         case .closed(let reason):
@@ -77,7 +78,7 @@ enum SessionEvents {
     }
 
     /// An event with the places of both ends from now on, and the IKE SA as it was.
-    private static func moved(_ ike: IKESAStatus, from old: Path, to new: Path, now: UInt64) -> VICIMessage {
+    private static func moved(_ ike: IKESAStatus, from old: Path, to new: Path, now: Instant) -> VICIMessage {
         var before = ike
         before.path = old
         var message: VICIMessage = [
@@ -94,7 +95,7 @@ enum SessionEvents {
 
     /// The IKE SA with this child only.
     private static func child(
-        _ sa: ChildSA, of ike: IKESAStatus, assuming state: ChildSAStatus.State, now: UInt64
+        _ sa: ChildSA, of ike: IKESAStatus, assuming state: ChildSAStatus.State, now: Instant
     ) -> VICIMessage {
         var children = VICIMessage()
         children.append(

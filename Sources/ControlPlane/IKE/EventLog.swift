@@ -1,5 +1,6 @@
 import IKEv2
 import Logging
+import Packets
 
 /// Writes what happens in IKE SAs into the log: a line for each message, a record for each event, and for each failure
 /// one record that says what to do.
@@ -8,11 +9,10 @@ import Logging
 /// of it is there at level debug.
 final class EventLog {
     private let logger: Logger
-    /// Monotonic nanoseconds.
-    private let clock: () -> UInt64
+    private let clock: () -> Instant
     private var repeated = RepeatedRecords()
 
-    init(logger: Logger, clock: @escaping () -> UInt64) {
+    init(logger: Logger, clock: @escaping () -> Instant) {
         self.logger = logger
         self.clock = clock
     }
@@ -151,9 +151,8 @@ extension CloseReason {
 struct RepeatedRecords {
     private struct Entry {
         var count = 0
-        /// Nanoseconds.
-        var seenAt: UInt64
-        var writtenAt: UInt64
+        var seenAt: Instant
+        var writtenAt: Instant
         /// Left out since the last one that was written.
         var leftOut = 0
     }
@@ -168,25 +167,25 @@ struct RepeatedRecords {
 
     static let capacity = 1024
     static let atOnce = 3
-    private static let interval: UInt64 = 600_000_000_000
-    private static let memory: UInt64 = 3_600_000_000_000
+    private static let interval = Duration.seconds(600)
+    private static let memory = Duration.seconds(3600)
 
     /// - Parameters:
     ///   - subject: whom the record is about, so that one peer's do not count for another.
-    ///   - now: monotonic nanoseconds.
-    mutating func judge(_ text: String, of subject: String, at now: UInt64) -> Verdict {
+    ///   - now: the gateway's clock.
+    mutating func judge(_ text: String, of subject: String, at now: Instant) -> Verdict {
         let key = subject + "\n" + text.filter { !$0.isNumber }
         if entries[key] == nil, entries.count >= Self.capacity {
-            entries = entries.filter { now &- $0.value.seenAt < Self.interval }
+            entries = entries.filter { now - $0.value.seenAt < Self.interval }
             // Who has so much to tell is limited elsewhere.
             if entries.count >= Self.capacity { return .written(leftOut: 0) }
         }
         var entry = entries[key] ?? Entry(seenAt: now, writtenAt: now)
-        if now &- entry.seenAt >= Self.memory { entry = Entry(seenAt: now, writtenAt: now) }
+        if now - entry.seenAt >= Self.memory { entry = Entry(seenAt: now, writtenAt: now) }
         entry.count += 1
         entry.seenAt = now
         defer { entries[key] = entry }
-        if entry.count > Self.atOnce, now &- entry.writtenAt < Self.interval {
+        if entry.count > Self.atOnce, now - entry.writtenAt < Self.interval {
             entry.leftOut += 1
             return .leftOut
         }

@@ -33,10 +33,10 @@ package final class IKEService {
     /// The object that the commands of the control socket work on (`IKECommands.register`).
     package let control: IKEControl
     private let output: IKEOutput
-    private let clock: () -> UInt64
+    private let clock: () -> Instant
     private let eventLoop: any EventLoop
     private var knownVersion: UInt64 = 0
-    private var knownAt: UInt64 = 0
+    private var knownAt: Instant = 0
     private let tunnelFile: TunnelFile?
     private var rememberedVersion: UInt64 = 0
     /// Called with all addresses of peers that are known, when they change.
@@ -44,12 +44,12 @@ package final class IKEService {
 
     /// Opens the sockets; datagrams are read from `start` on. Throws when a port or the key log cannot be had.
     ///
-    /// - `clock`: monotonic nanoseconds, the dataplane's.
+    /// - `clock`: the dataplane's.
     /// - `wallClock`: seconds since 1970.
     /// - `interface`: the way out to a peer to which the kernel's routes would lead through a tunnel; 0: they are right.
     /// - `needsNeighbour`: whether an address lies on a link of this host, and is no neighbour that is known.
     package init(
-        _ options: Options, dataplane: any ChildDataplane, clock: @escaping () -> UInt64,
+        _ options: Options, dataplane: any ChildDataplane, clock: @escaping () -> Instant,
         wallClock: @escaping () -> Int64, interface: @escaping (IPAddress) -> UInt32 = { _ in 0 },
         needsNeighbour: @escaping (IPAddress) -> Bool = { _ in false }, eventLoop: any EventLoop, logger: Logger
     ) throws {
@@ -86,7 +86,7 @@ package final class IKEService {
     }
 
     /// The clock that all calls of the manager are to be made with.
-    package var now: UInt64 { clock() }
+    package var now: Instant { clock() }
 
     /// Datagrams of the sockets.
     package var datagrams: IKEDatagramCounters { output.sockets.counters }
@@ -109,14 +109,14 @@ package final class IKEService {
         knownChanged(known)
     }
 
-    /// Nanoseconds between two looks at whose addresses are known: thousands may come at once.
-    private static let knownInterval: UInt64 = 100_000_000
+    /// The time between two looks at whose addresses are known: thousands may come at once.
+    private static let knownInterval = Duration.milliseconds(100)
 
     /// Does what is due; called every 10 ms.
     package func tick() {
         let now = now
         if now >= knownAt {
-            knownAt = now &+ Self.knownInterval
+            knownAt = now + Self.knownInterval
             tellKnown()
         }
         keepTunnels()
@@ -180,7 +180,7 @@ final class IKEOutput: ManagerOutput {
 
     init(
         sockets: IKESockets, dataplane: any ChildDataplane, keyLog: KeyLogFile?,
-        needsNeighbour: @escaping (IPAddress) -> Bool = { _ in false }, clock: @escaping () -> UInt64,
+        needsNeighbour: @escaping (IPAddress) -> Bool = { _ in false }, clock: @escaping () -> Instant,
         eventLoop: any EventLoop, logger: Logger
     ) {
         isUnknownNeighbour = needsNeighbour

@@ -5,7 +5,7 @@ import Policy
 /// The gateway's work around its CHILD_SAs. All calls are made on the control thread.
 package protocol ChildPublishing: AnyObject {
     /// Nanoseconds of the dataplane's clock.
-    var now: UInt64 { get }
+    var now: Instant { get }
 
     /// The place where workers see which inbound SPIs will have an SA soon.
     var expectedSPIs: ExpectedSPIs { get }

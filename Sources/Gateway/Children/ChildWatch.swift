@@ -6,8 +6,8 @@ import Packets
 /// not answered.
 struct ChildWatch {
     private struct Record {
-        /// The time at which the manager is told of a soft limit (again), nanoseconds. A rekeying may come to nothing.
-        var softLimitDue: UInt64 = 0
+        /// The time at which the manager is told of a soft limit (again). A rekeying may come to nothing.
+        var softLimitDue: Instant = 0
         var toldHard = false
         var silence = Silence()
     }
@@ -16,10 +16,10 @@ struct ChildWatch {
     private var records: [SPI: Record] = [:]
 
     /// The time between two reports of a soft limit while the SA goes on sending.
-    static let reminderInNanoseconds: UInt64 = 30_000_000_000
+    static let reminder = Duration.seconds(30)
 
     /// Limits that SAs have reached since the last call. To be called a few times a second.
-    mutating func limits(of children: [SPI: DataplaneChild], now: UInt64) -> [DataplaneEvent] {
+    mutating func limits(of children: [SPI: DataplaneChild], now: Instant) -> [DataplaneEvent] {
         var events: [DataplaneEvent] = []
         for (spi, child) in children {
             let reached = child.events
@@ -31,7 +31,7 @@ struct ChildWatch {
                 record.toldHard = true
                 events.append(.hardLimit(inboundSPI: spi))
             } else if record.softLimitDue <= now, record.softLimitDue == 0 || child.outbound != nil {
-                record.softLimitDue = now + Self.reminderInNanoseconds
+                record.softLimitDue = now + Self.reminder
                 events.append(.softLimit(inboundSPI: spi))
             }
             records[spi] = record
@@ -40,12 +40,13 @@ struct ChildWatch {
     }
 
     /// SAs whose packets have not been answered for a while. To be called a few times a second.
-    mutating func silences(of children: [SPI: DataplaneChild], now: UInt64) -> [DataplaneEvent] {
+    mutating func silences(of children: [SPI: DataplaneChild], now: Instant) -> [DataplaneEvent] {
         var events: [DataplaneEvent] = []
         for (spi, child) in children {
             guard let inbound = child.inbound, let outbound = child.outbound, !child.isSuspended else { continue }
             let isTold = records[spi, default: Record()].silence.look(
-                inbound: inbound.usage.lastUsed, outbound: outbound.usage.lastUsed, now: now)
+                inbound: inbound.usage.lastUsed.map(Instant.init(nanoseconds:)),
+                outbound: outbound.usage.lastUsed.map(Instant.init(nanoseconds:)), now: now)
             if isTold { events.append(.unanswered(inboundSPI: spi)) }
         }
         return events
@@ -58,18 +59,18 @@ struct ChildWatch {
 /// it says nothing (RFC 7296 section 2.4).
 struct Silence {
     /// The time at which something last came, as of the last look; 0: never.
-    private var lastInbound: UInt64 = 0
+    private var lastInbound: Instant = 0
     /// The time of the first look that saw something sent since; 0: nothing was.
-    private var since: UInt64 = 0
-    private var toldAt: UInt64 = 0
+    private var since: Instant = 0
+    private var toldAt: Instant = 0
 
-    /// Nanoseconds that an answer may take.
-    static let patience: UInt64 = 500_000_000
-    /// The time until silence is told of again while the SA goes on sending, nanoseconds.
-    static let repetition: UInt64 = 1_000_000_000
+    /// The time that an answer may take.
+    static let patience = Duration.milliseconds(500)
+    /// The time until silence is told of again while the SA goes on sending.
+    static let repetition = Duration.seconds(1)
 
-    /// True: it is to be told. All times are nanoseconds of one clock; nil: never.
-    mutating func look(inbound: UInt64?, outbound: UInt64?, now: UInt64) -> Bool {
+    /// True: it is to be told. nil: never.
+    mutating func look(inbound: Instant?, outbound: Instant?, now: Instant) -> Bool {
         let inbound = inbound ?? 0
         if inbound != lastInbound {
             lastInbound = inbound
@@ -77,8 +78,8 @@ struct Silence {
         }
         guard let outbound, outbound > inbound else { return false }
         if since == 0 { since = now }
-        guard now - min(now, since) >= Self.patience, toldAt == 0 || outbound > toldAt,
-            now - min(now, toldAt) >= Self.repetition
+        guard now - since >= Self.patience, toldAt == 0 || outbound > toldAt,
+            now - toldAt >= Self.repetition
         else { return false }
         toldAt = now
         return true

@@ -108,7 +108,7 @@ final class GatewayDataplane: ChildDataplane {
             let parameters = ChildParameters.inbound(
                 sa, requestID: covers.cover(of: sa)?.cover.requestID ?? sa.requestID, replayWindow: replayWindow,
                 owner: child.owner)
-            let association = try InboundSA(parameters, engine: engine, now: now)
+            let association = try InboundSA(parameters, engine: engine, now: now.nanoseconds)
             try builder.addInbound(association)
             child.inbound = association
         } catch {
@@ -130,7 +130,7 @@ final class GatewayDataplane: ChildDataplane {
         do {
             let parameters = ChildParameters.outbound(sa, owner: child.owner)
             let association = try OutboundSA(
-                parameters, engine: engine, pathMTU: pathMTU(towards: parameters.destination), now: now)
+                parameters, engine: engine, pathMTU: pathMTU(towards: parameters.destination), now: now.nanoseconds)
             child.isSuspended = isLost(parameters.source)
             if !child.isSuspended { try builder.addOutbound(association) }
             child.outbound = association
@@ -219,12 +219,12 @@ final class GatewayDataplane: ChildDataplane {
         if let inbound = child.inbound?.usage {
             usage.inboundBytes = inbound.bytes
             usage.inboundPackets = inbound.packets
-            usage.lastInbound = inbound.lastUsed
+            usage.lastInbound = inbound.lastUsed.map(Instant.init(nanoseconds:))
         }
         if let outbound = child.outbound?.usage {
             usage.outboundBytes = outbound.bytes
             usage.outboundPackets = outbound.packets
-            usage.lastOutbound = outbound.lastUsed
+            usage.lastOutbound = outbound.lastUsed.map(Instant.init(nanoseconds:))
         }
         return usage
     }
@@ -233,7 +233,7 @@ final class GatewayDataplane: ChildDataplane {
 // MARK: - What the calls have in common
 
 extension GatewayDataplane {
-    var now: UInt64 { host?.now ?? 0 }
+    var now: Instant { host?.now ?? 0 }
 
     private func pathMTU(towards peer: IPAddress) -> Int { host?.pathMTU(towards: peer) ?? 1500 }
 

@@ -7,24 +7,22 @@ struct UnseenSAs {
     private struct Publication {
         var number: UInt64
         var spis: [SPI]
-        /// Nanoseconds.
-        var since: UInt64
+        var since: Instant
         var isReported = false
     }
 
     /// The oldest first.
     private var publications: [Publication] = []
 
-    /// Nanoseconds that a worker may take before it is told of.
-    private static let patience: UInt64 = 250_000_000
+    /// The time that a worker may take before it is told of.
+    private static let patience = Duration.milliseconds(250)
 
-    /// `now` in nanoseconds.
-    mutating func add(_ spis: [SPI], publication number: UInt64, now: UInt64) {
+    mutating func add(_ spis: [SPI], publication number: UInt64, now: Instant) {
         publications.append(Publication(number: number, spis: spis, since: now))
     }
 
     /// The SPIs that all workers have by now. To be called every now and then.
-    mutating func takeSeen(now: UInt64, _ logger: Logger, isSeen: (UInt64) -> Bool) -> [SPI] {
+    mutating func takeSeen(now: Instant, _ logger: Logger, isSeen: (UInt64) -> Bool) -> [SPI] {
         var seen: [SPI] = []
         while let oldest = publications.first, isSeen(oldest.number) {
             seen += oldest.spis
@@ -36,7 +34,7 @@ struct UnseenSAs {
         publications[0].isReported = true
         logger.warning(
             "a worker does not get to new SAs, its core may be taken by something else; packets may be lost",
-            metadata: ["since-milliseconds": "\((now - oldest.since) / 1_000_000)"])
+            metadata: ["since-milliseconds": "\(Int((now - oldest.since) / .milliseconds(1)))"])
         return seen
     }
 }

@@ -28,7 +28,7 @@ final class ControlLoop {
     var networkChanged: (Set<IPAddress>) -> Void = { _ in }
     private var isNetworkNews = false
     /// The time at which it may be called again, nanoseconds.
-    private var networkNewsDue: UInt64 = 0
+    private var networkNewsDue = Instant.start
     /// The addresses that IKE goes to whether or not there is an SA: no route of ours may catch it.
     var peersOfIKE: () -> Set<IPAddress> = { [] }
     let builder: SnapshotBuilder
@@ -132,7 +132,7 @@ final class ControlLoop {
     private func tellNetworkNews() {
         guard isNetworkNews, now >= networkNewsDue else { return }
         isNetworkNews = false
-        networkNewsDue = now &+ 1_000_000_000
+        networkNewsDue = now + .seconds(1)
         networkChanged(view.localAddresses)
     }
 
@@ -194,7 +194,7 @@ final class ControlLoop {
                 logger.error("netlink monitor not restarted", metadata: ["error": "\(error)"])
             }
         }
-        if manual.look(snapshot, now: now) { parts.publisher.publish(builder.build()) }
+        if manual.look(snapshot, now: now.nanoseconds) { parts.publisher.publish(builder.build()) }
         peerNeighbours = peerHops()
     }
 
@@ -264,7 +264,7 @@ final class ControlLoop {
 // MARK: - CHILD_SAs
 
 extension ControlLoop: ChildPublishing {
-    var now: UInt64 { Worker.clock() }
+    var now: Instant { Instant(nanoseconds: Worker.clock()) }
     var expectedSPIs: ExpectedSPIs { parts.publisher.expectedSPIs }
 
     /// A worker gets to the end of its batch within microseconds, unless its core is taken from it: then nobody waits, as

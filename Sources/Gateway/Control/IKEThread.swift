@@ -24,7 +24,8 @@ struct IKEThread: Sendable {
         do {
             service = try eventLoop.submit {
                 let service = try IKEService(
-                    Self.serviceOptions(options), dataplane: control.value.children, clock: Worker.clock,
+                    Self.serviceOptions(options), dataplane: control.value.children,
+                    clock: { Instant(nanoseconds: Worker.clock()) },
                     wallClock: SystemClock.wallSeconds,
                     interface: { [weak loop = control.value] in loop?.interface(aroundTunnelsTo: $0) ?? 0 },
                     needsNeighbour: { [weak loop = control.value] in loop?.isUnknownNeighbour($0) ?? false },

@@ -26,7 +26,7 @@ struct NeighbourKeeper {
     /// - Parameters:
     ///   - connection: of the tunnel that the packet came out of, where IKE made it.
     ///   - now: nanoseconds of the dataplane's clock.
-    mutating func want(_ event: WorkerEvent, connection: String?, now: UInt64) {
+    mutating func want(_ event: WorkerEvent, connection: String?, now: Instant) {
         let requester: WantedNeighbours.Requester =
             if event.requester == WorkerEvent.ownPackets {
                 .gateway
@@ -41,14 +41,14 @@ struct NeighbourKeeper {
     }
 
     /// Asks for those that packets wait for. To be called when one has come, and each second.
-    mutating func ask(in state: NetworkState, now: UInt64) {
+    mutating func ask(in state: NetworkState, now: Instant) {
         for key in wanted.takeDue(in: state, now: now) { probe(key) }
     }
 
     /// Asks the kernel to verify known neighbours; called each second.
     ///
     /// - Parameter peers: neighbours that lead to peers; they are kept resolved, so that tunnels never wait.
-    mutating func verify(_ peers: [Neighbour.Key], view: ForwardingView, in state: NetworkState, now: UInt64) {
+    mutating func verify(_ peers: [Neighbour.Key], view: ForwardingView, in state: NetworkState, now: Instant) {
         var keys = peers
         // Any known neighbour may be in use by decrypted traffic, and would otherwise never be verified.
         for entry in view.neighbours {
@@ -89,10 +89,10 @@ struct WantedNeighbours {
         var requester: Requester
         var sender: IPAddress
         /// The time at which a packet last asked, nanoseconds.
-        var last: UInt64
+        var last: Instant
         /// The times at which the kernel was first asked, and last, nanoseconds.
-        var asked: UInt64?
-        var askedLast: UInt64 = 0
+        var asked: Instant?
+        var askedLast = Instant.start
     }
 
     private struct Sender: Hashable {
@@ -104,24 +104,24 @@ struct WantedNeighbours {
     private var ofRequesters: [Requester: Int] = [:]
     private var ofSenders: [Sender: Int] = [:]
     /// Neighbours that gave their place to others, and when, nanoseconds.
-    private var givenUp: [Neighbour.Key: UInt64] = [:]
+    private var givenUp: [Neighbour.Key: Instant] = [:]
     private let intervals = NeighbourProber.Intervals()
 
     static let most = 256
     static let mostOfRequester = 64
     static let mostOfSender = 16
     /// The time for which a question stands, nanoseconds; a worker asks again while packets come.
-    private static let interest: UInt64 = 10_000_000_000
+    private static let interest = Duration.seconds(10)
     /// The time for which the kernel asks by itself, and a little more, nanoseconds.
-    private static let patience: UInt64 = 4_000_000_000
+    private static let patience = Duration.seconds(4)
     /// The time for which a neighbour that has given its place takes none from others, nanoseconds.
-    private static let rest: UInt64 = 30_000_000_000
+    private static let rest = Duration.seconds(30)
     private static let mostGivenUp = 1024
 
     var count: Int { wishes.count }
 
     /// A packet waits for this neighbour. `now`: nanoseconds of a clock that never goes back.
-    mutating func want(_ key: Neighbour.Key, by requester: Requester, sender address: IPAddress, now: UInt64) {
+    mutating func want(_ key: Neighbour.Key, by requester: Requester, sender address: IPAddress, now: Instant) {
         if wishes[key] != nil {
             wishes[key]?.last = now
             return
@@ -147,16 +147,16 @@ struct WantedNeighbours {
 
     /// The neighbours to ask for now; they count as asked. Those that have answered, and those that no packet waits for
     /// any more, are forgotten. Costs as much as there are places.
-    mutating func takeDue(in state: NetworkState, now: UInt64) -> [Neighbour.Key] {
+    mutating func takeDue(in state: NetworkState, now: Instant) -> [Neighbour.Key] {
         var due: [Neighbour.Key] = []
         for (key, wish) in wishes {
             let known = state.neighbours[key]
-            guard now &- wish.last < Self.interest, known?.usableMACAddress == nil else {
+            guard now - wish.last < Self.interest, known?.usableMACAddress == nil else {
                 forget(key)
                 continue
             }
             let interval = known?.state == .failed ? intervals.failed : intervals.unresolved
-            if wish.asked != nil, now &- wish.askedLast < interval { continue }
+            if wish.asked != nil, now - wish.askedLast < interval { continue }
             wishes[key]?.asked = wish.asked ?? now
             wishes[key]?.askedLast = now
             due.append(key)
@@ -167,12 +167,12 @@ struct WantedNeighbours {
     /// A part is used up: the one of it that was asked first gives its place, if the kernel has given up by now; for some
     /// time it gets none in this way itself. So hosts that are always sent to and never there do not keep a new one from being
     /// asked for.
-    private mutating func giveUp(to key: Neighbour.Key, at now: UInt64, where isOfPart: (Wish) -> Bool) -> Bool {
-        if let since = givenUp[key], now &- since < Self.rest { return false }
-        let spent = wishes.filter { isOfPart($0.value) && $0.value.asked.map { now &- $0 >= Self.patience } ?? false }
+    private mutating func giveUp(to key: Neighbour.Key, at now: Instant, where isOfPart: (Wish) -> Bool) -> Bool {
+        if let since = givenUp[key], now - since < Self.rest { return false }
+        let spent = wishes.filter { isOfPart($0.value) && $0.value.asked.map { now - $0 >= Self.patience } ?? false }
         guard let first = spent.min(by: { $0.value.asked ?? 0 < $1.value.asked ?? 0 }) else { return false }
         forget(first.key)
-        if givenUp.count >= Self.mostGivenUp { givenUp = givenUp.filter { now &- $0.value < Self.rest } }
+        if givenUp.count >= Self.mostGivenUp { givenUp = givenUp.filter { now - $0.value < Self.rest } }
         if givenUp.count < Self.mostGivenUp { givenUp[first.key] = now }
         return true
     }

@@ -14,10 +14,10 @@ struct HostRouteKeeper {
     private var hasFailed = false
     private var areStale = false
     /// The time at which routes are planned again at the earliest, nanoseconds.
-    private var due: UInt64 = 0
+    private var due = Instant.start
 
     /// The part of the time that planning may take is one of so many: for thousands of policies it takes tens of milliseconds.
-    private static let share: UInt64 = 16
+    private static let share = 16
 
     /// There is one route for each.
     private struct Key: Hashable {
@@ -43,10 +43,10 @@ struct HostRouteKeeper {
 
     /// Whether all routes are to be planned anew: not at every change, but so that it takes a small part of the time. With few
     /// policies that is every tick.
-    func isDue(at now: UInt64) -> Bool { areStale && now >= due }
+    func isDue(at now: Instant) -> Bool { areStale && now >= due }
 
     /// Notes that routes were planned, which began and ended at these times, nanoseconds.
-    mutating func wereUpdated(from start: UInt64, to end: UInt64) { due = end + Self.share * (end - start) }
+    mutating func wereUpdated(from start: Instant, to end: Instant) { due = end + (end - start) * Self.share }
 
     mutating func update(
         _ state: NetworkState, policies: [SecurityPolicy], peers: Set<IPAddress>, innerMTUs: [UInt32: UInt32]

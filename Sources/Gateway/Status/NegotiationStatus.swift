@@ -1,5 +1,6 @@
 import ControlPlane
 import IKEv2
+import Packets
 
 /// The state of negotiations: all IKE SAs with their CHILD_SAs, and what happened on the way.
 package struct NegotiationStatus: Codable, Hashable, Sendable {
@@ -100,7 +101,7 @@ extension NegotiationStatus {
 
     /// `now` is the manager's clock, in nanoseconds.
     init(
-        _ statuses: [IKESAStatus], now: UInt64, manager: ManagerCounters, datagrams: IKEDatagramCounters
+        _ statuses: [IKESAStatus], now: Instant, manager: ManagerCounters, datagrams: IKEDatagramCounters
     ) {
         ikeAssociations = statuses.map { IKEAssociationStatus($0, now: now) }
         counters =
@@ -110,7 +111,7 @@ extension NegotiationStatus {
 }
 
 extension IKEAssociationStatus {
-    init(_ status: IKESAStatus, now: UInt64) {
+    init(_ status: IKESAStatus, now: Instant) {
         identifier = status.id
         connection = status.connectionName.isEmpty ? nil : status.connectionName
         state = status.state.rawValue.lowercased()
@@ -141,7 +142,7 @@ extension IKEAssociationStatus {
 }
 
 extension ChildAssociationStatus {
-    init(_ status: ChildSAStatus, now: UInt64) {
+    init(_ status: ChildSAStatus, now: Instant) {
         let sa = status.sa
         identifier = sa.id
         name = sa.child.name
@@ -167,8 +168,8 @@ extension ChildAssociationStatus {
 
 private enum Moments {
     /// Whole seconds between two moments in nanoseconds; 0 when the second is not later.
-    static func seconds(from first: UInt64, to second: UInt64) -> Int {
-        second > first ? Int(clamping: (second - first) / 1_000_000_000) : 0
+    static func seconds(from first: Instant, to second: Instant) -> Int {
+        max(second - first, .zero).wholeSeconds
     }
 
     static func digits(_ number: some UnsignedInteger, count: Int) -> String {

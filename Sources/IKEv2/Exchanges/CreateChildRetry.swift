@@ -1,5 +1,6 @@
 import Cryptography
 import IKEv2Messages
+import Packets
 
 /// History of a CREATE_CHILD_SA before this try: other groups, busy peers.
 struct CreateChildRetry {
@@ -8,8 +9,8 @@ struct CreateChildRetry {
     /// The peer accepted none of the proposals with an optional key exchange: it is left out.
     private(set) var leavesOutKeyExchange = false
     private var changes = 0
-    /// The time at which the peer was busy for the first time, nanoseconds.
-    private var busySince: UInt64?
+    /// The time at which the peer was busy for the first time.
+    private var busySince: Instant?
 
     /// A peer that asks for more groups asks for ever.
     private static let maximumChanges = 3
@@ -52,13 +53,13 @@ struct CreateChildRetry {
     }
 
     /// TEMPORARY_FAILURE: the same again, but not at once. nil: the peer has been busy for too long.
-    private func postponed(_ step: Step) -> (retry: CreateChildRetry, notBefore: UInt64)? {
+    private func postponed(_ step: Step) -> (retry: CreateChildRetry, notBefore: Instant)? {
         let since = busySince ?? step.now
         guard step.now - since < .seconds(Self.patienceInSeconds) else { return nil }
         var next = self
         next.busySince = since
         let jitter = step.environment.random(below: .seconds(Self.pauseInSeconds.random))
-        return (next, step.now.addingWithoutOverflow(.seconds(Self.pauseInSeconds.least)) + jitter)
+        return (next, step.now + .seconds(Self.pauseInSeconds.least) + jitter)
     }
 }
 

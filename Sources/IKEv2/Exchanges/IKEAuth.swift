@@ -178,7 +178,7 @@ struct AuthenticationExchange: InitiatedExchange {
         guard let seconds = response.notify(.authenticationLifetime)?.authenticationLifetimeInSeconds, seconds > 0
         else { return }
         session.lifecycle.reauthenticates(
-            by: step.now.addingWithoutOverflow(.seconds(UInt64(seconds) - UInt64(seconds) / 10)))
+            by: step.now + .seconds(UInt64(seconds) - UInt64(seconds) / 10))
     }
 
     private func refusal(_ response: Message, _ connection: Connection) -> Explanation {

@@ -1,6 +1,7 @@
 import Cryptography
 import IKEv2Messages
 import IPsec
+import Packets
 
 /// IKE_SA_INIT (RFC 7296 section 1.2): the initiator's state between request and response.
 ///
@@ -216,7 +217,7 @@ struct InitialExchange {
     private static func accept(
         _ request: InitialRequest, path: Path, timeoutInSeconds: UInt64, _ step: inout Step
     ) throws(Refusal) -> Session {
-        let end = step.now.addingWithoutOverflow(.seconds(timeoutInSeconds))
+        let end = step.now + .seconds(timeoutInSeconds)
         let answer = try request.keyExchange()
         let header = request.message.header.response(responderSPI: step.environment.randomSPI())
         let session = Session(

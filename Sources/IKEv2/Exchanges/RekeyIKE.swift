@@ -1,6 +1,7 @@
 import Cryptography
 import IKEv2Messages
 import IPsec
+import Packets
 
 /// CREATE_CHILD_SA that replaces the IKE SA by one with fresh keys (RFC 7296 section 1.3.2): the initiator's state.
 ///
@@ -200,7 +201,7 @@ struct RekeyIKEExchange: InitiatedExchange {
             &step)
         let nonces = CollisionNonces(initiator: initiatorNonce, responder: nonce)
         if session.exchanges.peerRekeyedIKE(Collision(nonces: nonces, session: new)) {
-            new.lifecycle.awaitsDecision(until: step.now.addingWithoutOverflow(RekeyTimes.grace(step.settings)))
+            new.lifecycle.awaitsDecision(until: step.now + (RekeyTimes.grace(step.settings)))
             step.actAfterAnswer(.accompanied(by: new))
         } else {
             session.handOver(to: new, &step)
@@ -248,7 +249,7 @@ struct RekeyIKEExchange: InitiatedExchange {
         // Fresh keys are no fresh authentication (section 2.8.3).
         established.reauthenticateAt = state.reauthenticateAt
         if let at = state.reauthenticateAt, let connection = session.connection {
-            let hard = at.addingWithoutOverflow(.seconds(connection.overTime))
+            let hard = at + .seconds(connection.overTime)
             established.expiresAt = min(established.expiresAt ?? hard, hard)
         }
         return session.successor(established, role: role, initiatorSPI: spis.0, responderSPI: spis.1, step)

@@ -5,33 +5,33 @@ import Packets
 final class ManagerContext {
     let settings: ProtocolSettings
     let output: any ManagerOutput
-    private(set) var now: UInt64
+    private(set) var now: Instant
     private(set) var isShuttingDown = false
     var count = ManagerCounters()
     private var timers = TimerQueue<ManagerTimer>()
     private var followUps: [FollowUp] = []
 
-    init(settings: ProtocolSettings, output: any ManagerOutput, now: UInt64) {
+    init(settings: ProtocolSettings, output: any ManagerOutput, now: Instant) {
         self.settings = settings
         self.output = output
         self.now = now
     }
 
     /// Time does not go back.
-    func advance(to time: UInt64) { now = max(now, time) }
+    func advance(to time: Instant) { now = max(now, time) }
 
     /// Lets nothing new begin from now on.
     func shutDown() { isShuttingDown = true }
 
     /// `seconds` from now, as far as there is such a time.
-    func after(seconds: UInt64) -> UInt64 { now.addingWithoutOverflow(.seconds(seconds)) }
+    func after(seconds: UInt64) -> Instant { now + .seconds(seconds) }
 
     // MARK: Timers
 
-    var nextDeadline: UInt64? { timers.first }
+    var nextDeadline: Instant? { timers.first }
     var timerCount: Int { timers.count }
 
-    func wake(_ timer: ManagerTimer, at time: UInt64) { timers.add(timer, at: time) }
+    func wake(_ timer: ManagerTimer, at time: Instant) { timers.add(timer, at: time) }
 
     /// The earliest timer whose time has come.
     func nextDueTimer() -> ManagerTimer? { timers.next(dueBy: now) }

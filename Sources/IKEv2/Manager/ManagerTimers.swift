@@ -30,7 +30,7 @@ enum ManagerTimer {
 /// looking costs nothing. Nothing is taken out early; who takes an event checks that it still means something.
 struct TimerQueue<Event> {
     private struct Entry {
-        var time: UInt64
+        var time: Instant
         /// Equal times keep the order in which they were added.
         var order: UInt64
         var event: Event
@@ -46,16 +46,16 @@ struct TimerQueue<Event> {
     var count: Int { heap.count }
 
     /// The earliest time.
-    var first: UInt64? { heap.first?.time }
+    var first: Instant? { heap.first?.time }
 
-    mutating func add(_ event: Event, at time: UInt64) {
+    mutating func add(_ event: Event, at time: Instant) {
         added += 1
         heap.append(Entry(time: time, order: added, event: event))
         siftUp(from: heap.count - 1)
     }
 
     /// Takes the earliest event if its time has come.
-    mutating func next(dueBy now: UInt64) -> Event? {
+    mutating func next(dueBy now: Instant) -> Event? {
         guard let earliest = heap.first, earliest.time <= now else { return nil }
         heap.swapAt(0, heap.count - 1)
         heap.removeLast()

@@ -41,11 +41,11 @@ package final class SessionManager {
     /// Entries under way: outcomes of commands may lead to other commands.
     private var depth = 0
 
-    /// - `now`: monotonic nanoseconds, as in all calls.
+    /// - `now`: the moment of the call, as in all calls.
     /// - `wallClock`: seconds since 1970, for certificates.
     /// - `processorTime`: nanoseconds that the calling thread has worked; what strangers cost is measured by it.
     package init(
-        settings: ProtocolSettings, dataplane: any ChildDataplane, output: any ManagerOutput, now: UInt64,
+        settings: ProtocolSettings, dataplane: any ChildDataplane, output: any ManagerOutput, now: Instant,
         wallClock: @escaping () -> Int64, processorTime: @escaping () -> UInt64 = SystemClock.ofThread
     ) {
         let requestIDs = RequestIDs(reserved: dataplane.reservedRequestIDs)
@@ -103,7 +103,7 @@ package final class SessionManager {
     }
 
     package var settings: ProtocolSettings { context.settings }
-    package var now: UInt64 { context.now }
+    package var now: Instant { context.now }
 
     package var credentials: Credentials {
         get { environment.credentials }
@@ -116,7 +116,7 @@ package final class SessionManager {
     // MARK: - Messages
 
     /// One IKE message as it arrived, without a non-ESP marker.
-    package func receive(_ datagram: [UInt8], path: Path, at now: UInt64) {
+    package func receive(_ datagram: [UInt8], path: Path, at now: Instant) {
         run(at: now) { receiver.receive(datagram, path: path) }
     }
 
@@ -132,14 +132,14 @@ package final class SessionManager {
     // MARK: - Time
 
     /// Does what is due. To be called at `nextDeadline`, or every 10 ms: it costs nothing when nothing is due.
-    package func advance(to now: UInt64) {
+    package func advance(to now: Instant) {
         run(at: now) {
             while let timer = context.nextDueTimer() { fire(timer) }
         }
     }
 
     /// The time at which there is something to do next; nil: when something comes.
-    package var nextDeadline: UInt64? { context.nextDeadline }
+    package var nextDeadline: Instant? { context.nextDeadline }
 
     var timerCount: Int { context.timerCount }
 
@@ -181,7 +181,7 @@ package final class SessionManager {
     // MARK: - Events of packets, network and names
 
     /// The dataplane wants something.
-    package func handle(_ event: DataplaneEvent, at now: UInt64) {
+    package func handle(_ event: DataplaneEvent, at now: Instant) {
         run(at: now) {
             switch event {
             case .acquire(let requestID, let packet): demand.acquire(requestID, packet)
@@ -209,7 +209,7 @@ package final class SessionManager {
 
     /// The host's addresses or routes have changed: what waited for that is tried again.
     /// - `localAddresses`: all of the host's; nil: not known.
-    package func networkChanged(_ localAddresses: Set<IPAddress>? = nil, at now: UInt64) {
+    package func networkChanged(_ localAddresses: Set<IPAddress>? = nil, at now: Instant) {
         run(at: now) {
             covers.networkChanged()
             if let localAddresses { reauthentication.replaceLostAddresses(localAddresses) }
@@ -218,7 +218,7 @@ package final class SessionManager {
     }
 
     /// The answer to `ManagerOutput.resolve`; empty: there is none.
-    package func resolved(_ addresses: [IPAddress], request: UInt64, at now: UInt64) {
+    package func resolved(_ addresses: [IPAddress], request: UInt64, at now: Instant) {
         run(at: now) {
             guard let answer = knownConnections.answer(request, addresses) else { return }
             if !addresses.isEmpty {
@@ -238,18 +238,18 @@ package final class SessionManager {
 
     /// Loads connections; one of the same name is replaced. What has not changed keeps its SAs.
     /// - `replacingAll`: connections that are not among these are unloaded.
-    package func load(_ connections: [Connection], replacingAll: Bool, at now: UInt64) {
+    package func load(_ connections: [Connection], replacingAll: Bool, at now: Instant) {
         run(at: now) { loader.load(connections, replacingAll: replacingAll) }
     }
 
     /// Takes a connection out, with its SAs and traps. False: there is none of that name.
-    package func unload(_ name: String, at now: UInt64) -> Bool { run(at: now) { loader.unload(name) } }
+    package func unload(_ name: String, at now: Instant) -> Bool { run(at: now) { loader.unload(name) } }
 
     /// The covers of children with traps.
     package var traps: [ChildCover] { covers.traps }
 
     /// Lets packets of a child call for it, as `start_action = trap` does.
-    package func install(connection: String?, child: String, at now: UInt64) -> Result<Void, Explanation> {
+    package func install(connection: String?, child: String, at now: Instant) -> Result<Void, Explanation> {
         run(at: now) {
             switch knownConnections.find(connection: connection, child: child) {
             case .failure(let why): .failure(why)
@@ -260,7 +260,7 @@ package final class SessionManager {
     }
 
     /// Takes the traps of a child away; what it covers stays covered. False: there was none.
-    package func uninstall(connection: String?, child: String, at now: UInt64) -> Bool {
+    package func uninstall(connection: String?, child: String, at now: Instant) -> Bool {
         run(at: now) { covers.removeTraps(connection: connection, child: child) }
     }
 
@@ -275,7 +275,7 @@ package final class SessionManager {
     package func restore(_ tunnels: [RememberedTunnel]) { memory.restore(tunnels) }
 
     /// The configuration is complete: what it does not name has no tunnel to come back.
-    package func forgetUnloadedTunnels(at now: UInt64) {
+    package func forgetUnloadedTunnels(at now: Instant) {
         run(at: now) {
             memory.keep { knownConnections.child($0.child, of: $0.connection) != nil }
         }
@@ -287,7 +287,7 @@ package final class SessionManager {
     /// has it is meant. `outcome` is called once: when it is up (at once when it is already), or with the reason why it
     /// is not. With endless `keyingtries` the first failure is the outcome, and the tries go on.
     package func initiate(
-        connection: String?, child: String?, at now: UInt64, outcome: @escaping (Result<Void, Explanation>) -> Void
+        connection: String?, child: String?, at now: Instant, outcome: @escaping (Result<Void, Explanation>) -> Void
     ) {
         run(at: now) { commands.initiate(connection: connection, child: child, outcome) }
     }
@@ -296,19 +296,19 @@ package final class SessionManager {
     /// an IKE SA up end too.
     /// - `force`: without waiting for the peers' answers.
     package func terminate(
-        _ filter: SAFilter, force: Bool, at now: UInt64, outcome: @escaping (Result<Int, Explanation>) -> Void
+        _ filter: SAFilter, force: Bool, at now: Instant, outcome: @escaping (Result<Int, Explanation>) -> Void
     ) {
         run(at: now) { commands.terminate(filter, force: force, outcome) }
     }
 
     /// Begins to rekey all SAs that match, or to reauthenticate their IKE SAs; the number of them.
-    package func rekey(_ filter: SAFilter, reauthenticate: Bool, at now: UInt64) -> Int {
+    package func rekey(_ filter: SAFilter, reauthenticate: Bool, at now: Instant) -> Int {
         run(at: now) { commands.rekey(filter, reauthenticate: reauthenticate) }
     }
 
     /// Deletes all SAs at their peers; nothing new begins. What children cover stays covered to the end. Over when
     /// `counters.sessions` is 0.
-    package func shutDown(at now: UInt64) { run(at: now) { commands.shutDown() } }
+    package func shutDown(at now: Instant) { run(at: now) { commands.shutDown() } }
 
     package var counters: ManagerCounters {
         var counters = context.count
@@ -332,7 +332,7 @@ package final class SessionManager {
 
     /// Every entry runs in this: the clock is set, and what follows from sessions' actions is done once the actions
     /// themselves are.
-    private func run<Result>(at time: UInt64, _ body: () -> Result) -> Result {
+    private func run<Result>(at time: Instant, _ body: () -> Result) -> Result {
         context.advance(to: time)
         depth += 1
         let result = body()

@@ -1,6 +1,7 @@
 import Cryptography
 import IKEv2Messages
 import IPsec
+import Packets
 
 /// An IKE SA as `swanctl --list-sas` and `sluice status` show it.
 package struct IKESAStatus: Sendable {
@@ -27,11 +28,11 @@ package struct IKESAStatus: Sendable {
     package var suite: IKECipherSuite?
     package var function: PRF?
     package var keyExchange: KeyExchangeMethod?
-    /// Nanoseconds of the manager's clock; nil: not yet, or never.
-    package var establishedAt: UInt64?
-    package var rekeyAt: UInt64?
-    package var reauthenticateAt: UInt64?
-    package var lastReceivedAt: UInt64?
+    /// Of the manager's clock; nil: not yet, or never.
+    package var establishedAt: Instant?
+    package var rekeyAt: Instant?
+    package var reauthenticateAt: Instant?
+    package var lastReceivedAt: Instant?
     /// Names of the exchanges under way and waiting: swanctl's `tasks-active`, `tasks-queued`.
     package var activeTasks: [String]
     package var queuedTasks: [String]
@@ -41,8 +42,8 @@ package struct IKESAStatus: Sendable {
         id: UInt32, connectionName: String, state: State, isInitiator: Bool, initiatorSPI: UInt64,
         responderSPI: UInt64, path: Path, localIdentity: Identity? = nil, remoteIdentity: Identity? = nil,
         hasLocalNAT: Bool = false, hasRemoteNAT: Bool = false, suite: IKECipherSuite? = nil, function: PRF? = nil,
-        keyExchange: KeyExchangeMethod? = nil, establishedAt: UInt64? = nil, rekeyAt: UInt64? = nil,
-        reauthenticateAt: UInt64? = nil, lastReceivedAt: UInt64? = nil, activeTasks: [String] = [],
+        keyExchange: KeyExchangeMethod? = nil, establishedAt: Instant? = nil, rekeyAt: Instant? = nil,
+        reauthenticateAt: Instant? = nil, lastReceivedAt: Instant? = nil, activeTasks: [String] = [],
         queuedTasks: [String] = [], children: [ChildSAStatus] = []
     ) {
         self.id = id
@@ -82,11 +83,11 @@ package struct ChildSAStatus: Sendable {
     package var sa: ChildSA
     package var state: State
     package var usage: ChildUsage
-    /// Nanoseconds of the manager's clock; nil: never.
-    package var rekeyAt: UInt64?
-    package var expiresAt: UInt64?
+    /// Of the manager's clock; nil: never.
+    package var rekeyAt: Instant?
+    package var expiresAt: Instant?
 
-    package init(sa: ChildSA, state: State, usage: ChildUsage, rekeyAt: UInt64? = nil, expiresAt: UInt64? = nil) {
+    package init(sa: ChildSA, state: State, usage: ChildUsage, rekeyAt: Instant? = nil, expiresAt: Instant? = nil) {
         self.sa = sa
         self.state = state
         self.usage = usage

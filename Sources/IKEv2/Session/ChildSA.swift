@@ -31,8 +31,8 @@ package struct ChildSA: Sendable {
     /// Outer addresses, and the UDP ports of encapsulated ESP.
     package var path: Path
     package var isEncapsulated: Bool
-    /// The time at which it was negotiated, nanoseconds of the manager's clock.
-    package let establishedAt: UInt64
+    /// The time at which it was negotiated, of the manager's clock.
+    package let establishedAt: Instant
     /// Soft and hard limits; a rekey is due at the soft one.
     package var lifetime: Lifetime
 
@@ -41,7 +41,7 @@ package struct ChildSA: Sendable {
         transform: ESPTransform, extendedSequenceNumbers: Bool, keyExchange: KeyExchangeMethod?,
         inboundKey: SecretBytes, outboundKey: SecretBytes, selectors: [TrafficSelector],
         localSelectors: [SelectorSide], remoteSelectors: [SelectorSide], requestID: UInt32, path: Path,
-        isEncapsulated: Bool, establishedAt: UInt64, lifetime: Lifetime
+        isEncapsulated: Bool, establishedAt: Instant, lifetime: Lifetime
     ) {
         self.id = id
         self.child = child

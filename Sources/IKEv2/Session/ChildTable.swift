@@ -19,21 +19,21 @@ struct ChildTable {
         fileprivate(set) var sends: Bool
         /// The SA, by our number for it, whose outbound traffic this one takes over.
         fileprivate(set) var predecessor: UInt32?
-        /// The time of a look whether the peer uses this SA, which waits for the place of another; nanoseconds.
-        fileprivate(set) var lookAt: UInt64?
-        /// The time at which it was installed, nanoseconds; the looks get rarer with the time since then.
-        fileprivate let addedAt: UInt64
-        /// The time at which a rekey is due, nanoseconds; nil: never, or it was begun.
-        fileprivate(set) var rekeyAt: UInt64?
+        /// The time of a look whether the peer uses this SA, which waits for the place of another.
+        fileprivate(set) var lookAt: Instant?
+        /// The time at which it was installed; the looks get rarer with the time since then.
+        fileprivate let addedAt: Instant
+        /// The time at which a rekey is due; nil: never, or it was begun.
+        fileprivate(set) var rekeyAt: Instant?
         /// The time at which a rekey was due by the times of the child, for listings: also when it was begun, or when
         /// the SA has to go.
-        let plannedRekeyAt: UInt64?
+        let plannedRekeyAt: Instant?
         /// Rekeys that came to nothing, one after the other.
         fileprivate(set) var failedRekeys = 0
         /// A limit wants the rekey, so it is tried again when it comes to nothing.
         fileprivate(set) var isDue = false
-        /// The time at which it must be gone, nanoseconds; nil: never.
-        fileprivate(set) var expiresAt: UInt64?
+        /// The time at which it must be gone; nil: never.
+        fileprivate(set) var expiresAt: Instant?
 
         /// A limit wants new keys, or will.
         var isToBeRekeyed: Bool {
@@ -69,13 +69,13 @@ extension ChildTable {
         let time = sa.child.time
         // A margin as large as the time itself would rekey without end.
         let margin = step.environment.random(below: .seconds(min(time.random, max(time.rekey, 1) - 1)))
-        let rekeyAt = time.rekey == 0 ? nil : step.now.addingWithoutOverflow(.seconds(time.rekey)) - margin
+        let rekeyAt = time.rekey == 0 ? nil : step.now + .seconds(time.rekey) - margin
         entries.append(
             Entry(
                 sa: sa, sends: sends, predecessor: predecessor,
-                lookAt: predecessor == nil ? nil : step.now.addingWithoutOverflow(Self.firstLook), addedAt: step.now,
+                lookAt: predecessor == nil ? nil : step.now + Self.firstLook, addedAt: step.now,
                 rekeyAt: rekeyAt, plannedRekeyAt: rekeyAt,
-                expiresAt: time.life == 0 ? nil : step.now.addingWithoutOverflow(.seconds(time.life))))
+                expiresAt: time.life == 0 ? nil : step.now + .seconds(time.life)))
         sa.logKeys(to: step.environment)
     }
 }
@@ -193,15 +193,15 @@ extension ChildTable {
         guard isUsed, ours != oldID else {
             let waited = step.now - entries[index].addedAt
             let pause = min(max(waited / 8, Self.firstLook), .seconds(1))
-            entries[index].lookAt = step.now.addingWithoutOverflow(pause)
+            entries[index].lookAt = step.now + pause
             return
         }
         promoteSuccessor(of: entries[old].sa, &step)
         stopSending(old, &step)
     }
 
-    /// Nanoseconds until it is first looked whether the peer uses a new SA.
-    private static let firstLook: UInt64 = 10_000_000
+    /// The time until it is first looked whether the peer uses a new SA.
+    private static let firstLook = Duration.milliseconds(10)
 
     /// An SA is about to go: the one that waits for its place sends from now on.
     private mutating func promoteSuccessor(of old: ChildSA, _ step: inout Step) {
@@ -223,7 +223,7 @@ extension ChildTable {
         guard let index = index(id) else { return }
         let sa = entries[index].sa
         let life = sa.child.time.life
-        entries[index].expiresAt = life == 0 ? nil : sa.establishedAt.addingWithoutOverflow(.seconds(life))
+        entries[index].expiresAt = life == 0 ? nil : sa.establishedAt + .seconds(life)
         if ours == id { return happened(.successorLostMeanwhile, to: index) }
         happened(.successorLost, to: index)
         if entries[index].isToBeRekeyed {
@@ -328,25 +328,25 @@ extension ChildTable {
 // MARK: - Times
 
 extension ChildTable {
-    /// The time at which something is due, nanoseconds.
-    var nextDeadline: UInt64? {
-        var deadline: UInt64?
+    /// The time at which something is due.
+    var nextDeadline: Instant? {
+        var deadline: Instant?
         for entry in entries {
-            let next = min(entry.rekeyAt ?? .max, entry.expiresAt ?? .max, entry.lookAt ?? .max)
-            if next < .max { deadline = min(deadline ?? next, next) }
+            let next = min(entry.rekeyAt ?? .never, entry.expiresAt ?? .never, entry.lookAt ?? .never)
+            if next < .never { deadline = min(deadline ?? next, next) }
         }
         return deadline
     }
 
     /// Whether a hard limit of time is reached; it is said once.
-    mutating func takeExpiry(_ id: UInt32, at now: UInt64) -> Bool {
+    mutating func takeExpiry(_ id: UInt32, at now: Instant) -> Bool {
         guard let index = index(id), let time = entries[index].expiresAt, now >= time else { return false }
         entries[index].expiresAt = nil
         return true
     }
 
     /// Whether a rekey is due by time; it is said once.
-    mutating func takeRekey(_ id: UInt32, at now: UInt64) -> Bool {
+    mutating func takeRekey(_ id: UInt32, at now: Instant) -> Bool {
         guard let index = index(id), let time = entries[index].rekeyAt, now >= time else { return false }
         entries[index].rekeyAt = nil
         return true
@@ -354,7 +354,7 @@ extension ChildTable {
 
     /// Lets us delete it unless the peer does it in time.
     private mutating func endAfterGrace(_ index: Int, _ step: inout Step) {
-        let end = step.now.addingWithoutOverflow(RekeyTimes.grace(step.settings))
+        let end = step.now + RekeyTimes.grace(step.settings)
         entries[index].expiresAt = min(entries[index].expiresAt ?? end, end)
     }
 }
@@ -394,8 +394,8 @@ extension ChildTable {
         }
     }
 
-    /// The time at which ESP of the peer last came, nanoseconds; nil: never.
-    func lastInbound(_ environment: any SessionEnvironment) -> UInt64? {
+    /// The time at which ESP of the peer last came; nil: never.
+    func lastInbound(_ environment: any SessionEnvironment) -> Instant? {
         entries.compactMap { environment.usage(of: $0.sa)?.lastInbound }.max()
     }
 }

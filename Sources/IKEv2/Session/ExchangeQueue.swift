@@ -1,10 +1,12 @@
+import Packets
+
 /// The exchanges that this side begins: those that wait for the window, in their order, and the one that has sent its
 /// request and waits for the response.
 struct ExchangeQueue {
     private struct Waiting {
         var exchange: any InitiatedExchange
-        /// The earliest time, nanoseconds: after a TEMPORARY_FAILURE.
-        let notBefore: UInt64
+        /// The earliest time: after a TEMPORARY_FAILURE.
+        let notBefore: Instant
     }
 
     private var waiting: [Waiting] = []
@@ -13,7 +15,7 @@ struct ExchangeQueue {
     // MARK: - Waiting
 
     /// `first`: before all others.
-    mutating func add(_ exchange: any InitiatedExchange, first: Bool = false, notBefore: UInt64 = 0) {
+    mutating func add(_ exchange: any InitiatedExchange, first: Bool = false, notBefore: Instant = 0) {
         let new = Waiting(exchange: exchange, notBefore: notBefore)
         if first { waiting.insert(new, at: 0) } else { waiting.append(new) }
     }
@@ -54,7 +56,7 @@ struct ExchangeQueue {
     // MARK: - Under way
 
     /// Takes the next exchange that is due out of the queue; nil: there is none, or it has to wait for authentication.
-    mutating func next(at now: UInt64, isAuthenticated: Bool) -> (any InitiatedExchange)? {
+    mutating func next(at now: Instant, isAuthenticated: Bool) -> (any InitiatedExchange)? {
         guard active == nil, let index = waiting.firstIndex(where: { $0.notBefore <= now }),
             isAuthenticated || waiting[index].exchange.authenticates
         else { return nil }
@@ -75,8 +77,8 @@ struct ExchangeQueue {
 
     var waitingNames: [String] { waiting.map(\.exchange.name) }
 
-    /// The time at which one of those that wait may begin, nanoseconds.
-    var nextStart: UInt64? { waiting.lazy.map(\.notBefore).min() }
+    /// The time at which one of those that wait may begin.
+    var nextStart: Instant? { waiting.lazy.map(\.notBefore).min() }
 
     /// Whether a rekey of this child waits.
     func willRekey(child id: UInt32) -> Bool { waiting.contains { $0.exchange.rekeyedChild == id } }

@@ -1,4 +1,5 @@
 import IKEv2Messages
+import Packets
 
 /// Opens protected messages, and keeps the fragments of those that are not complete (RFC 7383).
 struct MessageOpener {
@@ -27,8 +28,8 @@ struct MessageOpener {
 
     /// Fragments of messages that are not complete; nil while there are none.
     private var reassembler: FragmentReassembler?
-    /// The time at which these are forgotten unless another one comes, nanoseconds; nil: there are none.
-    private(set) var endsAt: UInt64?
+    /// The time at which these are forgotten unless another one comes; nil: there are none.
+    private(set) var endsAt: Instant?
 
     var isEmpty: Bool { reassembler == nil }
 
@@ -83,7 +84,7 @@ struct MessageOpener {
         if reassembler.storedBytes == 0 { return forget() }
         self.reassembler = reassembler
         if case .waiting = outcome {
-            endsAt = step.now.addingWithoutOverflow(.seconds(Self.lifetimeInSeconds))
+            endsAt = step.now + .seconds(Self.lifetimeInSeconds)
         }
     }
 

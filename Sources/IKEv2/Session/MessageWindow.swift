@@ -1,4 +1,5 @@
 import IKEv2Messages
+import Packets
 
 /// Message ids, retransmission and repeated answers of one IKE SA (RFC 7296 sections 2.1 to 2.3), with a window of one
 /// request in each direction. No peer can make it hold more than its last answer.
@@ -15,10 +16,10 @@ struct MessageWindow {
         let exchange: ExchangeType
         let message: SentMessage
         var repetitions: UInt32 = 0
-        /// The time at which it was sent for the first time, nanoseconds.
-        let sentAt: UInt64
-        /// The time at which it has to be sent again, nanoseconds.
-        var deadline: UInt64
+        /// The time at which it was sent for the first time.
+        let sentAt: Instant
+        /// The time at which it has to be sent again.
+        var deadline: Instant
     }
 
     /// The verdict on a request of the peer.
@@ -58,11 +59,11 @@ struct MessageWindow {
 extension MessageWindow {
     /// Our request is on its way.
     mutating func sent(
-        _ message: SentMessage, exchange: ExchangeType, at now: UInt64, settings: ProtocolSettings
+        _ message: SentMessage, exchange: ExchangeType, at now: Instant, settings: ProtocolSettings
     ) {
         outstanding = Outstanding(
             messageID: nextRequestID, exchange: exchange, message: message, sentAt: now,
-            deadline: now.addingWithoutOverflow(Self.wait(repetition: 0, settings)))
+            deadline: now + Self.wait(repetition: 0, settings))
         if nextRequestID < .max { nextRequestID += 1 }
     }
 
@@ -80,17 +81,17 @@ extension MessageWindow {
         outstanding = nil
     }
 
-    /// The meaning of the deadline's passing. `lastHeard`: when the peer's ESP last came, nanoseconds. A peer that
+    /// The meaning of the deadline's passing. `lastHeard`: when the peer's ESP last came. A peer that
     /// sends lives, whatever swallows its messages (section 2.4): the request is repeated until nothing at all has come
     /// for as long as all repetitions take.
-    mutating func overdue(at now: UInt64, settings: ProtocolSettings, lastHeard: () -> UInt64?) -> Overdue {
+    mutating func overdue(at now: Instant, settings: ProtocolSettings, lastHeard: () -> Instant?) -> Overdue {
         guard var request = outstanding, now >= request.deadline else { return .notYet }
-        var next = now.addingWithoutOverflow(Self.wait(repetition: request.repetitions + 1, settings))
+        var next = now + Self.wait(repetition: request.repetitions + 1, settings)
         if request.repetitions >= settings.retransmitTries {
             guard let heard = lastHeard(), heard > request.sentAt else { return .dead }
-            let end = heard.addingWithoutOverflow(Self.patience(settings))
+            let end = heard + Self.patience(settings)
             if now >= end { return .dead }
-            next = min(now.addingWithoutOverflow(Self.wait(repetition: settings.retransmitTries, settings)), end)
+            next = min(now + Self.wait(repetition: settings.retransmitTries, settings), end)
         }
         if request.repetitions < .max { request.repetitions += 1 }
         request.deadline = next
@@ -98,17 +99,17 @@ extension MessageWindow {
         return .again(request.message, repetition: request.repetitions)
     }
 
-    /// Nanoseconds from a request to the verdict that the peer is dead.
-    static func patience(_ settings: ProtocolSettings) -> UInt64 {
-        (0...settings.retransmitTries).reduce(0) { $0.addingWithoutOverflow(wait(repetition: $1, settings)) }
+    /// The time from a request to the verdict that the peer is dead.
+    static func patience(_ settings: ProtocolSettings) -> Duration {
+        (0...settings.retransmitTries).reduce(.zero) { $0 + wait(repetition: $1, settings) }
     }
 
-    /// Nanoseconds to wait after a repetition (0: the first time): exponential back-off, at most an hour.
-    static func wait(repetition: UInt32, _ settings: ProtocolSettings) -> UInt64 {
+    /// The time to wait after a repetition (0: the first time): exponential back-off, at most an hour.
+    static func wait(repetition: UInt32, _ settings: ProtocolSettings) -> Duration {
         var milliseconds = Double(settings.retransmitTimeoutInMilliseconds)
         for _ in 0..<min(repetition, 64) { milliseconds *= settings.retransmitBase }
         // What is no number is not more than 1 either.
-        return UInt64(milliseconds > 1 ? min(milliseconds, 3_600_000) : 1) * 1_000_000
+        return .milliseconds(Int(milliseconds > 1 ? min(milliseconds, 3_600_000) : 1))
     }
 }
 
@@ -126,19 +127,5 @@ extension MessageWindow {
     mutating func answered(with message: SentMessage) {
         lastAnswer = message
         if expectedRequestID < .max { expectedRequestID += 1 }
-    }
-}
-
-extension UInt64 {
-    /// The sum, or the greatest number: a time that never comes.
-    func addingWithoutOverflow(_ other: UInt64) -> UInt64 {
-        let (sum, overflow) = addingReportingOverflow(other)
-        return overflow ? .max : sum
-    }
-
-    /// So many seconds in nanoseconds.
-    static func seconds(_ count: UInt64) -> UInt64 {
-        let (product, overflow) = count.multipliedReportingOverflow(by: 1_000_000_000)
-        return overflow ? .max : product
     }
 }

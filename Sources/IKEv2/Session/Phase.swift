@@ -1,5 +1,6 @@
 import Cryptography
 import IKEv2Messages
+import Packets
 
 /// Phase of a session: what it waits for. Each phase has what there can be in it and no more: no keys before the key exchange, no
 /// identities before they are proven.
@@ -47,7 +48,7 @@ struct Lifecycle {
     private(set) var phase: Phase
     /// The time by which the negotiation, or the decision between two rekeys, has to be done; nil: it is, or is given
     /// up by itself.
-    private(set) var halfOpenUntil: UInt64?
+    private(set) var halfOpenUntil: Instant?
 
     init(_ phase: Phase) { self.phase = phase }
 
@@ -57,7 +58,7 @@ struct Lifecycle {
     mutating func began(_ exchange: InitialExchange) { phase = .initial(exchange) }
 
     /// IKE_SA_INIT is done. `end`: by when the peer has to be done with IKE_AUTH; nil: we are the initiator.
-    mutating func agreedOnKeys(_ state: Authenticating, halfOpenUntil end: UInt64?) {
+    mutating func agreedOnKeys(_ state: Authenticating, halfOpenUntil end: Instant?) {
         phase = .authenticating(state)
         halfOpenUntil = end
     }
@@ -82,8 +83,8 @@ struct Lifecycle {
     }
 
     /// The peer wants to be asked for its identity again by this time.
-    mutating func reauthenticates(by time: UInt64) {
-        change { $0.reauthenticateAt = min($0.reauthenticateAt ?? .max, time) }
+    mutating func reauthenticates(by time: Instant) {
+        change { $0.reauthenticateAt = min($0.reauthenticateAt ?? .never, time) }
     }
 
     /// Our Delete waits for its turn, or for its answer.
@@ -118,7 +119,7 @@ struct Lifecycle {
 
     /// Notes that it is one of two new IKE SAs, until it is known which one stays: it makes no children, and begins
     /// nothing.
-    mutating func awaitsDecision(until end: UInt64) {
+    mutating func awaitsDecision(until end: Instant) {
         rekeyBegan()
         halfOpenUntil = end
     }
@@ -130,7 +131,7 @@ struct Lifecycle {
     }
 
     /// Nobody needs it any more. Whoever made it deletes it; if that does not happen, it ends by itself.
-    mutating func becameRedundant(until end: UInt64) {
+    mutating func becameRedundant(until end: Instant) {
         guard isEstablished else { return }
         halfOpenUntil = nil
         change { state in
@@ -201,12 +202,11 @@ struct Established {
     let protection: Protection
     let localIdentity: Identity
     let remoteIdentity: Identity
-    /// Nanoseconds, as all times here.
-    let establishedAt: UInt64
+    let establishedAt: Instant
     /// The time; nil: never.
-    var rekeyAt: UInt64?
-    var reauthenticateAt: UInt64?
-    var expiresAt: UInt64?
+    var rekeyAt: Instant?
+    var reauthenticateAt: Instant?
+    var expiresAt: Instant?
     /// Rekeys of the IKE SA that came to nothing, one after the other.
     var failedRekeys = 0
     var state = IKESAStatus.State.established
@@ -221,16 +221,16 @@ extension Established {
         remoteIdentity = remote
         establishedAt = step.now
         guard let connection else { return }
-        func due(_ time: UInt64) -> UInt64? {
+        func due(_ time: UInt64) -> Instant? {
             if time == 0 { return nil }
             let early = step.environment.random(below: .seconds(min(connection.randomTime, time - 1)))
-            return step.now.addingWithoutOverflow(.seconds(time)) - early
+            return step.now + .seconds(time) - early
         }
         rekeyAt = due(connection.rekeyTime)
         reauthenticateAt = due(connection.reauthenticationTime)
         let times = [connection.rekeyTime, connection.reauthenticationTime].filter { $0 > 0 }
         expiresAt = times.min().map { time in
-            step.now.addingWithoutOverflow(.seconds(time)).addingWithoutOverflow(.seconds(connection.overTime))
+            step.now + .seconds(time) + .seconds(connection.overTime)
         }
     }
 }

@@ -38,7 +38,7 @@ package final class Session {
 
     init(
         id: UInt32, role: IKERole, initiatorSPI: UInt64, responderSPI: UInt64, connection: Connection?, path: Path,
-        phase: Phase = .starting, now: UInt64
+        phase: Phase = .starting, now: Instant
     ) {
         self.id = id
         self.role = role
@@ -106,7 +106,7 @@ package final class Session {
 
     /// IKE_SA_INIT is done. The initiator goes on at port 4500 when ESP is in UDP, unless the ports were chosen by
     /// configuration. `end`: by when the peer has to be done with IKE_AUTH; nil: we are the initiator.
-    func agreed(on state: Authenticating, responderSPI: UInt64, halfOpenUntil end: UInt64?, at now: UInt64) {
+    func agreed(on state: Authenticating, responderSPI: UInt64, halfOpenUntil end: Instant?, at now: Instant) {
         self.responderSPI = responderSPI
         liveness.heard(at: now)
         lifecycle.agreedOnKeys(state, halfOpenUntil: end)
@@ -154,7 +154,7 @@ package final class Session {
 
     /// Nobody needs it any more.
     func becameRedundant(_ step: inout Step) {
-        lifecycle.becameRedundant(until: step.now.addingWithoutOverflow(RekeyTimes.grace(step.settings)))
+        lifecycle.becameRedundant(until: step.now + (RekeyTimes.grace(step.settings)))
     }
 
     /// The peer knows already that this IKE SA inherits the children that it deletes; we do not.
@@ -360,7 +360,7 @@ package final class Session {
     private var timer: SessionTimer { SessionTimer(session: self) }
 
     /// The time at which `deadlineReached` has something to do; nil: nothing happens by itself.
-    package var nextDeadline: UInt64? { timer.next }
+    package var nextDeadline: Instant? { timer.next }
 
     package var isEstablished: Bool { lifecycle.isEstablished }
 
@@ -376,8 +376,8 @@ package final class Session {
     /// The same, or that to IKE_AUTH.
     var awaitsNegotiation: Bool { awaitsFirstAnswer || phase.isAuthenticating && role == .initiator }
 
-    /// The time at which an authentic message last came, nanoseconds.
-    var lastHeardAt: UInt64 { liveness.lastHeardAt }
+    /// The time at which an authentic message last came.
+    var lastHeardAt: Instant { liveness.lastHeardAt }
 
     /// The CHILD_SAs that are installed, those on their way out included.
     package var children: [ChildSA] { childTable.all }
@@ -385,9 +385,9 @@ package final class Session {
     /// The children of whose end there will be a report.
     package var currentChildren: [ChildSA] { childTable.reported }
 
-    /// The time at which the IKE SA has to be authenticated anew, nanoseconds; nil: never, or not yet known. The
+    /// The time at which the IKE SA has to be authenticated anew; nil: never, or not yet known. The
     /// manager does it, with a new session.
-    package var reauthenticateAt: UInt64? { phase.established?.reauthenticateAt }
+    package var reauthenticateAt: Instant? { phase.established?.reauthenticateAt }
 
     /// The identities that the two sides have proved; nil before that.
     package var identities: (local: Identity, remote: Identity)? {
@@ -395,7 +395,7 @@ package final class Session {
     }
 
     /// The session as listings show it. `usage`: the counters of a child; nil when it is not installed.
-    package func status(at now: UInt64, usage: (ChildSA) -> ChildUsage?) -> IKESAStatus {
+    package func status(at now: Instant, usage: (ChildSA) -> ChildUsage?) -> IKESAStatus {
         IKESAStatus(self, at: now, usage: usage)
     }
 }

@@ -3,8 +3,8 @@ import Packets
 
 /// Surroundings that a session may ask while it handles an event. Tests have one with a clock and a generator that they move.
 package protocol SessionEnvironment: AnyObject {
-    /// Monotonic, nanoseconds.
-    var now: UInt64 { get }
+    /// The moment of the event.
+    var now: Instant { get }
     /// Seconds since 1970, for certificates.
     var wallClock: Int64 { get }
     var settings: ProtocolSettings { get }

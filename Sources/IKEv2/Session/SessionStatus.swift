@@ -1,9 +1,10 @@
 import Cryptography
 import IPsec
+import Packets
 
 extension IKESAStatus {
     /// A session as listings show it. `usage`: the counters of a child; nil when it is not installed.
-    init(_ session: Session, at now: UInt64, usage: (ChildSA) -> ChildUsage?) {
+    init(_ session: Session, at now: Instant, usage: (ChildSA) -> ChildUsage?) {
         self.init(
             id: session.id, connectionName: session.connection?.name ?? "", state: .connecting,
             isInitiator: session.role == .initiator, initiatorSPI: session.initiatorSPI,

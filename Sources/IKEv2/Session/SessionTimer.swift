@@ -1,14 +1,14 @@
 import IKEv2Messages
+import Packets
 
-/// Everything that a session does by itself: repetitions, liveness, rekeys, expiry. All times are nanoseconds of the manager's
-/// clock.
+/// Everything that a session does by itself: repetitions, liveness, rekeys, expiry.
 struct SessionTimer {
     let session: Session
 
     /// The time at which there is something to do; nil: nothing happens by itself.
-    var next: UInt64? {
-        var deadline: UInt64?
-        func consider(_ time: UInt64?) {
+    var next: Instant? {
+        var deadline: Instant?
+        func consider(_ time: Instant?) {
             if let time { deadline = min(deadline ?? time, time) }
         }
         if case .closed = session.phase { return nil }
@@ -125,7 +125,7 @@ struct SessionTimer {
     // MARK: - Liveness
 
     /// The time at which silence becomes a question; nil: never.
-    private var livenessAt: UInt64? { session.liveness.asks(after: session.connection?.dpdDelay ?? 0) }
+    private var livenessAt: Instant? { session.liveness.asks(after: session.connection?.dpdDelay ?? 0) }
 
     /// Asks the peer only when its ESP was silent too (RFC 7296 section 2.4).
     private func checkLiveness(_ step: inout Step) {

@@ -7,8 +7,8 @@ import Packets
 /// lets the peer do is possible before it is sent.
 struct Step {
     let environment: any SessionEnvironment
-    /// Nanoseconds; the same for the whole step.
-    let now: UInt64
+    /// The moment of the event; the same for the whole step.
+    let now: Instant
     private var actions: [SessionAction] = []
     private var afterAnswer: [SessionAction] = []
     private(set) var closing: CloseReason?

@@ -6,7 +6,7 @@ import Testing
 
 /// Events about SAs: which ones there are, and their shapes.
 @Suite struct SessionEventTests {
-    static let now = 100 * Samples.second
+    static let now = Instant.start + Samples.second * 100
 
     static func event(_ event: SessionEvent, _ ike: IKESAStatus = Samples.session()) -> (
         name: String, message: VICIMessage

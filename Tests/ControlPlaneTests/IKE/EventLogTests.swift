@@ -42,12 +42,12 @@ import Testing
     /// A peer that is misconfigured fills no log; all of it is there for those who want details.
     @Test func theSameFailureIsARecordNowAndThen() throws {
         let records = Records()
-        var now: UInt64 = 0
+        var now: Instant = 0
         let log = EventLog(logger: Logger(label: "ike") { _ in records }) { now }
         let ike = IKESAStatus.sample(try Self.endpoint("192.0.2.1"), try Self.endpoint("192.0.2.2"))
         for _ in 0..<60 {
             log.write(ManagerEvent(ike: ike, event: .session(.failed(Explanation("no proposal chosen")))))
-            now += 60_000_000_000
+            now += .seconds(60)
         }
         #expect((5...9).contains(records.all.count { $0.level == .error }))
         #expect(records.all.count == 60)

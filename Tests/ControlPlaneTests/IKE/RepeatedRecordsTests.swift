@@ -1,10 +1,11 @@
+import Packets
 import Testing
 
 @testable import ControlPlane
 
 /// A log that says what is wrong, and not every minute of every day.
 @Suite struct RepeatedRecordsTests {
-    private let second: UInt64 = 1_000_000_000
+    private let second = Duration.seconds(1)
 
     @Test func whatFailsForADayIsToldNowAndThen() {
         var records = RepeatedRecords()
@@ -12,7 +13,7 @@ import Testing
         var leftOut = 0
         for minute in 0..<(24 * 60) {
             let text = "attempt \(minute) failed, the next one comes in 32 s"
-            if case .written(let count) = records.judge(text, of: "sun", at: UInt64(minute) * 60 * second) {
+            if case .written(let count) = records.judge(text, of: "sun", at: .start + second * minute * 60) {
                 hours[minute / 60] += 1
                 leftOut += count
             }
@@ -32,8 +33,10 @@ import Testing
     @Test func afterAQuietHourItIsNewAgain() {
         var records = RepeatedRecords()
         for _ in 0..<10 { _ = records.judge("no answer", of: "sun", at: 0) }
-        #expect(records.judge("no answer", of: "sun", at: 3599 * second) == .written(leftOut: 7))
-        for _ in 0..<3 { #expect(records.judge("no answer", of: "sun", at: 7200 * second) == .written(leftOut: 0)) }
+        #expect(records.judge("no answer", of: "sun", at: .start + second * 3599) == .written(leftOut: 7))
+        for _ in 0..<3 {
+            #expect(records.judge("no answer", of: "sun", at: .start + second * 7200) == .written(leftOut: 0))
+        }
     }
 
     /// What strangers make up does not grow without end, and keeps nothing else out.
@@ -43,6 +46,6 @@ import Testing
             let name = String(repeating: "x", count: number)
             #expect(records.judge("no answer", of: name, at: 0) == .written(leftOut: 0))
         }
-        #expect(records.judge("no answer", of: "", at: 700 * second) == .written(leftOut: 0))
+        #expect(records.judge("no answer", of: "", at: .start + second * 700) == .written(leftOut: 0))
     }
 }

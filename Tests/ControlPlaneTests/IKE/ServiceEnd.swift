@@ -48,7 +48,7 @@ final class ServiceEnd {
         self.address = address
         self.port = port
         let service = try IKEService(
-            options, dataplane: dataplane, clock: { DispatchTime.now().uptimeNanoseconds },
+            options, dataplane: dataplane, clock: { Instant(nanoseconds: DispatchTime.now().uptimeNanoseconds) },
             wallClock: { Int64(Date().timeIntervalSince1970) }, eventLoop: eventLoop,
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         self.service = service

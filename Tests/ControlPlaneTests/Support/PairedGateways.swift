@@ -80,7 +80,7 @@ private final class Node: ManagerOutput {
         wallClock: { Int64(time(nil)) })
     lazy var control = IKEControl(manager: manager, hub: EventHub(on: loop), clock: Self.clock)
 
-    static func clock() -> UInt64 { DispatchTime.now().uptimeNanoseconds }
+    static func clock() -> Instant { Instant(nanoseconds: DispatchTime.now().uptimeNanoseconds) }
 
     init(_ address: IPAddress, on loop: any EventLoop) {
         self.address = address

@@ -5,7 +5,7 @@ import Packets
 
 /// An IKE SA with a child, and the connection that they came from.
 enum Samples {
-    static let second: UInt64 = 1_000_000_000
+    static let second = Duration.seconds(1)
 
     static func range(_ text: String) -> AddressRange? { IPPrefix(text).map { AddressRange($0) } }
 
@@ -39,7 +39,7 @@ enum Samples {
             extendedSequenceNumbers: true, keyExchange: .x25519, inboundKey: SecretBytes(copying: [1, 2, 3]),
             outboundKey: SecretBytes(copying: [4, 5, 6]), selectors: [], localSelectors: child.localSelectors,
             remoteSelectors: child.remoteSelectors, requestID: 3, path: path, isEncapsulated: true,
-            establishedAt: 90 * second, lifetime: Lifetime())
+            establishedAt: .start + second * 90, lifetime: Lifetime())
     }
 
     /// Established 90 s after the start of the clock, which stands at 100 s.
@@ -47,17 +47,18 @@ enum Samples {
         var usage = ChildUsage()
         usage.inboundBytes = 840
         usage.inboundPackets = 10
-        usage.lastInbound = 98 * second
+        usage.lastInbound = .start + second * 98
         return IKESAStatus(
             id: id, connectionName: name, state: .established, isInitiator: true, initiatorSPI: 0x15B8_2AA0_6A68_D5D1,
             responderSPI: 0x0086_313B_2FA6_51E3, path: path, localIdentity: .email("a@lab"),
             remoteIdentity: .email("b@lab"), hasRemoteNAT: true,
             suite: IKECipherSuite(encryption: .aesCBC(keyBits: 256), integrity: .hmacSHA256_128), function: .hmacSHA256,
-            keyExchange: .x25519, establishedAt: 90 * second, rekeyAt: 13_172 * second,
+            keyExchange: .x25519, establishedAt: .start + second * 90, rekeyAt: .start + second * 13_172,
             activeTasks: ["CHILD_CREATE"],
             children: children.map {
                 ChildSAStatus(
-                    sa: $0, state: .installed, usage: usage, rekeyAt: 3476 * second, expiresAt: 4050 * second)
+                    sa: $0, state: .installed, usage: usage, rekeyAt: .start + second * 3476,
+                    expiresAt: .start + second * 4050)
             })
     }
 }

@@ -7,15 +7,15 @@ import Testing
 
 /// The pauses themselves: how they grow, and what ends them.
 @Suite struct BackoffTests {
-    private let second: UInt64 = 1_000_000_000
+    private let second = Duration.seconds(1)
 
     @Test func pausesGrowUpToTheLongest() {
         var backoff = Backoff()
-        var now: UInt64 = 5 * second
+        var now = Instant.start + second * 5
         var pauses: [UInt64] = []
         for _ in 0..<9 {
             pauses.append(backoff.failed(at: now, longestInSeconds: 64))
-            #expect(backoff.isPausing(at: now) && backoff.isPausing(at: backoff.until - 1))
+            #expect(backoff.isPausing(at: now) && backoff.isPausing(at: backoff.until - .nanoseconds(1)))
             #expect(!backoff.isPausing(at: backoff.until))
             now = backoff.until
         }
@@ -25,18 +25,18 @@ import Testing
     @Test func whatStaysUpBeginsAnewAndWhatFallsAtOnceDoesNot() {
         var backoff = Backoff()
         for _ in 0..<4 { backoff.failed(at: 0, longestInSeconds: 64) }
-        backoff.cameUp(at: 10 * second)
-        #expect(!backoff.isPausing(at: 10 * second))
-        #expect(backoff.failed(at: 11 * second, longestInSeconds: 64) == 16)
-        backoff.cameUp(at: 30 * second)
-        #expect(backoff.failed(at: 90 * second, longestInSeconds: 64) == 1)
+        backoff.cameUp(at: .start + second * 10)
+        #expect(!backoff.isPausing(at: .start + second * 10))
+        #expect(backoff.failed(at: .start + second * 11, longestInSeconds: 64) == 16)
+        backoff.cameUp(at: .start + second * 30)
+        #expect(backoff.failed(at: .start + second * 90, longestInSeconds: 64) == 1)
     }
 
     @Test func timesWithoutEndDoNotTrap() {
         var backoff = Backoff()
-        #expect(backoff.failed(at: .max, longestInSeconds: .max) == 1)
-        for _ in 0..<200 { backoff.failed(at: .max, longestInSeconds: .max) }
-        #expect(backoff.until == .max)
+        #expect(backoff.failed(at: .never, longestInSeconds: .max) == 1)
+        for _ in 0..<200 { backoff.failed(at: .never, longestInSeconds: .max) }
+        #expect(backoff.until == .never)
     }
 
     @Test func causesChildrenAndPairsCountApart() {

@@ -19,7 +19,7 @@ import Testing
         #expect(attempt.isWaiting && attempt.isDue(at: 0))
         attempt.beginTry()
         attempt.resolve()
-        #expect(attempt.state == .resolving && !attempt.isWaiting && !attempt.isDue(at: .max))
+        #expect(attempt.state == .resolving && !attempt.isWaiting && !attempt.isDue(at: .never))
         attempt.negotiate(on: path)
         attempt.began(5)
         #expect(attempt.state == .negotiating && attempt.path == path && attempt.sessionID == 5 && attempt.tries == 1)
@@ -165,7 +165,7 @@ import Testing
         load()
         let attempt = add()
         attempt.join([ConnectionAttempt.Wish("far")], isStanding: false, isEndless: false)
-        attempt.wait(until: .max)
+        attempt.wait(until: .never)
         #expect(attempts.stopWaiting(for: SAFilter(child: "net")) == 1 && attempt.wishes.map(\.child) == ["far"])
         #expect(attempts.stopWaiting(for: SAFilter(child: "far")) == 1 && attempts.isEmpty)
     }

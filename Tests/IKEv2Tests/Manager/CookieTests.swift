@@ -8,11 +8,11 @@ import Testing
     private final class Jar {
         private var jar = CookieJar()
 
-        func cookie(_ nonce: [UInt8], spi: UInt64, _ address: IPAddress, at now: UInt64) -> [UInt8]? {
+        func cookie(_ nonce: [UInt8], spi: UInt64, _ address: IPAddress, at now: Instant) -> [UInt8]? {
             jar.cookie(nonce: nonce, initiatorSPI: spi, from: address, at: now)
         }
 
-        func accepts(_ cookie: [UInt8], _ nonce: [UInt8], spi: UInt64, _ address: IPAddress, at now: UInt64) -> Bool {
+        func accepts(_ cookie: [UInt8], _ nonce: [UInt8], spi: UInt64, _ address: IPAddress, at now: Instant) -> Bool {
             jar.accepts(cookie, nonce: nonce, initiatorSPI: spi, from: address, at: now)
         }
     }
@@ -35,17 +35,17 @@ import Testing
     @Test func theSecretChanges() throws {
         let jar = Jar()
         let first = try #require(jar.cookie(nonce, spi: 1, peer, at: 0))
-        let second = try #require(jar.cookie(nonce, spi: 1, peer, at: CookieJar.period))
+        let second = try #require(jar.cookie(nonce, spi: 1, peer, at: .start + CookieJar.period))
         #expect(first != second)
         // The one before is honoured as long again.
-        #expect(jar.accepts(first, nonce, spi: 1, peer, at: 2 * CookieJar.period - 1))
-        #expect(!jar.accepts(first, nonce, spi: 1, peer, at: 2 * CookieJar.period))
-        #expect(jar.accepts(second, nonce, spi: 1, peer, at: 2 * CookieJar.period))
+        #expect(jar.accepts(first, nonce, spi: 1, peer, at: .start + CookieJar.period * 2 - .nanoseconds(1)))
+        #expect(!jar.accepts(first, nonce, spi: 1, peer, at: .start + CookieJar.period * 2))
+        #expect(jar.accepts(second, nonce, spi: 1, peer, at: .start + CookieJar.period * 2))
     }
 
     @Test func anOldSecretIsForgottenAfterSilence() throws {
         let jar = Jar()
         let cookie = try #require(jar.cookie(nonce, spi: 1, peer, at: 0))
-        #expect(!jar.accepts(cookie, nonce, spi: 1, peer, at: 10 * CookieJar.period))
+        #expect(!jar.accepts(cookie, nonce, spi: 1, peer, at: .start + CookieJar.period * 10))
     }
 }

@@ -200,7 +200,7 @@ final class DayLab {
             }
             return false
         }
-        if pair.now - (sender.dataplane.lastInbound ?? 0) > 1_500_000_000 {
+        if pair.now - (sender.dataplane.lastInbound ?? 0) > .milliseconds(1500) {
             sender.manager.handle(.unanswered(inboundSPI: sa.inboundSPI), at: pair.now)
         }
         if loses(Path(local: Endpoint(sender.address, port: 500), remote: Endpoint(receiver.address, port: 500))) {
@@ -237,7 +237,7 @@ private final class CountedLines: @unchecked Sendable {
     /// Used on one thread.
     var counts: [String: Int] = [:]
 
-    func log(of host: IPAddress, clock: @escaping () -> UInt64) -> EventLog {
+    func log(of host: IPAddress, clock: @escaping () -> Instant) -> EventLog {
         EventLog(logger: Logger(label: "\(host)") { [self] label in Handler(lines: self, label: label) }, clock: clock)
     }
 

@@ -210,7 +210,7 @@ import Testing
         let pair = MoonAndSun()
         pair.bringUp { $0.dpdDelay = 30 }
         pair.lab.run(seconds: 3)
-        pair.moon.dataplane.lastInbound = pair.now - 100_000_000
+        pair.moon.dataplane.lastInbound = pair.now - .milliseconds(100)
         try raise(.silence, pair)
         #expect(pair.moon.manager.counters.peersDoubted == 0)
         pair.lab.run(seconds: 1)

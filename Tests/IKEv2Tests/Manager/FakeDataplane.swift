@@ -23,7 +23,7 @@ final class FakeDataplane: ChildDataplane {
     /// What is refused, with the reason.
     var refusesInbound: String?
     var refusesOutbound: String?
-    var lastInbound: UInt64?
+    var lastInbound: Instant?
     /// Packets that came by each inbound SA.
     private var received: [SPI: UInt64] = [:]
 

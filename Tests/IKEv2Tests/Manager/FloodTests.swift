@@ -231,20 +231,20 @@ import Testing
 
 @Suite struct WorkBudgetTests {
     @Test func workIsPaidForAsTimeGoesBy() {
-        var budget = WorkBudget(shareInPercent: 25, reserveInMilliseconds: 100)
-        #expect(budget.wait(at: 0) == 0)
-        budget.charge(60_000_000, at: 0)
-        #expect(budget.debt(at: 0) == 60_000_000)
+        var budget = WorkBudget(shareInPercent: 25, reserve: .milliseconds(100))
+        #expect(budget.wait(at: 0) == .zero)
+        budget.charge(.milliseconds(60), at: 0)
+        #expect(budget.debt(at: 0) == .milliseconds(60))
         #expect(budget.hasRoom(at: 0, within: .whole) && !budget.hasRoom(at: 0, within: .half))
-        budget.charge(60_000_000, at: 0)
+        budget.charge(.milliseconds(60), at: 0)
         #expect(!budget.hasRoom(at: 0, within: .whole))
         // 20 ms too much are paid for in 80.
-        #expect((80_000_000...80_000_100).contains(budget.wait(at: 0)))
+        #expect((Duration.nanoseconds(80_000_000) ... .nanoseconds(80_000_100)).contains(budget.wait(at: 0)))
         #expect(budget.hasRoom(at: 80_000_004, within: .whole))
-        #expect(budget.debt(at: 480_000_000) == 0)
+        #expect(budget.debt(at: 480_000_000) == .zero)
         // Nothing overflows.
-        budget.charge(.max, at: 1)
-        #expect(!budget.hasRoom(at: 1 << 40, within: .whole))
+        budget.charge(.nanoseconds(UInt64.max), at: 1)
+        #expect(!budget.hasRoom(at: Instant(nanoseconds: 1 << 40), within: .whole))
     }
 }
 

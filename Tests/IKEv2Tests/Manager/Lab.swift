@@ -5,15 +5,15 @@ import Packets
 final class Lab {
     /// A datagram on its way, or a question to the resolver.
     private struct Pending {
-        var time: UInt64
+        var time: Instant
         var action: () -> Void
     }
 
-    private(set) var now: UInt64 = 1_000_000_000_000
+    private(set) var now: Instant = 1_000_000_000_000
     private(set) var hosts: [IPAddress: LabHost] = [:]
     private var pending: [Pending] = []
     /// One way, nanoseconds.
-    var delay: UInt64 = 10_000_000
+    var delay: Duration = .milliseconds(10)
     /// Whether a datagram gets lost: its number from 1 on, where from and where to.
     var loses: (_ number: Int, _ path: Path) -> Bool = { _, _ in false }
     private(set) var sent = 0
@@ -55,19 +55,19 @@ final class Lab {
             })
     }
 
-    func later(_ action: @escaping () -> Void) { pending.append(Pending(time: now + 1_000_000, action: action)) }
+    func later(_ action: @escaping () -> Void) { pending.append(Pending(time: now + .milliseconds(1), action: action)) }
 
     /// Runs until so much time has passed.
-    func run(seconds: Double) { run(until: now + UInt64(seconds * 1e9)) { false } }
+    func run(seconds: Double) { run(until: now + .seconds(seconds)) { false } }
 
     /// Runs until something holds; false: it did not within `seconds`.
     @discardableResult
     func run(within seconds: Double = 60, until holds: () -> Bool) -> Bool {
-        run(until: now + UInt64(seconds * 1e9), holds)
+        run(until: now + .seconds(seconds), holds)
         return holds()
     }
 
-    private func run(until end: UInt64, _ holds: () -> Bool) {
+    private func run(until end: Instant, _ holds: () -> Bool) {
         while !holds() {
             let deadlines =
                 Set(hosts.values.map(\.address)).compactMap { hosts[$0] }.compactMap(\.manager.nextDeadline)

@@ -20,7 +20,7 @@ final class MoonAndSun {
         for host in [moon, sun] { host.manager.credentials.sharedKeys = [.lab] }
     }
 
-    var now: UInt64 { lab.now }
+    var now: Instant { lab.now }
 
     /// Moon's configuration; sun is a responder by default.
     func load(
@@ -77,7 +77,7 @@ final class MoonAndSun {
     /// Packets that both ends send now find an SA when they arrive, one way through the network later.
     func expectPacketsArrive(_ child: String = "net", sourceLocation: SourceLocation = #_sourceLocation) {
         let sent = [(moon, sun), (sun, moon)].map { ($0.dataplane.active(child), $1) }
-        lab.run(seconds: Double(lab.delay) / 1e9)
+        lab.run(seconds: lab.delay / .seconds(1))
         for (outbound, receiver) in sent {
             #expect(outbound.map(receiver.dataplane.receive) == true, sourceLocation: sourceLocation)
         }

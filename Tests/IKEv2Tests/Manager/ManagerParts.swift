@@ -76,7 +76,7 @@ final class ManagerParts {
         for connection in all { covers.cover(connection) }
     }
 
-    func pass(seconds: Double) { context.advance(to: context.now + UInt64(seconds * 1e9)) }
+    func pass(seconds: Double) { context.advance(to: context.now + .seconds(seconds)) }
 
     /// A session that we have begun, in the table.
     func begin(

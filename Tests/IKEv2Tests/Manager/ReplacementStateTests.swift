@@ -67,7 +67,7 @@ import Testing
         #expect(!replacements.isLost(old))
         old.replacement.begin(lostAt: parts.context.now)
         #expect(replacements.isLost(old))
-        old.session.liveness.heard(at: parts.context.now + 1)
+        old.session.liveness.heard(at: parts.context.now + .nanoseconds(1))
         #expect(!replacements.isLost(old))
     }
 }

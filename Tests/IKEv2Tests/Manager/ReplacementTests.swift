@@ -253,7 +253,7 @@ import Testing
     func whatEndsAtOnceStartsAgainAfterPauses(_ filter: SAFilter) {
         let pair = MoonAndSun()
         pair.bringUp { $0.children[0].closeAction = .start }
-        let end = pair.now + 100_000_000_000
+        let end = pair.now + .seconds(100)
         while pair.now < end {
             if pair.sun.dataplane.active("net") != nil {
                 pair.sun.manager.terminate(filter, force: false, at: pair.now) { _ in }

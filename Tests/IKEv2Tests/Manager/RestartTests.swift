@@ -6,33 +6,33 @@ import Testing
 /// Children that end again and again soon after they came up.
 @Suite struct RestartTests {
     private let name = ChildName(connection: "sun", child: "net")
-    private let second: UInt64 = 1_000_000_000
+    private let second = Duration.seconds(1)
 
     @Test func pausesGrowAndEnd() {
         var restarts = Restarts()
         var pauses: [UInt64?] = []
         for index in 0..<9 {
-            pauses.append(restarts.pause(of: name, life: second, at: UInt64(index) * second))
+            pauses.append(restarts.pause(of: name, life: second, at: .start + second * index))
             _ = restarts.end(name)
         }
         #expect(pauses == [0, 1, 2, 4, 8, 16, 32, 64, 64])
-        #expect(restarts.pause(of: name, life: 60 * second, at: 1000 * second) == 0, "it lived long")
+        #expect(restarts.pause(of: name, life: second * 60, at: .start + second * 1000) == 0, "it lived long")
     }
 
     @Test func oneThatWaitsIsNotStartedTwice() {
         var restarts = Restarts()
-        _ = restarts.pause(of: name, life: 0, at: 0)
-        #expect(restarts.pause(of: name, life: 0, at: 0) == 1 && restarts.isWaiting(name))
-        #expect(restarts.pause(of: name, life: 0, at: 0) == nil)
+        _ = restarts.pause(of: name, life: .zero, at: 0)
+        #expect(restarts.pause(of: name, life: .zero, at: 0) == 1 && restarts.isWaiting(name))
+        #expect(restarts.pause(of: name, life: .zero, at: 0) == nil)
         #expect(restarts.end(name) && !restarts.end(name) && !restarts.isWaiting(name))
     }
 
     @Test func whatIsNotLoadedIsForgotten() {
         var restarts = Restarts()
-        for _ in 0..<2 { _ = restarts.pause(of: name, life: 0, at: 0) }
+        for _ in 0..<2 { _ = restarts.pause(of: name, life: .zero, at: 0) }
         restarts.forget(name)
         #expect(!restarts.isWaiting(name) && !restarts.end(name))
-        #expect(restarts.pause(of: name, life: 0, at: 0) == 0)
+        #expect(restarts.pause(of: name, life: .zero, at: 0) == 0)
     }
 }
 

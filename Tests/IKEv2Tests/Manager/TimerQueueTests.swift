@@ -1,3 +1,4 @@
+import Packets
 import Testing
 
 @testable import IKEv2
@@ -7,7 +8,7 @@ import Testing
         var queue = TimerQueue<Int>()
         var generator = SystemRandomNumberGenerator()
         let times = (0..<1000).map { _ in UInt64.random(in: 0..<500, using: &generator) }
-        for (index, time) in times.enumerated() { queue.add(index, at: time) }
+        for (index, time) in times.enumerated() { queue.add(index, at: Instant(nanoseconds: time)) }
         var taken: [Int] = []
         while let next = queue.next(dueBy: 500) { taken.append(next) }
         // Equal times in the order in which they were added.
@@ -28,7 +29,7 @@ import Testing
 
     @Test func theRestKeepsItsOrderWhenEventsAreForgotten() {
         var queue = TimerQueue<UInt64>()
-        for time in (0..<100).reversed() { queue.add(UInt64(time), at: UInt64(time)) }
+        for time in (0..<100).reversed() { queue.add(UInt64(time), at: Instant(nanoseconds: UInt64(time))) }
         queue.keep { $0 % 3 == 0 }
         #expect(queue.count == 34)
         var taken: [UInt64] = []

@@ -1,12 +1,13 @@
+import Packets
 import Testing
 
 @testable import IKEv2
 
 /// The questions to a doubted peer: all of them within a second.
 @Suite struct TrustTests {
-    private let start: UInt64 = 1_000_000_000_000
+    private let start: Instant = 1_000_000_000_000
 
-    private func milliseconds(_ number: UInt64) -> UInt64 { start + number * 1_000_000 }
+    private func milliseconds(_ number: Int) -> Instant { start + .milliseconds(number) }
 
     @Test func aSilentPeerIsAskedThreeTimes() {
         var trust = Trust()

@@ -59,19 +59,19 @@ import Testing
 /// Calls of peers that go on with SAs that are not known here.
 @Suite struct PeerCallStateTests {
     private let calls = PeerCalls()
-    private let second: UInt64 = 1_000_000_000
+    private let second = Duration.seconds(1)
 
     @Test func onePeerIsCalledOnceInAWhile() {
-        #expect(calls.mayCall("sun", at: 0) && !calls.mayCall("sun", at: 9 * second))
-        #expect(calls.mayCall("mars", at: 0) && calls.mayCall("sun", at: 10 * second))
+        #expect(calls.mayCall("sun", at: 0) && !calls.mayCall("sun", at: .start + second * 9))
+        #expect(calls.mayCall("mars", at: 0) && calls.mayCall("sun", at: .start + second * 10))
     }
 
     @Test func packetsOfDeletedSAsCallNobody() {
         calls.sawDeletion("sun", at: 0)
-        #expect(!calls.mayCall("sun", at: 29 * second) && calls.mayCall("sun", at: 30 * second))
-        calls.sawDeletion("sun", at: 50 * second)
+        #expect(!calls.mayCall("sun", at: .start + second * 29) && calls.mayCall("sun", at: .start + second * 30))
+        calls.sawDeletion("sun", at: .start + second * 50)
         calls.allow("sun", nil)
-        #expect(calls.mayCall("sun", at: 51 * second), "it is wanted again")
+        #expect(calls.mayCall("sun", at: .start + second * 51), "it is wanted again")
     }
 
     @Test func whatAnOperatorEndsIsNotCalled() {

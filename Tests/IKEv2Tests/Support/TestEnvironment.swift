@@ -13,7 +13,7 @@ extension ProtocolSettings {
 
 /// What one end may ask for, all of it moved by the test: the clock is the bench's, chance is a fixed sequence.
 final class TestEnvironment: SessionEnvironment {
-    var now: UInt64 = 0
+    var now: Instant = 0
     var wallClock: Int64 = 1_800_000_000
     var settings = ProtocolSettings.impatient
     var credentials = Credentials()

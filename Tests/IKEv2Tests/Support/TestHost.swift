@@ -91,7 +91,7 @@ final class TestHost {
         perform(actions, of: session)
     }
 
-    var nextDeadline: UInt64? { sessions.compactMap(\.nextDeadline).min() }
+    var nextDeadline: Instant? { sessions.compactMap(\.nextDeadline).min() }
 
     func advance() {
         for session in sessions where session.nextDeadline.map({ $0 <= environment.now }) == true {

@@ -1,4 +1,5 @@
 import IKEv2
+import Packets
 
 /// What happens to a datagram on its way.
 enum Fault: Hashable, CustomStringConvertible {
@@ -28,13 +29,13 @@ struct TestNetwork {
         /// As the receiver sees it.
         let path: Path
         let direction: Direction
-        var arrival: UInt64
+        var arrival: Instant
         /// Sent as the how manieth, from 1.
         let number: Int
     }
 
     /// 10 ms there, 10 ms back.
-    var latency: UInt64 = 10_000_000
+    var latency = Duration.milliseconds(10)
     /// By the number of the datagram, both directions counted together.
     var faults: [Int: Fault] = [:]
     /// Nothing gets through.
@@ -46,7 +47,7 @@ struct TestNetwork {
     private var held: [Direction: Datagram] = [:]
 
     /// `path` as the sender sees it. Returns the fault that it met.
-    mutating func send(_ bytes: [UInt8], path: Path, direction: Direction, at now: UInt64) -> Fault? {
+    mutating func send(_ bytes: [UInt8], path: Path, direction: Direction, at now: Instant) -> Fault? {
         sent += 1
         let fault: Fault? = isCut ? .lost : faults[sent]
         guard let seen = translate(path, direction) else { return .lost }
@@ -55,16 +56,16 @@ struct TestNetwork {
         switch fault {
         case .lost: return fault
         case .doubled: underWay.append(datagram)
-        case .delayed(let milliseconds): datagram.arrival += milliseconds * 1_000_000
+        case .delayed(let milliseconds): datagram.arrival += .milliseconds(milliseconds)
         case .overtaken:
-            datagram.arrival += 200_000_000
+            datagram.arrival += .milliseconds(200)
             held[direction] = datagram
             return fault
         case nil: break
         }
         underWay.append(datagram)
         if var late = held.removeValue(forKey: direction) {
-            late.arrival = datagram.arrival + 1
+            late.arrival = datagram.arrival + .nanoseconds(1)
             underWay.append(late)
         }
         return fault
@@ -83,10 +84,10 @@ struct TestNetwork {
         }
     }
 
-    var nextArrival: UInt64? { (underWay + Array(held.values)).map(\.arrival).min() }
+    var nextArrival: Instant? { (underWay + Array(held.values)).map(\.arrival).min() }
 
     /// What has arrived by `now`, in order.
-    mutating func arrivals(at now: UInt64) -> [Datagram] {
+    mutating func arrivals(at now: Instant) -> [Datagram] {
         for (direction, datagram) in held where datagram.arrival <= now {
             held[direction] = nil
             underWay.append(datagram)

@@ -16,7 +16,7 @@ final class TwoSessions {
     let west: TestHost
     let east: TestHost
     var network = TestNetwork()
-    private(set) var now: UInt64 = 1_000_000_000
+    private(set) var now: Instant = 1_000_000_000
     /// One line for each message: "IKE_AUTH request 1 [SK { IDi AUTH SA TSi TSr }] -->", westward "<-- …". Repetitions
     /// and faults are named behind it.
     private(set) var trace: [String] = []
@@ -56,13 +56,13 @@ final class TwoSessions {
 
     /// Runs until nothing is under way and no request waits for an answer; at most `seconds`.
     func run(seconds: UInt64 = 300) {
-        let end = now + seconds * 1_000_000_000
+        let end = now + .seconds(seconds)
         while let next = nextEvent(), next <= end, isBusy { move(to: next) }
     }
 
     /// Lets exactly so much time go by.
     func pass(milliseconds: UInt64) {
-        let end = now + milliseconds * 1_000_000
+        let end = now + .milliseconds(milliseconds)
         while let next = nextEvent(), next <= end { move(to: next) }
         move(to: end)
     }
@@ -73,11 +73,11 @@ final class TwoSessions {
         network.nextArrival != nil || (west.sessions + east.sessions).contains { $0.window.outstanding != nil }
     }
 
-    private func nextEvent() -> UInt64? {
+    private func nextEvent() -> Instant? {
         [network.nextArrival, west.nextDeadline, east.nextDeadline].compactMap { $0 }.min().map { max($0, now) }
     }
 
-    private func move(to time: UInt64) {
+    private func move(to time: Instant) {
         now = time
         west.environment.now = now
         east.environment.now = now

@@ -29,7 +29,7 @@ final class ChildSite: ChildPublishing {
         dataplane.coveredChanged = { [unowned self] in coverChanges += 1 }
     }
 
-    var now: UInt64 { site.clock.now }
+    var now: Instant { Instant(nanoseconds: site.clock.now) }
     var expectedSPIs: ExpectedSPIs { site.gateway.expectedSPIs }
 
     /// At once, unless a test wants to see what comes together.

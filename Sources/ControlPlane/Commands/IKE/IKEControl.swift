@@ -6,7 +6,7 @@ import Packets
 
 /// The questions and orders of commands to the manager of all IKE SAs. Tests have one that answers as they like.
 package protocol SessionControl: AnyObject {
-    var now: UInt64 { get }
+    var now: Instant { get }
     var counters: ManagerCounters { get }
     var connections: [Connection] { get }
     var credentials: Credentials { get set }
@@ -17,15 +17,15 @@ package protocol SessionControl: AnyObject {
     func statuses(matching filter: SAFilter) -> [IKESAStatus]
     /// Attempts to bring such an IKE SA up that have no IKE SA at the moment.
     func waitingAttempts(matching filter: SAFilter) -> Int
-    func load(_ connections: [Connection], replacingAll: Bool, at now: UInt64)
-    func unload(_ name: String, at now: UInt64) -> Bool
+    func load(_ connections: [Connection], replacingAll: Bool, at now: Instant)
+    func unload(_ name: String, at now: Instant) -> Bool
     func initiate(
-        connection: String?, child: String?, at now: UInt64, outcome: @escaping (Result<Void, Explanation>) -> Void)
+        connection: String?, child: String?, at now: Instant, outcome: @escaping (Result<Void, Explanation>) -> Void)
     func terminate(
-        _ filter: SAFilter, force: Bool, at now: UInt64, outcome: @escaping (Result<Int, Explanation>) -> Void)
-    func rekey(_ filter: SAFilter, reauthenticate: Bool, at now: UInt64) -> Int
-    func install(connection: String?, child: String, at now: UInt64) -> Result<Void, Explanation>
-    func uninstall(connection: String?, child: String, at now: UInt64) -> Bool
+        _ filter: SAFilter, force: Bool, at now: Instant, outcome: @escaping (Result<Int, Explanation>) -> Void)
+    func rekey(_ filter: SAFilter, reauthenticate: Bool, at now: Instant) -> Int
+    func install(connection: String?, child: String, at now: Instant) -> Result<Void, Explanation>
+    func uninstall(connection: String?, child: String, at now: Instant) -> Bool
 }
 
 extension SessionControl {
@@ -87,14 +87,14 @@ package final class IKEControl {
     private var watchers: [UInt64: Watcher] = [:]
     private var lastWatcher: UInt64 = 0
     private let logger: Logger?
-    private let clock: () -> UInt64
+    private let clock: () -> Instant
 
     /// - `logger`: gets what commands do; what the manager reports is logged by others.
     /// - `proposalRules`: what proposals may name that come over the control socket.
-    /// - `clock`: the manager's, monotonic nanoseconds.
+    /// - `clock`: the manager's.
     package init(
         manager: any SessionControl, hub: EventHub, logger: Logger? = nil,
-        proposalRules: ProposalRules = ProposalRules(), clock: @escaping () -> UInt64
+        proposalRules: ProposalRules = ProposalRules(), clock: @escaping () -> Instant
     ) {
         self.proposalRules = proposalRules
         self.manager = manager
@@ -103,7 +103,7 @@ package final class IKEControl {
         self.clock = clock
     }
 
-    var now: UInt64 { clock() }
+    var now: Instant { clock() }
 
     /// Replaces all connections and credentials of the configuration file. What came over the control socket stays, unless
     /// the file has the same. What has not changed keeps its SAs; where some of the file's credentials cannot be read, those of

@@ -1,11 +1,12 @@
 import Configuration
 import IKEv2
+import Packets
 
 /// IKE SAs and CHILD_SAs in the shape of strongSwan's `list-sa`, which the events of SAs have too.
 enum SAListing {
     /// All of an IKE SA, with those of its children that `isIncluded` chooses. `now` is the manager's clock.
     static func message(
-        _ ike: IKESAStatus, now: UInt64, children isIncluded: (ChildSAStatus) -> Bool = { _ in true }
+        _ ike: IKESAStatus, now: Instant, children isIncluded: (ChildSAStatus) -> Bool = { _ in true }
     ) -> VICIMessage {
         var children = VICIMessage()
         for child in ike.children where isIncluded(child) {
@@ -15,7 +16,7 @@ enum SAListing {
     }
 
     /// An IKE SA under its connection's name. nil: without a section of children, as in `ike-updown`.
-    static func named(_ ike: IKESAStatus, now: UInt64, children: VICIMessage?) -> VICIMessage {
+    static func named(_ ike: IKESAStatus, now: Instant, children: VICIMessage?) -> VICIMessage {
         var section = section(ike, now: now)
         if let children { section.append("child-sas", section: children) }
         var message = VICIMessage()
@@ -24,7 +25,7 @@ enum SAListing {
     }
 
     /// An IKE SA without its children.
-    static func section(_ ike: IKESAStatus, now: UInt64) -> VICIMessage {
+    static func section(_ ike: IKESAStatus, now: Instant) -> VICIMessage {
         var section: VICIMessage = [
             "uniqueid": "\(ike.id)",
             "version": "2",
@@ -54,7 +55,7 @@ enum SAListing {
         return section
     }
 
-    static func section(_ child: ChildSAStatus, now: UInt64) -> VICIMessage {
+    static func section(_ child: ChildSAStatus, now: Instant) -> VICIMessage {
         let sa = child.sa
         var section: VICIMessage = [
             "name": sa.child.name,
@@ -92,18 +93,16 @@ extension IKESAStatus {
 }
 
 extension VICIMessage {
-    private static let nanosecondsPerSecond: UInt64 = 1_000_000_000
-
     /// Whole seconds since `moment`; nothing when there was none.
-    fileprivate mutating func append(_ name: String, elapsed moment: UInt64?, now: UInt64) {
+    fileprivate mutating func append(_ name: String, elapsed moment: Instant?, now: Instant) {
         guard let moment else { return }
-        append(name, now > moment ? (now - moment) / Self.nanosecondsPerSecond : 0)
+        append(name, max(now - moment, .zero).wholeSeconds)
     }
 
     /// Whole seconds until `moment`, 0 when it has come; nothing when there is none.
-    fileprivate mutating func append(_ name: String, until moment: UInt64?, now: UInt64) {
+    fileprivate mutating func append(_ name: String, until moment: Instant?, now: Instant) {
         guard let moment else { return }
-        append(name, moment > now ? (moment - now) / Self.nanosecondsPerSecond : 0)
+        append(name, max(moment - now, .zero).wholeSeconds)
     }
 }
 

@@ -2,6 +2,7 @@ import IKEv2
 import Logging
 import NIOCore
 import NIOPosix
+import Packets
 import Platform
 
 /// Reads one IKE socket through NIO. A channel that ends, for whatever reason, is opened again: IKE must not go deaf.
@@ -152,17 +153,17 @@ private final class IKEDatagramReader: ChannelInboundHandler {
 /// the kernel's queue, and is lost there when that is full. Belongs to the loop.
 final class StrangerGate {
     private let eventLoop: any EventLoop
-    private let clock: () -> UInt64
+    private let clock: () -> Instant
     private let processorTime: () -> UInt64
-    private var budget = WorkBudget(shareInPercent: 40, reserveInMilliseconds: 20)
+    private var budget = WorkBudget(shareInPercent: 40, reserve: .milliseconds(20))
     /// Processor time at the beginning of the round of reading that is under way.
     private var begun: UInt64?
 
     /// - Parameters:
-    ///   - clock: monotonic nanoseconds.
+    ///   - clock: the gateway's clock.
     ///   - processorTime: nanoseconds that the calling thread has worked.
     init(
-        on eventLoop: any EventLoop, clock: @escaping () -> UInt64,
+        on eventLoop: any EventLoop, clock: @escaping () -> Instant,
         processorTime: @escaping () -> UInt64 = SystemClock.ofThread
     ) {
         self.eventLoop = eventLoop
@@ -182,12 +183,12 @@ final class StrangerGate {
             let gate = bound.value
             if let begun = gate.begun {
                 let ended = gate.processorTime()
-                gate.budget.charge(ended > begun ? ended - begun : 0, at: gate.clock())
+                gate.budget.charge(.nanoseconds(ended > begun ? ended - begun : 0), at: gate.clock())
                 gate.begun = nil
             }
             let wait = gate.budget.wait(at: gate.clock())
-            if wait == 0 { return next.value() }
-            gate.eventLoop.scheduleTask(in: .nanoseconds(Int64(clamping: wait))) { next.value() }
+            if wait == .zero { return next.value() }
+            gate.eventLoop.scheduleTask(in: .nanoseconds(Int64(clamping: wait.wholeNanoseconds))) { next.value() }
         }
     }
 }

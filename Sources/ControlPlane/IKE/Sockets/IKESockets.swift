@@ -80,9 +80,12 @@ package final class IKESockets {
     // MARK: In
 
     /// Begins to read. `deliver` gets each IKE message, without marker.
-    /// - `clock`: monotonic nanoseconds, for the share of strangers.
+    /// - `clock`: the gateway's clock, for the share of strangers.
     package func start(
-        on eventLoop: any EventLoop, clock: @escaping () -> UInt64 = { NIODeadline.now().uptimeNanoseconds },
+        on eventLoop: any EventLoop,
+        clock: @escaping () -> Instant = {
+            Instant(nanoseconds: NIODeadline.now().uptimeNanoseconds)
+        },
         deliver: @escaping ([UInt8], Path) -> Void
     ) {
         let gate = StrangerGate(on: eventLoop, clock: clock)

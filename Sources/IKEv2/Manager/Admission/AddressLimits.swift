@@ -76,13 +76,13 @@ struct AddressLimiter {
     }
 
     /// Whether an address may once more, if another limit allows it too: `other` is not asked otherwise.
-    mutating func allow(_ address: IPAddress, now: UInt64, and other: () -> Bool = { true }) -> Bool {
+    mutating func allow(_ address: IPAddress, now: Instant, and other: () -> Bool = { true }) -> Bool {
         let key = address.family == .ipv6 ? IPAddress(ipv6High: address.high, low: 0) : address
         var limiter = limiters[key] ?? RateLimiter(perSecond: perSecond, burst: burst)
-        guard limiter.hasToken(now: now), other() else { return false }
-        _ = limiter.allow(now: now)
+        guard limiter.hasToken(at: now), other() else { return false }
+        _ = limiter.allow(at: now)
         if limiters[key] == nil, limiters.count >= Self.capacity {
-            limiters = limiters.filter { !$0.value.isFull(now: now) }
+            limiters = limiters.filter { !$0.value.isFull(at: now) }
             if limiters.count >= Self.capacity { return false }
         }
         limiters[key] = limiter

@@ -167,7 +167,7 @@ final class Admission {
         let begun = processorTime()
         body()
         let ended = processorTime()
-        work.charge(ended > begun ? ended - begun : 0, to: standing, at: context.now)
+        work.charge(.nanoseconds(ended > begun ? ended - begun : 0), to: standing, at: context.now)
     }
 
     /// The peer was refused. Its slot is free for others; the answer stays as long as there are not too many of them. The
@@ -183,7 +183,7 @@ final class Admission {
     /// Whether an answer may go to a peer that has not shown that it is there: on our own links only to few that are unknown.
     func mayReach(_ path: Path, _ standing: PeerStanding) -> Bool {
         if standing == .known || !context.output.needsNeighbour(path.remote.address)
-            || linkAnswers.allow(now: context.now)
+            || linkAnswers.allow(at: context.now)
         {
             return true
         }
@@ -193,7 +193,7 @@ final class Admission {
 
     /// Whether an unprotected error may be sent. Each costs the address that is named as the sender a packet, so there are few.
     func maySendError(_ path: Path) -> Bool {
-        guard unprotectedErrors.allow(now: context.now), mayReach(path, standing(of: path.remote.address)) else {
+        guard unprotectedErrors.allow(at: context.now), mayReach(path, standing(of: path.remote.address)) else {
             context.count.unprotectedErrorsSuppressed += 1
             return false
         }
@@ -206,7 +206,7 @@ final class Admission {
     /// Whether there is room in the log for what a peer has brought about without having proved who it is.
     func mayComplain(of address: IPAddress) -> Bool {
         complaintsByAddress.allow(address, now: context.now) {
-            complaints[standing(of: address).rawValue].allow(now: context.now)
+            complaints[standing(of: address).rawValue].allow(at: context.now)
         }
     }
 
@@ -217,17 +217,17 @@ final class Admission {
     }
 
     /// Whether there is room for a line about strangers that never came back.
-    func mayTellOfStrangers() -> Bool { strangerLines.allow(now: context.now) }
+    func mayTellOfStrangers() -> Bool { strangerLines.allow(at: context.now) }
 
     /// A line about a message of no session. Strangers can cause any number of them; of a flood not all are told.
     func report(_ line: @autoclosure () -> MessageLine, path: Path) {
-        guard strangerLines.allow(now: context.now) else { return }
+        guard strangerLines.allow(at: context.now) else { return }
         context.report(ManagerEvent(ike: .none(path: path), event: .session(.message(line()))))
     }
 
     /// A debug record of what strangers send and nobody answers for; of a flood not all are told.
     func remark(_ text: @autoclosure () -> String, _ path: Path) {
-        guard strangerLines.allow(now: context.now) else { return }
+        guard strangerLines.allow(at: context.now) else { return }
         context.report(ManagerEvent(ike: .none(path: path), event: .note(.debug, text())))
     }
 

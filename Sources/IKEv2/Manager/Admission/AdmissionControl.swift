@@ -16,33 +16,33 @@ struct AdmissionControl {
         requests = PeerStanding.allCases.map { _ in RateLimiter(perSecond: rate, burst: max(rate, 1)) }
         budgets = PeerStanding.allCases.map { standing in
             switch standing {
-            case .known: WorkBudget(shareInPercent: 50, reserveInMilliseconds: 500)
+            case .known: WorkBudget(shareInPercent: 50, reserve: .milliseconds(500))
             case .stranger:
-                WorkBudget(shareInPercent: UInt64(settings.strangersShareInPercent), reserveInMilliseconds: 200)
+                WorkBudget(shareInPercent: settings.strangersShareInPercent, reserve: .milliseconds(200))
             }
         }
     }
 
     /// Counts a request to begin, and tells whether it needs a cookie.
-    mutating func needsCookie(_ standing: PeerStanding, at now: UInt64) -> Bool {
-        let isOften = !requests[standing.rawValue].allow(now: now)
+    mutating func needsCookie(_ standing: PeerStanding, at now: Instant) -> Bool {
+        let isOften = !requests[standing.rawValue].allow(at: now)
         return isOften || !budgets[standing.rawValue].hasRoom(at: now, within: .quarter)
     }
 
     /// Whether there is time for one that has shown its cookie, or needs none. Peers that are known are not turned away:
     /// nobody else can show their cookies.
-    func mayBegin(_ standing: PeerStanding, at now: UInt64) -> Bool {
+    func mayBegin(_ standing: PeerStanding, at now: Instant) -> Bool {
         standing == .known || budgets[standing.rawValue].hasRoom(at: now, within: .half)
     }
 
     /// Whether there is time for a message of a negotiation that has begun.
-    func mayGoOn(_ standing: PeerStanding, at now: UInt64) -> Bool {
+    func mayGoOn(_ standing: PeerStanding, at now: Instant) -> Bool {
         standing == .known || budgets[standing.rawValue].hasRoom(at: now, within: .whole)
     }
 
     /// Processor time went into a message.
-    mutating func charge(_ nanoseconds: UInt64, to standing: PeerStanding, at now: UInt64) {
-        budgets[standing.rawValue].charge(nanoseconds, at: now)
+    mutating func charge(_ work: Duration, to standing: PeerStanding, at now: Instant) {
+        budgets[standing.rawValue].charge(work, at: now)
     }
 }
 
@@ -50,46 +50,38 @@ struct AdmissionControl {
 /// has been spent is paid for as time goes by.
 package struct WorkBudget {
     /// The share of all time.
-    let shareInPercent: UInt64
-    /// Nanoseconds of work that may be unpaid.
-    let reserve: UInt64
+    let shareInPercent: Int
+    /// Work that may be unpaid.
+    let reserve: Duration
     /// The time at which all work so far is paid for.
-    private var paidAt: UInt64 = 0
+    private var paidAt: Instant = 0
 
     /// - Parameter shareInPercent: 1 to 100.
-    package init(shareInPercent: UInt64, reserveInMilliseconds: UInt64) {
+    package init(shareInPercent: Int, reserve: Duration) {
         self.shareInPercent = min(max(shareInPercent, 1), 100)
-        reserve = reserveInMilliseconds * 1_000_000
+        self.reserve = reserve
     }
 
-    /// Nanoseconds of work that are not paid for.
-    func debt(at now: UInt64) -> UInt64 {
-        guard paidAt > now else { return 0 }
-        let (product, overflow) = (paidAt - now).multipliedReportingOverflow(by: shareInPercent)
-        return overflow ? .max : product / 100
-    }
+    /// Work that is not paid for.
+    func debt(at now: Instant) -> Duration { max(paidAt - now, .zero) * shareInPercent / 100 }
 
-    /// Nanoseconds until no more than the reserve is unpaid.
-    package func wait(at now: UInt64) -> UInt64 {
+    /// The time until no more than the reserve is unpaid.
+    package func wait(at now: Instant) -> Duration {
         let debt = debt(at: now)
-        guard debt > reserve else { return 0 }
-        let (product, overflow) = (debt - reserve).multipliedReportingOverflow(by: 100)
-        return overflow ? .max : product / shareInPercent + 1
+        return debt > reserve ? (debt - reserve) * 100 / shareInPercent + .nanoseconds(1) : .zero
     }
 
     /// Whether no more than a part of the reserve is in use.
-    func hasRoom(at now: UInt64, within part: Part) -> Bool { debt(at: now) <= reserve / part.rawValue }
+    func hasRoom(at now: Instant, within part: Part) -> Bool { debt(at: now) <= reserve / part.rawValue }
 
     /// The part of the reserve that may be in use before something is no longer done.
-    enum Part: UInt64 {
+    enum Part: Int {
         case whole = 1
         case half = 2
         case quarter = 4
     }
 
-    package mutating func charge(_ nanoseconds: UInt64, at now: UInt64) {
-        let (product, overflow) = nanoseconds.multipliedReportingOverflow(by: 100)
-        let cost = overflow ? .max : product / shareInPercent
-        paidAt = max(paidAt, now).addingWithoutOverflow(cost)
+    package mutating func charge(_ work: Duration, at now: Instant) {
+        paidAt = max(paidAt, now) + work * 100 / shareInPercent
     }
 }

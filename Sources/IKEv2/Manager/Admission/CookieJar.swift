@@ -8,27 +8,27 @@ import Packets
 ///
 /// The secret changes every `period`; the one before is honoured as long again.
 struct CookieJar {
-    /// Nanoseconds that a secret makes cookies.
-    static let period: UInt64 = 60 * 1_000_000_000
+    /// The time that a secret makes cookies.
+    static let period = Duration.seconds(60)
 
     private struct Secret {
         var number: UInt8
         var key: SecretBytes
-        var madeAt: UInt64
+        var madeAt: Instant
     }
 
     private var current: Secret?
     private var previous: Secret?
 
     /// The cookie for a request; nil when the library fails.
-    mutating func cookie(nonce: [UInt8], initiatorSPI: UInt64, from address: IPAddress, at now: UInt64) -> [UInt8]? {
+    mutating func cookie(nonce: [UInt8], initiatorSPI: UInt64, from address: IPAddress, at now: Instant) -> [UInt8]? {
         rotate(at: now)
         return current.flatMap { Self.bake($0, nonce: nonce, initiatorSPI: initiatorSPI, address: address) }
     }
 
     /// Whether `cookie` was made for a request from there, not too long ago.
     mutating func accepts(
-        _ cookie: [UInt8], nonce: [UInt8], initiatorSPI: UInt64, from address: IPAddress, at now: UInt64
+        _ cookie: [UInt8], nonce: [UInt8], initiatorSPI: UInt64, from address: IPAddress, at now: Instant
     ) -> Bool {
         rotate(at: now)
         guard let number = cookie.first else { return false }
@@ -42,10 +42,10 @@ struct CookieJar {
         return false
     }
 
-    private mutating func rotate(at now: UInt64) {
+    private mutating func rotate(at now: Instant) {
         if let current, now < current.madeAt + Self.period { return }
         // After a long silence the last secret is too old even as the one before.
-        previous = current.flatMap { now < $0.madeAt + 2 * Self.period ? $0 : nil }
+        previous = current.flatMap { now < $0.madeAt + Self.period * 2 ? $0 : nil }
         let number = (current?.number ?? 0) &+ 1
         current = (try? SecretBytes.random(count: 32)).map { Secret(number: number, key: $0, madeAt: now) }
     }

@@ -82,9 +82,9 @@ package struct ChildUsage: Hashable, Sendable {
     package var inboundPackets: UInt64 = 0
     package var outboundBytes: UInt64 = 0
     package var outboundPackets: UInt64 = 0
-    /// Nanoseconds of the manager's clock; nil: never.
-    package var lastInbound: UInt64?
-    package var lastOutbound: UInt64?
+    /// Of the manager's clock; nil: never.
+    package var lastInbound: Instant?
+    package var lastOutbound: Instant?
 
     package init() {}
 }

@@ -40,17 +40,17 @@ final class ChildInstaller {
         var isUp: Bool { isOutbound || succession != nil }
     }
 
-    /// An outbound half that waits until the peer is known to have the SA. Times are in nanoseconds.
+    /// An outbound half that waits until the peer is known to have the SA.
     private struct Succession {
         /// The time until which it waits.
-        let endsAt: UInt64
-        let beganAt: UInt64
+        let endsAt: Instant
+        let beganAt: Instant
         /// The answer that made the SA has made its IKE SA too.
         let isFirstOfSession: Bool
         /// The id of the peer's next request in that IKE SA.
         let nextRequestID: UInt32
         /// The time at which the peer was asked whether it is there; nil: not yet.
-        var askedAt: UInt64?
+        var askedAt: Instant?
     }
 
     /// An SA that the dataplane did not take.
@@ -69,12 +69,12 @@ final class ChildInstaller {
 
     /// Seconds that an outbound half waits at most: longer than the first repetitions of an unanswered request take.
     static let graceInSeconds: UInt64 = 10
-    /// Nanoseconds until it is first looked whether the peer uses the SA.
-    private static let firstLook: UInt64 = 10_000_000
-    /// Nanoseconds until the peer is asked: what it does by itself is soon done.
-    private static let pauseBeforeAsking: UInt64 = 100_000_000
-    /// Nanoseconds after which an old IKE SA without an answer counts as forgotten.
-    private static let silence: UInt64 = 800_000_000
+    /// The time until it is first looked whether the peer uses the SA.
+    private static let firstLook = Duration.milliseconds(10)
+    /// The time until the peer is asked: what it does by itself is soon done.
+    private static let pauseBeforeAsking = Duration.milliseconds(100)
+    /// The time after which an old IKE SA without an answer counts as forgotten.
+    private static let silence = Duration.milliseconds(800)
 
     private let context: ManagerContext
     private let table: SessionTable
@@ -149,7 +149,7 @@ final class ChildInstaller {
             endsAt: context.after(seconds: Self.graceInSeconds), beganAt: context.now,
             isFirstOfSession: record.establishedAt.map { $0 == context.now } ?? true,
             nextRequestID: record.session.window.expectedRequestID)
-        context.wake(.takeOver(sa.inboundSPI), at: context.now.addingWithoutOverflow(Self.firstLook))
+        context.wake(.takeOver(sa.inboundSPI), at: context.now + Self.firstLook)
         return nil
     }
 
@@ -159,13 +159,13 @@ final class ChildInstaller {
         let now = context.now
         if now >= succession.endsAt || isReady(child, succession) { return Look(failure: takeOver(child)) }
         var look = Look()
-        if succession.askedAt == nil, now >= succession.beganAt.addingWithoutOverflow(Self.pauseBeforeAsking) {
+        if succession.askedAt == nil, now >= succession.beganAt + Self.pauseBeforeAsking {
             child.succession?.askedAt = now
             // An initiator that has not seen our answer answers nothing in the new IKE SA.
             look.questions =
                 succession.isFirstOfSession ? [child.sessionID] : Set(twins(of: child).map(\.sessionID)).sorted()
         }
-        let next = now.addingWithoutOverflow(max(Self.firstLook, (now - succession.beganAt) / 8))
+        let next = now + (max(Self.firstLook, (now - succession.beganAt) / 8))
         context.wake(.takeOver(spi), at: min(next, succession.endsAt))
         return look
     }
@@ -176,7 +176,7 @@ final class ChildInstaller {
         guard let session = table[child.sessionID]?.session else { return false }
         if session.window.expectedRequestID > succession.nextRequestID { return true }
         if succession.isFirstOfSession { return session.lastHeardAt > succession.beganAt }
-        guard let askedAt = succession.askedAt, context.now >= askedAt.addingWithoutOverflow(Self.silence) else {
+        guard let askedAt = succession.askedAt, context.now >= askedAt + Self.silence else {
             return false
         }
         // Whatever came in the old IKE SA since then, or by its SAs, says that the peer has them.
@@ -318,12 +318,12 @@ final class ChildInstaller {
     func usage(of sa: ChildSA) -> ChildUsage? { dataplane.usage(of: sa) }
 
     /// Whether an authentic message or packet of the peer came after some time.
-    func isHeard(_ record: SessionRecord, since: UInt64) -> Bool {
+    func isHeard(_ record: SessionRecord, since: Instant) -> Bool {
         record.session.lastHeardAt > since || lastInbound(of: record) > since
     }
 
-    /// The time at which a packet last came by one of a session's CHILD_SAs, nanoseconds; 0: never.
-    func lastInbound(of record: SessionRecord) -> UInt64 {
+    /// The time at which a packet last came by one of a session's CHILD_SAs; 0: never.
+    func lastInbound(of record: SessionRecord) -> Instant {
         record.session.children.compactMap { dataplane.usage(of: $0)?.lastInbound }.max() ?? 0
     }
 

@@ -1,37 +1,38 @@
 import IPsec
+import Packets
 
 /// Growing pauses between attempts at something that fails again and again: 1, 2, 4, … seconds up to a longest one. What
-/// comes up ends the pause, and what then stays up ends the growth. Pure; all times are nanoseconds of the manager's clock.
+/// comes up ends the pause, and what then stays up ends the growth. Pure.
 struct Backoff: Hashable, Sendable {
     /// Seconds for which something has to stay up so that its failures before that no longer count.
     static let steadyInSeconds: UInt64 = 60
 
     private(set) var failures: UInt32 = 0
     /// No attempt before this time.
-    private(set) var until: UInt64 = 0
-    private var upSince: UInt64?
+    private(set) var until: Instant = 0
+    private var upSince: Instant?
 
     /// One more failure; returns the seconds of the pause that it begins.
     @discardableResult
-    mutating func failed(at now: UInt64, longestInSeconds longest: UInt64) -> UInt64 {
+    mutating func failed(at now: Instant, longestInSeconds longest: UInt64) -> UInt64 {
         if isSteady(at: now) { failures = 0 }
         upSince = nil
         if failures < .max { failures += 1 }
         let pause = min(1 << UInt64(min(failures - 1, 32)), max(longest, 1))
-        until = now.addingWithoutOverflow(.seconds(pause))
+        until = now + .seconds(pause)
         return pause
     }
 
-    mutating func cameUp(at now: UInt64) {
+    mutating func cameUp(at now: Instant) {
         until = 0
         if upSince == nil { upSince = now }
     }
 
-    func isPausing(at now: UInt64) -> Bool { now < until }
+    func isPausing(at now: Instant) -> Bool { now < until }
 
     /// Whether it came up and has stayed up since.
-    func isSteady(at now: UInt64) -> Bool {
-        upSince.map { now >= $0.addingWithoutOverflow(.seconds(Self.steadyInSeconds)) } ?? false
+    func isSteady(at now: Instant) -> Bool {
+        upSince.map { now >= $0 + .seconds(Self.steadyInSeconds) } ?? false
     }
 }
 
@@ -57,7 +58,7 @@ final class BackoffTable {
     /// Notes one more failure; returns the seconds of the pause that it begins.
     @discardableResult
     func failed(
-        _ connection: String, child: String? = nil, pair: TrafficSelector? = nil, _ cause: FailureCause, at now: UInt64
+        _ connection: String, child: String? = nil, pair: TrafficSelector? = nil, _ cause: FailureCause, at now: Instant
     ) -> UInt64 {
         let key = Key(subject: Subject(child: child, pair: pair), cause: cause)
         return backoffs[connection, default: [:]][key, default: Backoff()]
@@ -65,7 +66,7 @@ final class BackoffTable {
     }
 
     /// A child came up, with `pair` of its selectors at least, and with it the IKE SA.
-    func cameUp(_ connection: String, child: String? = nil, pair: TrafficSelector? = nil, at now: UInt64) {
+    func cameUp(_ connection: String, child: String? = nil, pair: TrafficSelector? = nil, at now: Instant) {
         guard backoffs[connection] != nil else { return }
         for key in Self.keys(child, pair) {
             backoffs[connection]?[key]?.cameUp(at: now)
@@ -74,7 +75,7 @@ final class BackoffTable {
     }
 
     /// Whether an attempt has to wait, because of the IKE SA, of the child or of the pair.
-    func isPausing(_ connection: String, child: String, pair: TrafficSelector? = nil, at now: UInt64) -> Bool {
+    func isPausing(_ connection: String, child: String, pair: TrafficSelector? = nil, at now: Instant) -> Bool {
         guard let all = backoffs[connection] else { return false }
         return Self.keys(child, pair).contains { all[$0]?.isPausing(at: now) == true }
     }

@@ -29,8 +29,8 @@ final class ConnectionAttempt {
     enum State: Equatable {
         case resolving
         case negotiating
-        /// Until this time, nanoseconds.
-        case waiting(until: UInt64)
+        /// Until this time.
+        case waiting(until: Instant)
     }
 
     /// Seconds between first requests that go out while a tunnel is wanted, and between looks for a way.
@@ -79,7 +79,7 @@ final class ConnectionAttempt {
     var isLookingForWay: Bool { isWaiting && looks > 0 }
 
     /// Whether its time has come: a timer of an earlier pause means nothing.
-    func isDue(at now: UInt64) -> Bool { if case .waiting(let time) = state { time <= now } else { false } }
+    func isDue(at now: Instant) -> Bool { if case .waiting(let time) = state { time <= now } else { false } }
 
     // MARK: Wishes
 
@@ -138,7 +138,7 @@ final class ConnectionAttempt {
         return true
     }
 
-    func wait(until time: UInt64) { state = .waiting(until: time) }
+    func wait(until time: Instant) { state = .waiting(until: time) }
 
     /// Seconds before the next try: 1, 2, 4, … up to 32. Also with `keyingtries = 0` nobody is flooded. When nobody
     /// answers, which takes its time, it is 1, and without a way 3 at most: it may be back at any time.

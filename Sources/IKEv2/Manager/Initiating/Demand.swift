@@ -107,26 +107,26 @@ final class PeerCalls {
     static let lateInSeconds: UInt64 = 30
 
     /// Connections of which a call came a moment ago, or whose SAs were deleted, so that packets are still under way; until
-    /// then, nanoseconds.
-    private var quietUntil: [String: UInt64] = [:]
+    /// then.
+    private var quietUntil: [String: Instant] = [:]
     /// Children that an operator has ended, by connection.
     private var ended: [String: Set<String>] = [:]
     private var limiter = RateLimiter(perSecond: 200, burst: 1_000)
 
     /// Whether to call the peer of a connection now; then it is not called again for a while.
-    func mayCall(_ connection: String, at now: UInt64) -> Bool {
-        guard now >= quietUntil[connection] ?? 0, limiter.allow(now: now) else { return false }
-        keepQuiet(connection, until: now.addingWithoutOverflow(.seconds(Self.intervalInSeconds)))
+    func mayCall(_ connection: String, at now: Instant) -> Bool {
+        guard now >= quietUntil[connection] ?? .start, limiter.allow(at: now) else { return false }
+        keepQuiet(connection, until: now + .seconds(Self.intervalInSeconds))
         return true
     }
 
     /// SAs of a connection were deleted.
-    func sawDeletion(_ connection: String, at now: UInt64) {
-        keepQuiet(connection, until: now.addingWithoutOverflow(.seconds(Self.lateInSeconds)))
+    func sawDeletion(_ connection: String, at now: Instant) {
+        keepQuiet(connection, until: now + .seconds(Self.lateInSeconds))
     }
 
-    private func keepQuiet(_ connection: String, until time: UInt64) {
-        quietUntil[connection] = max(quietUntil[connection] ?? 0, time)
+    private func keepQuiet(_ connection: String, until time: Instant) {
+        quietUntil[connection] = max(quietUntil[connection] ?? .start, time)
     }
 
     /// Notes that it is not to come up because of the peer's packets.

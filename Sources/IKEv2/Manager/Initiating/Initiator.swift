@@ -248,7 +248,7 @@ final class Initiator {
         guard let attempt = record.attempt, record.session.awaitsNegotiation else { return }
         let hasOthers = connections[attempt.key.connection].map { connections.destinations(of: $0) > 1 } ?? false
         guard attempt.isEndless || hasOthers else { return }
-        let next = record.lastSentAt.addingWithoutOverflow(.seconds(ConnectionAttempt.nudgeInSeconds))
+        let next = record.lastSentAt + .seconds(ConnectionAttempt.nudgeInSeconds)
         context.wake(
             .nudge(record.id),
             at: next > context.now ? next : context.after(seconds: ConnectionAttempt.nudgeInSeconds))
@@ -260,7 +260,7 @@ final class Initiator {
             let connection = connections[attempt.key.connection]
         else { return }
         if connections.destinations(of: connection) > 1, record.session.awaitsFirstAnswer,
-            context.now - min(context.now, record.beganAt) >= .seconds(Self.patienceWithAddress)
+            context.now - record.beganAt >= .seconds(Self.patienceWithAddress)
         {
             return driver.apply(record.session.abandon(.peerDead, environment: driver.environment), of: record)
         }
@@ -274,7 +274,7 @@ final class Initiator {
         guard let attempt = attempts[ConnectionAttempt.Key(connection: connection.name, remote: nil)] else { return }
         switch attempt.state {
         case .negotiating: nudge(attempt)
-        case .waiting: if isThere, attempt.isUnanswered, nudges.allow(now: context.now) { tryNow(attempt) }
+        case .waiting: if isThere, attempt.isUnanswered, nudges.allow(at: context.now) { tryNow(attempt) }
         case .resolving: break
         }
     }
@@ -285,8 +285,8 @@ final class Initiator {
 
     private func nudge(_ record: SessionRecord) {
         guard record.session.awaitsNegotiation,
-            context.now - min(context.now, record.lastSentAt) >= .seconds(ConnectionAttempt.nudgeInSeconds),
-            nudges.allow(now: context.now)
+            context.now - record.lastSentAt >= .seconds(ConnectionAttempt.nudgeInSeconds),
+            nudges.allow(at: context.now)
         else { return }
         driver.apply(record.session.repeatEarly(environment: driver.environment), of: record)
     }
@@ -308,7 +308,7 @@ final class Initiator {
             switch attempt.state {
             case .waiting where attempt.looks > 0: tryNow(attempt)
             case .waiting where attempt.isStanding && attempt.isUnanswered:
-                if nudges.allow(now: context.now) { tryNow(attempt) }
+                if nudges.allow(at: context.now) { tryNow(attempt) }
             case .negotiating where attempt.isStanding: nudge(attempt)
             default: break
             }

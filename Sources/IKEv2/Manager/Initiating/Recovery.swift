@@ -65,7 +65,7 @@ final class Recovery {
     private func restart(_ child: Child, of connection: Connection, after sa: ChildSA, in record: SessionRecord) {
         let name = ChildName(connection: connection.name, child: child.name)
         let remote = record.session.path.remote
-        let life = context.now - min(sa.establishedAt, context.now)
+        let life = context.now - sa.establishedAt
         guard let pause = restarts.pause(of: name, life: life, at: context.now) else { return }
         if pause == 0 { return start(child, of: connection, towards: remote) }
         context.wake(.restart(name, towards: remote), at: context.after(seconds: pause))
@@ -120,9 +120,9 @@ struct Restarts {
 
     private static let longestPauseInSeconds: UInt64 = 64
 
-    /// Seconds until the child of an SA that has lived for `life` nanoseconds starts again: 0, 1, 2, 4, … up to 64. nil:
+    /// Seconds until the child of an SA that has lived for `life` starts again: 0, 1, 2, 4, … up to 64. nil:
     /// it waits for that already.
-    mutating func pause(of name: ChildName, life: UInt64, at now: UInt64) -> UInt64? {
+    mutating func pause(of name: ChildName, life: Duration, at now: Instant) -> UInt64? {
         var entry = entries[name] ?? Entry()
         if entry.isWaiting { return nil }
         if life >= .seconds(Backoff.steadyInSeconds) { entry = Entry() }

@@ -1,7 +1,7 @@
 import IKEv2Messages
 import Packets
 
-/// The trust in a peer that may have lost an IKE SA: how far it has been asked, and until when it is believed. Times are in nanoseconds.
+/// The trust in a peer that may have lost an IKE SA: how far it has been asked, and until when it is believed.
 ///
 ///     trusted ── doubt ──► asked ── no answer ──► asked again, twice ── no answer ──► silent
 ///        ▲                   │ refused: asked once more, and not for as long             │
@@ -9,17 +9,17 @@ import Packets
 struct Trust {
     private struct Doubt {
         /// The time at which it began.
-        let since: UInt64
+        let since: Instant
         /// Repetitions of the question so far.
         var repetitions = 0
         /// Something said, without proof, that the question was not understood.
         var isRefused = false
 
         /// The time at which a refusal is acted on.
-        var refusalCountsAt: UInt64 { since.addingWithoutOverflow(Trust.waitWhenRefused * 1_000_000) }
+        var refusalCountsAt: Instant { since + (Trust.waitWhenRefused) }
 
         /// Whether the peer has had its time.
-        func isOver(at now: UInt64) -> Bool {
+        func isOver(at now: Instant) -> Bool {
             repetitions + 1 >= Trust.waits.count || isRefused && now >= refusalCountsAt
         }
     }
@@ -28,16 +28,16 @@ struct Trust {
     enum Verdict: Equatable {
         case trusted
         /// The question is repeated, and looked at again at this time.
-        case asked(nextLook: UInt64)
+        case asked(nextLook: Instant)
         /// The peer was not heard since this time.
-        case silent(since: UInt64)
+        case silent(since: Instant)
     }
 
-    /// Milliseconds to wait after the question and after each repetition: a peer that has the SA answers within that time,
+    /// The times to wait after the question and after each repetition: a peer that has the SA answers within that time,
     /// unless the way is bad.
-    static let waits: [UInt64] = [200, 300, 400]
+    static let waits: [Duration] = [.milliseconds(200), .milliseconds(300), .milliseconds(400)]
     /// The same in all when the question is refused: a peer that has the SA answers in spite of whoever says so.
-    static let waitWhenRefused: UInt64 = 300
+    static let waitWhenRefused = Duration.milliseconds(300)
     /// Seconds before a peer that has answered is doubted again.
     static let trustInSeconds: UInt64 = 10
     /// The same after its packets have come and stayed away once more.
@@ -45,43 +45,43 @@ struct Trust {
 
     private var doubt: Doubt?
     /// Before that time it is not doubted again.
-    private var until: UInt64 = 0
+    private var until: Instant = 0
 
     /// Since when it is doubted; nil: it is not.
-    var doubtedSince: UInt64? { doubt?.since }
+    var doubtedSince: Instant? { doubt?.since }
 
-    func mayBeDoubted(at now: UInt64) -> Bool { doubt == nil && now >= until }
+    func mayBeDoubted(at now: Instant) -> Bool { doubt == nil && now >= until }
 
     /// Notes that it is asked now; returns when to look whether it has answered.
-    mutating func ask(at now: UInt64) -> UInt64 {
+    mutating func ask(at now: Instant) -> Instant {
         doubt = Doubt(since: now)
-        return now.addingWithoutOverflow(Self.waits[0] * 1_000_000)
+        return now + Self.waits[0]
     }
 
     /// The question was refused without proof; when to look, nil: nothing is new in that.
-    mutating func refused(at now: UInt64) -> UInt64? {
+    mutating func refused(at now: Instant) -> Instant? {
         guard let doubt, !doubt.isRefused else { return nil }
         self.doubt?.isRefused = true
         return max(doubt.refusalCountsAt, now)
     }
 
     /// - Parameter isHeard: the peer has sent something since it was asked, or its answer does not matter any more.
-    mutating func look(at now: UInt64, isHeard: Bool) -> Verdict? {
+    mutating func look(at now: Instant, isHeard: Bool) -> Verdict? {
         guard var doubt else { return nil }
         guard !isHeard, !doubt.isOver(at: now) else {
             self.doubt = nil
-            until = now.addingWithoutOverflow(.seconds(Self.trustInSeconds))
+            until = now + .seconds(Self.trustInSeconds)
             return isHeard ? .trusted : .silent(since: doubt.since)
         }
         doubt.repetitions += 1
         self.doubt = doubt
-        return .asked(nextLook: now.addingWithoutOverflow(Self.waits[doubt.repetitions] * 1_000_000))
+        return .asked(nextLook: now + Self.waits[doubt.repetitions])
     }
 
     /// Packets have come by its CHILD_SAs since it was trusted, and stay away once more.
-    mutating func shorten(lastInbound: UInt64, at now: UInt64) {
-        guard until > now, lastInbound > until - min(until, .seconds(Self.trustInSeconds)) else { return }
-        until = min(until, lastInbound.addingWithoutOverflow(.seconds(Self.shortTrustInSeconds)))
+    mutating func shorten(lastInbound: Instant, at now: Instant) {
+        guard until > now, lastInbound > until - .seconds(Self.trustInSeconds) else { return }
+        until = min(until, lastInbound + .seconds(Self.shortTrustInSeconds))
     }
 }
 
@@ -126,7 +126,7 @@ final class Doubts {
 
     /// A message for no IKE SA: about an ESP SA that we send by.
     func takeNotice(_ datagram: [UInt8], path: Path) {
-        guard table.hasEstablished(at: path.remote.address), notices.allow(now: context.now),
+        guard table.hasEstablished(at: path.remote.address), notices.allow(at: context.now),
             let notify = (try? ReceivedMessage(decoding: datagram))?.plainMessage?.errorNotify,
             notify.type == .invalidSPI, let spi = SPI(bytes: notify.data)
         else { return }
@@ -139,7 +139,7 @@ final class Doubts {
     /// "it is essential to confirm liveness").
     func packetsAreUnanswered(_ record: SessionRecord) {
         guard let delay = record.session.connection?.dpdDelay, 1...Self.longestDelay ~= delay else { return }
-        let recently = context.now - min(context.now, 500_000_000)
+        let recently = context.now - .milliseconds(500)
         let lastInbound = installer.lastInbound(of: record)
         if max(record.session.lastHeardAt, lastInbound) > recently { return }
         record.trust.shorten(lastInbound: lastInbound, at: context.now)
@@ -151,7 +151,7 @@ final class Doubts {
     /// Something that anybody could have made up says that the peer does not know the IKE SA.
     private func doubt(_ record: SessionRecord) {
         guard record.isEstablished, !record.isUnwanted, !record.replacement.isUnderWay, !context.isShuttingDown,
-            record.trust.mayBeDoubted(at: context.now), questions.allow(now: context.now)
+            record.trust.mayBeDoubted(at: context.now), questions.allow(at: context.now)
         else { return }
         context.count.peersDoubted += 1
         let look = record.trust.ask(at: context.now)
@@ -171,7 +171,7 @@ final class Doubts {
     }
 
     /// The time of a look has come. Since when the peer is silent, if it is: a successor is wanted.
-    func look(at record: SessionRecord) -> UInt64? {
+    func look(at record: SessionRecord) -> Instant? {
         guard let since = record.trust.doubtedSince else { return nil }
         let isHeard = record.isUnwanted || installer.isHeard(record, since: since)
         switch record.trust.look(at: context.now, isHeard: isHeard) {

@@ -1,3 +1,5 @@
+import Packets
+
 /// Datagrams that keep the NAT in front of us from forgetting where we are (RFC 3948 section 4).
 final class Keepalives {
     private let context: ManagerContext
@@ -19,13 +21,13 @@ final class Keepalives {
             kept.remove(record.id)
             return
         }
-        let interval = UInt64.seconds(context.settings.keepaliveInSeconds)
-        if context.now &- record.lastSentAt >= interval {
+        let interval = Duration.seconds(context.settings.keepaliveInSeconds)
+        if context.now - record.lastSentAt >= interval {
             context.count.keepalivesSent += 1
             record.lastSentAt = context.now
             context.output.sendKeepalive(path: record.session.path)
         }
-        context.wake(.keepalive(record.id), at: record.lastSentAt.addingWithoutOverflow(interval))
+        context.wake(.keepalive(record.id), at: record.lastSentAt + interval)
     }
 
     /// The IKE SA is over.

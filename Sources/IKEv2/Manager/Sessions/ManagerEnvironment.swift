@@ -26,7 +26,7 @@ final class ManagerEnvironment: SessionEnvironment {
         self.clock = clock
     }
 
-    var now: UInt64 { context.now }
+    var now: Instant { context.now }
     var settings: ProtocolSettings { context.settings }
     var wallClock: Int64 { clock() }
 
@@ -95,6 +95,11 @@ extension SessionEnvironment {
     func random(below limit: UInt64) -> UInt64 {
         guard limit > 0 else { return 0 }
         return random(count: 8).reduce(0) { $0 << 8 | UInt64($1) } % limit
+    }
+
+    /// A time below `limit`, or none.
+    func random(below limit: Duration) -> Duration {
+        .nanoseconds(random(below: UInt64(clamping: limit.wholeNanoseconds)))
     }
 
     private func soft(_ limit: Child.Limit) -> UInt64? {

@@ -66,7 +66,7 @@ final class Reauthentication {
     }
 
     /// The peer does not answer: its IKE SA and the children are negotiated anew.
-    func replaceSilent(_ record: SessionRecord, since: UInt64) {
+    func replaceSilent(_ record: SessionRecord, since: Instant) {
         guard !record.replacement.isUnderWay, !context.isShuttingDown,
             let connection = connections.loaded(of: record)
         else { return }
@@ -101,7 +101,7 @@ final class Reauthentication {
 
     // MARK: Make
 
-    private func replace(_ record: SessionRecord, names: [String], lostAt: UInt64? = nil) -> Bool {
+    private func replace(_ record: SessionRecord, names: [String], lostAt: Instant? = nil) -> Bool {
         guard !record.replacement.isUnderWay, !context.isShuttingDown,
             let connection = connections.loaded(of: record)
         else { return false }

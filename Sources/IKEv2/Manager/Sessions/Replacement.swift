@@ -1,3 +1,5 @@
+import Packets
+
 /// The state of the replacement of an IKE SA by another one with the same children, as the two of them know it.
 struct Replacement {
     /// The session that this one takes over from, once all its children are there (reauthentication).
@@ -7,16 +9,16 @@ struct Replacement {
     /// Its successor is wanted, and the attempt is not over.
     private(set) var isUnderWay = false
     /// The time of the doubt if it was silent then, and its successor is negotiated for that.
-    private(set) var lostAt: UInt64?
+    private(set) var lostAt: Instant?
     /// Names of children to which the peer refuses new keys: a successor of the whole session is wanted for them.
     private(set) var refused: Set<String> = []
-    /// The time at which it ends because another one took its place (`unique = replace`), nanoseconds; nil: it does not.
-    var supersededAt: UInt64?
+    /// The time at which it ends because another one took its place (`unique = replace`); nil: it does not.
+    var supersededAt: Instant?
     /// Successors that did not come up, one after the other.
     private var failures = 0
 
     /// - Parameter lostAt: since when the peer is silent, if that is the reason.
-    mutating func begin(lostAt: UInt64? = nil) {
+    mutating func begin(lostAt: Instant? = nil) {
         isUnderWay = true
         self.lostAt = lostAt ?? self.lostAt
     }
@@ -67,7 +69,7 @@ final class Replacements {
     }
 
     /// Another IKE SA has its place from then on.
-    func supersede(_ record: SessionRecord, at time: UInt64) {
+    func supersede(_ record: SessionRecord, at time: Instant) {
         record.replacement.supersededAt = time
         context.wake(.supersede(record.id), at: time)
     }

@@ -104,8 +104,8 @@ final class SessionDriver {
     /// session could not do at its time is looked at every 10 ms.
     private func schedule(_ record: SessionRecord) {
         guard table[record.id] != nil, let wanted = record.session.nextDeadline else { return }
-        let deadline = max(wanted, context.now.addingWithoutOverflow(10_000_000))
-        guard deadline < record.queuedDeadline ?? .max else { return }
+        let deadline = max(wanted, context.now + .milliseconds(10))
+        guard deadline < record.queuedDeadline ?? .never else { return }
         record.queuedDeadline = deadline
         context.wake(.session(record.id), at: deadline)
     }

@@ -194,9 +194,9 @@ final class SessionTable {
 final class SessionRecord {
     let session: Session
     fileprivate(set) var isEstablished = false
-    /// The times at which it came to be here and was established, nanoseconds.
-    var beganAt: UInt64
-    var establishedAt: UInt64?
+    /// The times at which it came to be here and was established.
+    var beganAt: Instant
+    var establishedAt: Instant?
     /// Known once it is established.
     fileprivate(set) var identities: IdentityPair?
     /// The connection by whose name the session is found.
@@ -214,9 +214,9 @@ final class SessionRecord {
     fileprivate var filedAddresses: (local: IPAddress, remote: IPAddress)?
     /// The earliest time in the timer queue for this session. A later deadline of the session needs no new entry: when
     /// this time has come, the deadline is looked at again.
-    var queuedDeadline: UInt64?
-    /// The time at which something was last sent, nanoseconds.
-    var lastSentAt: UInt64 = 0
+    var queuedDeadline: Instant?
+    /// The time at which something was last sent.
+    var lastSentAt: Instant = 0
     /// The attempt that it was begun for; nil when the peer began, and once that is settled.
     var attempt: ConnectionAttempt?
     /// The children that were asked for in it.
@@ -239,7 +239,7 @@ final class SessionRecord {
     var trust = Trust()
 
     init(
-        _ session: Session, beganAt: UInt64, slot: HalfOpenLimits.Slot? = nil, initialKey: InitialKey? = nil,
+        _ session: Session, beganAt: Instant, slot: HalfOpenLimits.Slot? = nil, initialKey: InitialKey? = nil,
         initialHash: [UInt8] = []
     ) {
         self.session = session
