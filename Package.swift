@@ -113,7 +113,7 @@ let package = Package(
             name: "sluice",
             dependencies: [
                 "Gateway", "Benchmarks", "Configuration", "ControlPlane", "IKEv2", "Dataplane", "Cryptography", "XDP",
-                "Platform", "Telemetry",
+                "Packets", "Platform", "Telemetry",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],

@@ -1,13 +1,10 @@
 import Glibc
+import Packets
 import Platform
 
-/// The reason why a file could not be read, as text for a message.
-struct FileProblem: Error {
-    let reason: String
-
-    init(_ reason: String) { self.reason = reason }
-
-    init(_ reason: Errno) { self.reason = "\(reason)" }
+extension Problem {
+    /// The failure of a system call.
+    init(_ reason: Errno) { self.init("\(reason)") }
 }
 
 /// The bytes of a file in memory that is zeroed before it is given back.
@@ -25,12 +22,12 @@ final class FileContent {
     }
 
     /// Reads a file or pipe of at most `maximum` bytes.
-    init(path: String, maximum: Int) throws(FileProblem) {
+    init(path: String, maximum: Int) throws(Problem) {
         let file: Descriptor
-        do { file = try Files.open(path) } catch { throw FileProblem(error) }
+        do { file = try Files.open(path) } catch { throw Problem(error) }
         let status: Files.Status
-        do { status = try Files.status(of: file) } catch { throw FileProblem(error) }
-        guard status.kind != .directory else { throw FileProblem("it is a directory") }
+        do { status = try Files.status(of: file) } catch { throw Problem(error) }
+        guard status.kind != .directory else { throw Problem("it is a directory") }
         isExposed = status.isExposed
         identity = Identity(device: status.device, inode: status.inode)
         // One byte more tells a file that is too long. A pipe has no size, and may bring as much.
@@ -41,12 +38,12 @@ final class FileContent {
             do throws(Errno) {
                 got = try file.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[count...]))
             } catch {
-                throw FileProblem(error)
+                throw Problem(error)
             }
             if got == 0 { break }
             count += got
         }
-        guard count <= maximum else { throw FileProblem("it is longer than \(maximum) bytes") }
+        guard count <= maximum else { throw Problem("it is longer than \(maximum) bytes") }
     }
 
     var bytes: UnsafeRawBufferPointer { UnsafeRawBufferPointer(rebasing: buffer[..<count]) }

@@ -1,4 +1,5 @@
 import IPsec
+import Packets
 import Policy
 
 /// States and policies that were written by hand, ready to be set up.
@@ -7,9 +8,9 @@ package struct ManualConfiguration: Sendable {
     package var states: [SAParameters]
     /// The entries in the order of the file.
     package var policies: [SecurityPolicy]
-    package var warnings: [ConfigurationProblem]
+    package var warnings: [Problem]
     /// Lines that are not served. What a policy among them covers is dropped.
-    package var errors: [ConfigurationProblem] = []
+    package var errors: [Problem] = []
 
     /// The same configuration if all of it can be served; throws every error otherwise.
     package func checked() throws(ConfigurationErrors) -> ManualConfiguration {
@@ -18,7 +19,7 @@ package struct ManualConfiguration: Sendable {
     }
 
     package init(
-        states: [SAParameters] = [], policies: [SecurityPolicy] = [], warnings: [ConfigurationProblem] = []
+        states: [SAParameters] = [], policies: [SecurityPolicy] = [], warnings: [Problem] = []
     ) {
         self.states = states
         self.policies = policies

@@ -1,7 +1,8 @@
+import Packets
 import Platform
 
-/// Why a command could not be carried out over the control socket.
-package enum VICIClientError: Error, Hashable, Sendable, CustomStringConvertible {
+/// Reason why a command could not be carried out over the control socket.
+package enum VICIClientError: OperatorError, Hashable, Sendable {
     case cannotConnect(String, errno: Int32)
     case socket(ControlSocketError)
     case disconnected
@@ -11,17 +12,18 @@ package enum VICIClientError: Error, Hashable, Sendable, CustomStringConvertible
     case unknownEvent(String)
     case refused(String)
 
-    package var description: String {
+    package var problem: Problem {
         switch self {
         case .cannotConnect(let path, let errno):
-            "cannot reach sluice at \(path): \(Errno(rawValue: errno)); \(Self.remedy(errno))"
-        case .socket(let error): "\(error)"
-        case .disconnected: "sluice closed the control connection"
-        case .timedOut(let seconds): "sluice did not answer within \(seconds) seconds"
-        case .protocolViolation(let what): "sluice answered with something unexpected: \(what)"
-        case .unknownCommand(let name): "this sluice does not know the command \(name); is it an older version?"
-        case .unknownEvent(let name): "this sluice does not know the event \(name); is it an older version?"
-        case .refused(let reason): reason
+            Problem(
+                "cannot reach sluice at \(path): \(Errno(rawValue: errno))", remedy: Self.remedy(errno))
+        case .socket(let error): error.problem
+        case .disconnected: Problem("sluice closed the control connection")
+        case .timedOut(let seconds): Problem("sluice did not answer within \(seconds) seconds")
+        case .protocolViolation(let what): Problem("unexpected answer of sluice: \(what)")
+        case .unknownCommand(let name): Problem("unknown command '\(name)'", remedy: "is this sluice an older version?")
+        case .unknownEvent(let name): Problem("unknown event '\(name)'", remedy: "is this sluice an older version?")
+        case .refused(let reason): Problem(reason)
         }
     }
 

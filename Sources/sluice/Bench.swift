@@ -3,6 +3,7 @@ import Benchmarks
 import Cryptography
 import Dataplane
 import Gateway
+import Packets
 
 extension ESPTransform: ExpressibleByArgument {
     public init?(argument: String) { self.init(argument) }
@@ -84,7 +85,7 @@ struct Bench: ParsableCommand {
         } catch BenchmarkError.invalid(let why) {
             throw ValidationError(why)
         } catch {
-            throw Failure(.failure, "\(error)")
+            throw Failure(.failure, [Problem(of: error)])
         }
     }
 

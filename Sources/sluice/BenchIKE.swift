@@ -2,6 +2,7 @@ import ArgumentParser
 import Benchmarks
 import Gateway
 import IKEv2
+import Packets
 
 /// `sluice bench --ike`: the control thread's speed instead of the workers'.
 struct BenchIKEOptions: ParsableArguments {
@@ -35,7 +36,7 @@ struct BenchIKEOptions: ParsableArguments {
             let document = BenchIKEDocument(report, try benchmark.run(sizes))
             writeToStandardOutput(json ? try JSONDocument.text(document) : document.text)
         } catch {
-            throw Failure(.failure, "\(error)")
+            throw Failure(.failure, [Problem(of: error)])
         }
     }
 }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Configuration
 import Gateway
 import IKEv2
+import Packets
 
 struct Check: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -69,7 +70,7 @@ struct Check: ParsableCommand {
     }
 
     /// Lists all errors, and ends with what they cost.
-    private static func fail(_ errors: [ConfigurationProblem], refused: [String]) throws {
+    private static func fail(_ errors: [Problem], refused: [String]) throws {
         for error in errors { writeToStandardError("\(error)\n") }
         let cost = refused.isEmpty ? "" : "; not served, and closed: \(refused.joined(separator: ", "))"
         throw Failure(.configuration, "\(errors.count) \(errors.count == 1 ? "error" : "errors")\(cost)")
@@ -105,7 +106,7 @@ struct Check: ParsableCommand {
                 config: SwanctlDocument(connections, replayWindow: replayWindow), xfrmBatch: CheckDocument(manual))
             return try JSONDocument.text(Bounded(document: both, boundary: boundary))
         } catch {
-            throw GatewayError(.failure, "\(error)", remedy: "")
+            throw GatewayError(.failure, cause: error)
         }
     }
 

@@ -37,7 +37,7 @@ struct ControlRequest {
             }
         } catch {
             if json { try print([:], error: "\(error)", log) }
-            throw Failure(.failure, "\(error)")
+            throw Failure(.failure, [error.problem])
         }
     }
 

@@ -1,7 +1,8 @@
 import ArgumentParser
+import Packets
 import Platform
 
-/// Why a subcommand ended, and the exit code that says which sort of reason it was.
+/// Reason why a subcommand ended, and the exit code that says which sort of reason it was.
 struct Failure: Error {
     /// The codes of `sysexits.h` that Sluice uses.
     enum Code: Int32 {
@@ -11,19 +12,20 @@ struct Failure: Error {
     }
 
     let code: Code
-    let message: String
-    /// Every line begins with FILE:LINE, where editors look for it.
-    let namesPlaces: Bool
+    let problems: [Problem]
 
-    init(_ code: Code, _ message: String, namesPlaces: Bool = false) {
+    init(_ code: Code, _ problems: [Problem]) {
         self.code = code
-        self.message = message
-        self.namesPlaces = namesPlaces
+        self.problems = problems
     }
 
-    /// Prints the message on standard error and ends the process.
+    init(_ code: Code, _ what: String) { self.init(code, [Problem(what)]) }
+
+    /// Prints the problems on standard error and ends the process. The place of a problem begins its line, where editors
+    /// look for FILE:LINE; others begin with our name.
     func report() -> Never {
-        writeToStandardError((namesPlaces ? "" : "sluice: ") + message + "\n")
+        let lines = problems.map { ($0.namesPlace ? "" : "sluice: ") + "\($0)\n" }
+        writeToStandardError(lines.joined())
         CurrentProcess.exit(code.rawValue)
     }
 }

@@ -95,7 +95,7 @@ extension BoundaryReport {
         do {
             writeToStandardOutput(json ? try JSONDocument.text(self) : text(title))
         } catch {
-            throw GatewayError(.failure, "\(error)", remedy: "")
+            throw GatewayError(.failure, cause: error)
         }
     }
 }

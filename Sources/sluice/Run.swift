@@ -1,5 +1,6 @@
 import ArgumentParser
 import Gateway
+import Packets
 
 struct Run: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
@@ -32,7 +33,7 @@ struct Run: AsyncParsableCommand {
     @OptionGroup(title: "Logs") var logs: LogFlags
 
     private func options() throws -> GatewayOptions {
-        do throws(OptionError) {
+        do throws(Problem) {
             return try GatewayOptions(
                 tunnel: tunnel, ike: ike, workers: workers, ports: ports, control: control, boundary: boundary,
                 state: state)
@@ -58,10 +59,9 @@ extension Failure {
     /// The exit code that fits the reason.
     init(gateway error: any Error) {
         guard let error = error as? GatewayError else {
-            self.init(.failure, "\(error)")
+            self.init(.failure, [Problem(of: error)])
             return
         }
-        self.init(
-            error.kind == .configuration ? .configuration : .failure, "\(error)", namesPlaces: error.namesPlaces)
+        self.init(error.kind == .configuration ? .configuration : .failure, error.problems)
     }
 }

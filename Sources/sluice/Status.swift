@@ -1,6 +1,7 @@
 import ArgumentParser
 import ControlPlane
 import Gateway
+import Packets
 
 struct Status: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -26,7 +27,7 @@ struct Status: ParsableCommand {
             if !json, let report = try? BoundaryControl.report() {
                 writeToStandardOutput(report.text("Closed to packets in clear, though no gateway answers"))
             }
-            throw Failure(.failure, "\(error)")
+            throw Failure(.failure, [Problem(of: error)])
         }
     }
 }

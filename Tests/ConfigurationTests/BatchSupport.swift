@@ -1,5 +1,6 @@
 import Configuration
 import IPsec
+import Packets
 import Testing
 
 /// The start of a state line that needs nothing but algorithms.
@@ -29,7 +30,7 @@ func state(_ text: String) throws -> SAParameters {
 }
 
 /// The errors of a text that must have some.
-func errors(_ text: String) throws -> [ConfigurationProblem] {
+func errors(_ text: String) throws -> [Problem] {
     do throws(ConfigurationErrors) {
         _ = try XfrmBatch.parse(text, file: "lab.xfrm").checked()
         Issue.record("no errors in: \(text)")

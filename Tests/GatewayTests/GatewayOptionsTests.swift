@@ -1,3 +1,4 @@
+import Packets
 import Testing
 
 @testable import Gateway
@@ -134,8 +135,8 @@ import Testing
     @Test(arguments: bad) func namesTheFlagAndARemedy(_ change: Change) {
         var options = Self.plain
         change.apply(&options)
-        let error = #expect(throws: OptionError.self) { try options.validate() }
-        #expect(error?.flag == change.description)
+        let error = #expect(throws: Problem.self) { try options.validate() }
+        #expect(error?.place == .flag(change.description))
         #expect(error?.remedy.isEmpty == false)
     }
 }

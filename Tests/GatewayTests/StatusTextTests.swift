@@ -1,5 +1,6 @@
 import Configuration
 import Foundation
+import Packets
 import Testing
 
 @testable import Gateway
@@ -61,7 +62,7 @@ import Testing
         var report = Self.report
         #expect(!report.text().contains("Errors of the configuration"))
         #expect(ConfigurationStatus(errors: []) == nil)
-        let error = ConfigurationProblem(
+        let error = Problem(
             .error, SourceLocation(file: "swanctl.conf", line: 7), word: "updown", "not supported",
             remedy: "leave it out")
         report.configuration = ConfigurationStatus(errors: [error], refused: ["site/net"])

@@ -54,7 +54,7 @@ import Testing
     @Test func noConnectionForTheInitiatorsIdentity() {
         let bench = TwoSessions()
         expectFailure(bench) { $0.connection.local.identity = .domainName("mars") }
-        #expect(bench.east.failures.first?.summary == "authentication failed: no connection is for this peer")
+        #expect(bench.east.failures.first?.what == "authentication failed: no connection is for this peer")
         #expect(bench.east.failures.first?.details.first == "identities tried: mars (peer), east (here)")
     }
 
@@ -87,7 +87,7 @@ import Testing
         expectFailure(bench) {
             $0.west.environment.credentials.sharedKeys[0].secret = SecretBytes(copying: [1, 2, 3])
         }
-        #expect(bench.west.failures.first?.summary.hasPrefix("authentication failed") == true)
+        #expect(bench.west.failures.first?.what.hasPrefix("authentication failed") == true)
         #expect(bench.trace.last?.hasSuffix("(again)") == true)
     }
 
@@ -98,7 +98,7 @@ import Testing
             $0.west.environment.isFirst = false
             $0.east.environment.refusesDuplicates = true
         }
-        #expect(bench.east.failures.first?.summary == "west is connected already")
+        #expect(bench.east.failures.first?.what == "west is connected already")
     }
 
     /// IKE_AUTH without AUTH asks for EAP (section 2.16).
@@ -113,7 +113,7 @@ import Testing
             [.identificationInitiator(IdentificationPayload(type: .fullyQualifiedDomainName, data: Array("west".utf8)))]
         )
         #expect(bench.trace == ["<-- IKE_AUTH response 1 [SK { N(AUTHENTICATION_FAILED) }]"])
-        #expect(bench.east.failures.first?.summary.contains("EAP") == true)
+        #expect(bench.east.failures.first?.what.contains("EAP") == true)
     }
 
     /// A peer that knows of no other IKE SA has lost it: it is not kept out by what it has forgotten.

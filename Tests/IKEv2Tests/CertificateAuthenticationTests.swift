@@ -94,7 +94,7 @@ import Testing
             try PeerAuthentication.prove(
                 octets(.domainName("mars.example.org")), to: .any, requests: [], context("moon", hashes: hashes))
         }
-        #expect(failure?.explanation.summary.contains("no certificate of ours is for mars.example.org") == true)
+        #expect(failure?.explanation.what.contains("no certificate of ours is for mars.example.org") == true)
         #expect(failure?.explanation.remedy.contains("connections.hq.local.id") == true)
     }
 

@@ -166,6 +166,6 @@ import Testing
             Issue.record("\(bench.west.closed)")
             return
         }
-        #expect(explanation.summary.contains("busy for minutes"))
+        #expect(explanation.what.contains("busy for minutes"))
     }
 }

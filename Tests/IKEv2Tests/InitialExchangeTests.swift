@@ -147,7 +147,7 @@ import Testing
         bench.initiate()
         bench.run()
         bench.expectNothingLeft()
-        #expect(bench.east.failures.first?.summary == "no connection is for these addresses")
+        #expect(bench.east.failures.first?.what == "no connection is for these addresses")
     }
 
     /// The first that has something in common with the peer; one with other algorithms is left out.
@@ -204,7 +204,7 @@ import Testing
         bench.initiate()
         bench.run()
         #expect(bench.west.failures.count == 1)
-        #expect(bench.west.failures.first?.summary.hasPrefix("authentication failed") == true)
+        #expect(bench.west.failures.first?.what.hasPrefix("authentication failed") == true)
         #expect(
             bench.trace.suffix(2) == [
                 "INFORMATIONAL request 2 [SK { N(AUTHENTICATION_FAILED) }] -->",

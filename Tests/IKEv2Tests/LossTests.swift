@@ -133,7 +133,7 @@ import Testing
         bench.run()
         #expect(bench.trace.count == 6)
         #expect(bench.west.closed.map(\.reason) == [.peerDead])
-        #expect(bench.west.failures.map(\.summary) == ["the peer does not answer"])
+        #expect(bench.west.failures.map(\.what) == ["the peer does not answer"])
         // 1 + 1.8 + 3.24 + 5.832 + 10.497 + 18.895 seconds.
         #expect((bench.now - .start - .seconds(1)).wholeSeconds == 41)
     }

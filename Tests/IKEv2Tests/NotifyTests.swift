@@ -37,7 +37,7 @@ import Testing
         #expect(bench.west.sessions.isEmpty)
         #expect(bench.west.failures.count == 1)
         let name = type == .noProposalChosen ? "no proposal chosen" : "\(type)"
-        #expect(bench.west.failures.first?.summary.contains(name) == true)
+        #expect(bench.west.failures.first?.what.contains(name) == true)
     }
 
     static let authenticationErrors: [NotifyType] = [

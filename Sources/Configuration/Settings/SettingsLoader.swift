@@ -1,3 +1,5 @@
+import Packets
+
 #if canImport(Glibc)
     import Glibc
 #endif
@@ -25,11 +27,11 @@ struct SettingsFile {
     var referenced: Set<String>
     /// Files that hold secrets and that group or others may read.
     var exposedFiles: [String]
-    var warnings: [ConfigurationProblem]
+    var warnings: [Problem]
 
     /// Reads a file. Throws the first error of syntax, or all of wrong references.
     static func load(path: String) throws(ConfigurationErrors) -> SettingsFile {
-        try build { loader, root throws(ConfigurationProblem) in
+        try build { loader, root throws(Problem) in
             try loader.read(path, at: nil, into: root, depth: 0)
         }
     }
@@ -38,7 +40,7 @@ struct SettingsFile {
     static func parse(
         bytes: UnsafeRawBufferPointer, file: String, mayInclude: Bool = true
     ) throws(ConfigurationErrors) -> SettingsFile {
-        try build(mayInclude: mayInclude) { loader, root throws(ConfigurationProblem) in
+        try build(mayInclude: mayInclude) { loader, root throws(Problem) in
             var parser = SettingsParser(bytes, file: file, into: root, depth: 0, loader: loader)
             try parser.parse()
         }
@@ -46,11 +48,11 @@ struct SettingsFile {
 
     private static func build(
         mayInclude: Bool = true,
-        _ read: (SettingsLoader, SettingsNode) throws(ConfigurationProblem) -> Void
+        _ read: (SettingsLoader, SettingsNode) throws(Problem) -> Void
     ) throws(ConfigurationErrors) -> SettingsFile {
         let loader = SettingsLoader(mayInclude: mayInclude)
         let root = SettingsNode(name: "", location: SourceLocation(file: "", line: 0))
-        do throws(ConfigurationProblem) {
+        do throws(Problem) {
             try read(loader, root)
         } catch {
             throw ConfigurationErrors([error])
@@ -65,7 +67,7 @@ struct SettingsFile {
 
 /// Opens files and what they include, and keeps count.
 final class SettingsLoader {
-    var warnings: [ConfigurationProblem] = []
+    var warnings: [Problem] = []
     private(set) var exposedFiles: [String] = []
     private let mayInclude: Bool
     private var entries = 0
@@ -75,10 +77,10 @@ final class SettingsLoader {
 
     init(mayInclude: Bool) { self.mayInclude = mayInclude }
 
-    func count(_ location: SourceLocation) throws(ConfigurationProblem) {
+    func count(_ location: SourceLocation) throws(Problem) {
         entries += 1
         guard entries <= SettingsLimits.maximumEntries else {
-            throw ConfigurationProblem(
+            throw Problem(
                 .error, location, word: nil,
                 "there are more than \(SettingsLimits.maximumEntries) keys and sections",
                 remedy: "spread them over several gateways")
@@ -95,23 +97,23 @@ final class SettingsLoader {
     /// - Parameter location: of the `include`; nil for the file that was asked for.
     func read(
         _ path: String, at location: SourceLocation?, into node: SettingsNode, depth: Int
-    ) throws(ConfigurationProblem) {
+    ) throws(Problem) {
         let content: FileContent
-        do throws(FileProblem) {
+        do throws(Problem) {
             content = try FileContent(path: path, maximum: SettingsLimits.maximumFileLength)
         } catch {
-            throw ConfigurationProblem(
+            throw Problem(
                 .error, location ?? SourceLocation(file: path, line: 0), word: location == nil ? nil : path,
-                "cannot be read: \(error.reason)", remedy: "check the path and its permissions")
+                "cannot be read: \(error.what)", remedy: "check the path and its permissions")
         }
         if let location, active.contains(where: { $0.content.identity == content.identity }) {
-            throw ConfigurationProblem(
+            throw Problem(
                 .error, location, word: path, "this file includes itself, directly or through others",
                 remedy: "remove one of the 'include' lines")
         }
         files += 1
         guard files <= SettingsLimits.maximumFiles else {
-            throw ConfigurationProblem(
+            throw Problem(
                 .error, location ?? SourceLocation(file: path, line: 0), word: path,
                 "more than \(SettingsLimits.maximumFiles) files are included", remedy: "join some of them")
         }
@@ -124,14 +126,14 @@ final class SettingsLoader {
     /// Reads all files that a pattern stands for, in the order of their names, into a section of that depth.
     func include(
         _ pattern: String, from file: String, at location: SourceLocation, into node: SettingsNode, depth: Int
-    ) throws(ConfigurationProblem) {
+    ) throws(Problem) {
         guard mayInclude else {
-            throw ConfigurationProblem(
+            throw Problem(
                 .error, location, word: "include", "text that comes without a file cannot include files",
                 remedy: "write the content in place of the line")
         }
         guard active.count <= SettingsLimits.maximumIncludeDepth else {
-            throw ConfigurationProblem(
+            throw Problem(
                 .error, location, word: pattern,
                 "files include files more than \(SettingsLimits.maximumIncludeDepth) deep",
                 remedy: "include them from the main file")
@@ -144,7 +146,7 @@ final class SettingsLoader {
 
     private static func expand(
         _ path: String, _ pattern: String, _ location: SourceLocation
-    ) throws(ConfigurationProblem) -> [String] {
+    ) throws(Problem) -> [String] {
         var matches = glob_t()
         defer { globfree(&matches) }
         let status = glob(path, 0, nil, &matches)
@@ -154,7 +156,7 @@ final class SettingsLoader {
         // A pattern may stand for nothing; a name may not.
         let isPattern = pattern.contains { "*?[".contains($0) }
         if status == GLOB_NOMATCH, isPattern { return [] }
-        throw ConfigurationProblem(
+        throw Problem(
             .error, location, word: pattern,
             status == GLOB_NOMATCH ? "no such file" : "the folder cannot be read",
             remedy:

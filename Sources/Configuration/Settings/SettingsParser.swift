@@ -1,4 +1,5 @@
 import Cryptography
+import Packets
 
 /// Parses one file in the format of strongswan.conf(5) into a section.
 ///
@@ -34,9 +35,9 @@ struct SettingsParser {
     private var depth: Int { outerDepth + open.count - 1 }
     private var here: SourceLocation { SourceLocation(file: file, line: scanner.line, column: scanner.column) }
 
-    mutating func parse() throws(ConfigurationProblem) {
+    mutating func parse() throws(Problem) {
         if let line = Self.lineOfNull(scanner.bytes) {
-            throw ConfigurationProblem(
+            throw Problem(
                 .error, SourceLocation(file: file, line: line), word: nil, "this is not a text file",
                 remedy: "write sections and 'key = value' lines; see swanctl.conf(5)")
         }
@@ -60,7 +61,7 @@ struct SettingsParser {
         return 1 + bytes[..<offset].count { $0 == UInt8(ascii: "\n") }
     }
 
-    private mutating func closeSection() throws(ConfigurationProblem) {
+    private mutating func closeSection() throws(Problem) {
         guard open.count > 1 else {
             throw error(here, "}", "this closes no section", "remove it, or look for a '{' that is missing above")
         }
@@ -68,7 +69,7 @@ struct SettingsParser {
         open.removeLast()
     }
 
-    private mutating func readStatement() throws(ConfigurationProblem) {
+    private mutating func readStatement() throws(Problem) {
         let location = here
         guard let name = scanner.name() else {
             if let length = ValueFaults.placeholder(scanner.restOfLine) {
@@ -98,7 +99,7 @@ struct SettingsParser {
         }
     }
 
-    private mutating func dotted(_ first: String, _ location: SourceLocation) -> ConfigurationProblem {
+    private mutating func dotted(_ first: String, _ location: SourceLocation) -> Problem {
         var name = first
         while scanner.take(UInt8(ascii: ".")) { name += "." + (scanner.name() ?? "") }
         return error(
@@ -107,7 +108,7 @@ struct SettingsParser {
     }
 
     /// `connections site {`, or a file of another format.
-    private mutating func twoNames(_ first: String, _ location: SourceLocation) -> ConfigurationProblem {
+    private mutating func twoNames(_ first: String, _ location: SourceLocation) -> Problem {
         guard let second = scanner.name() else { return incomplete(first, location) }
         if isRoot, open.count == 1, ["config", "conn", "ca"].contains(first), !isBehindSecret {
             return error(
@@ -124,7 +125,7 @@ struct SettingsParser {
 
     private func text(_ bytes: some Sequence<UInt8>) -> String { String(decoding: Array(bytes), as: UTF8.self) }
 
-    private func incomplete(_ name: String, _ location: SourceLocation) -> ConfigurationProblem {
+    private func incomplete(_ name: String, _ location: SourceLocation) -> Problem {
         error(
             location, name, "expected '=' or '{' after the name",
             "write '\(shown(name) ?? "key") = value' or open a section")
@@ -132,7 +133,7 @@ struct SettingsParser {
 
     private mutating func openSection(
         _ name: String, _ references: [SettingsNode.Reference], _ location: SourceLocation
-    ) throws(ConfigurationProblem) {
+    ) throws(Problem) {
         scanner.advance()
         guard depth < SettingsLimits.maximumDepth else {
             throw error(
@@ -149,7 +150,7 @@ struct SettingsParser {
     /// `: a.b, c` up to the brace.
     private mutating func readReferences(
         _ name: String, _ location: SourceLocation
-    ) throws(ConfigurationProblem) -> [SettingsNode.Reference] {
+    ) throws(Problem) -> [SettingsNode.Reference] {
         var references: [SettingsNode.Reference] = []
         repeat {
             scanner.advance()
@@ -177,7 +178,7 @@ struct SettingsParser {
 
     // MARK: Values
 
-    private mutating func readValue(_ key: String, _ location: SourceLocation) throws(ConfigurationProblem) {
+    private mutating func readValue(_ key: String, _ location: SourceLocation) throws(Problem) {
         scanner.advance()
         try loader.count(location)
         let isSecret = SettingsSection.holdsSecret(key)
@@ -217,7 +218,7 @@ struct SettingsParser {
     }
 
     /// Reads one word that is not between quotes. Returns what is wrong with it.
-    private mutating func readWord(_ key: String) throws(ConfigurationProblem) -> SettingsSection.Value.Fault? {
+    private mutating func readWord(_ key: String) throws(Problem) -> SettingsSection.Value.Fault? {
         let start = here
         let isSecret = SettingsSection.holdsSecret(key)
         var fault: SettingsSection.Value.Fault?
@@ -241,7 +242,7 @@ struct SettingsParser {
         return fault
     }
 
-    private func notUTF8(_ word: String, _ location: SourceLocation) -> ConfigurationProblem {
+    private func notUTF8(_ word: String, _ location: SourceLocation) -> Problem {
         error(location, word, "a character is not in UTF-8", "save the file as UTF-8, as by: iconv -f latin1 -t utf-8")
     }
 
@@ -251,7 +252,7 @@ struct SettingsParser {
             place.file == file, !old.content.isSame(as: value.content)
         {
             loader.warnings.append(
-                ConfigurationProblem(
+                Problem(
                     .warning, value.location ?? here, word: shown(value.key),
                     (shown(value.key) == nil ? "a key is set" : "is set")
                         + " in '\(sectionName)' a second time, and what line \(place.line) says is lost",
@@ -263,7 +264,7 @@ struct SettingsParser {
     /// One between quotes, which is a value like any other, and even a secret that everybody can guess.
     private func warnOfPlaceholder(_ key: String, _ location: SourceLocation) {
         loader.warnings.append(
-            ConfigurationProblem(
+            Problem(
                 .warning, location, word: shown(key),
                 "the value looks like an unfilled placeholder",
                 remedy: "write the value in its place"))
@@ -271,14 +272,14 @@ struct SettingsParser {
 
     private func warnOfCut(_ key: String) {
         loader.warnings.append(
-            ConfigurationProblem(
+            Problem(
                 .warning, here, word: shown(key) ?? (SettingsSection.holdsSecret(key) ? "secret" : nil),
                 "the value ends before a '#' or '}' that touches it",
                 remedy: "write the value between quotes if the character is part of it"))
     }
 
     /// - Parameter start: of the value: where a quote that is not closed opened is known to nobody.
-    private mutating func readQuoted(_ key: String, _ start: SourceLocation) throws(ConfigurationProblem) {
+    private mutating func readQuoted(_ key: String, _ start: SourceLocation) throws(Problem) {
         scanner.advance()
         while let byte = scanner.peek {
             scanner.advance()
@@ -312,7 +313,7 @@ struct SettingsParser {
     // MARK: Includes
 
     /// Patterns up to the end of the line, between quotes if they have blanks.
-    private mutating func readIncludes(_ location: SourceLocation) throws(ConfigurationProblem) {
+    private mutating func readIncludes(_ location: SourceLocation) throws(Problem) {
         var patterns: [String] = []
         while let byte = scanner.peek, byte == UInt8(ascii: "\"") || SettingsScanner.isValue(byte) {
             scratch.clear()
@@ -351,7 +352,7 @@ struct SettingsParser {
 
     private func error(
         _ location: SourceLocation, _ word: String?, _ reason: String, _ remedy: String
-    ) -> ConfigurationProblem {
-        ConfigurationProblem(.error, location, word: shown(word), reason, remedy: remedy)
+    ) -> Problem {
+        Problem(.error, location, word: shown(word), reason, remedy: remedy)
     }
 }

@@ -1,4 +1,5 @@
 import IKEv2
+import Packets
 
 /// A section while its files are being read: what several places said of it is merged, references are still names.
 final class SettingsNode {
@@ -61,7 +62,7 @@ struct SettingsReferences {
     private let root: SettingsNode
     /// Top-level sections that others refer to.
     private(set) var referenced: Set<String> = []
-    private var errors: [ConfigurationProblem] = []
+    private var errors: [Problem] = []
     private var entries = 0
     private var isTooLarge = false
 
@@ -145,22 +146,22 @@ struct SettingsReferences {
     }
 
     private mutating func report(_ location: SourceLocation, _ word: String?, _ reason: String, _ remedy: String) {
-        let error = ConfigurationProblem(.error, location, word: word, reason, remedy: remedy)
+        let error = Problem(.error, location, word: word, reason, remedy: remedy)
         if errors.count < 100, !errors.contains(error) { errors.append(error) }
     }
 }
 
 extension ConfigurationErrors {
     /// Sorted by file (in the order of first appearance), then by line; each once.
-    static func inOrder(_ errors: [ConfigurationProblem]) -> [ConfigurationProblem] {
+    static func inOrder(_ errors: [Problem]) -> [Problem] {
         var files: [String: Int] = [:]
-        var seen: Set<ConfigurationProblem> = []
+        var seen: Set<Problem> = []
         let unique = errors.filter { error in
             if files[error.location.file] == nil { files[error.location.file] = files.count }
             return seen.insert(error).inserted
         }
         return unique.enumerated().sorted { left, right in
-            func key(_ item: (offset: Int, element: ConfigurationProblem)) -> (Int, Int, Int, Int) {
+            func key(_ item: (offset: Int, element: Problem)) -> (Int, Int, Int, Int) {
                 let location = item.element.location
                 return (files[location.file] ?? 0, location.line, location.column, item.offset)
             }

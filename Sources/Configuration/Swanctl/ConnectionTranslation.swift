@@ -9,8 +9,8 @@ package enum ConnectionTranslation {
         /// The connection. With a fault of its own it is refused, with one of a child that child is: `isRefused` says so, and
         /// their packets stay closed.
         package var connection: Connection
-        package var warnings: [ConfigurationProblem]
-        package var errors: [ConfigurationProblem]
+        package var warnings: [Problem]
+        package var errors: [Problem]
     }
 
     /// - `folders`: where the file names of `certs`, `cacerts` and `pubkeys` lead; nil: items are the
@@ -30,7 +30,7 @@ package enum ConnectionTranslation {
     /// The connection if it can be served as it is; throws every problem of the section.
     package static func connection(
         _ section: SettingsSection, folders: CredentialFolders? = nil
-    ) throws(ConfigurationErrors) -> (connection: Connection, warnings: [ConfigurationProblem]) {
+    ) throws(ConfigurationErrors) -> (connection: Connection, warnings: [Problem]) {
         let outcome = outcome(section, folders: folders)
         guard outcome.errors.isEmpty else { throw ConfigurationErrors(outcome.errors) }
         return (outcome.connection, outcome.warnings)

@@ -1,4 +1,5 @@
 import Cryptography
+import Packets
 
 /// The folders of swanctl: `x509`, `x509ca`, `x509crl`, `pubkey`, `private`, `rsa`, `ecdsa`, `pkcs8`.
 package struct CredentialFolders: Hashable, Sendable {
@@ -47,12 +48,12 @@ struct CredentialItems {
                 value, name, "'\(value.key)' names a file by a relative path", "give an absolute path, or the content")
             return nil
         }
-        do throws(FileProblem) {
+        do throws(Problem) {
             let content = try FileContent(path: path, maximum: Self.maximumLength)
             return (path, Array(content.bytes))
         } catch {
             reader.fail(
-                value, name, "\(path) cannot be read: \(error.reason)", "put the file into \(folder), or name another")
+                value, name, "\(path) cannot be read: \(error.what)", "put the file into \(folder), or name another")
             return nil
         }
     }

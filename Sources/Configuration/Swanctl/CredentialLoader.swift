@@ -1,5 +1,6 @@
 import Cryptography
 import IKEv2
+import Packets
 import Platform
 
 /// Reads the folders of certificates, keys and CRLs.
@@ -88,7 +89,7 @@ struct CredentialLoader {
     }
 
     static func revocationLists(_ path: String, _ report: (String, String) -> Void) -> [RevocationList] {
-        do throws(FileProblem) {
+        do throws(Problem) {
             let content = try FileContent(path: path, maximum: CredentialItems.maximumLength)
             do throws(CertificateError) {
                 return try RevocationList.read(Array(content.bytes))
@@ -96,7 +97,7 @@ struct CredentialLoader {
                 report("\(error)", "replace it with a CRL in PEM or DER, or remove it")
             }
         } catch {
-            report("cannot be read: \(error.reason)", "check the path and its permissions")
+            report("cannot be read: \(error.what)", "check the path and its permissions")
         }
         return []
     }
@@ -150,7 +151,7 @@ struct CredentialLoader {
 
     func warnOfExposure(_ path: String) {
         findings.warn(
-            ConfigurationProblem(
+            Problem(
                 .warning, SourceLocation(file: path, line: 0), word: nil,
                 "holds secrets and others may read it",
                 remedy: "chmod 600 \(path)"))
@@ -178,10 +179,10 @@ struct CredentialLoader {
     }
 
     private func content(_ path: String) -> FileContent? {
-        do throws(FileProblem) {
+        do throws(Problem) {
             return try FileContent(path: path, maximum: CredentialItems.maximumLength)
         } catch {
-            skip(path, "cannot be read: \(error.reason)", "check its permissions, or remove it")
+            skip(path, "cannot be read: \(error.what)", "check its permissions, or remove it")
             return nil
         }
     }
@@ -189,7 +190,7 @@ struct CredentialLoader {
     /// A file that cannot be used keeps nothing else down: who needs it is warned of by name.
     private func skip(_ path: String, _ reason: String, _ remedy: String) {
         findings.warn(
-            ConfigurationProblem(
+            Problem(
                 .warning, SourceLocation(file: path, line: 0), word: nil, "is not used: \(reason)",
                 remedy: remedy))
     }

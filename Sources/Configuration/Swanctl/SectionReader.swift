@@ -6,14 +6,14 @@ import Packets
 final class Findings {
     /// The limits of what proposals may name.
     let proposalRules: ProposalRules
-    var errors: [ConfigurationProblem] = []
-    private(set) var warnings: [ConfigurationProblem] = []
-    private var known: Set<ConfigurationProblem> = []
+    var errors: [Problem] = []
+    private(set) var warnings: [Problem] = []
+    private var known: Set<Problem> = []
 
     init(_ proposalRules: ProposalRules = ProposalRules()) { self.proposalRules = proposalRules }
 
     /// Each warning once, although several sections may inherit what it is about.
-    func warn(_ warning: ConfigurationProblem) {
+    func warn(_ warning: Problem) {
         if known.insert(warning).inserted { warnings.append(warning) }
     }
 
@@ -64,7 +64,7 @@ struct SectionReader {
 
     /// An error at a value; at the section when there is none.
     func fail(_ value: SettingsSection.Value?, _ word: String?, _ problem: Problem) {
-        findings.errors.append(ConfigurationProblem(.error, location(value), word: word, problem))
+        findings.errors.append(Problem(.error, location(value), word: word, problem))
     }
 
     func fail(_ value: SettingsSection.Value?, _ word: String?, _ what: String, _ remedy: String) {
@@ -76,7 +76,7 @@ struct SectionReader {
 
     /// A warning at a value; at the section when there is none.
     func warn(_ value: SettingsSection.Value?, _ word: String?, _ problem: Problem) {
-        findings.warn(ConfigurationProblem(.warning, location(value), word: word, problem))
+        findings.warn(Problem(.warning, location(value), word: word, problem))
     }
 
     func warn(_ value: SettingsSection.Value?, _ word: String?, _ what: String, _ remedy: String) {
@@ -132,7 +132,7 @@ struct SectionReader {
         let place = isKey && !hidesWords ? SettingsManual.place(of: name) : nil
         let remedy = place.map { "move it into \($0)" } ?? near.map { "did you mean '\($0)'?" } ?? choice(known)
         findings.errors.append(
-            ConfigurationProblem(
+            Problem(
                 .error, location ?? self.location(), word: hidesWords && near == nil ? nil : name,
                 "unknown \(what) in \(section.name.isEmpty ? "this place" : "'\(section.name)'")",
                 remedy: remedy))

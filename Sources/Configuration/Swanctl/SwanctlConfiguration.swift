@@ -1,5 +1,6 @@
 import Cryptography
 import IKEv2
+import Packets
 import Platform
 
 /// The contents of a swanctl.conf and of the folders beside it.
@@ -10,9 +11,9 @@ package struct SwanctlConfiguration: Sendable {
     /// The entries in the order of the file.
     package var connections: [Connection]
     package var credentials: Credentials
-    package var warnings: [ConfigurationProblem]
+    package var warnings: [Problem]
     /// The problems in the order of files and lines.
-    package var errors: [ConfigurationProblem] = []
+    package var errors: [Problem] = []
     /// Some secret, key, certificate, authority or CRL could not be read.
     package internal(set) var lacksCredentials = false
 
@@ -27,7 +28,7 @@ package struct SwanctlConfiguration: Sendable {
 
     package init(
         connections: [Connection] = [], credentials: Credentials = Credentials(),
-        warnings: [ConfigurationProblem] = []
+        warnings: [Problem] = []
     ) {
         self.connections = connections
         self.credentials = credentials

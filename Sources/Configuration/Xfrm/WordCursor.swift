@@ -8,8 +8,8 @@ struct WordCursor {
     /// An algorithm's key lies in the words just read: what follows may be a piece of it, and is never shown.
     var isBehindKey = false
     /// Things that are wrong without hindering the reading of the rest.
-    var errors: [ConfigurationProblem] = []
-    var warnings: [ConfigurationProblem] = []
+    var errors: [Problem] = []
+    var warnings: [Problem] = []
 
     init(file: String, words: [Word]) {
         self.file = file
@@ -28,7 +28,7 @@ struct WordCursor {
     }
 
     /// The value behind `key`.
-    mutating func value(of key: Word, _ what: String) throws(ConfigurationProblem) -> Word {
+    mutating func value(of key: Word, _ what: String) throws(Problem) -> Word {
         guard let word = peek else {
             throw XfrmAlgorithms.error(self, key, "\(what) is missing", "write it after the word; see ip-xfrm(8)")
         }
@@ -41,7 +41,7 @@ struct WordCursor {
     /// A number in decimal, hexadecimal (0x…) or octal (0…), as `ip` reads them.
     mutating func number<Number: FixedWidthInteger>(
         of key: Word, _ what: String, in range: ClosedRange<Number> = Number.min...Number.max
-    ) throws(ConfigurationProblem) -> Number {
+    ) throws(Problem) -> Number {
         let word = try value(of: key, what)
         guard let number = Self.number(word.text, as: Number.self), range.contains(number) else {
             throw error(
@@ -63,7 +63,7 @@ struct WordCursor {
         return Number(text, radix: radix)
     }
 
-    mutating func address(of key: Word) throws(ConfigurationProblem) -> IPAddress {
+    mutating func address(of key: Word) throws(Problem) -> IPAddress {
         let word = try value(of: key, "an IP address")
         guard let address = IPAddress(word.text) else {
             throw error(word, "not an IP address", "write it as 192.0.2.1 or 2001:db8::1; names are not looked up")
@@ -72,7 +72,7 @@ struct WordCursor {
     }
 
     /// A prefix; nil for "any", "all" and "default", which are of either family.
-    mutating func prefix(of key: Word) throws(ConfigurationProblem) -> IPPrefix? {
+    mutating func prefix(of key: Word) throws(Problem) -> IPPrefix? {
         let word = try value(of: key, "an address or a prefix")
         if word == "any" || word == "all" || word == "default" { return nil }
         guard let prefix = IPPrefix(word.text) else {
@@ -85,8 +85,8 @@ struct WordCursor {
 
     // MARK: Problems
 
-    func error(_ word: Word, _ reason: String, _ remedy: String) -> ConfigurationProblem {
-        ConfigurationProblem(
+    func error(_ word: Word, _ reason: String, _ remedy: String) -> Problem {
+        Problem(
             .error, SourceLocation(file: file, line: word.line, column: word.column), word: shown(word),
             reason, remedy: remedy)
     }
@@ -97,7 +97,7 @@ struct WordCursor {
 
     mutating func warn(_ word: Word, _ reason: String, _ remedy: String) {
         warnings.append(
-            ConfigurationProblem(
+            Problem(
                 .warning, SourceLocation(file: file, line: word.line, column: word.column), word: shown(word),
                 reason, remedy: remedy))
     }
@@ -105,7 +105,7 @@ struct WordCursor {
     /// A warning at a keyword, which is shown also behind a key.
     mutating func warnAtKeyword(_ word: Word, _ reason: String, _ remedy: String) {
         warnings.append(
-            ConfigurationProblem(
+            Problem(
                 .warning, SourceLocation(file: file, line: word.line, column: word.column), word: word.text,
                 reason, remedy: remedy))
     }

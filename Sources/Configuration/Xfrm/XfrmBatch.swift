@@ -42,7 +42,7 @@ package enum XfrmBatch {
         var batch = Batch(file: file, defaultReplayWindow: defaultReplayWindow)
         for (line, column, hasComment) in text.unterminatedQuotes {
             batch.errors.append(
-                ConfigurationProblem(
+                Problem(
                     .error, SourceLocation(file: file, line: line, column: column), word: nil,
                     hasComment
                         ? "a '#' between quotes starts a comment, so the quote is never closed"
@@ -60,18 +60,18 @@ package enum XfrmBatch {
         path: String, defaultReplayWindow: Int = 0
     ) throws(ConfigurationErrors) -> ManualConfiguration {
         let content: FileContent
-        do throws(FileProblem) {
+        do throws(Problem) {
             content = try FileContent(path: path, maximum: BatchText.maximumLength)
         } catch {
             throw ConfigurationErrors([
-                problem(path, 0, "cannot be read: \(error.reason)", "check the path and its permissions")
+                problem(path, 0, "cannot be read: \(error.what)", "check the path and its permissions")
             ])
         }
         return try parse(bytes: content.bytes, file: path, defaultReplayWindow: defaultReplayWindow)
     }
 
-    static func problem(_ file: String, _ line: Int, _ reason: String, _ remedy: String) -> ConfigurationProblem {
-        ConfigurationProblem(.error, SourceLocation(file: file, line: line), word: nil, reason, remedy: remedy)
+    static func problem(_ file: String, _ line: Int, _ reason: String, _ remedy: String) -> Problem {
+        Problem(.error, SourceLocation(file: file, line: line), word: nil, reason, remedy: remedy)
     }
 }
 
@@ -85,8 +85,8 @@ struct Batch {
     private var standIns: [ParsedPolicy] = []
     /// The network namespace that the first line is for; nil: that of whoever runs it.
     private var namespace: (name: String?, line: Int)?
-    var errors: [ConfigurationProblem] = []
-    var warnings: [ConfigurationProblem] = []
+    var errors: [Problem] = []
+    var warnings: [Problem] = []
     /// Positions in `states` and `policies`.
     private var stateIndex: [StateKey: Int] = [:]
     private var policyIndex: [PolicyKey: Int] = [:]
@@ -110,7 +110,7 @@ struct Batch {
     /// Reads one command: `[ip …] xfrm {state|policy} {add|update|flush} …`.
     mutating func read(_ line: BatchLine) {
         var cursor = WordCursor(file: file, words: line.words)
-        do throws(ConfigurationProblem) {
+        do throws(Problem) {
             let prefix = CommandPrefix(&cursor)
             try check(prefix, line)
             guard cursor.take("xfrm") != nil else {
@@ -137,7 +137,7 @@ struct Batch {
     }
 
     /// All lines are for one gateway.
-    private mutating func check(_ prefix: CommandPrefix, _ line: BatchLine) throws(ConfigurationProblem) {
+    private mutating func check(_ prefix: CommandPrefix, _ line: BatchLine) throws(Problem) {
         guard let namespace else {
             namespace = (prefix.namespace, line.line)
             return
@@ -152,14 +152,14 @@ struct Batch {
 
     private func unknown(
         _ cursor: WordCursor, _ line: BatchLine, _ expected: String, _ remedy: String
-    ) -> ConfigurationProblem {
+    ) -> Problem {
         guard let word = cursor.peek else {
             return XfrmBatch.problem(file, line.line, "the line ends where \(expected) should stand", remedy)
         }
         return cursor.error(word, "expected \(expected)", remedy)
     }
 
-    private mutating func flush(isState: Bool, _ verb: Word, _ cursor: WordCursor) throws(ConfigurationProblem) {
+    private mutating func flush(isState: Bool, _ verb: Word, _ cursor: WordCursor) throws(Problem) {
         if let word = cursor.peek {
             throw cursor.error(word, "'flush' takes nothing more", "flush everything, or leave the line out")
         }

@@ -6,8 +6,8 @@ import Policy
 /// Checks across the lines of a batch file.
 enum XfrmChecks {
     static func check(
-        file: String, states: [ParsedState], policies: [ParsedPolicy], errors: inout [ConfigurationProblem],
-        warnings: inout [ConfigurationProblem]
+        file: String, states: [ParsedState], policies: [ParsedPolicy], errors: inout [Problem],
+        warnings: inout [Problem]
     ) {
         let byRequestID = Dictionary(grouping: states.map(\.parameters), by: \.requestID)
         for policy in policies { check(policy, byRequestID, &errors, &warnings) }
@@ -17,7 +17,7 @@ enum XfrmChecks {
         warnAboutForwarding(policies, &warnings)
         if states.isEmpty, policies.isEmpty, errors.isEmpty {
             warnings.append(
-                ConfigurationProblem(
+                Problem(
                     .warning, SourceLocation(file: file, line: 1), word: nil, "there is nothing in the file",
                     remedy: "add 'xfrm state add' and 'xfrm policy add' lines"))
         }
@@ -25,8 +25,8 @@ enum XfrmChecks {
 
     /// A template has to lead to a state, or nothing gets through.
     private static func check(
-        _ parsed: ParsedPolicy, _ states: [UInt32: [SAParameters]], _ errors: inout [ConfigurationProblem],
-        _ warnings: inout [ConfigurationProblem]
+        _ parsed: ParsedPolicy, _ states: [UInt32: [SAParameters]], _ errors: inout [Problem],
+        _ warnings: inout [Problem]
     ) {
         guard case .protect(let template) = parsed.policy.action else { return }
         let candidates =
@@ -36,13 +36,13 @@ enum XfrmChecks {
         }
         if parsed.templateSPI != 0, serving.contains(where: { $0.spi != parsed.templateSPI }) {
             errors.append(
-                ConfigurationProblem(
+                Problem(
                     .error, parsed.location, word: "spi",
                     "the template's addresses and reqid lead to states with other SPIs, too",
                     remedy: "give each SA a reqid of its own, and name it instead of the SPI"))
         } else if serving.isEmpty {
             warnings.append(
-                ConfigurationProblem(
+                Problem(
                     .warning, parsed.location, word: "tmpl",
                     "no state in this file serves the policy \(parsed.policy)",
                     remedy: "add one with these addresses and reqid, or all its packets are dropped"))
@@ -50,7 +50,7 @@ enum XfrmChecks {
     }
 
     /// Warns of overlapping outbound policies of equal priority, whose winner is easily guessed wrong.
-    private static func warnAboutOverlaps(_ policies: [ParsedPolicy], _ warnings: inout [ConfigurationProblem]) {
+    private static func warnAboutOverlaps(_ policies: [ParsedPolicy], _ warnings: inout [Problem]) {
         let outbound = policies.filter { $0.policy.direction == .out }
         // A warning is worth quadratic work for files that people write, not for generated ones.
         let mostCompared = 1000
@@ -63,7 +63,7 @@ enum XfrmChecks {
                 })
             else { continue }
             warnings.append(
-                ConfigurationProblem(
+                Problem(
                     .warning, later.location, word: "priority",
                     "packets of this policy are also those of line \(earlier.location.line), with equal priority",
                     remedy: "give them different priorities; else the longer prefixes win, then the first line"))
@@ -71,7 +71,7 @@ enum XfrmChecks {
     }
 
     /// `dir in` is for the gateway's own packets: what it is to hand on to others needs `dir fwd`, as in Linux.
-    private static func warnAboutForwarding(_ policies: [ParsedPolicy], _ warnings: inout [ConfigurationProblem]) {
+    private static func warnAboutForwarding(_ policies: [ParsedPolicy], _ warnings: inout [Problem]) {
         let forwarded = policies.filter { $0.policy.direction == .forward }
         let mostCompared = 1000
         guard policies.count <= mostCompared else { return }
@@ -81,7 +81,7 @@ enum XfrmChecks {
                 !forwarded.contains(where: { $0.policy.selector.overlaps(selector) })
             else { continue }
             warnings.append(
-                ConfigurationProblem(
+                Problem(
                     .warning, parsed.location, word: "in",
                     "without a policy with 'dir fwd' packets from \(selector.source) are dropped unless they are for this gateway itself, not for hosts of \(selector.destination) behind it; so it is in Linux",
                     remedy: "add the same line with 'dir fwd'"))
@@ -89,7 +89,7 @@ enum XfrmChecks {
     }
 
     private static func warnAboutUnusedStates(
-        _ states: [ParsedState], _ policies: [ParsedPolicy], _ warnings: inout [ConfigurationProblem]
+        _ states: [ParsedState], _ policies: [ParsedPolicy], _ warnings: inout [Problem]
     ) {
         guard !policies.isEmpty else { return }
         let templates = policies.compactMap { parsed -> SecurityPolicy.Protection? in
@@ -98,7 +98,7 @@ enum XfrmChecks {
         let used = TemplateIndex(templates)
         for state in states where !used.accepts(state.parameters) {
             warnings.append(
-                ConfigurationProblem(
+                Problem(
                     .warning, state.location, word: "reqid", "no policy in this file uses the state",
                     remedy: "add 'xfrm policy add' with a 'tmpl' of these addresses and this reqid"))
         }
@@ -125,7 +125,7 @@ private struct TemplateIndex {
 /// initialisation vectors, so that sooner or later both use the same one, and the cipher is broken (RFC 4106 section 2, RFC 3686
 /// section 4, RFC 7634 section 2). The two directions of a tunnel are two SAs, too.
 enum XfrmKeyChecks {
-    static func check(_ states: [ParsedState], _ errors: inout [ConfigurationProblem]) {
+    static func check(_ states: [ParsedState], _ errors: inout [Problem]) {
         var places: [Int: [Int]] = [:]
         // One that was updated stands where it was, with the line of its update.
         let states = states.sorted { $0.location.line < $1.location.line }
@@ -135,7 +135,7 @@ enum XfrmKeyChecks {
             places[digest, default: []].append(index)
             guard let earlier else { continue }
             errors.append(
-                ConfigurationProblem(
+                Problem(
                     .error, state.location, word: nil,
                     "the key is that of the state in line \(states[earlier].location.line), "
                         + "so that the two SAs repeat each other's initialisation vectors (RFC 4106 section 2)",

@@ -47,7 +47,7 @@ struct XfrmPolicyParser {
 
     /// The policy, and all problems; no policy if there are errors.
     mutating func parse() -> (policy: ParsedPolicy?, cursor: WordCursor) {
-        do throws(ConfigurationProblem) {
+        do throws(Problem) {
             while let word = cursor.peek {
                 if word == "src" || word == "dst" { hasFailedSelector = true }
                 if try selector.read(&cursor) {
@@ -95,7 +95,7 @@ struct XfrmPolicyParser {
             }
             if word == "mark" || word == "if_id" { isChosenByRoute = true }
             let isSide = word == "src" || word == "dst"
-            do throws(ConfigurationProblem) {
+            do throws(Problem) {
                 if try selector.read(&cursor) { continue }
             } catch {
                 if isSide { hasFailedSelector = true }
@@ -109,7 +109,7 @@ struct XfrmPolicyParser {
         }
     }
 
-    private mutating func read(_ word: Word) throws(ConfigurationProblem) -> Bool {
+    private mutating func read(_ word: Word) throws(Problem) -> Bool {
         if word == "dir" {
             let value = try cursor.value(of: word, "a direction")
             direction = SecurityPolicy.Direction(rawValue: value.text)
@@ -139,7 +139,7 @@ struct XfrmPolicyParser {
         return true
     }
 
-    private mutating func readFlags(_ keyword: Word) throws(ConfigurationProblem) {
+    private mutating func readFlags(_ keyword: Word) throws(Problem) {
         let value = try cursor.value(of: keyword, "a flag")
         // Sockets with policies of their own do not exist in a gateway, so "localok" changes nothing.
         if value == "localok" { return }
@@ -147,7 +147,7 @@ struct XfrmPolicyParser {
             value, "this flag is not supported", "leave it out: ICMP errors are checked as all other packets are")
     }
 
-    private mutating func readTemplate(_ word: Word) throws(ConfigurationProblem) {
+    private mutating func readTemplate(_ word: Word) throws(Problem) {
         var template = Template(word: word)
         while let key = cursor.peek {
             if key == "src" {
@@ -188,7 +188,7 @@ struct XfrmPolicyParser {
         self.template = template
     }
 
-    private mutating func readUnsupported(_ word: Word) throws(ConfigurationProblem) -> Bool {
+    private mutating func readUnsupported(_ word: Word) throws(Problem) -> Bool {
         guard let remedy = Self.unsupported[word.text] else { return false }
         let value = try cursor.value(of: word, "a value")
         let isNumber = word == "mark" || word == "if_id"

@@ -24,7 +24,7 @@ struct XfrmSelector {
     var isForAll: Bool { (source?.length ?? 0) == 0 && (destination?.length ?? 0) == 0 }
 
     /// Reads the next word and its value if it is part of a selector; false if not.
-    mutating func read(_ cursor: inout WordCursor) throws(ConfigurationProblem) -> Bool {
+    mutating func read(_ cursor: inout WordCursor) throws(Problem) -> Bool {
         if let key = cursor.take("src") {
             source = try cursor.prefix(of: key)
         } else if let key = cursor.take("dst") {
@@ -53,7 +53,7 @@ struct XfrmSelector {
         return true
     }
 
-    private static func readProtocol(_ key: Word, _ cursor: inout WordCursor) throws(ConfigurationProblem) -> UInt8 {
+    private static func readProtocol(_ key: Word, _ cursor: inout WordCursor) throws(Problem) -> UInt8 {
         let word = try cursor.value(of: key, "a protocol")
         if let number = protocols[word.text] ?? WordCursor.number(word.text, as: UInt8.self) { return number }
         throw cursor.error(

@@ -55,7 +55,7 @@ struct XfrmStateParser {
     ///
     /// - Parameter defaultReplayWindow: packets, for lines without `replay-window`.
     mutating func parse(defaultReplayWindow: Int) -> (state: ParsedState?, cursor: WordCursor) {
-        do throws(ConfigurationProblem) {
+        do throws(Problem) {
             while let word = cursor.peek {
                 cursor.skip()
                 try read(word)
@@ -73,7 +73,7 @@ struct XfrmStateParser {
 
     // MARK: Words
 
-    mutating func read(_ word: Word) throws(ConfigurationProblem) {
+    mutating func read(_ word: Word) throws(Problem) {
         let isBehindKey = cursor.isBehindKey
         cursor.isBehindKey = false
         if try readIdentity(word) { return }
@@ -89,7 +89,7 @@ struct XfrmStateParser {
     }
 
     /// `src`, `dst`, `proto`, `spi`, `mode`, `reqid` and the algorithms.
-    mutating func readIdentity(_ word: Word) throws(ConfigurationProblem) -> Bool {
+    mutating func readIdentity(_ word: Word) throws(Problem) -> Bool {
         if word == "src" {
             source = try cursor.address(of: word)
         } else if word == "dst" {
@@ -121,7 +121,7 @@ struct XfrmStateParser {
         return true
     }
 
-    static func readMode(_ word: Word, _ cursor: inout WordCursor) throws(ConfigurationProblem) {
+    static func readMode(_ word: Word, _ cursor: inout WordCursor) throws(Problem) {
         let mode = try cursor.value(of: word, "a mode")
         if !(mode == "tunnel") {
             cursor.report(mode, "this mode is not supported", "this version serves tunnel mode: use 'mode tunnel'")
@@ -129,7 +129,7 @@ struct XfrmStateParser {
     }
 
     /// `replay-…`, `seq`, `flag`, `extra-flag`, `sel`, `limit`, `encap`.
-    mutating func readHandling(_ word: Word) throws(ConfigurationProblem) -> Bool {
+    mutating func readHandling(_ word: Word) throws(Problem) -> Bool {
         if word == "replay-window" {
             replayWindow = (word, try cursor.number(of: word, "replay window", in: 0...65_536))
         } else if word == "replay-seq" {
@@ -163,7 +163,7 @@ struct XfrmStateParser {
         return true
     }
 
-    mutating func readEncapsulation(_ word: Word) throws(ConfigurationProblem) {
+    mutating func readEncapsulation(_ word: Word) throws(Problem) {
         let type = try cursor.value(of: word, "an encapsulation")
         if !(type == "espinudp") {
             cursor.report(type, "this encapsulation is not supported", "use 'encap espinudp' (RFC 3948)")
@@ -207,7 +207,7 @@ extension XfrmStateParser {
         ]
     }
 
-    mutating func readFlags(_ keyword: Word, _ known: [String: FlagEffect]) throws(ConfigurationProblem) {
+    mutating func readFlags(_ keyword: Word, _ known: [String: FlagEffect]) throws(Problem) {
         var count = 0
         while let word = cursor.peek, let effect = known[word.text] {
             cursor.skip()
@@ -227,7 +227,7 @@ extension XfrmStateParser {
     }
 
     /// Words of `ip xfrm` that cannot be served, with the number of values to skip.
-    mutating func readUnsupported(_ word: Word) throws(ConfigurationProblem) -> Bool {
+    mutating func readUnsupported(_ word: Word) throws(Problem) -> Bool {
         guard let remedy = Self.unsupported[word.text] else { return false }
         if word == "offload" {
             cursor.report(word, "not supported", remedy)
@@ -260,7 +260,7 @@ extension XfrmStateParser {
 
 /// Assembly of an SA from the words of a line: what is missing, what contradicts, what is unwise.
 extension XfrmStateParser {
-    mutating func finish(_ defaultReplayWindow: Int) throws(ConfigurationProblem) -> SAParameters? {
+    mutating func finish(_ defaultReplayWindow: Int) throws(Problem) -> SAParameters? {
         if !hasProtocol { reportMissing("proto", "add 'proto esp'") }
         if !hasTunnelMode {
             reportMissing("mode", "add 'mode tunnel': Linux takes a line without it as transport mode")
@@ -337,7 +337,7 @@ extension XfrmStateParser {
 
 extension Lifetime {
     /// Reads `limit KIND NUMBER`, whose first word has just been read.
-    mutating func read(_ limit: Word, _ cursor: inout WordCursor) throws(ConfigurationProblem) {
+    mutating func read(_ limit: Word, _ cursor: inout WordCursor) throws(Problem) {
         let kind = try cursor.value(of: limit, "a kind of limit")
         // 0 seconds are no limit; 0 bytes or packets would be reached at once.
         switch kind.text {
@@ -357,14 +357,14 @@ extension Lifetime {
         }
     }
 
-    private static func seconds(_ kind: Word, _ cursor: inout WordCursor) throws(ConfigurationProblem) -> UInt64? {
+    private static func seconds(_ kind: Word, _ cursor: inout WordCursor) throws(Problem) -> UInt64? {
         let value: UInt64 = try cursor.number(of: kind, "number of seconds")
         return value == 0 || value == .max ? nil : value
     }
 
     private static func amount(
         _ kind: Word, _ what: String, _ cursor: inout WordCursor
-    ) throws(ConfigurationProblem) -> UInt64? {
+    ) throws(Problem) -> UInt64? {
         let value: UInt64 = try cursor.number(of: kind, what, in: 1...UInt64.max)
         return value == .max ? nil : value
     }

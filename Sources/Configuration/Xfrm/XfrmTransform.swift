@@ -1,4 +1,5 @@
 import Cryptography
+import Packets
 
 /// The algorithms of one `xfrm state` line, and what they come to.
 ///
@@ -26,7 +27,7 @@ struct XfrmAlgorithms {
     ]
 
     /// Reads the clause that `keyword` begins.
-    mutating func read(_ keyword: Word, _ cursor: inout WordCursor) throws(ConfigurationProblem) {
+    mutating func read(_ keyword: Word, _ cursor: inout WordCursor) throws(Problem) {
         let name = try readName(keyword, &cursor)
         let key = try readKey(keyword, &cursor)
         cursor.isBehindKey = true
@@ -50,7 +51,7 @@ struct XfrmAlgorithms {
         if isSecond { cursor.errors.append(Self.error(cursor, keyword, "given twice", "keep one")) }
     }
 
-    private func readName(_ keyword: Word, _ cursor: inout WordCursor) throws(ConfigurationProblem) -> String {
+    private func readName(_ keyword: Word, _ cursor: inout WordCursor) throws(Problem) -> String {
         let word = try cursor.value(of: keyword, "an algorithm name")
         let known: [String]
         if keyword == "aead" {
@@ -84,7 +85,7 @@ struct XfrmAlgorithms {
     }
 
     /// `0x` and hexadecimal digits, or else the characters themselves. An odd number of digits gets a zero in front.
-    private func readKey(_ keyword: Word, _ cursor: inout WordCursor) throws(ConfigurationProblem) -> SecretBytes {
+    private func readKey(_ keyword: Word, _ cursor: inout WordCursor) throws(Problem) -> SecretBytes {
         let word = try cursor.value(of: keyword, "a key")
         let bytes = word.bytes
         guard bytes.count >= 2, bytes[0] == UInt8(ascii: "0"), bytes[1] == UInt8(ascii: "x") else {
@@ -98,7 +99,7 @@ struct XfrmAlgorithms {
         }
         if !digits.count.isMultiple(of: 2) {
             cursor.warnings.append(
-                ConfigurationProblem(
+                Problem(
                     .warning, .init(file: cursor.file, line: keyword.line, column: keyword.column),
                     word: keyword.text, "the key has an odd number of digits",
                     remedy: "a digit seems to be missing; Linux puts a zero in front"))
@@ -124,8 +125,8 @@ struct XfrmAlgorithms {
     /// An error at a keyword or a name, which are shown also behind a key.
     static func error(
         _ cursor: WordCursor, _ word: Word, _ reason: String, _ remedy: String
-    ) -> ConfigurationProblem {
-        ConfigurationProblem(
+    ) -> Problem {
+        Problem(
             .error, SourceLocation(file: cursor.file, line: word.line, column: word.column), word: word.text,
             reason, remedy: remedy)
     }
@@ -138,7 +139,7 @@ extension XfrmAlgorithms {
     /// - Parameter line: any word of the line, for what is missing.
     func transform(
         _ line: Word, _ cursor: inout WordCursor
-    ) throws(ConfigurationProblem) -> (transform: ESPTransform, key: SecretBytes) {
+    ) throws(Problem) -> (transform: ESPTransform, key: SecretBytes) {
         if let aead {
             if let other = encryption ?? authentication {
                 throw Self.error(
@@ -166,7 +167,7 @@ extension XfrmAlgorithms {
 
     private func aeadTransform(
         _ clause: Clause, _ cursor: borrowing WordCursor
-    ) throws(ConfigurationProblem) -> ESPTransform {
+    ) throws(Problem) -> ESPTransform {
         let bits = clause.bits ?? 0
         let isGCM = clause.name == "rfc4106(gcm(aes))"
         let lengths = isGCM ? [64, 96, 128] : [128]
@@ -190,7 +191,7 @@ extension XfrmAlgorithms {
 
     private func make(
         _ clause: Clause, _ encryption: ESPTransform.Encryption, _ cursor: borrowing WordCursor
-    ) throws(ConfigurationProblem) -> ESPTransform {
+    ) throws(Problem) -> ESPTransform {
         do throws(CryptographyError) {
             return try ESPTransform(encryption: encryption)
         } catch {
@@ -200,7 +201,7 @@ extension XfrmAlgorithms {
 
     private func encryptionTransform(
         _ clause: Clause, _ cursor: borrowing WordCursor
-    ) throws(ConfigurationProblem) -> ESPTransform.Encryption {
+    ) throws(Problem) -> ESPTransform.Encryption {
         switch clause.name {
         case "cbc(aes)":
             try check(clause, takes: Self.aesKeyLengths, plus: 0, "", cursor)
@@ -218,7 +219,7 @@ extension XfrmAlgorithms {
     /// The integrity algorithm, and its key with the length that it has there.
     private func integrity(
         _ clause: Clause, _ cursor: inout WordCursor
-    ) throws(ConfigurationProblem) -> (ESPTransform.Integrity, SecretBytes) {
+    ) throws(Problem) -> (ESPTransform.Integrity, SecretBytes) {
         // `auth` leaves the truncation to the kernel, which for SHA-256 cuts to the 96 bits of an early draft.
         let (choices, kernelDefault): ([Int: ESPTransform.Integrity], Int) =
             switch clause.name {
@@ -246,7 +247,7 @@ extension XfrmAlgorithms {
     /// HMAC takes keys of any length: a shorter one is the same as one with zeros behind it (RFC 2104 section 2).
     private func key(
         _ clause: Clause, of integrity: ESPTransform.Integrity, _ cursor: inout WordCursor
-    ) throws(ConfigurationProblem) -> SecretBytes {
+    ) throws(Problem) -> SecretBytes {
         let missing = integrity.keyLength - clause.key.count
         if missing == 0 { return clause.key }
         guard missing > 0, clause.key.count > 0 else {
@@ -265,7 +266,7 @@ extension XfrmAlgorithms {
     /// Checks the length of a key in bytes, which may have a salt behind it.
     private func check(
         _ clause: Clause, takes lengths: [Int], plus extra: Int, _ name: String, _ cursor: borrowing WordCursor
-    ) throws(ConfigurationProblem) {
+    ) throws(Problem) {
         guard !lengths.contains(clause.key.count - extra) else { return }
         let expected = lengths.map { String($0 + extra) }.joined(separator: ", ")
         let parts = extra == 0 ? "" : " (of which the last \(extra) are the \(name))"

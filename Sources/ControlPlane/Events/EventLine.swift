@@ -86,7 +86,7 @@ extension EventLine {
 
     private static func explain(_ what: String, _ why: Explanation, _ group: Group) -> [Parts] {
         let remedy = why.remedy.isEmpty ? [] : [why.remedy]
-        return [(group, 0, "\(what): \(why.summary)")] + (why.details + remedy).map { (group, 0, "  \($0)") }
+        return [(group, 0, "\(what): \(why.what)")] + (why.details + remedy).map { (group, 0, "  \($0)") }
     }
 
     private static func ends(_ ike: IKESAStatus) -> String {

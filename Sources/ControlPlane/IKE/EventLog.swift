@@ -88,7 +88,7 @@ final class EventLog {
         var more = Logger.Metadata()
         if !explanation.details.isEmpty { more["details"] = .array(explanation.details.map { "\($0)" }) }
         if !explanation.remedy.isEmpty { more["remedy"] = "\(explanation.remedy)" }
-        write(level, "\(what): \(explanation.summary)", ike, more)
+        write(level, "\(what): \(explanation.what)", ike, more)
     }
 
     private func log(
@@ -137,7 +137,7 @@ extension CloseReason {
         case .reauthenticated: "replaced by a reauthenticated one"
         case .superseded: "another IKE SA with the same peer took its place"
         case .peerDead: "the peer does not answer"
-        case .negotiationFailed(let explanation): explanation.summary
+        case .negotiationFailed(let explanation): explanation.what
         case .halfOpenTimeout: "the peer did not finish its negotiation"
         case .expired: "its time is up"
         }

@@ -1,4 +1,5 @@
 import IKEv2
+import Packets
 import Platform
 
 /// `--ike-keylog FILE`: the keys of all SAs, as Wireshark takes them. Off unless asked for: who has them can read all
@@ -6,15 +7,10 @@ import Platform
 ///
 /// FILE gets the lines of Wireshark's `ikev2_decryption_table`, FILE.esp those of `esp_sa`; both are of the owner alone.
 final class KeyLogFile {
-    /// Why a key log cannot be written.
-    struct Failure: Error, Hashable, CustomStringConvertible {
-        let description: String
-    }
-
     private let ike: Descriptor
     private let esp: Descriptor
 
-    init(path: String) throws(Failure) {
+    init(path: String) throws(Problem) {
         let ike = try Self.open(path)
         esp = try Self.open(path + ".esp")
         self.ike = ike
@@ -28,18 +24,18 @@ final class KeyLogFile {
     }
 
     /// Lines are added to what is there. A link in the way is not followed: it could lead anywhere.
-    private static func open(_ path: String) throws(Failure) -> Descriptor {
+    private static func open(_ path: String) throws(Problem) -> Descriptor {
         let file: Descriptor
         do { file = try Files.openToAppend(path) } catch {
-            throw Failure(
-                description: "key log \(path): \(error); give --ike-keylog a file in a "
-                    + "directory of yours, or leave it out")
+            throw Problem(
+                "key log \(path): \(error)",
+                remedy: "give --ike-keylog a file in a directory of yours, or leave it out")
         }
         // An older file may be open to others.
         do { try Files.setMode(of: file, 0o600) } catch {
-            throw Failure(
-                description: "key log \(path): cannot be kept from others: \(error); "
-                    + "give --ike-keylog a file of your own")
+            throw Problem(
+                "key log \(path): cannot be kept from others: \(error)",
+                remedy: "give --ike-keylog a file of your own")
         }
         return file
     }

@@ -2,6 +2,7 @@ import Dispatch
 import Logging
 import NIOCore
 import NIOPosix
+import Packets
 import Platform
 
 /// The control protocol's server: one UNIX socket, all clients on one event loop.
@@ -40,23 +41,29 @@ package struct VICIServer: Sendable {
     private static func inode(of path: String) -> UInt64? { (try? Files.status(path, followsLinks: false))?.inode }
 }
 
-/// Why the control socket could not be opened.
-package enum ControlSocketError: Error, Hashable, Sendable, CustomStringConvertible {
+/// Reason why the control socket could not be opened.
+package enum ControlSocketError: OperatorError, Hashable, Sendable {
     case pathTooLong(String, limit: Int)
     case inUse(String)
     case notASocket(String)
     case system(String, call: String, errno: Int32)
 
-    package var description: String {
+    package var problem: Problem {
         switch self {
         case .pathTooLong(let path, let limit):
-            "control socket \(path): the path is longer than \(limit) bytes; give a shorter one with --control"
+            Problem(
+                "control socket \(path): the path is longer than \(limit) bytes",
+                remedy: "give a shorter one with --control")
         case .inUse(let path):
-            "control socket \(path): another sluice answers there; stop it, or give this one another --control"
+            Problem(
+                "control socket \(path): another sluice answers there",
+                remedy: "stop it, or give this one another --control")
         case .notASocket(let path):
-            "control socket \(path): a file that is no socket is in the way; remove it, or choose another --control"
+            Problem(
+                "control socket \(path): a file that is not a socket is in the way",
+                remedy: "remove it, or choose another --control")
         case .system(let path, let call, let errno):
-            "control socket \(path): \(call): \(Errno(rawValue: errno))"
+            Problem("control socket \(path): \(call): \(Errno(rawValue: errno))")
         }
     }
 }

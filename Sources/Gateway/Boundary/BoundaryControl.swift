@@ -2,6 +2,7 @@ import Configuration
 import IKEv2
 import Logging
 import Netlink
+import Packets
 import XDP
 
 /// The boundary without a gateway: what `sluice guard`, `sluice detach` and `sluice status` do when none runs.
@@ -27,7 +28,7 @@ package enum BoundaryControl {
     /// Parts with errors are closed too, as far as they can be read.
     package static func close(
         _ request: Request
-    ) throws(GatewayError) -> (report: BoundaryReport, errors: [ConfigurationProblem]) {
+    ) throws(GatewayError) -> (report: BoundaryReport, errors: [Problem]) {
         let (covered, errors) = try covered(request)
         try Privileges.check([.netAdmin])
         try environment { () throws(NetlinkError) in
@@ -40,7 +41,7 @@ package enum BoundaryControl {
     /// The configuration of the files, and the part of it that no gateway would serve.
     private static func covered(
         _ request: Request
-    ) throws(GatewayError) -> (covered: CoveredList, errors: [ConfigurationProblem]) {
+    ) throws(GatewayError) -> (covered: CoveredList, errors: [Problem]) {
         // A guard negotiates nothing, so that no proposal is too weak for it.
         let connections = try request.configuration.map { path throws(GatewayError) in
             try ConfigurationFile.loadConnections(path, rules: ProposalRules(allowsWeakGroups: true))

@@ -239,7 +239,7 @@ extension GatewayDataplane {
 
     private func check(_ sa: ChildSA) throws(InstallationError) {
         guard sa.mode == .tunnel else {
-            throw InstallationError("\(sa.mode.rawValue) mode is not served; set `mode = tunnel`")
+            throw InstallationError("\(sa.mode.rawValue) mode is not served", remedy: "set `mode = tunnel`")
         }
         guard !sa.selectors.isEmpty else { throw InstallationError("CHILD_SA without traffic selectors") }
         guard children[sa.inboundSPI] != nil || hasRoom(for: sa.selectors) else {
@@ -250,7 +250,9 @@ extension GatewayDataplane {
 
     /// SAs of one request id stand in for each other, so that IKE's and those that were keyed by hand must not meet.
     private func check(requestID: UInt32) throws(InstallationError) {
-        guard requestID != 0 else { throw InstallationError("request id 0 stands for every SA; use another one") }
+        guard requestID != 0 else {
+            throw InstallationError("request id 0 stands for every SA", remedy: "use another one")
+        }
         guard !book.configuredRequestIDs.contains(requestID) else {
             throw InstallationError("request id \(requestID) belongs to a policy that was configured by hand")
         }

@@ -39,7 +39,7 @@ final class ControlLoop {
     private var queueCheck = QueueCheck()
     private(set) var manual: ManualSAs
     /// Lines of the `ip xfrm` file that are not served.
-    let manualErrors: [ConfigurationProblem]
+    let manualErrors: [Problem]
     private var neighbours: NeighbourKeeper
     /// The neighbours that lead to the peers, as of the last full second.
     private var peerNeighbours: [Neighbour.Key] = []

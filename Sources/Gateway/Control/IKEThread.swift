@@ -56,7 +56,7 @@ struct IKEThread: Sendable {
                 return NIOLoopBound(service, eventLoop: eventLoop)
             }.wait()
         } catch {
-            throw GatewayError(.environment, "\(error)", remedy: "")
+            throw GatewayError(.environment, cause: error)
         }
     }
 
@@ -103,7 +103,7 @@ struct IKEThread: Sendable {
 
     private static func errors(_ error: any Error, file: String) -> ConfigurationErrors {
         ConfigurationErrors([
-            ConfigurationProblem(
+            Problem(
                 .error, SourceLocation(file: file, line: 0), word: nil,
                 "the configuration was not reloaded, and the old one stays in force: \(error)",
                 remedy: "mend the file, and load it again")

@@ -36,7 +36,7 @@ struct AssociationSet {
                         try OutboundSA(parameters, engine: engine, pathMTU: pathMTU, now: now))
                 }
             } catch {
-                throw GatewayError(.configuration, "SA \(state.spi): \(error)", remedy: "")
+                throw GatewayError(.configuration, "SA \(state.spi)", cause: error)
             }
         }
     }

@@ -30,7 +30,7 @@ struct ManualSAs {
             for association in associations.inbound { try builder.addInbound(association) }
             for association in associations.outbound { try builder.addOutbound(association) }
         } catch {
-            throw GatewayError(.configuration, "\(file ?? ""): \(error)", remedy: "")
+            throw GatewayError(.configuration, file, cause: error)
         }
         for state in associations.foreign {
             logger.warning(

@@ -48,7 +48,7 @@ final class RestartableMonitor: Sendable {
             initialState = first.initialState
             monitor = Mutex(first)
         } catch {
-            throw GatewayError(.environment, "\(error)", remedy: "")
+            throw GatewayError(.environment, cause: error)
         }
     }
 

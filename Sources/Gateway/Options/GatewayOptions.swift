@@ -1,5 +1,6 @@
 import Cryptography
 import IKEv2
+import Packets
 import XDP
 
 /// All that `sluice run` can be told. Every field has the default of its flag.
@@ -80,17 +81,17 @@ package struct GatewayOptions: Hashable, Sendable {
 
 extension GatewayOptions {
     /// Checks where SAs come from, and the times and limits of IKE.
-    func validateNegotiation() throws(OptionError) {
+    func validateNegotiation() throws(Problem) {
         if let xfrmBatch {
             if configuration != nil {
-                throw OptionError(
+                throw Problem(
                     flag: "--xfrm-batch", value: xfrmBatch,
-                    reason: "keys are either written by hand or negotiated, not both in one gateway",
+                    "keys are either written by hand or negotiated, not both in one gateway",
                     remedy: "leave out --config, or move the tunnel into the swanctl.conf")
             }
             if let keyLog {
-                throw OptionError(
-                    flag: "--ike-keylog", value: keyLog, reason: "with --xfrm-batch nothing is negotiated",
+                throw Problem(
+                    flag: "--ike-keylog", value: keyLog, "with --xfrm-batch nothing is negotiated",
                     remedy: "leave it out; the keys are in \(xfrmBatch)")
             }
         }
@@ -98,30 +99,30 @@ extension GatewayOptions {
         try validateLimits()
     }
 
-    private func validateRetransmission() throws(OptionError) {
+    private func validateRetransmission() throws(Problem) {
         let timeout = Double(ike.retransmitTimeoutInMilliseconds) / 1000
         guard (0.1...60).contains(timeout) else {
-            throw OptionError(
-                flag: "--retransmit-timeout", value: "\(timeout)", reason: "out of range",
+            throw Problem(
+                flag: "--retransmit-timeout", value: "\(timeout)", "out of range",
                 remedy: "give 0.1 to 60 seconds")
         }
         guard (1...10).contains(ike.retransmitBase) else {
-            throw OptionError(
-                flag: "--retransmit-base", value: "\(ike.retransmitBase)", reason: "out of range",
+            throw Problem(
+                flag: "--retransmit-base", value: "\(ike.retransmitBase)", "out of range",
                 remedy: "give 1 (always the same wait) to 10")
         }
         try within("--retransmit-tries", Int(ike.retransmitTries), 1...60, "repetitions")
         var wait = timeout
         for _ in 0..<ike.retransmitTries { wait *= ike.retransmitBase }
         guard wait <= 3600 else {
-            throw OptionError(
+            throw Problem(
                 flag: "--retransmit-tries", value: "\(ike.retransmitTries)",
-                reason: "the last wait would be longer than an hour",
+                "the last wait would be longer than an hour",
                 remedy: "give fewer, or a smaller --retransmit-base or --retransmit-timeout")
         }
     }
 
-    private func validateLimits() throws(OptionError) {
+    private func validateLimits() throws(Problem) {
         try within("--keepalive", Int(clamping: ike.keepaliveInSeconds), 5...3600, unless: 0, "seconds (0: none)")
         try within("--ike-fragment-size", ike.fragmentSizeInBytes, 576...9_000, "bytes")
         try within("--ike-maximum-message", ike.maximumFragmentedMessageInBytes, 1_280...65_535, "bytes")
@@ -137,19 +138,9 @@ extension GatewayOptions {
     }
 }
 
-/// A flag whose value cannot work: which, why, and what to give instead.
-package struct OptionError: Error, Hashable, Sendable, CustomStringConvertible {
-    package var flag: String
-    package var value: String
-    package var reason: String
-    package var remedy: String
-
-    package var description: String { "\(flag) \(value): \(reason); \(remedy)" }
-}
-
 extension GatewayOptions {
     /// Checks every value against its bounds and against the others, without looking at the machine.
-    package func validate() throws(OptionError) {
+    package func validate() throws(Problem) {
         try validateInterfaces()
         try validateWorkers()
         try validateMemory()
@@ -157,60 +148,60 @@ extension GatewayOptions {
         try within("--replay-window", replayWindow, 32...65_536, unless: 0, "packets (0 turns replay protection off)")
         if let mtu { try within("--mtu", mtu, 576...9_000, "bytes") }
         guard !controlSocket.isEmpty, controlSocket.utf8.count < 108 else {
-            throw OptionError(
-                flag: "--control", value: controlSocket, reason: "a socket's path has 1 to 107 bytes",
+            throw Problem(
+                flag: "--control", value: controlSocket, "a socket's path has 1 to 107 bytes",
                 remedy: "give a shorter path")
         }
     }
 
-    private func validateInterfaces() throws(OptionError) {
+    private func validateInterfaces() throws(Problem) {
         for (flag, names) in [("--lan", lan), ("--wan", wan)] {
             guard !names.isEmpty else {
-                throw OptionError(
-                    flag: flag, value: "", reason: "no interface is named",
+                throw Problem(
+                    flag: flag, value: "", "no interface is named",
                     remedy: "name at least one, e.g. \(flag) eth0")
             }
             for name in names where !Self.isInterfaceName(name) {
-                throw OptionError(
-                    flag: flag, value: name, reason: "an interface's name has 1 to 15 bytes, no blank and no slash",
+                throw Problem(
+                    flag: flag, value: name, "an interface's name has 1 to 15 bytes, no blank and no slash",
                     remedy: "list names with `ip link`, separated by commas")
             }
             if Set(names).count < names.count {
-                throw OptionError(
-                    flag: flag, value: names.joined(separator: ","), reason: "an interface is named twice",
+                throw Problem(
+                    flag: flag, value: names.joined(separator: ","), "an interface is named twice",
                     remedy: "name each once")
             }
         }
     }
 
-    private func validateWorkers() throws(OptionError) {
+    private func validateWorkers() throws(Problem) {
         if let workers { try within("--workers", workers, 1...256, "threads") }
         try within("--batch", batch, 1...256, "packets")
         guard let cores else { return }
         let text = cores.map(String.init).joined(separator: ",")
         for core in cores { try within("--cores", core, 0...1023, "for a core's number") }
         if Set(cores).count < cores.count {
-            throw OptionError(
-                flag: "--cores", value: text, reason: "a core is named twice",
+            throw Problem(
+                flag: "--cores", value: text, "a core is named twice",
                 remedy: "give each worker a core of its own")
         }
         if let workers, cores.count != workers {
-            throw OptionError(
-                flag: "--cores", value: text, reason: "\(cores.count) cores for \(workers) workers",
+            throw Problem(
+                flag: "--cores", value: text, "\(cores.count) cores for \(workers) workers",
                 remedy: "name as many cores as --workers says, or leave one of the two out")
         }
     }
 
-    private func validateMemory() throws(OptionError) {
+    private func validateMemory() throws(Problem) {
         guard [2048, 4096].contains(frameSizeInBytes) else {
-            throw OptionError(
-                flag: "--frame-size", value: "\(frameSizeInBytes)", reason: "AF_XDP knows frames of two sizes",
+            throw Problem(
+                flag: "--frame-size", value: "\(frameSizeInBytes)", "AF_XDP knows frames of two sizes",
                 remedy: "give 2048, or 4096 for an MTU above 1500")
         }
         try within("--ring-size", ringSize, 64...32_768, "descriptors")
         guard ringSize.nonzeroBitCount == 1 else {
-            throw OptionError(
-                flag: "--ring-size", value: "\(ringSize)", reason: "the kernel wants a power of two",
+            throw Problem(
+                flag: "--ring-size", value: "\(ringSize)", "the kernel wants a power of two",
                 remedy: "give e.g. 1024 or 2048")
         }
         if let frames { try within("--frames", frames, 256...16_777_216, "frames") }
@@ -218,10 +209,10 @@ extension GatewayOptions {
 
     func within(
         _ flag: String, _ value: Int, _ range: ClosedRange<Int>, unless exception: Int? = nil, _ unit: String
-    ) throws(OptionError) {
+    ) throws(Problem) {
         guard !range.contains(value), value != exception else { return }
-        throw OptionError(
-            flag: flag, value: "\(value)", reason: "out of range",
+        throw Problem(
+            flag: flag, value: "\(value)", "out of range",
             remedy: "give \(range.lowerBound) to \(range.upperBound) \(unit)")
     }
 

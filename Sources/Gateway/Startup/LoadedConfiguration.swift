@@ -1,6 +1,7 @@
 import Configuration
 import IKEv2
 import Logging
+import Packets
 import Platform
 
 /// The contents of the files that the options name, keys included.
@@ -35,14 +36,14 @@ struct LoadedConfiguration {
     /// So many of each; a file of thousands of lines can have as many.
     private static let shown = 10
 
-    private static func log(_ warnings: [ConfigurationProblem], _ logger: Logger) {
+    private static func log(_ warnings: [Problem], _ logger: Logger) {
         for warning in warnings.prefix(shown) { logger.warning("\(warning)") }
         if warnings.count > shown {
             logger.warning("\(warnings.count - shown) more warnings about the configuration; `sluice check` shows all")
         }
     }
 
-    private static func log(_ errors: [ConfigurationProblem], refused: [String], _ logger: Logger) {
+    private static func log(_ errors: [Problem], refused: [String], _ logger: Logger) {
         guard !errors.isEmpty else { return }
         for error in errors.prefix(shown) { logger.error("\(error)") }
         let more = errors.count > shown ? "; `sluice check` shows \(errors.count - shown) more errors" : ""
@@ -75,15 +76,15 @@ package enum ConfigurationFile {
     }
 
     /// A warning about who may read the file; nil when only its owner may.
-    package static func permissionWarning(_ path: String) -> ConfigurationProblem? {
+    package static func permissionWarning(_ path: String) -> Problem? {
         guard let status = try? Files.status(path), status.isExposed else { return nil }
-        return ConfigurationProblem(
+        return Problem(
             .warning, SourceLocation(file: path, line: 0), word: nil, "holds keys and others may read it",
             remedy: "chmod 600 \(path)")
     }
 }
 
-/// Why a gateway did not start, or had to end: what failed, and what to do about it.
+/// Reason why a gateway did not start, or had to end: what failed, and what to do about it.
 package struct GatewayError: Error, Hashable, Sendable, CustomStringConvertible {
     /// The kind of the reason, which decides the exit code.
     package enum Kind: Sendable {
@@ -95,23 +96,30 @@ package struct GatewayError: Error, Hashable, Sendable, CustomStringConvertible 
         case failure
     }
 
-    package var kind: Kind
-    package var problem: String
-    package var remedy: String
-    /// Every line of it begins with the place that it is about, FILE:LINE.
-    package private(set) var namesPlaces = false
+    package let kind: Kind
+    /// One problem; of files, all that were found.
+    package let problems: [Problem]
 
     /// An error about faulty files.
     package init(_ errors: ConfigurationErrors) {
-        self.init(.configuration, "\(errors)", remedy: "")
-        namesPlaces = true
+        kind = .configuration
+        problems = errors.errors
     }
 
-    package init(_ kind: Kind, _ problem: String, remedy: String) {
+    package init(_ kind: Kind, _ what: String, remedy: String) {
         self.kind = kind
-        self.problem = problem
-        self.remedy = remedy
+        problems = [Problem(what, remedy: remedy)]
     }
 
-    package var description: String { remedy.isEmpty ? problem : "\(problem); \(remedy)" }
+    /// The failure of something below, which says itself what to do.
+    /// - Parameter subject: what it is about, where it does not say so.
+    package init(_ kind: Kind, _ subject: String? = nil, cause: any Error) {
+        self.kind = kind
+        var problem = Problem(of: cause)
+        if let subject { problem.what = "\(subject): \(problem.what)" }
+        problems = [problem]
+    }
+
+    /// One problem per line.
+    package var description: String { problems.map(\.description).joined(separator: "\n") }
 }

@@ -22,7 +22,7 @@ enum Startup {
         do throws(Failure) {
             return try body()
         } catch {
-            throw GatewayError(.environment, "\(error)", remedy: "")
+            throw GatewayError(.environment, cause: error)
         }
     }
 

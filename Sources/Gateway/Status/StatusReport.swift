@@ -1,4 +1,5 @@
 import Configuration
+import Packets
 
 /// The state of a running gateway: the document behind `sluice status` and `sluice status --json`.
 ///
@@ -31,7 +32,7 @@ package struct ConfigurationStatus: Codable, Hashable, Sendable {
     package var refused: [String]
 
     /// The faults of a configuration; nil when there are no errors.
-    init?(errors: [ConfigurationProblem], refused: [String] = []) {
+    init?(errors: [Problem], refused: [String] = []) {
         guard !errors.isEmpty else { return nil }
         self.errors = errors.map(\.description)
         self.refused = refused

@@ -86,7 +86,7 @@ package final class Session {
         if var exchange = exchanges.finish() { exchange.abandoned(in: self, &step) }
         // What replaces this IKE SA has SAs for the same packets, and some may be under way in the old ones.
         let isReplaced = [.rekeyed, .reauthenticated, .superseded].contains(reason)
-        childTable.sessionEnded(reason: reason.explanation.summary, atOnce: !isReplaced, &step)
+        childTable.sessionEnded(reason: reason.explanation.what, atOnce: !isReplaced, &step)
         exchanges.clear()
         window.completed()
         opener.forget()

@@ -1,4 +1,5 @@
 import IKEv2Messages
+import Packets
 
 /// Event in a session: for the log, for VICI, for those that wait for an outcome.
 package enum SessionEvent: Sendable {
@@ -26,20 +27,23 @@ package enum NoteLevel: String, Hashable, Sendable {
 }
 
 /// Reason why a negotiation failed, in words for the operator of this side: one record of the log. No secrets.
-package struct Explanation: Error, Hashable, Sendable, CustomStringConvertible {
-    /// "no proposal chosen".
-    package var summary: String
-    /// The details: what each side offered and what differed, line by line.
-    package var details: [String]
-    /// The remedy: which configuration line to change, and to what.
-    package var remedy: String
+package struct Explanation: OperatorError, Hashable, Sendable {
+    /// The details say what each side offered and what differed; the remedy, which configuration line to change, and to
+    /// what.
+    package var problem: Problem
     /// The kind of failure, for those who decide when to try again.
     package var cause: FailureCause
 
-    package init(_ summary: String, details: [String] = [], remedy: String = "", cause: FailureCause = .other) {
-        self.summary = summary
-        self.details = details
-        self.remedy = remedy
+    /// "no proposal chosen".
+    package var what: String { problem.what }
+    package var details: [String] {
+        get { problem.details }
+        set { problem.details = newValue }
+    }
+    package var remedy: String { problem.remedy }
+
+    package init(_ what: String, details: [String] = [], remedy: String = "", cause: FailureCause = .other) {
+        problem = Problem(what, details: details, remedy: remedy)
         self.cause = cause
     }
 
@@ -48,10 +52,6 @@ package struct Explanation: Error, Hashable, Sendable, CustomStringConvertible {
         var explanation = self
         explanation.cause = FailureCause(error)
         return explanation
-    }
-
-    package var description: String {
-        ([summary] + details + (remedy.isEmpty ? [] : [remedy])).joined(separator: "; ")
     }
 }
 

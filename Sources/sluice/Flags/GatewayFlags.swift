@@ -1,6 +1,7 @@
 import ArgumentParser
 import Gateway
 import IKEv2
+import Packets
 import Platform
 import XDP
 
@@ -128,7 +129,7 @@ extension GatewayOptions {
     init(
         tunnel: TunnelFlags, ike: IKEFlags, workers: WorkerFlags, ports: PortFlags, control: ControlFlags,
         boundary: BoundaryFlags, state: StateFlags
-    ) throws(OptionError) {
+    ) throws(Problem) {
         self.init(
             xfrmBatch: tunnel.xfrmBatch, configuration: tunnel.config, lan: tunnel.lan.names, wan: tunnel.wan.names)
         self.ike = ike.settings

@@ -1,3 +1,4 @@
+import Packets
 import Testing
 
 @testable import Configuration
@@ -8,7 +9,7 @@ import Testing
         try Array(text.utf8).withUnsafeBytes { try SettingsFile.parse(bytes: $0, file: "f") }.root
     }
 
-    private func errors(_ text: String) throws -> [ConfigurationProblem] {
+    private func errors(_ text: String) throws -> [Problem] {
         do {
             _ = try parse(text)
             Issue.record("no errors in: \(text)")

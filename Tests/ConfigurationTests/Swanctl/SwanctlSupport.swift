@@ -1,6 +1,7 @@
 import Configuration
 import Foundation
 import IKEv2
+import Packets
 import Testing
 
 /// A file that needs no other, with `connection` and `child` as additional lines.
@@ -41,7 +42,7 @@ func child(_ lines: String) throws -> Child {
 }
 
 /// The errors of a text that must have some.
-func swanctlErrors(_ text: String) throws -> [ConfigurationProblem] {
+func swanctlErrors(_ text: String) throws -> [Problem] {
     do throws(ConfigurationErrors) {
         _ = try SwanctlConfiguration.parse(text, file: "swanctl.conf").checked()
         Issue.record("no errors in: \(text)")
@@ -76,7 +77,7 @@ final class TestFolder {
     }
 
     /// The errors of a file that must have some, with paths from this folder.
-    func errors(_ name: String = "swanctl.conf") throws -> [ConfigurationProblem] {
+    func errors(_ name: String = "swanctl.conf") throws -> [Problem] {
         do throws(ConfigurationErrors) {
             _ = try SwanctlConfiguration.load(path: path + "/" + name, directory: path).checked()
             Issue.record("no errors in \(name)")
@@ -91,7 +92,7 @@ final class TestFolder {
     }
 
     /// The warnings of a file without errors, with paths from this folder.
-    func warnings(_ name: String = "swanctl.conf") throws -> [ConfigurationProblem] {
+    func warnings(_ name: String = "swanctl.conf") throws -> [Problem] {
         try load(name).warnings.map { warning in
             var warning = warning
             warning.location.file = warning.location.file.replacing(path + "/", with: "")

@@ -133,7 +133,7 @@ import Testing
         try withPair(("secret", "another")) { eventually in
             try eventually { pair in
                 guard case .failure(let explanation) = pair.outcome else { return false }
-                return !explanation.summary.isEmpty
+                return !explanation.what.isEmpty
             }
             try eventually { pair in
                 pair.events.contains { if case .session(.failed) = $0 { true } else { false } }

@@ -1,5 +1,6 @@
 import Foundation
 import IKEv2
+import Packets
 import Testing
 
 @testable import ControlPlane
@@ -44,13 +45,13 @@ import Testing
     @Test func aLinkIsNotFollowed() throws {
         defer { try? FileManager.default.removeItem(atPath: directory) }
         try FileManager.default.createSymbolicLink(atPath: path, withDestinationPath: directory + "/elsewhere")
-        let error = #expect(throws: KeyLogFile.Failure.self) { _ = try KeyLogFile(path: path) }
+        let error = #expect(throws: Problem.self) { _ = try KeyLogFile(path: path) }
         #expect(error?.description.contains(path) == true)
         #expect(!FileManager.default.fileExists(atPath: directory + "/elsewhere"))
     }
 
     @Test func aDirectoryThatIsNotThereIsNamed() {
-        let error = #expect(throws: KeyLogFile.Failure.self) { _ = try KeyLogFile(path: "/nonexistent/keys") }
+        let error = #expect(throws: Problem.self) { _ = try KeyLogFile(path: "/nonexistent/keys") }
         #expect(error?.description.contains("/nonexistent/keys") == true)
         #expect(error?.description.contains("--ike-keylog") == true)
     }

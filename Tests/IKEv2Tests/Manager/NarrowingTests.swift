@@ -205,7 +205,7 @@ import Testing
             Issue.record("\(String(describing: outcome))")
             return
         }
-        #expect(why.summary.contains("traffic selectors unacceptable"))
+        #expect(why.what.contains("traffic selectors unacceptable"))
         #expect(pair.moon.dataplane.inbound.count == 1)
     }
 }

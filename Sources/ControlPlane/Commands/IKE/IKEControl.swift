@@ -203,16 +203,16 @@ package final class IKEControl {
 /// The faults of the loaded configuration: errors of the file, and of connections that came over the control socket
 /// since.
 package struct ConfigurationFaults: Sendable {
-    var file: [ConfigurationProblem]
-    private var connections: [(name: String, errors: [ConfigurationProblem])] = []
+    var file: [Problem]
+    private var connections: [(name: String, errors: [Problem])] = []
 
-    init(file: [ConfigurationProblem] = []) { self.file = file }
+    init(file: [Problem] = []) { self.file = file }
 
     /// The faults in the order in which they came.
-    package var errors: [ConfigurationProblem] { file + connections.flatMap(\.errors) }
+    package var errors: [Problem] { file + connections.flatMap(\.errors) }
 
     /// Replaces the errors of a connection that came over the control socket.
-    mutating func set(_ errors: [ConfigurationProblem], connection: String) {
+    mutating func set(_ errors: [Problem], connection: String) {
         remove(connection: connection)
         if !errors.isEmpty { connections.append((connection, errors)) }
     }

@@ -95,9 +95,9 @@ final class IKESocket {
     }
 }
 
-/// Why an IKE socket could not be opened: what was wrong, and what to do.
-package struct IKESocketError: Error, Hashable, Sendable, CustomStringConvertible {
-    package let description: String
+/// Reason why an IKE socket could not be opened.
+package struct IKESocketError: OperatorError, Hashable, Sendable {
+    package let problem: Problem
 
     /// - Parameters:
     ///   - call: the system call that failed.
@@ -107,13 +107,15 @@ package struct IKESocketError: Error, Hashable, Sendable, CustomStringConvertibl
         switch reason {
         case .addressInUse:
             let holder = PortHolder.find(family, port: port) ?? "another process"
-            description =
-                "\(what) is in use by \(holder); IKEv2 needs it: stop that (`ss -ulpn 'sport = :\(port)'` shows it, "
-                + "`systemctl disable --now strongswan strongswan-starter` ends a strongSwan), then start again"
+            problem = Problem(
+                "\(what) is in use by \(holder)",
+                remedy: "IKEv2 needs it: stop that (`ss -ulpn 'sport = :\(port)'` shows it, "
+                    + "`systemctl disable --now strongswan strongswan-starter` ends a strongSwan), then start again")
         case .permissionDenied, .notPermitted:
-            description = "\(what): no permission to open it; run as root, or grant CAP_NET_BIND_SERVICE"
+            problem = Problem(
+                "\(what): no permission to open it", remedy: "run as root, or grant CAP_NET_BIND_SERVICE")
         default:
-            description = "\(what): \(call): \(reason)"
+            problem = Problem("\(what): \(call): \(reason)")
         }
     }
 }

@@ -89,13 +89,11 @@ package struct ChildUsage: Hashable, Sendable {
     package init() {}
 }
 
-/// Why an SA or policy could not be installed: what was wrong, and what to do.
-package struct InstallationError: Error, Hashable, Sendable, CustomStringConvertible {
-    package var description: String
+/// Reason why an SA or policy could not be installed.
+package struct InstallationError: OperatorError, Hashable, Sendable {
+    package let problem: Problem
 
-    package init(_ description: String) {
-        self.description = description
-    }
+    package init(_ what: String, remedy: String = "") { problem = Problem(what, remedy: remedy) }
 }
 
 /// Events that the dataplane tells the manager (`SessionManager.handle`).

@@ -228,7 +228,7 @@ final class SessionDriver {
         let left = installer.removeAll(of: record)
         note(left.failures)
         for sa in left.removed {
-            reports.take(.childDown(sa, reason: reason.explanation.summary), of: record, closing: reason)
+            reports.take(.childDown(sa, reason: reason.explanation.what), of: record, closing: reason)
         }
         table.remove(record)
         keepalives.end(record)
