@@ -1,12 +1,7 @@
 import Cryptography
+import IKEv2
 
-/// A section of `authorities` (swanctl.conf or VICI's `load-authority`).
-package struct Authority: Sendable {
-    package var name: String
-    package var certificate: Certificate
-    /// The CRLs that its `crl_uris` held.
-    package var revocationLists: [RevocationList]
-
+extension Authority {
     /// Throws every problem of the section. `folders` as in `ConnectionTranslation`.
     package init(_ section: SettingsSection, folders: CredentialFolders? = nil) throws(ConfigurationErrors) {
         let findings = Findings()
@@ -24,7 +19,7 @@ package struct Authority: Sendable {
         let items = CredentialItems(reader: reader, folders: folders)
         let errorsBefore = reader.findings.errors.count
         let found = ["cacert", "file"].flatMap { items.certificates(in: $0, folder: "x509ca").certificates }
-        revocationLists = Self.lists(reader)
+        let lists = Self.lists(reader)
         guard let first = found.first else {
             if reader.findings.errors.count == errorsBefore {
                 reader.fail(nil, "'cacert' is missing", "add cacert = NAME, of a file in the folder x509ca")
@@ -39,8 +34,7 @@ package struct Authority: Sendable {
                 reader.value("cacert") ?? reader.value("file"), "\(first)",
                 "this certificate may not issue others (basicConstraints)", "name the certificate of an authority")
         }
-        name = reader.section.name
-        certificate = first
+        self.init(name: reader.section.name, certificate: first, revocationLists: lists)
     }
 
     private static func lists(_ reader: SectionReader) -> [RevocationList] {

@@ -1,4 +1,5 @@
 import Cryptography
+import IKEv2
 import Packets
 
 /// The folders of swanctl: `x509`, `x509ca`, `x509crl`, `pubkey`, `private`, `rsa`, `ecdsa`, `pkcs8`.
@@ -78,12 +79,12 @@ struct CredentialItems {
     func certificates(in key: String, folder: String) -> (certificates: [Certificate], others: [Certificate]) {
         var result: (certificates: [Certificate], others: [Certificate]) = ([], [])
         for (name, bytes) in contents(key, folder: folder) {
-            do throws(CertificateError) {
-                let certificates = try Certificate.read(bytes)
+            do throws(CredentialError) {
+                let certificates = try CredentialContent.certificates(bytes)
                 result.certificates += certificates.prefix(1)
                 result.others += certificates.dropFirst()
             } catch {
-                reader.fail(reader.value(key), name, "\(error)", "give a file with a certificate in PEM or DER")
+                reader.fail(reader.value(key), name, error.problem)
             }
         }
         return result
@@ -92,10 +93,10 @@ struct CredentialItems {
     func publicKeys(_ key: String) -> [PublicKey] {
         var keys: [PublicKey] = []
         for (name, bytes) in contents(key, folder: "pubkey") {
-            do throws(SignatureError) {
-                keys.append(try PublicKey(bytes))
+            do throws(CredentialError) {
+                keys.append(try CredentialContent.publicKey(bytes))
             } catch {
-                reader.fail(reader.value(key), name, "\(error)", "give a file with a public key in PEM or DER")
+                reader.fail(reader.value(key), name, error.problem)
             }
         }
         return keys

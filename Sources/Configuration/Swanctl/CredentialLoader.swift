@@ -10,9 +10,11 @@ struct CredentialLoader {
 
     let folders: CredentialFolders
     let findings: Findings
-    private(set) var credentials = Credentials()
+    private var store = CredentialStore()
     /// Raw public keys of the folder `pubkey` are named by connections; they are read here to find broken ones.
     private(set) var publicKeys: [PublicKey] = []
+
+    var credentials: Credentials { store.merged }
 
     init(folders: CredentialFolders, findings: Findings) {
         self.folders = folders
@@ -20,10 +22,10 @@ struct CredentialLoader {
     }
 
     mutating func load(_ secrets: SecretsTranslation) {
-        credentials.sharedKeys = secrets.sharedKeys
+        for key in secrets.sharedKeys { store.add(key, from: .file) }
         loadCertificates()
         for path in files("x509crl") {
-            credentials.add(Self.revocationLists(path) { skip(path, $0, $1) })
+            store.add(Self.revocationLists(path) { skip(path, $0, $1) }, from: .file)
         }
         for path in files("pubkey") { loadPublicKey(path) }
         for folder in Self.keyFolders {
@@ -46,18 +48,15 @@ struct CredentialLoader {
 
     /// Adds what sections name besides the folders.
     mutating func add(certificates: [Certificate], authorities: [Authority]) {
-        for certificate in certificates { credentials.add(certificate) }
-        for authority in authorities {
-            addAuthority(authority.certificate)
-            credentials.add(authority.revocationLists)
-        }
+        for certificate in certificates { store.add(certificate, from: .file) }
+        for authority in authorities { store.add(authority, from: .file) }
     }
 
     // MARK: Certificates
 
     private mutating func loadCertificates() {
         for path in files("x509") {
-            for certificate in certificates(path) { credentials.add(certificate) }
+            for certificate in certificates(path) { store.add(certificate, from: .file) }
         }
         for path in files("x509ca") {
             for certificate in certificates(path) {
@@ -67,23 +66,17 @@ struct CredentialLoader {
                         "move it to the folder x509")
                     continue
                 }
-                addAuthority(certificate)
+                store.add(authority: certificate, from: .file)
             }
         }
     }
 
-    /// An intermediate authority is sent to peers too.
-    private mutating func addAuthority(_ certificate: Certificate) {
-        credentials.add(authority: certificate)
-        if !certificate.isSelfIssued { credentials.add(certificate) }
-    }
-
     private func certificates(_ path: String) -> [Certificate] {
         guard let content = content(path) else { return [] }
-        do throws(CertificateError) {
-            return try Certificate.read(Array(content.bytes))
+        do throws(CredentialError) {
+            return try CredentialContent.certificates(Array(content.bytes))
         } catch {
-            skip(path, "\(error)", "replace it with a certificate in PEM or DER, or remove it")
+            skip(path, error)
             return []
         }
     }
@@ -91,10 +84,10 @@ struct CredentialLoader {
     static func revocationLists(_ path: String, _ report: (String, String) -> Void) -> [RevocationList] {
         do throws(Problem) {
             let content = try FileContent(path: path, maximum: CredentialItems.maximumLength)
-            do throws(CertificateError) {
-                return try RevocationList.read(Array(content.bytes))
+            do throws(CredentialError) {
+                return try CredentialContent.revocationLists(Array(content.bytes))
             } catch {
-                report("\(error)", "replace it with a CRL in PEM or DER, or remove it")
+                report(error.problem.what, error.problem.remedy)
             }
         } catch {
             report("cannot be read: \(error.what)", "check the path and its permissions")
@@ -106,10 +99,10 @@ struct CredentialLoader {
 
     private mutating func loadPublicKey(_ path: String) {
         guard let content = content(path) else { return }
-        do throws(SignatureError) {
-            publicKeys.append(try PublicKey(Array(content.bytes)))
+        do throws(CredentialError) {
+            publicKeys.append(try CredentialContent.publicKey(Array(content.bytes)))
         } catch {
-            skip(path, "\(error)", "replace it with a public key in PEM or DER, or remove it")
+            skip(path, error)
         }
     }
 
@@ -119,34 +112,23 @@ struct CredentialLoader {
         guard let content = content(path) else { return }
         if content.isExposed { warnOfExposure(path) }
         let passphrase = passphrases.first { $0.folder == folder && folders.path($0.file, in: folder) == path }
-        do throws(SignatureError) {
-            let key = try Self.privateKey(SecretBytes(copying: content.bytes), passphrase?.secrets ?? [])
-            credentials.add(key)
+        do throws(CredentialError) {
+            let key = try CredentialContent.privateKey(
+                SecretBytes(copying: content.bytes), passphrases: passphrase?.secrets ?? [])
+            store.add(key, from: .file)
         } catch {
             let name = path.split(separator: "/").last.map(String.init) ?? path
-            switch error {
+            switch error.kind {
             case .passphraseNeeded:
                 skip(
-                    path, "this private key is encrypted, and its passphrase is missing",
+                    path, error.problem.what,
                     "add '\(folder)-1 { file = \(name) secret = \"…\" }' to the section secrets")
             case .wrongPassphrase:
                 let location = passphrase.map { $0.reader.location($0.reader.value("secret")) }
-                skip(
-                    path, "its passphrase does not fit",
-                    "correct the secret at \(location.map(\.description) ?? folder)")
-            default: skip(path, "\(error)", "replace it with a private key in PEM or DER, or remove it")
+                skip(path, error.problem.what, "correct the secret at \(location.map(\.description) ?? folder)")
+            default: skip(path, error)
             }
         }
-    }
-
-    /// A private key, read with the first passphrase that fits.
-    private static func privateKey(
-        _ content: SecretBytes, _ passphrases: [SecretBytes]
-    ) throws(SignatureError) -> PrivateKey {
-        for passphrase in passphrases.dropLast() {
-            if let key = try? PrivateKey(content, passphrase: { passphrase }) { return key }
-        }
-        return try PrivateKey(content) { passphrases.last }
     }
 
     func warnOfExposure(_ path: String) {
@@ -187,7 +169,11 @@ struct CredentialLoader {
         }
     }
 
-    /// A file that cannot be used keeps nothing else down: who needs it is warned of by name.
+    private func skip(_ path: String, _ error: CredentialError) {
+        skip(path, error.problem.what, "\(error.problem.remedy), or remove the file")
+    }
+
+    /// A file that cannot be used keeps nothing else down: connections that need it are warned of by name.
     private func skip(_ path: String, _ reason: String, _ remedy: String) {
         findings.warn(
             Problem(

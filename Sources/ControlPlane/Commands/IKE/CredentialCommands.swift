@@ -16,25 +16,29 @@ extension IKECommands {
             },
             IKECommand("load-key", control) { control, request in
                 guard let source = request.secret("data") else { throw Problem("data is missing") }
-                let id = control.credentials.add(try PrivateKey(source))
+                let key = try CredentialContent.privateKey(source)
+                control.credentials.add(key, from: .control)
+                let id = key.publicKey.listedID
                 control.log(1, "private key \(id) is loaded over the control socket")
                 return ["success": "yes", "id": id]
             },
             IKECommand("unload-key", control) { control, request in
                 let id = try request.required("id")
-                guard control.credentials.removePrivateKey(id: id) else {
+                let keys = control.credentials.privateKeys
+                guard let key = keys.first(where: { $0.publicKey.listedID == id.lowercased() }) else {
                     throw Problem("unknown private key '\(id)'")
                 }
+                control.credentials.remove(key)
                 control.log(1, "private key \(id) is unloaded over the control socket")
                 return .success
             },
-            list("get-keys", "keys", control) { $0.credentials.privateKeyIDs },
+            list("get-keys", "keys", control) { $0.credentials.privateKeys.map(\.publicKey.listedID) },
             IKECommand("load-shared", control) { control, request in
                 guard let key = try sharedKey(request) else {
                     control.log(0, "secrets of type \(request["type"] ?? "") are not supported, and not used")
                     return .success
                 }
-                control.credentials.add(key)
+                control.credentials.add(key, from: .control)
                 control.log(1, "secret '\(key.name)' is loaded over the control socket")
                 return .success
             },
@@ -71,31 +75,27 @@ extension IKECommands {
 
     /// Returns what was loaded, for the log.
     private static func load(
-        certificate request: VICIMessage, into store: inout ActiveCredentials
+        certificate request: VICIMessage, into store: inout CredentialStore
     ) throws -> [String] {
         let type = try request.required("type").uppercased()
         let flag = request["flag"]?.uppercased() ?? "NONE"
         guard let data = request.bytes("data") else { throw Problem("data is missing") }
         switch (type, flag) {
         case ("X509", "CA"):
-            let certificates = try Certificate.read(data)
-            if let other = certificates.first(where: { !$0.isAuthority }) {
-                throw Problem(
-                    "\"\(other)\" may not issue other certificates (basicConstraints); load it with flag NONE")
-            }
-            for certificate in certificates { store.add(certificate, isAuthority: true) }
+            let certificates = try CredentialContent.authorities(data)
+            for certificate in certificates { store.add(authority: certificate, from: .control) }
             return certificates.map { "authority \"\($0)\"" }
         case ("X509", "NONE"):
-            let certificates = try Certificate.read(data)
-            for certificate in certificates { store.add(certificate, isAuthority: false) }
+            let certificates = try CredentialContent.certificates(data)
+            for certificate in certificates { store.add(certificate, from: .control) }
             return certificates.map { "certificate \"\($0)\"" }
         case ("X509_CRL", _):
-            let lists = try RevocationList.read(data)
-            store.add(lists)
+            let lists = try CredentialContent.revocationLists(data)
+            store.add(lists, from: .control)
             return lists.map { ($0.isDelta ? "delta CRL" : "CRL") + " of \"\($0.issuer)\"" }
         case ("PUBKEY", _):
             // A raw key counts only where a connection names it (`pubkeys`); there is nothing to keep it for.
-            _ = try PublicKey(data)
+            _ = try CredentialContent.publicKey(data)
             return []
         default:
             throw Problem(
@@ -118,4 +118,9 @@ extension IKECommands {
         }
         return Credentials.SharedKey(name: request["id"] ?? "", owners: owners, secret: secret)
     }
+}
+
+extension PublicKey {
+    /// The id that `load-key` answers with: the subject key identifier, in hexadecimal digits.
+    var listedID: String { Hexadecimal.text(subjectKeyIdentifier) }
 }

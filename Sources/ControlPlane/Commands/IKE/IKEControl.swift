@@ -69,7 +69,7 @@ package final class IKEControl {
     let manager: any SessionControl
     let hub: EventHub
     /// All credentials in use; every change goes to the manager at once.
-    var credentials = ActiveCredentials() {
+    var credentials = CredentialStore() {
         didSet { manager.credentials = credentials.merged }
     }
     /// Reads the configuration file again, as SIGHUP does, and on another thread: files may be large or far away. nil:

@@ -55,7 +55,8 @@ extension IKECommands {
                 guard let section = sections.first, sections.count == 1, !section.name.isEmpty else {
                     throw Problem("one authority is loaded at a time: one section that has its name")
                 }
-                control.credentials.add(try Authority(SettingsSection(name: section.name, section.message)))
+                control.credentials.add(
+                    try Authority(SettingsSection(name: section.name, section.message)), from: .control)
                 control.log(1, "authority \(section.name) is loaded over the control socket")
                 return .success
             },

@@ -16,7 +16,7 @@ struct CertificateFilter {
     }
 
     /// Every certificate that is loaded, wherever it came from, each once, and CRLs and raw keys.
-    func messages(_ store: ActiveCredentials, connections: [Connection]) -> [VICIMessage] {
+    func messages(_ store: CredentialStore, connections: [Connection]) -> [VICIMessage] {
         let credentials = store.merged
         var listed = Set<Certificate>()
         var messages: [VICIMessage] = []
