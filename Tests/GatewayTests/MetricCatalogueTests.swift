@@ -33,6 +33,33 @@ import Testing
         #expect(Set(Self.fields(BoundaryMetrics.all)) == boundary)
     }
 
+    /// Numbers of documents that are no figures: what names a thing, what is configured, and what a limit is.
+    private static let attributes: Set = [
+        "index", "worker", "requestIdentifier", "priority", "protocol", "replayWindow", "mtu", "processIdentifier",
+        "sizeInBytes",
+    ]
+
+    /// The members of a document that are figures; those of a list count as one.
+    private static func figures(_ document: Any) -> Set<String> {
+        let members = Mirror(reflecting: document).children.filter { member in
+            let name = "\(Mirror(reflecting: member.value).subjectType)"
+            return member.value is any BinaryInteger || name.hasPrefix("Optional<Int>")
+                || name.hasPrefix("Optional<UInt") || type(of: member.value) == [DropStatus].self
+        }
+        return Set(members.compactMap(\.label)).subtracting(attributes)
+    }
+
+    @Test func everyFigureOfADocumentHasItsRow() {
+        let report = StatusTextTests.report
+        #expect(Self.figures(report.securityAssociations[0]) == Set(AssociationMetrics.all.map(\.name)))
+        #expect(Self.figures(report.policies[0]) == Set(PolicyMetrics.all.map(\.name)))
+        let gateway = Self.figures(report.gateway).union(Self.figures(report.frames))
+        #expect(gateway == Set(GatewayMetrics.all.map(\.name)))
+        #expect(Self.figures(BoundaryReport()) == Set(BoundaryMetrics.all.map(\.name)))
+        let usage = Self.labels(ChildUsage()).filter { !$0.hasPrefix("last") }
+        #expect(Set(Self.fields(ChildMetrics.all)) == usage)
+    }
+
     @Test func eachRowReadsItsOwnCounter() {
         let statistics = WorkerStatistics()
         for counter in WorkerCounter.allCases {

@@ -21,6 +21,7 @@ package enum MetricCatalogue {
         MetricGroup("ike", place: "negotiation.counters", NegotiationMetrics.all),
         MetricGroup("ike_socket", place: "negotiation.counters", NegotiationMetrics.sockets.listed),
         MetricGroup("ike_socket", place: "", NegotiationMetrics.sockets.others),
+        MetricGroup("child", labels: ["connection", "child"], place: "list-sas", ChildMetrics.all),
         MetricGroup("exchange", labels: ["connection"], place: "get-counters", ExchangeCounters.definitions),
     ]
 
@@ -165,6 +166,9 @@ enum AssociationMetrics {
             UInt64(clamping: $0.missingInWindow ?? 0)
         },
         Metric("ageSeconds", \.ageSeconds, .seconds, kind: .gauge, "Age of the SA"),
+        Metric("idleSeconds", .seconds, kind: .gauge, "Time since the last packet") {
+            UInt64(clamping: $0.idleSeconds ?? 0)
+        },
         Metric("drops", .packets, "Packets dropped for all reasons") { $0.drops.reduce(0) { $0 &+ $1.packets } },
     ]
 }

@@ -72,11 +72,9 @@ enum SAListing {
         section.append("integ", algorithm: sa.transform.integrity?.listed)
         if let group = sa.keyExchange { section.append("dh-group", group.listed.name) }
         if sa.extendedSequenceNumbers { section.append("esn", "1") }
-        section.append("bytes-in", child.usage.inboundBytes)
-        section.append("packets-in", child.usage.inboundPackets)
+        for row in ChildMetrics.inbound { section.append(row.name, row.read(child.usage)) }
         section.append("use-in", elapsed: child.usage.lastInbound, now: now)
-        section.append("bytes-out", child.usage.outboundBytes)
-        section.append("packets-out", child.usage.outboundPackets)
+        for row in ChildMetrics.outbound { section.append(row.name, row.read(child.usage)) }
         section.append("use-out", elapsed: child.usage.lastOutbound, now: now)
         section.append("rekey-time", until: child.rekeyAt, now: now)
         section.append("life-time", until: child.expiresAt, now: now)
