@@ -10,7 +10,7 @@ struct ControlRequest {
     /// The document that `--json` prints.
     private struct Document: Encodable {
         var success: Bool
-        /// Why not.
+        /// The reason of a failure.
         var error: String?
         /// SAs that the command was about; absent for `initiate`.
         var matches: Int?

@@ -84,7 +84,7 @@ struct BoundaryKeeper {
         defer { hasFailed = true }
         guard !hasFailed else { return }
         logger.error(
-            "the kernel does not hold the whole boundary: packets of this host and of interfaces that are no ports may leave in clear; tried again every second",
+            "the kernel does not hold the whole boundary: packets of this host and of interfaces that are not ports may leave in clear; tried again every second",
             metadata: ["error": "\(error)"])
     }
 

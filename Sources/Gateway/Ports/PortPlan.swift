@@ -49,7 +49,7 @@ struct PortPlan: Equatable {
             for name in names {
                 guard let interface = interfaces[name] else {
                     throw GatewayError(
-                        .environment, "there is no interface \(name)", remedy: "list interfaces with `ip link`")
+                        .environment, "unknown interface '\(name)'", remedy: "list interfaces with `ip link`")
                 }
                 guard !Self.composite.contains(interface.driver) else {
                     throw GatewayError(

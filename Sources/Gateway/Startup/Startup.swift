@@ -155,7 +155,7 @@ extension PortRoles {
 }
 
 extension PortMode {
-    /// Why the mode is what it is, in words also when it is the best one.
+    /// Reason for the mode, in words also when it is the best one.
     var xdpText: String { xdpReason.isEmpty ? "the best that there is" : xdpReason }
     var copyText: String { copyReason.isEmpty ? "the best that there is" : copyReason }
 }
