@@ -7,53 +7,103 @@ import Telemetry
 
 /// The way of a batch from a WAN out of its tunnels, functions in the order of the packet:
 ///
-/// 1. `parseInbound`: Ethernet, the outer IP header, UDP, and where the ESP header is.
-/// 2. `lookupInbound`: the SA by its SPI (RFC 4303 section 3.4.2). What another worker owns goes there (`Handover`); what comes
+/// 1. `parse`: Ethernet, the outer IP header, UDP, and where the ESP header is.
+/// 2. `lookup`: the SA by its SPI (RFC 4303 section 3.4.2). What another worker owns goes there (`Handover`); what comes
 ///    before its SA waits (`Waiting`).
-/// 3. `prepareOpen`: lengths and the first replay check (`ESPInbound.prepare`).
-/// 4. `runESPBatch`: the cipher.
-/// 5. `finishOpen`, packet by packet, while its inner header is in the cache: authentication, replay commit, trailer
-///    (`ESPInbound.unwrap`), selectors and policy (`acceptInner`), ECN and limits (`ESPInbound.complete`), then `forwardInner`
-///    (`Routing`).
+/// 3. `prepare`: lengths and the first replay check (`ESPInbound.prepare`).
+/// 4. `ESPCipherStage.run`: the cipher.
+/// 5. `finish`, packet by packet, while its inner header is in the cache: authentication, replay commit, trailer
+///    (`ESPInbound.unwrap`), selectors and policy (`accept`), ECN and limits (`ESPInbound.complete`), then
+///    `Routing.forwardInner`.
 ///
 /// Steps 1 to 4 each walk the whole batch before the next one begins.
-extension Worker {
+struct Inbound: ~Copyable {
+    private var batch: SlotBatch
+    /// The cipher's view of each packet of the batch.
+    private let operations: UnsafeMutablePointer<ESPOperation>
+    /// The flow of the decrypted packet that is looked at.
+    private let key: UnsafeMutablePointer<FlowKey>
+    var flows: FlowCache
+    /// The entry that the last decrypted packet matched.
+    var last: UnsafeMutablePointer<FlowCache.Entry>?
+    private var early: EarlyPackets
+
+    init(_ configuration: WorkerConfiguration) {
+        batch = SlotBatch(capacity: configuration.batchSize)
+        operations = ESPCipherStage.allocate(capacity: configuration.batchSize)
+        key = .allocate(capacity: 1)
+        flows = FlowCache(capacity: configuration.flowCacheCapacity)
+        early = EarlyPackets(capacity: configuration.earlyPacketCapacity)
+    }
+
+    deinit {
+        operations.deallocate()
+        key.deallocate()
+    }
+
     // MARK: The batch
 
-    /// The inbound batch through all its stages; empties it.
+    /// Packets that wait to be processed.
+    var count: Int { batch.count }
+    var isFull: Bool { batch.isFull }
+
+    /// Takes a packet into the batch, which is not full.
     @inline(__always)
-    mutating func processInbound() {
-        if inbound.count == 0 { return }
-        makeRoomForDerived(inbound.count)
-        makeRoom(for: inbound.count)
-        let slots = inbound.slots
-        let parsed = parseInbound(slots, count: inbound.count)
-        inbound.count = 0
-        let found = lookupInbound(slots, count: parsed)
-        let prepared = prepareOpen(slots, count: found)
-        if prepared == 0 { return }
-        Worker.runESPBatch(scratch.operations, count: prepared)
-        finishOpen(slots, count: prepared)
+    mutating func append(_ slot: PacketSlot) { batch.append(slot) }
+
+    mutating func forgetFlows() {
+        flows.clear()
+        last = nil
     }
+
+    /// The batch through all its stages; empties it. There is room for as many derived packets.
+    @inline(__always)
+    mutating func process(_ routing: inout Routing, _ context: inout WorkerContext) {
+        context.makeRoom(for: batch.count)
+        let slots = batch.slots
+        let parsed = parse(slots, count: batch.count, &context)
+        batch.count = 0
+        let found = lookup(slots, count: parsed, &context)
+        let prepared = prepare(slots, count: found, &context)
+        if prepared == 0 { return }
+        ESPCipherStage.run(operations, count: prepared)
+        finish(slots, count: prepared, &routing, &context)
+    }
+
+    // MARK: Before their SA
+
+    /// Packets that wait for their SA.
+    var earlyCount: Int { early.count }
+
+    mutating func beginOpeningEarly() -> EarlyPackets.Walk { early.beginOpening() }
+
+    /// Takes packets that have their SA now into the batch (`EarlyPackets.open`).
+    mutating func openEarly(_ walk: inout EarlyPackets.Walk, _ context: inout WorkerContext) {
+        early.open(&walk, into: &batch, &context)
+    }
+
+    mutating func expireEarly(_ context: inout WorkerContext) { early.expire(&context) }
 
     // MARK: 1. Parse
 
     /// Finds the ESP header in each slot of the inbound batch: behind the outer IP header, or in UDP on port 4500
     /// (RFC 3948 section 2). What is no ESP is dropped.
     @inline(__always)
-    mutating func parseInbound(_ slots: UnsafeMutablePointer<PacketSlot>, count: Int) -> Int {
+    private mutating func parse(
+        _ slots: UnsafeMutablePointer<PacketSlot>, count: Int, _ context: inout WorkerContext
+    ) -> Int {
         var kept = 0
         var index = 0
         while index < count {
             let slot = slots + index
             sluice_prefetch(slot[SlotBatch.lookAhead].start)
             index &+= 1
-            let verdict = Worker.parseInbound(slot)
+            let verdict = Inbound.parse(slot)
             if let reason = verdict.reason {
-                drop(slot.pointee, reason)
+                context.drop(slot.pointee, reason)
                 continue
             }
-            tables.pointee.prefetchInbound(spi: slot.pointee.esp.loadUnaligned(as: UInt32.self))
+            context.tables.pointee.prefetchInbound(spi: slot.pointee.esp.loadUnaligned(as: UInt32.self))
             if kept &+ 1 != index { slots[kept] = slot.pointee }
             kept &+= 1
         }
@@ -61,7 +111,7 @@ extension Worker {
     }
 
     @inline(__always)
-    private static func parseInbound(_ slot: UnsafeMutablePointer<PacketSlot>) -> Verdict {
+    private static func parse(_ slot: UnsafeMutablePointer<PacketSlot>) -> Verdict {
         var link = LinkLayer()
         let available = Int(slot.pointee.length)
         guard link.parse(slot.pointee.start, available: available) else {
@@ -151,14 +201,18 @@ extension Worker {
     /// Finds the SA of each ESP packet by its SPI (RFC 4303 section 3.4.2), in two steps, so that the SAs of a batch are
     /// fetched side by side: find them all, then look into them.
     @inline(__always)
-    mutating func lookupInbound(_ slots: UnsafeMutablePointer<PacketSlot>, count: Int) -> Int {
-        findAssociations(slots, count: count)
-        return admitInbound(slots, count: count)
+    private mutating func lookup(
+        _ slots: UnsafeMutablePointer<PacketSlot>, count: Int, _ context: inout WorkerContext
+    ) -> Int {
+        Inbound.find(slots, count: count, tables: context.tables)
+        return admit(slots, count: count, &context)
     }
 
     /// The SPI of the packet before is remembered: packets of one peer come in trains.
     @inline(__always)
-    private func findAssociations(_ slots: UnsafeMutablePointer<PacketSlot>, count: Int) {
+    private static func find(
+        _ slots: UnsafeMutablePointer<PacketSlot>, count: Int, tables: UnsafePointer<SnapshotTables>
+    ) {
         var lastSPI: UInt32 = 0
         var last: UnsafeMutablePointer<InboundRuntime>?
         var index = 0
@@ -177,19 +231,21 @@ extension Worker {
 
     /// Keeps the packets that are for SAs of this worker and look it.
     @inline(__always)
-    private mutating func admitInbound(_ slots: UnsafeMutablePointer<PacketSlot>, count: Int) -> Int {
+    private mutating func admit(
+        _ slots: UnsafeMutablePointer<PacketSlot>, count: Int, _ context: inout WorkerContext
+    ) -> Int {
         var kept = 0
         var index = 0
         while index < count {
             let slot = slots + index
             index &+= 1
             guard let sa = slot.pointee.association?.assumingMemoryBound(to: InboundRuntime.self) else {
-                keepEarly(slot.pointee)
+                early.keep(slot.pointee, &context)
                 continue
             }
-            guard Int(sa.pointee.owner) == self.index else {
+            guard Int(sa.pointee.owner) == context.index else {
                 // Parsed again by the owner: the whole frame goes.
-                handOver(slot.pointee, to: Int(sa.pointee.owner), kind: .inbound)
+                context.handOver(slot.pointee, to: Int(sa.pointee.owner), kind: .inbound)
                 continue
             }
             let family = AddressFamily(ofPacketAt: slot.pointee.packet)
@@ -197,7 +253,7 @@ extension Worker {
             let verdict = ESPInbound.admit(
                 sa, destination: destination, isEncapsulated: slot.pointee.flags.contains(.encapsulated))
             if let reason = verdict.reason {
-                drop(slot.pointee, reason)
+                context.drop(slot.pointee, reason)
                 continue
             }
             if kept &+ 1 != index { slots[kept] = slot.pointee }
@@ -210,7 +266,9 @@ extension Worker {
 
     /// Lengths and the first replay check (RFC 4303 section 3.4.3): what needs no key comes before the cipher.
     @inline(__always)
-    private mutating func prepareOpen(_ slots: UnsafeMutablePointer<PacketSlot>, count: Int) -> Int {
+    private mutating func prepare(
+        _ slots: UnsafeMutablePointer<PacketSlot>, count: Int, _ context: inout WorkerContext
+    ) -> Int {
         var kept = 0
         var index = 0
         while index < count {
@@ -219,12 +277,12 @@ extension Worker {
             guard let raw = slot.pointee.association else { continue }
             let verdict = ESPInbound.prepare(
                 raw.assumingMemoryBound(to: InboundRuntime.self), header: slot.pointee.esp,
-                length: Int(slot.pointee.espLength), operation: scratch.operations + kept)
+                length: Int(slot.pointee.espLength), operation: operations + kept)
             if let reason = verdict.reason {
-                drop(slot.pointee, reason)
+                context.drop(slot.pointee, reason)
                 continue
             }
-            ESPBatch.prepare(scratch.operations + kept)
+            ESPBatch.prepare(operations + kept)
             if kept &+ 1 != index { slots[kept] = slot.pointee }
             kept &+= 1
         }
@@ -235,13 +293,15 @@ extension Worker {
 
     /// Everything after the cipher: replay commit, trailer, selectors, inbound policy, ECN, and on to the destination.
     @inline(__always)
-    private mutating func finishOpen(_ slots: UnsafeMutablePointer<PacketSlot>, count: Int) {
+    private mutating func finish(
+        _ slots: UnsafeMutablePointer<PacketSlot>, count: Int, _ routing: inout Routing, _ context: inout WorkerContext
+    ) {
         var payload = ESPInbound.Payload(start: slots.pointee.packet)
         var opened: UInt64 = 0
         var index = 0
         while index < count {
             let slot = slots + index
-            let operation = UnsafePointer(scratch.operations + index)
+            let operation = UnsafePointer(operations + index)
             // Inner header and trailer, which the cipher has left behind by now.
             let ahead = slot + SlotBatch.lookAhead
             sluice_prefetch_write(ahead.pointee.esp + 32)
@@ -250,87 +310,89 @@ extension Worker {
             guard let raw = slot.pointee.association else { continue }
             let sa = raw.assumingMemoryBound(to: InboundRuntime.self)
             let outerTrafficClass = slot.pointee.trafficClass
-            if let reason = ESPInbound.unwrap(sa, operation: operation, now: now, payload: &payload).reason {
-                drop(slot.pointee, reason)
+            if let reason = ESPInbound.unwrap(sa, operation: operation, now: context.now, payload: &payload).reason {
+                context.drop(slot.pointee, reason)
                 continue
             }
             if slot.pointee.flags.contains(.encapsulated),
                 ESPInbound.isFromElsewhere(
                     sa, packet: slot.pointee.packet, esp: slot.pointee.esp, sequence: operation.pointee.iv)
             {
-                announceMapping(slot.pointee, sa: sa)
+                Inbound.announceMapping(slot.pointee, sa: sa, &context)
             }
-            guard acceptInner(slot, payload: payload, association: raw) else { continue }
+            guard accept(slot, payload: payload, association: raw, &context) else { continue }
             let verdict = ESPInbound.complete(
                 sa, packet: payload.start, length: Int(slot.pointee.length), family: payload.family,
-                trafficClass: &slot.pointee.trafficClass, outerTrafficClass: outerTrafficClass, now: now)
+                trafficClass: &slot.pointee.trafficClass, outerTrafficClass: outerTrafficClass, now: context.now)
             if let reason = verdict.reason {
-                drop(slot.pointee, reason)
+                context.drop(slot.pointee, reason)
                 continue
             }
             opened &+= 1
-            forwardInner(slot)
+            routing.forwardInner(slot, &context)
         }
-        self.count(.opened, opened)
+        context.count(.opened, opened)
     }
 
     @inline(never)
-    private mutating func announceMapping(_ slot: PacketSlot, sa: UnsafeMutablePointer<InboundRuntime>) {
+    private static func announceMapping(
+        _ slot: PacketSlot, sa: UnsafeMutablePointer<InboundRuntime>, _ context: inout WorkerContext
+    ) {
         let source = ESPInbound.source(slot.packet, esp: slot.esp)
-        events.mappingChanged(spi: sa.pointee.spi, to: source.address, port: source.port, now: now)
+        context.events.mappingChanged(spi: sa.pointee.spi, to: source.address, port: source.port, now: context.now)
     }
 
     /// Whether selectors and policies accept a decrypted packet from its SA (RFC 4301 section 5.2 step 4), and where it
     /// goes. A flow that was accepted once from the same SA under the same snapshot is not asked about again.
     /// False when the packet was dropped.
     @inline(__always)
-    mutating func acceptInner(
-        _ slot: UnsafeMutablePointer<PacketSlot>, payload: ESPInbound.Payload, association: UnsafeMutableRawPointer
+    private mutating func accept(
+        _ slot: UnsafeMutablePointer<PacketSlot>, payload: ESPInbound.Payload, association: UnsafeMutableRawPointer,
+        _ context: inout WorkerContext
     ) -> Bool {
-        let key = scratch.keys
         slot.pointee.packet = payload.start
         slot.pointee.flags = .decrypted
         let isCommon = CommonPacket.read(
             payload.start, available: payload.available, family: payload.family, slot: slot, key: key)
-        guard isCommon else { return decideInner(slot, payload: payload, association: association, hash: nil) }
-        if let entry = lastInner, entry.pointee.association == association, entry.pointee.generation == generation,
+        guard isCommon else { return decide(slot, payload: payload, association: association, hash: nil, &context) }
+        if let entry = last, entry.pointee.association == association, entry.pointee.generation == context.generation,
             key.pointee.isSame(as: FlowCache.key(of: entry))
         {
             slot.pointee.nextHop = entry.pointee.nextHop
             return true
         }
-        let hash = key.pointee.hash(seed: innerFlows.seed)
-        if let entry = innerFlows.find(key, hash: hash, generation: generation),
+        let hash = key.pointee.hash(seed: flows.seed)
+        if let entry = flows.find(key, hash: hash, generation: context.generation),
             entry.pointee.association == association
         {
-            lastInner = entry
+            last = entry
             slot.pointee.nextHop = entry.pointee.nextHop
             return true
         }
-        return decideInner(slot, payload: payload, association: association, hash: hash)
+        return decide(slot, payload: payload, association: association, hash: hash, &context)
     }
 
     /// Asks the SA's selectors and the snapshot; remembers the answer for common packets, whose key is in the scratch.
     @inline(never)
-    private mutating func decideInner(
+    private mutating func decide(
         _ slot: UnsafeMutablePointer<PacketSlot>, payload: ESPInbound.Payload, association: UnsafeMutableRawPointer,
-        hash: UInt64?
+        hash: UInt64?, _ context: inout WorkerContext
     ) -> Bool {
-        count(.flowMisses)
+        context.count(.flowMisses)
         let sa = association.assumingMemoryBound(to: InboundRuntime.self)
         var inner = InnerPacket(start: payload.start)
         if let reason = ESPInbound.accept(sa, payload: payload, inner: &inner).reason {
-            drop(slot.pointee, reason)
+            context.drop(slot.pointee, reason)
             return false
         }
-        let hop = tables.pointee.route(to: inner.summary.destination)
-        let decision = tables.pointee.inboundPolicy(
+        let hop = context.tables.pointee.route(to: inner.summary.destination)
+        let decision = context.tables.pointee.inboundPolicy(
             inner.summary, spi: sa.pointee.spi.networkOrder, isLocal: hop.pointee.state == .local)
         if let reason = decision.verdict.reason {
-            tables.pointee.count(
-                policyIndex: decision.policyIndex, worker: index, packets: 1,
+            context.tables.pointee.count(
+                policyIndex: decision.policyIndex, worker: context.index, packets: 1,
                 bytes: UInt64(truncatingIfNeeded: inner.length))
-            drop(slot.pointee, reason)
+            context.drop(slot.pointee, reason)
             return false
         }
         slot.pointee.nextHop = hop
@@ -338,10 +400,10 @@ extension Worker {
         slot.pointee.trafficClass = inner.summary.trafficClass
         if inner.summary.dontFragment { slot.pointee.flags.insert(.dontFragment) }
         if let hash {
-            innerFlows.insert(
+            flows.insert(
                 FlowCache.Entry(
-                    key: scratch.keys.pointee, association: association, nextHop: hop, generation: generation,
-                    owner: UInt16(truncatingIfNeeded: index)),
+                    key: key.pointee, association: association, nextHop: hop, generation: context.generation,
+                    owner: UInt16(truncatingIfNeeded: context.index)),
                 hash: hash)
         }
         return true

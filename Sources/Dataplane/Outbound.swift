@@ -8,35 +8,67 @@ import XDP
 
 /// The way of a batch from a LAN (or this host, or another tunnel) into tunnels, functions in the order of the packet:
 ///
-/// 1. `parseOutbound`: Ethernet, the IP header, and the key of the flow.
-/// 2. `lookupOutbound`: policy, SA and next hop, from the flow cache or from the snapshot (RFC 4301 section 5.1). What needs no
+/// 1. `parse`: Ethernet, the IP header, and the key of the flow.
+/// 2. `lookup`: policy, SA and next hop, from the flow cache or from the snapshot (RFC 4301 section 5.1). What needs no
 ///    protection goes on in `Routing`; what another worker's SA protects goes there (`Handover`).
-/// 3. `prepareSeal`: hop limit, size, room to send it, sequence number and headers (`ESPOutbound.prepare`).
-/// 4. `runESPBatch`: the cipher.
-/// 5. `finishSeal`, packet by packet: status, then `send` (`Ports`).
+/// 3. to 5. `protect`: hop limit, size, room to send it, sequence number and headers; the cipher; the next hop (`Sealing`).
 ///
 /// Steps 1 to 4 each walk the whole batch before the next one begins. A packet that has to be split first, or whose SA takes no
 /// more, ends a run of steps 3 to 5 and begins the next one, so that none overtakes another.
-extension Worker {
-    // MARK: The batch
+struct Outbound: ~Copyable {
+    private var batch: SlotBatch
+    /// What the steps up to the SA pass on beside the slots: the flow of each packet, and its hash.
+    private let keys: UnsafeMutablePointer<FlowKey>
+    private let hashes: UnsafeMutablePointer<UInt64>
+    var flows: FlowCache
+    private var sealing: Sealing
 
-    /// The outbound batch through all its stages; empties it.
-    @inline(__always)
-    mutating func processOutbound() {
-        let count = outbound.count
-        if count == 0 { return }
-        makeRoomForDerived(count)
-        outbound.count = 0
-        processOutbound(outbound.slots, count: count)
+    init(_ configuration: WorkerConfiguration) {
+        batch = SlotBatch(capacity: configuration.batchSize)
+        keys = .allocate(capacity: configuration.batchSize)
+        hashes = .allocate(capacity: configuration.batchSize)
+        flows = FlowCache(capacity: configuration.flowCacheCapacity)
+        sealing = Sealing(configuration)
     }
 
-    /// Packets from the protected side through all stages. They lie at the front of a `SlotBatch`.
+    deinit {
+        keys.deallocate()
+        hashes.deallocate()
+    }
+
+    // MARK: The batch
+
+    /// Packets that wait to be processed.
+    var count: Int { batch.count }
+    var isFull: Bool { batch.isFull }
+
+    /// Takes a packet into the batch, which is not full.
     @inline(__always)
-    mutating func processOutbound(_ slots: UnsafeMutablePointer<PacketSlot>, count: Int) {
-        makeRoom(for: count)
-        let parsed = parseOutbound(slots, count: count)
-        let decided = lookupOutbound(slots, count: parsed)
-        protect(slots, count: decided)
+    mutating func append(_ slot: PacketSlot) { batch.append(slot) }
+
+    mutating func forgetFlows() { flows.clear() }
+
+    /// The batch through all its stages; empties it. There is room for as many derived packets.
+    @inline(__always)
+    mutating func process(_ routing: inout Routing, _ context: inout WorkerContext) {
+        let count = batch.count
+        batch.count = 0
+        process(count, &routing, &context)
+    }
+
+    /// The first derived packets, as many as a batch holds. No batch is under way, so its place is free.
+    mutating func processDerived(_ routing: inout Routing, _ context: inout WorkerContext) {
+        process(context.derived.takeFirst(into: batch), &routing, &context)
+    }
+
+    /// Packets from the protected side through all stages; they lie at the front of the batch.
+    @inline(__always)
+    private mutating func process(_ count: Int, _ routing: inout Routing, _ context: inout WorkerContext) {
+        context.makeRoom(for: count)
+        let slots = batch.slots
+        let parsed = parse(slots, count: count, &context)
+        let decided = lookup(slots, count: parsed, &routing, &context)
+        protect(slots, count: decided, &routing, &context)
     }
 
     // MARK: 1. Parse
@@ -46,26 +78,28 @@ extension Worker {
     /// 1. Ethernet, one VLAN tag. 2. IPv4 without options and not a fragment, or IPv6 without extension headers: read
     /// in place. 3. Everything else: `PacketSummary`.
     @inline(__always)
-    mutating func parseOutbound(_ slots: UnsafeMutablePointer<PacketSlot>, count: Int) -> Int {
+    private mutating func parse(
+        _ slots: UnsafeMutablePointer<PacketSlot>, count: Int, _ context: inout WorkerContext
+    ) -> Int {
         var kept = 0
         var index = 0
         while index < count {
             let slot = slots + index
             sluice_prefetch(slot[SlotBatch.lookAhead].start)
-            let key = scratch.keys + kept
-            let verdict = parseOutbound(slot, key: key)
+            let key = keys + kept
+            let verdict = Outbound.parse(slot, key: key)
             index &+= 1
             if let reason = verdict.reason {
-                drop(slot.pointee, reason)
+                context.drop(slot.pointee, reason)
                 continue
             }
             // Packets come in trains: the second of a flow and those behind it need no hash.
             if kept > 0, key.pointee.isSame(as: key - 1) {
                 slot.pointee.flags.insert(.repeatsFlow)
-                scratch.hashes[kept] = scratch.hashes[kept &- 1]
+                hashes[kept] = hashes[kept &- 1]
             } else {
                 let hash = key.pointee.hash(seed: flows.seed)
-                scratch.hashes[kept] = hash
+                hashes[kept] = hash
                 flows.prefetch(hash: hash)
             }
             if kept &+ 1 != index { slots[kept] = slot.pointee }
@@ -75,7 +109,7 @@ extension Worker {
     }
 
     @inline(__always)
-    private func parseOutbound(
+    private static func parse(
         _ slot: UnsafeMutablePointer<PacketSlot>, key: UnsafeMutablePointer<FlowKey>
     ) -> Verdict {
         var link = LinkLayer()
@@ -87,7 +121,7 @@ extension Worker {
         slot.pointee.packet = packet
         let length = available &- link.headerLength
         if CommonPacket.read(packet, available: length, family: link.family, slot: slot, key: key) { return .pass }
-        return Worker.readAny(packet, available: length, slot: slot, key: key)
+        return readAny(packet, available: length, slot: slot, key: key)
     }
 
     /// Options, fragments, extension headers, other protocols, and whatever is wrong.
@@ -112,26 +146,28 @@ extension Worker {
     /// Finds the policy and the SA of each parsed packet (RFC 4301 section 5.1): from the flow cache, else from the SPD.
     /// Packets that go on are moved to the front; returns how many. The others were forwarded, handed over or dropped.
     @inline(__always)
-    mutating func lookupOutbound(_ slots: UnsafeMutablePointer<PacketSlot>, count: Int) -> Int {
+    private mutating func lookup(
+        _ slots: UnsafeMutablePointer<PacketSlot>, count: Int, _ routing: inout Routing, _ context: inout WorkerContext
+    ) -> Int {
         var last: UnsafeMutablePointer<FlowCache.Entry>?
         var kept = 0
         var index = 0
         while index < count {
             let slot = slots + index
-            let key = UnsafePointer(scratch.keys + index)
-            let hash = scratch.hashes[index]
+            let key = UnsafePointer(keys + index)
+            let hash = hashes[index]
             index &+= 1
             if last == nil || !slot.pointee.flags.contains(.repeatsFlow) {
-                last = flows.find(key, hash: hash, generation: generation)
+                last = flows.find(key, hash: hash, generation: context.generation)
             }
             if let entry = last {
                 slot.pointee.nextHop = entry.pointee.nextHop
                 slot.pointee.association = entry.pointee.association
-                if Int(entry.pointee.owner) != self.index {
-                    handOver(slot.pointee, to: Int(entry.pointee.owner), kind: .outbound)
+                if Int(entry.pointee.owner) != context.index {
+                    context.handOver(slot.pointee, to: Int(entry.pointee.owner), kind: .outbound)
                     continue
                 }
-            } else if !decideOutbound(slot, key: key, hash: hash) {
+            } else if !decide(slot, key: key, hash: hash, &routing, &context) {
                 continue
             }
             if let association = slot.pointee.association, !slot.pointee.flags.contains(.repeatsFlow) {
@@ -147,208 +183,111 @@ extension Worker {
 
     /// A flow that is not known, or not protected: asks the snapshot. True when the packet goes on to its SA here.
     @inline(never)
-    private mutating func decideOutbound(
-        _ slot: UnsafeMutablePointer<PacketSlot>, key: UnsafePointer<FlowKey>, hash: UInt64
+    private mutating func decide(
+        _ slot: UnsafeMutablePointer<PacketSlot>, key: UnsafePointer<FlowKey>, hash: UInt64,
+        _ routing: inout Routing, _ context: inout WorkerContext
     ) -> Bool {
-        count(.flowMisses)
+        context.count(.flowMisses)
         var summary = PacketSummary()
         let length = Int(slot.pointee.length)
         let failure = PacketSummary.parse(slot.pointee.packet, available: length, into: &summary)
         guard failure == .none else {
-            drop(slot.pointee, DropReason(failure, packet: slot.pointee.packet, available: length))
+            context.drop(slot.pointee, DropReason(failure, packet: slot.pointee.packet, available: length))
             return false
         }
-        let decision = tables.pointee.outbound(summary, worker: index)
+        let decision = context.tables.pointee.outbound(summary, worker: context.index)
         if decision.action == .protect, let sa = decision.sa {
             slot.pointee.association = UnsafeMutableRawPointer(sa)
-            slot.pointee.nextHop = tables.pointee.route(to: decision.destination)
+            slot.pointee.nextHop = context.tables.pointee.route(to: decision.destination)
             flows.insert(
                 FlowCache.Entry(
                     key: key.pointee, association: UnsafeMutableRawPointer(sa), nextHop: slot.pointee.nextHop,
-                    generation: generation, owner: decision.owner),
+                    generation: context.generation, owner: decision.owner),
                 hash: hash)
-            if Int(decision.owner) == index {
+            if Int(decision.owner) == context.index {
                 ESPOutbound.follow(sa)
                 return true
             }
-            handOver(slot.pointee, to: Int(decision.owner), kind: .outbound)
+            context.handOver(slot.pointee, to: Int(decision.owner), kind: .outbound)
             return false
         }
         // Protected traffic is counted at its SAs.
-        tables.pointee.count(
-            policyIndex: decision.policyIndex, worker: index, packets: 1, bytes: UInt64(truncatingIfNeeded: length))
-        decline(slot, reason: decision.verdict.reason, summary: summary, policyIndex: decision.policyIndex)
+        context.tables.pointee.count(
+            policyIndex: decision.policyIndex, worker: context.index, packets: 1,
+            bytes: UInt64(truncatingIfNeeded: length))
+        routing.decline(
+            slot, reason: decision.verdict.reason, summary: summary, policyIndex: decision.policyIndex, &context)
         return false
     }
 
     // MARK: 3 to 5. Protect
 
-    /// Seals packets whose SA is known, and sends them (RFC 4301 section 5.1.2, RFC 4303 section 3.3).
+    /// Seals packets whose SA is known, and sends them (RFC 4301 section 5.1.2, RFC 4303 section 3.3), run by run: up to one that
+    /// has to be split first or to change its SA, and then that one, so that none overtakes another.
     @inline(__always)
-    mutating func protect(_ slots: UnsafeMutablePointer<PacketSlot>, count decided: Int) {
+    private mutating func protect(
+        _ slots: UnsafeMutablePointer<PacketSlot>, count decided: Int, _ routing: inout Routing,
+        _ context: inout WorkerContext
+    ) {
         var done = 0
-        while done < decided { done &+= protectRun(slots + done, count: decided &- done) }
-    }
-
-    /// Seals and sends packets up to one that has to be split first or to change its SA, and then that one, so that none
-    /// overtakes another. Returns how many it got through.
-    @inline(__always)
-    private mutating func protectRun(_ slots: UnsafeMutablePointer<PacketSlot>, count: Int) -> Int {
-        ports.hasRoom(for: count) ? sealRun(slots, count: count, isTight: false) : protectTightRun(slots, count: count)
-    }
-
-    /// Some port may not have room for all: each packet is promised its place.
-    @inline(never)
-    private mutating func protectTightRun(_ slots: UnsafeMutablePointer<PacketSlot>, count: Int) -> Int {
-        sealRun(slots, count: count, isTight: true)
-    }
-
-    @inline(__always)
-    private mutating func sealRun(
-        _ slots: UnsafeMutablePointer<PacketSlot>, count: Int, isTight: Bool
-    ) -> Int {
-        let run = prepareSeal(slots, count: count, isTight: isTight)
-        if isTight { ports.endPromises() }
-        if run.prepared != 0 {
-            Worker.runESPBatch(scratch.operations, count: run.prepared)
-            finishSeal(slots, count: run.prepared)
-            self.count(.protected, UInt64(truncatingIfNeeded: run.prepared))
+        while done < decided {
+            let run = sealing.seal(slots + done, count: decided &- done, &routing, &context)
+            done &+= run.taken
+            if run.last == .sealed { continue }
+            if !end(run, slots + (done &- 1), &routing, &context) { done &-= 1 }
         }
-        if run.last == .sealed { return run.taken }
-        let last = slots + (run.taken &- 1)
+    }
+
+    /// The last packet of a run, which is not like the others. False when it is the first one of the next run.
+    @inline(never)
+    private mutating func end(
+        _ run: Sealing.Run, _ last: UnsafeMutablePointer<PacketSlot>, _ routing: inout Routing,
+        _ context: inout WorkerContext
+    ) -> Bool {
         switch run.last {
-        case .sealed: break
-        case .toBeSplit: protectInFragments(last.pointee)
-        case .outgrowsPath: return run.taken &- 1 &+ protectTightRun(last, count: 1)
+        case .sealed, .outgrowsPath: return true
+        case .toBeSplit:
+            protectInFragments(last.pointee, &routing, &context)
+            return true
         case .refused:
             // Once more by its new SA, if that is this worker's.
-            if leaveSpent(last, run.reason) { return run.taken &- 1 }
-        }
-        return run.taken
-    }
-
-    /// Packets that go through the cipher side by side.
-    private struct SealRun {
-        /// Ready for the cipher.
-        var prepared = 0
-        /// Slots that were looked at.
-        var taken = 0
-        /// The outcome for the last of those.
-        var last = Last.sealed
-        /// Why its SA has refused it.
-        var reason = DropReason.saRetired
-
-        enum Last: UInt8, BitwiseCopyable {
-            /// The packet is like the others: prepared, or its way has ended.
-            case sealed
-            /// The packet has to be split, and is not prepared.
-            case toBeSplit
-            /// The packet needs room for several, and is not prepared.
-            case outgrowsPath
-            /// Its SA takes no packet any more.
-            case refused
+            return !leaveSpent(last, run.reason, &context)
         }
     }
 
-    /// Everything before the cipher: hop limit, size, room to send it, sequence number, headers.
-    @inline(__always)
-    private mutating func prepareSeal(
-        _ slots: UnsafeMutablePointer<PacketSlot>, count: Int, isTight: Bool
-    ) -> SealRun {
-        var kept = 0
-        var index = 0
-        while index < count {
-            let slot = slots + index
-            // Header, where the outer headers go, where the trailer goes.
-            let ahead = slot + SlotBatch.lookAhead
-            sluice_prefetch_write(ahead.pointee.packet)
-            sluice_prefetch_write(ahead.pointee.packet - 64)
-            sluice_prefetch_write(ahead.pointee.packet + Int(ahead.pointee.length))
-            index &+= 1
-            guard let raw = slot.pointee.association else { continue }
-            let sa = raw.assumingMemoryBound(to: OutboundRuntime.self)
-            if !admit(slot, sa: sa, isTight: isTight) {
-                if slot.pointee.flags.isDisjoint(with: .ofRunEnds) { continue }
-                let isSplit = slot.pointee.flags.contains(.exceedsTunnel)
-                return SealRun(prepared: kept, taken: index, last: isSplit ? .toBeSplit : .outgrowsPath)
-            }
-            if isTight, !promiseRoom(slot, sa: sa) {
-                drop(slot.pointee, .outputOverload)
-                continue
-            }
-            let verdict = ESPOutbound.prepare(
-                sa, inner: slot.pointee.packet, innerLength: Int(slot.pointee.length),
-                trafficClass: slot.pointee.trafficClass, nextHeader: slot.pointee.nextHeader,
-                dontFragment: slot.pointee.flags.contains(.dontFragment), now: now,
-                operation: scratch.operations + kept, outer: &scratch.outer[kept])
-            if let reason = verdict.reason {
-                return SealRun(prepared: kept, taken: index, last: .refused, reason: reason)
-            }
-            ESPBatch.prepare(scratch.operations + kept)
-            if kept &+ 1 != index { slots[kept] = slot.pointee }
-            kept &+= 1
+    /// Splits an IPv4 packet whose SA is known into frames of its own, which are sealed and sent in its place. A packet of which
+    /// one fragment is missing is of no use: it is split only if there are frames and room for all.
+    private mutating func protectInFragments(
+        _ slot: PacketSlot, _ routing: inout Routing, _ context: inout WorkerContext
+    ) {
+        guard let sa = slot.association?.assumingMemoryBound(to: OutboundRuntime.self),
+            var fragmenter = IPv4Fragmenter(
+                slot.packet, available: Int(slot.length), mtu: Fragmentation.innerLimit(sa, context))
+        else { return context.drop(slot, .tooBig) }
+        let needed = fragmenter.fragmentCount
+        context.makeRoom(for: needed)
+        guard context.hasRoomForFragments(needed, of: slot) else { return context.drop(slot, .outputOverload) }
+        guard context.pool.count >= needed else { return context.drop(slot, .framePoolEmpty) }
+        var isFinished = false
+        while !isFinished {
+            let count = routing.fragmentation.fill(&fragmenter, of: slot, &context)
+            isFinished = count < routing.fragmentation.capacity
+            context.count(.fragments, UInt64(truncatingIfNeeded: count))
+            protectPieces(routing.fragmentation.slots, count: count, &routing, &context)
         }
-        return SealRun(prepared: kept, taken: index)
+        context.count(.fragmented)
+        context.release(slot)
     }
 
-    /// Hop limit and size. False when the packet's way ended here, when it has to be split first, or when it needs more than one
-    /// place in a ring and nobody is promised his (`isTight`).
-    @inline(__always)
-    private mutating func admit(
-        _ slot: UnsafeMutablePointer<PacketSlot>, sa: UnsafeMutablePointer<OutboundRuntime>, isTight: Bool
-    ) -> Bool {
-        if slot.pointee.flags.isDisjoint(with: .notToBeRouted) {
-            guard HopLimit.decrement(slot.pointee.packet) else {
-                answer(slot.pointee, with: .timeExceeded, reason: .hopLimitExpired)
-                return false
-            }
-            slot.pointee.flags.insert(.forwarded)
-        }
-        let length = Int(slot.pointee.length)
-        let fits =
-            length <= Int(sa.pointee.mtu)
-            && length &+ OutboundRuntime.maximumTailroom <= roomBehind(slot.pointee.packet)
-            && roomBefore(slot.pointee.packet) >= OutboundRuntime.maximumHeadroom
-        if fits { return true }
-        if mayOutgrowPath(slot) {
-            slot.pointee.flags.insert(.outgrowsPath)
-            return isTight
-        }
-        handleTooBig(slot, sa: sa)
-        return false
-    }
-
-    /// The cipher of a batch, in either direction: the one place that calls it.
-    @inline(never)
-    static func runESPBatch(_ operations: UnsafeMutablePointer<ESPOperation>, count: Int) {
-        ESPBatch.run(operations, count: count)
-    }
-
-    /// Everything after the cipher: status, link header, transmit ring.
-    @inline(__always)
-    private mutating func finishSeal(_ slots: UnsafeMutablePointer<PacketSlot>, count: Int) {
-        var index = 0
-        while index < count {
-            let slot = slots + index
-            let outer = scratch.outer + index
-            let operation = scratch.operations + index
-            sluice_prefetch_write(slot[SlotBatch.lookAhead].packet - 64)
-            index &+= 1
-            guard let raw = slot.pointee.association else { continue }
-            let sa = raw.assumingMemoryBound(to: OutboundRuntime.self)
-            let verdict = ESPOutbound.finish(sa, operation: operation, outer: outer.pointee)
-            if let reason = verdict.reason {
-                drop(slot.pointee, reason)
-                continue
-            }
-            slot.pointee.flags.insert(.sealed)
-            slot.pointee.packet = outer.pointee.start
-            slot.pointee.length = UInt32(truncatingIfNeeded: outer.pointee.length)
-            if slot.pointee.flags.contains(.outgrowsPath) {
-                sendFragments(slot.pointee, sa: sa)
-            } else {
-                send(slot)
-            }
+    /// The same as `protect`, for fragments, which are never split again.
+    private mutating func protectPieces(
+        _ slots: UnsafeMutablePointer<PacketSlot>, count: Int, _ routing: inout Routing, _ context: inout WorkerContext
+    ) {
+        var done = 0
+        while done < count {
+            let run = sealing.seal(slots + done, count: count &- done, &routing, &context)
+            done &+= run.taken
+            if run.last == .refused, leaveSpent(slots + (done &- 1), run.reason, &context) { done &-= 1 }
         }
     }
 
@@ -357,24 +296,26 @@ extension Worker {
     /// An SA takes no packet any more: a hard limit or the end of its sequence numbers is reached. The packet, and its flow, go
     /// on by another SA of the policy if one lives. True when that is this worker's; otherwise the packet's way here has ended.
     @inline(never)
-    mutating func leaveSpent(_ slot: UnsafeMutablePointer<PacketSlot>, _ reason: DropReason) -> Bool {
+    private mutating func leaveSpent(
+        _ slot: UnsafeMutablePointer<PacketSlot>, _ reason: DropReason, _ context: inout WorkerContext
+    ) -> Bool {
         var summary = PacketSummary()
         let packet = slot.pointee.packet
         guard PacketSummary.parse(packet, available: Int(slot.pointee.length), into: &summary) == .none else {
-            drop(slot.pointee, reason)
+            context.drop(slot.pointee, reason)
             return false
         }
-        let decision = tables.pointee.outbound(summary, worker: index)
+        let decision = context.tables.pointee.outbound(summary, worker: context.index)
         // Only one that is not known to be spent: whatever refuses the packet next is known then, so this comes to an end.
         guard decision.action == .protect, let sa = decision.sa, !sa.pointee.isSpent else {
-            drop(slot.pointee, reason)
+            context.drop(slot.pointee, reason)
             return false
         }
         slot.pointee.association = UnsafeMutableRawPointer(sa)
-        slot.pointee.nextHop = tables.pointee.route(to: decision.destination)
-        remember(slot, key: FlowKey(summary, header: packet), owner: decision.owner)
-        if Int(decision.owner) != index {
-            handOver(slot.pointee, to: Int(decision.owner), kind: .outbound)
+        slot.pointee.nextHop = context.tables.pointee.route(to: decision.destination)
+        remember(slot, key: FlowKey(summary, header: packet), owner: decision.owner, generation: context.generation)
+        if Int(decision.owner) != context.index {
+            context.handOver(slot.pointee, to: Int(decision.owner), kind: .outbound)
             return false
         }
         ESPOutbound.follow(sa)
@@ -382,7 +323,9 @@ extension Worker {
     }
 
     /// Puts the packet's SA in the place of the one that its flow had.
-    private mutating func remember(_ slot: UnsafeMutablePointer<PacketSlot>, key: FlowKey, owner: UInt16) {
+    private mutating func remember(
+        _ slot: UnsafeMutablePointer<PacketSlot>, key: FlowKey, owner: UInt16, generation: UInt32
+    ) {
         var key = key
         let hash = key.hash(seed: flows.seed)
         let entry = FlowCache.Entry(

@@ -92,6 +92,19 @@ struct PacketSlot: BitwiseCopyable {
         nextHeader = 0
         self.flags = flags
     }
+
+    /// The destination of a packet whose IP header was checked.
+    @inline(__always)
+    static func destination(of packet: UnsafeRawPointer) -> IPAddress {
+        AddressFamily(ofPacketAt: packet) == .ipv4
+            ? IPAddress(loading: packet + 16, family: .ipv4) : IPAddress(loading: packet + 24, family: .ipv6)
+    }
+
+    /// The source of a packet whose IP header was checked.
+    static func source(of packet: UnsafeRawPointer) -> IPAddress {
+        AddressFamily(ofPacketAt: packet) == .ipv4
+            ? IPAddress(loading: packet + 12, family: .ipv4) : IPAddress(loading: packet + 8, family: .ipv6)
+    }
 }
 
 /// Room for the packets of one batch, allocated once per worker.
@@ -131,32 +144,5 @@ struct SlotBatch: ~Copyable {
     mutating func append(_ slot: PacketSlot) {
         (slots + count).initialize(to: slot)
         count &+= 1
-    }
-}
-
-/// Memory that the stages of one batch pass on beside the slots. Allocated once per worker.
-struct BatchScratch: ~Copyable {
-    let keys: UnsafeMutablePointer<FlowKey>
-    let hashes: UnsafeMutablePointer<UInt64>
-    let operations: UnsafeMutablePointer<ESPOperation>
-    let outer: UnsafeMutablePointer<OuterPacket>
-    let capacity: Int
-
-    init(capacity: Int) {
-        self.capacity = capacity
-        keys = .allocate(capacity: capacity)
-        hashes = .allocate(capacity: capacity)
-        // On cache lines, as the cipher stage walks them.
-        let raw = UnsafeMutableRawPointer.allocate(
-            byteCount: capacity * MemoryLayout<ESPOperation>.stride, alignment: 64)
-        operations = raw.bindMemory(to: ESPOperation.self, capacity: capacity)
-        outer = .allocate(capacity: capacity)
-    }
-
-    deinit {
-        keys.deallocate()
-        hashes.deallocate()
-        operations.deallocate()
-        outer.deallocate()
     }
 }

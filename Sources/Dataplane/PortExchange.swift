@@ -71,20 +71,20 @@ extension Worker {
     mutating func exchange(_ exchange: PortExchange, now: UInt64) -> Bool {
         var number = 0
         var ordinal = exchange.ordinal
-        while number < ports.count {
-            if ports.queue(number).pointee.portIndex == exchange.portIndex {
+        while number < context.ports.count {
+            if context.ports.queue(number).pointee.portIndex == exchange.portIndex {
                 if ordinal == 0 { break }
                 ordinal -= 1
             }
             number += 1
         }
-        guard number < ports.count else {
+        guard number < context.ports.count else {
             exchange.finish(lost: 0)
             return true
         }
-        let port = ports.queue(number)
+        let port = context.ports.queue(number)
         if port.pointee.rings.sending > 0, now < exchange.deadline { return false }
-        let lost = port.pointee.rings.giveBack(to: &pool)
+        let lost = port.pointee.rings.giveBack(to: &context.pool)
         port.pointee.replace(exchange.queue.take())
         descriptors.replace(number, by: port.pointee.rings.fileDescriptor)
         exchange.finish(lost: lost)

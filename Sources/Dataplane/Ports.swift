@@ -95,7 +95,7 @@ struct WorkerPort: ~Copyable {
 /// number. Asked for a batch as a whole, which costs next to nothing. Only when a ring has not room for all is every packet asked
 /// about; what it is promised then, nothing else gets.
 struct Ports: ~Copyable {
-    // A pointer comes first, see `HandoverEnds`. Methods that are not inlined are mutating, see `Worker.mayOutgrowPath`.
+    // A pointer comes first, see `HandoverEnds`. Methods that are not inlined are mutating, see `WorkerContext.hasRoomForFragments`.
     private let queues: UnsafeMutablePointer<WorkerPort>
     let count: Int
     /// Which queue sends for a port index of the snapshot; -1 for none.
@@ -287,105 +287,5 @@ struct Ports: ~Copyable {
             number &+= 1
         }
         return isUnsent
-    }
-}
-
-// MARK: - Packets
-
-extension Worker {
-    /// Takes up to a batch from a port and sorts it by direction. Returns how many.
-    @inline(__always)
-    mutating func receive(_ port: Int) -> Int {
-        let queue = ports.queue(port)
-        let (first, count) = queue.pointee.rings.receive.peek(upTo: configuration.batchSize)
-        if count == 0 { return 0 }
-        let roles = queue.pointee.roles
-        let number = queue.pointee.portIndex
-        var offset = 0
-        while offset < count {
-            let descriptor = queue.pointee.rings.receive.read(at: first &+ UInt32(truncatingIfNeeded: offset))
-            let start = base + Int(truncatingIfNeeded: descriptor.address)
-            let slot = PacketSlot(start: start, length: descriptor.length, port: number)
-            if roles == .lan {
-                outbound.append(slot)
-            } else if roles == .wan || Worker.looksProtected(start, length: descriptor.length, tables: tables) {
-                inbound.append(slot)
-            } else {
-                outbound.append(slot)
-            }
-            offset &+= 1
-        }
-        queue.pointee.rings.receive.release(count)
-        countBatch(count)
-        return count
-    }
-
-    @inline(__always)
-    private func countBatch(_ received: Int) {
-        count(.batches)
-        count(.received, UInt64(truncatingIfNeeded: received))
-    }
-
-    /// On a port that is LAN and WAN at once: whether the packet is ESP, AH or UDP-encapsulated ESP for the gateway
-    /// itself, as the steering program judges it. What a LAN host sends to others through the tunnel may be ESP too.
-    ///
-    /// Takes neither the slot nor the worker. A slot that a call may look at has to lie in memory as a whole, and copying it
-    /// from there waits until its fields are stored, 12 cycles a packet on every port; of the worker the compiler makes a copy.
-    @inline(never)
-    private static func looksProtected(
-        _ start: UnsafeMutableRawPointer, length: UInt32, tables: UnsafePointer<SnapshotTables>
-    ) -> Bool {
-        var link = LinkLayer()
-        guard link.parse(start, available: Int(length)) else { return false }
-        let header = start + link.headerLength
-        let available = Int(length) &- link.headerLength
-        var packet = PacketSummary()
-        // What is wrong is named by the one way as by the other.
-        guard PacketSummary.parse(header, available: available, into: &packet) == .none,
-            tables.pointee.route(to: packet.destination).pointee.state == .local
-        else { return false }
-        switch packet.upperProtocol {
-        case IPProtocol.esp, IPProtocol.ah: return true
-        case IPProtocol.udp:
-            return packet.destinationPort == IPsecPort.encapsulation && available >= packet.headerLength &+ 12
-        default: return false
-        }
-    }
-
-    /// Before a batch of so many packets.
-    @inline(__always)
-    mutating func makeRoom(for count: Int) { ports.makeRoom(for: count, pool: &pool) }
-
-    /// The place of one packet that is to be sealed, in the ring of the port that it leaves by. False when there is none. What
-    /// waits for a neighbour, or ends there, needs none.
-    @inline(never)
-    mutating func promiseRoom(
-        _ slot: UnsafeMutablePointer<PacketSlot>, sa: UnsafeMutablePointer<OutboundRuntime>
-    ) -> Bool {
-        guard let hop = slot.pointee.nextHop, hop.pointee.isResolved else { return true }
-        let needed = slot.pointee.flags.contains(.outgrowsPath) ? Worker.outerFragments(sa) : 1
-        return ports.promise(needed, towards: hop)
-    }
-
-    /// Puts the link header in front of an IP packet and stages it at the port of its next hop. A next hop without a
-    /// link-layer address makes the packet wait.
-    @inline(__always)
-    mutating func send(_ slot: UnsafeMutablePointer<PacketSlot>) {
-        guard let hop = slot.pointee.nextHop, hop.pointee.isResolved else { return sendLater(slot.pointee) }
-        let packet = slot.pointee.packet
-        hop.pointee.writeLinkHeader(before: packet, family: AddressFamily(ofPacketAt: packet))
-        let linkLength = Int(hop.pointee.linkHeaderLength)
-        let link = packet - linkLength
-        let length = linkLength &+ Int(slot.pointee.length)
-        // The slot is copied where the packet is dropped, and nowhere else: its fields were just written one by one, and
-        // reading them as a whole would wait for the stores.
-        if let reason = stage(link, length: length, port: ports.number(of: hop)).reason { drop(slot.pointee, reason) }
-    }
-
-    /// Writes a finished frame into a queue's transmit ring (`Ports.stage`).
-    @inline(__always)
-    mutating func stage(_ start: UnsafeMutableRawPointer, length: Int, port: Int) -> Verdict {
-        ports.stage(
-            XDPDescriptor(address: address(of: start), length: UInt32(truncatingIfNeeded: length)), number: port)
     }
 }

@@ -151,236 +151,71 @@ struct NeighbourQueue: ~Copyable {
     }
 }
 
-// MARK: - A new snapshot
+/// Packets that came before their SA: the peer may send by it before the message is here that lets us make it.
+struct EarlyPackets: ~Copyable {
+    /// By SPI in network order.
+    private var packets: WaitingPackets<UInt32>
 
-extension Worker {
-    /// Pointers of the old snapshot must not be used any more; neighbours and SAs may be known now.
-    @inline(__always)
-    mutating func noticeSnapshot() {
-        let current = tables.pointee.generation
-        if current == snapshotGeneration { return }
-        snapshotGeneration = current
-        generation &+= 1
-        if generation == 0 { forgetFlows() }
-        if waiting.count != 0 { resendWaiting() }
-        if early.count != 0 { openEarly() }
-    }
+    init(capacity: Int) { packets = WaitingPackets(capacity: capacity) }
 
-    /// Every number was used: an entry that nobody has touched since would look like one of today, and its SA may be gone.
+    var count: Int { packets.count }
+
+    /// No SA has the packet's SPI: it waits if one is to come, or it ends here.
     @inline(never)
-    private mutating func forgetFlows() {
-        flows.clear()
-        innerFlows.clear()
-        lastInner = nil
-        generation = 1
-    }
-}
-
-// MARK: - For a neighbour
-
-extension Worker {
-    /// No resolved next hop: the packet waits, or ends here.
-    @inline(never)
-    mutating func sendLater(_ slot: PacketSlot) {
-        guard let hop = slot.nextHop else { return drop(slot, .noRoute) }
-        guard hop.pointee.state == .unresolved else { return refuse(slot, hop: hop) }
-        let requester = Worker.requester(of: slot)
-        let wanted = WantedNeighbour(
-            neighbour: askForNeighbour(hop, slot: slot, requester: requester), requester: requester,
-            isForLAN: isForLAN(slot, hop: hop))
-        let evicted = waiting.append(WaitingPackets.Entry(slot: slot, since: now, subject: wanted))
-        if let evicted { drop(evicted, .neighbourQueueFull) }
-    }
-
-    /// A next hop that will not become one: to the host, or away, with word to the sender where the packet is his.
-    private mutating func refuse(_ slot: PacketSlot, hop: UnsafePointer<NextHop>) {
-        let reason = hop.pointee.verdict.reason ?? .noRoute
-        let message: ICMPError.Message
-        switch hop.pointee.state {
-        case .local: return handOver(slot, to: handover.host, kind: .toHost)
-        case .failed:
-            // It may have come up since: a neighbour is asked for again as long as there is traffic for it.
-            _ = askForNeighbour(hop, slot: slot, requester: Worker.requester(of: slot))
-            message = .hostUnreachable
-        case .unreachable: message = .hostUnreachable
-        case .noRoute: message = .networkUnreachable
-        case .prohibited: message = .prohibited
-        case .resolved, .unresolved, .blackhole, .notAPort: return drop(slot, reason)
-        }
-        if slot.flags.contains(.sealed) { return drop(slot, reason) }
-        answer(slot, with: message, reason: reason)
-    }
-
-    /// The requester of a packet: ourselves towards a peer, the tunnel that it came out of, or the port of arrival.
-    private static func requester(of slot: PacketSlot) -> UInt32 {
-        if slot.flags.contains(.sealed) { return WorkerEvent.ownPackets }
-        guard slot.flags.contains(.decrypted), let sa = slot.association else { return UInt32(slot.port) }
-        return sa.assumingMemoryBound(to: InboundRuntime.self).pointee.spi.value
-    }
-
-    /// Asks the control thread for the neighbour that a packet wants. Returns the neighbour's key.
-    private mutating func askForNeighbour(
-        _ hop: UnsafePointer<NextHop>, slot: PacketSlot, requester: UInt32
-    ) -> UInt64 {
-        let address = hop.pointee.isOnLink ? Worker.destination(of: slot.packet) : hop.pointee.address
-        // Tunnels do not share one sender's part.
-        let sender = slot.flags.contains(.sealed) ? address : Worker.source(of: slot.packet)
-        return events.neighbourWanted(
-            address, interfaceIndex: hop.pointee.interfaceIndex, requester: requester, sender: sender, now: now)
-    }
-
-    /// Looks up the next hop of every waiting packet again, and lets go what need not wait any more.
-    @inline(never)
-    private mutating func resendWaiting() {
-        let count = waiting.beginWalk()
-        var index = 0
-        while index < count {
-            var entry = waiting[index]
-            index &+= 1
-            let hop = tables.pointee.route(to: Worker.destination(of: entry.slot.packet))
-            entry.slot.nextHop = hop
-            // The SA may be gone.
-            entry.slot.association = nil
-            if hop.pointee.state == .unresolved, !entry.subject.isForLAN || leavesByLAN(hop) {
-                waiting.keep(entry)
-            } else {
-                resume(entry.slot, hop: hop, isForLAN: entry.subject.isForLAN)
-            }
-        }
-    }
-
-    /// Ends the wait of packets whose neighbour did not answer in time: the sender hears of it, as of one that the kernel knows
-    /// not to answer (RFC 1812 section 3.3.2, RFC 4861 section 7.2.2).
-    @inline(never)
-    mutating func expireWaiting() {
-        let count = waiting.beginWalk()
-        var index = 0
-        while index < count {
-            let entry = waiting[index]
-            index &+= 1
-            if now &- entry.since <= configuration.neighbourWaitInNanoseconds {
-                waiting.keep(entry)
-            } else if entry.slot.flags.contains(.sealed) {
-                drop(entry.slot, .neighbourUnresolved)
-            } else {
-                answer(entry.slot, with: .hostUnreachable, reason: .neighbourUnresolved)
-            }
-        }
-    }
-
-    /// Whether the packet came out of a tunnel and leaves by a LAN: then no outbound policy was asked.
-    @inline(__always)
-    func isForLAN(_ slot: PacketSlot, hop: UnsafePointer<NextHop>) -> Bool {
-        slot.flags.contains(.decrypted) && !slot.flags.contains(.sealed) && leavesByLAN(hop)
-    }
-
-    /// Sends a packet that has waited, to its next hop of today.
-    @inline(never)
-    mutating func resume(_ slot: PacketSlot, hop: UnsafePointer<NextHop>, isForLAN: Bool) {
-        if slot.flags.contains(.sealed) { return resumeSealed(slot, hop: hop) }
-        if isForLAN {
-            guard leavesByLAN(hop) else { return redirect(slot, hop: hop) }
-            guard slot.length <= UInt32(hop.pointee.mtu) else { return tooBigForLAN(slot, hop: hop) }
-            return sendNow(slot)
-        }
-        var summary = PacketSummary()
-        let length = Int(slot.length)
-        guard PacketSummary.parse(slot.packet, available: length, into: &summary) == .none,
-            tables.pointee.outbound(summary, worker: index).action == .bypass
-        else { return decideAgain(slot) }
-        guard slot.length <= UInt32(hop.pointee.mtu) else {
-            guard !slot.flags.contains(.dontFragment) else {
-                return answer(
-                    slot, with: .packetTooBig(mtu: UInt32(hop.pointee.mtu)), reason: .tooBigSentICMP)
-            }
-            return fragmentPlain(slot, mtu: Int(hop.pointee.mtu))
-        }
-        sendNow(slot)
-    }
-
-    private mutating func sendNow(_ slot: PacketSlot) {
-        var slot = slot
-        withUnsafeMutablePointer(to: &slot) { send($0) }
-    }
-
-    /// An ESP packet goes wherever its peer is now. What does not fit there any more ends here: nobody can be told.
-    private mutating func resumeSealed(_ slot: PacketSlot, hop: UnsafePointer<NextHop>) {
-        guard slot.length <= UInt32(hop.pointee.mtu) else { return drop(slot, .tooBig) }
-        sendNow(slot)
-    }
-
-    /// The LAN's route has gone. For the host it is not: the policy that let it pass was one for forwarded packets.
-    private mutating func redirect(_ slot: PacketSlot, hop: UnsafePointer<NextHop>) {
-        if hop.pointee.state == .local { return drop(slot, .localDeliveryUnavailable) }
-        var slot = slot
-        slot.flags.insert(.forwarded)
-        divert(slot)
-    }
-
-    /// No policy lets it pass in clear any more: as a packet that has just come.
-    private mutating func decideAgain(_ slot: PacketSlot) {
-        var next = slot
-        LinkLayer.writeType(before: slot.packet)
-        next.length = UInt32(truncatingIfNeeded: slot.packet - slot.start) &+ slot.length
-        next.association = nil
-        next.nextHop = nil
-        next.flags = slot.flags.intersection(.ofTheJourney)
-        processLater(next)
-    }
-}
-
-// MARK: - For an SA
-
-extension Worker {
-    /// No SA has the packet's SPI: it waits if one is to come, as the peer may send by it before the message is here that lets us
-    /// make it; or it ends here.
-    @inline(never)
-    mutating func keepEarly(_ slot: PacketSlot) {
+    mutating func keep(_ slot: PacketSlot, _ context: inout WorkerContext) {
         let spi = slot.esp.loadUnaligned(as: UInt32.self)
-        guard reader.expects(spi: SPI(networkOrder: spi)) else {
+        guard context.reader.expects(spi: SPI(networkOrder: spi)) else {
             let source = ESPInbound.sourceAddress(slot.packet)
-            if reader.watches(source) { events.unknownSPI(SPI(networkOrder: spi), from: source, now: now) }
-            return drop(slot, .unknownSPI)
+            if context.reader.watches(source) {
+                context.events.unknownSPI(SPI(networkOrder: spi), from: source, now: context.now)
+            }
+            return context.drop(slot, .unknownSPI)
         }
-        guard !early.isFull else { return drop(slot, .unknownSPI) }
+        guard !packets.isFull else { return context.drop(slot, .unknownSPI) }
         // Nothing in the frame was changed yet: it is parsed again, as one that is handed over.
         let length = UInt32(truncatingIfNeeded: slot.packet - slot.start) &+ slot.length
         let whole = PacketSlot(
             start: slot.start, length: length, port: slot.port, flags: slot.flags.intersection(.ofTheJourney))
-        early.append(WaitingPackets.Entry(slot: whole, since: now, subject: spi))
+        packets.append(WaitingPackets.Entry(slot: whole, since: context.now, subject: spi))
     }
 
-    /// Sends packets that have their SA now on their way, as if they had just come.
-    @inline(never)
-    private mutating func openEarly() {
-        let count = early.beginWalk()
-        var index = 0
-        while index < count {
-            let entry = early[index]
-            index &+= 1
-            if tables.pointee.inbound(spi: entry.subject) == nil {
-                early.append(entry)
+    /// A walk over the packets that wait.
+    struct Walk {
+        var next = 0
+        let count: Int
+
+        var isFinished: Bool { next >= count }
+    }
+
+    /// Begins a walk over all packets, to be gone on with by `open` until it is finished.
+    mutating func beginOpening() -> Walk { Walk(count: packets.beginWalk()) }
+
+    /// Moves packets that have their SA now to a batch, as if they had just come, until that is full or the walk is finished.
+    mutating func open(_ walk: inout Walk, into batch: inout SlotBatch, _ context: inout WorkerContext) {
+        while !walk.isFinished, !batch.isFull {
+            let entry = packets[walk.next]
+            walk.next &+= 1
+            if context.tables.pointee.inbound(spi: entry.subject) == nil {
+                packets.append(entry)
             } else {
-                inbound.append(entry.slot)
+                batch.append(entry.slot)
             }
-            if inbound.isFull || index == count { processInbound() }
         }
     }
 
     /// Ends the wait of packets whose SA did not come in time, or will not come.
     @inline(never)
-    mutating func expireEarly() {
-        let count = early.beginWalk()
+    mutating func expire(_ context: inout WorkerContext) {
+        let count = packets.beginWalk()
         var index = 0
         while index < count {
-            let entry = early[index]
+            let entry = packets[index]
             index &+= 1
-            if now &- entry.since > configuration.earlyWaitInNanoseconds
-                || !reader.expects(spi: SPI(networkOrder: entry.subject))
-            {
-                drop(entry.slot, .unknownSPI)
+            let isLate = context.now &- entry.since > context.configuration.earlyWaitInNanoseconds
+            if isLate || !context.reader.expects(spi: SPI(networkOrder: entry.subject)) {
+                context.drop(entry.slot, .unknownSPI)
             } else {
-                early.append(entry)
+                packets.append(entry)
             }
         }
     }

@@ -15,69 +15,30 @@ import XDP
 /// Up to the cipher every stage walks its packets, a batch or a run of one, before the next stage starts; behind the cipher, each
 /// packet goes all the rest of its way before the next one does.
 ///
-/// Where to read on:
+/// The types that it ties together, each with its own state:
 /// - `Ports`: queues, receiving and sending, and what is dropped before it is encrypted as there is no room to send it.
-/// - `Flows`: how packets of a flow that was decided about are recognised.
+/// - `FlowCache`: how packets of a flow that was decided about are recognised.
 /// - `Outbound`, `Inbound`: the two directions, each from its first to its last step.
-/// - `Routing`: out of a tunnel to a LAN, this host or another tunnel; unprotected; too big.
+/// - `Routing`: out of a tunnel to a LAN, this host or another tunnel; unprotected; to the next hop, once its neighbour is known.
 /// - `ICMPReplies`: errors to the senders of packets that cannot go on.
-/// - `Waiting`: packets whose neighbour is not resolved, or that came before their SA.
-/// - `Handover`: packets whose SA another worker owns, and those from and to this host.
-/// - `Events`: what the control thread is told.
+/// - `Fragmentation`: packets that are too big.
+/// - `WaitingPackets`: packets whose neighbour is not resolved, or that came before their SA.
+/// - `HandoverEnds`: packets whose SA another worker owns, and those from and to this host.
+/// - `ControlEvents`: what the control thread is told.
+/// - `WorkerContext`: what all of them use. No one of them reaches into another one's state.
 ///
 /// `poll` does one round. It neither allocates nor locks, and makes a system call per batch and port at most.
 public struct Worker: ~Copyable {
-    // What it is. A pointer comes first, see `HandoverEnds`.
-    let base: UnsafeMutableRawPointer
-    let umem: UMEM
-    let configuration: WorkerConfiguration
-    let index: Int
-    let frameMask: UInt64
-    let frameSize: Int
-    let statistics: WorkerStatistics
-    let counters: CounterBlock
-    let drops: DropCounters
-
-    // Where packets come from and go to.
-    var ports: Ports
+    // A pointer comes first, see `HandoverEnds`.
     /// For `poll`: the sockets, then the event descriptor that others wake this worker with.
     let descriptors: PollSet
-    var pool: FramePool
-    var handover: HandoverEnds
-    /// The number of free frames below which they are lent with care.
-    let lendingReserve: Int
-    var events: ControlEvents
-
-    // What the control side published.
-    var reader: SnapshotReader
-    var tables: UnsafePointer<SnapshotTables>
-    /// The generation of `tables`; the largest number stands for none seen yet.
-    var snapshotGeneration = UInt64.max
-    /// The number of snapshots that the worker has seen, from 1 on again behind the largest number: what entries of
-    /// flows carry.
-    var generation: UInt32 = 0
-    var now: UInt64 = 0
-
-    // What the worker remembers.
-    var flows: FlowCache
-    var innerFlows: FlowCache
-    /// The entry that the last decrypted packet matched.
-    var lastInner: UnsafeMutablePointer<FlowCache.Entry>?
-    var waiting: NeighbourQueue
-    /// Packets that came before their SA, by SPI in network order.
-    var early: WaitingPackets<UInt32>
-    var icmpLimiter: RateLimiter
-    /// The identification of the last packet that was sent in fragments.
-    var nextFragmentIdentification = UInt32.random(in: 0 ... .max)
-
-    // Room for one batch in each direction, for the packets that a batch leads to and a batch of those, and for the fragments
-    // of one packet.
-    var outbound: SlotBatch
-    var inbound: SlotBatch
-    var derived: SlotBatch
-    let derivedBatch: SlotBatch
-    var pieces: SlotBatch
-    var scratch: BatchScratch
+    var context: WorkerContext
+    private var routing: Routing
+    var outbound: Outbound
+    var inbound: Inbound
+    /// The generation of the tables; the largest number stands for none seen yet.
+    private var snapshotGeneration = UInt64.max
+    private let statistics: WorkerStatistics
 
     /// A worker over its queues. Traps on a configuration that no gateway can have; nothing here runs per packet.
     ///
@@ -90,58 +51,36 @@ public struct Worker: ~Copyable {
         statistics: WorkerStatistics
     ) {
         precondition((1...256).contains(configuration.batchSize), "a batch holds 1 to 256 packets")
-        self.configuration = configuration
-        index = configuration.index
-        self.umem = umem
-        base = umem.base
-        frameSize = umem.frameSize
-        frameMask = ~UInt64(umem.frameSize - 1)
         self.statistics = statistics
-        counters = statistics.counters
-        drops = statistics.drops
-
-        ports = Ports(queues, counters: statistics.counters)
-        self.pool = pool
-        lendingReserve = self.pool.count / 8
-        handover = HandoverEnds(mesh: mesh, index: configuration.index)
-        self.events = ControlEvents(events, interval: configuration.repetitionInNanoseconds)
+        context = WorkerContext(
+            configuration: configuration, queues: queues, umem: umem, pool: pool, reader: reader, mesh: mesh,
+            events: events, statistics: statistics)
+        routing = Routing(configuration)
+        outbound = Outbound(configuration)
+        inbound = Inbound(configuration)
         var sources: [Int32] = []
-        for number in 0..<ports.count { sources.append(ports.queue(number).pointee.rings.fileDescriptor) }
-        descriptors = PollSet(sources + [handover.wakeUp.fileDescriptor])
-        self.reader = reader
-        tables = self.reader.acquire()
-        flows = FlowCache(capacity: configuration.flowCacheCapacity)
-        innerFlows = FlowCache(capacity: configuration.flowCacheCapacity)
-        waiting = NeighbourQueue(capacity: configuration.neighbourQueueCapacity)
-        early = WaitingPackets(capacity: configuration.earlyPacketCapacity)
-        icmpLimiter = RateLimiter(
-            perSecond: configuration.icmpErrorsPerSecond, burst: configuration.icmpErrorsPerSecond)
-        outbound = SlotBatch(capacity: configuration.batchSize)
-        inbound = SlotBatch(capacity: configuration.batchSize)
-        derived = SlotBatch(capacity: Worker.derivedCapacity(configuration))
-        derivedBatch = SlotBatch(capacity: configuration.batchSize)
-        pieces = SlotBatch(capacity: configuration.batchSize)
-        scratch = BatchScratch(capacity: configuration.batchSize)
+        for number in 0..<context.ports.count {
+            sources.append(context.ports.queue(number).pointee.rings.fileDescriptor)
+        }
+        descriptors = PollSet(sources + [context.handover.wakeUp.fileDescriptor])
     }
 
-    /// Packets that may lead to others at a time: those of a batch, or all that wait.
-    private static func derivedCapacity(_ configuration: WorkerConfiguration) -> Int {
-        max(256, configuration.batchSize, configuration.neighbourQueueCapacity)
-    }
+    // MARK: A round
 
     /// One round: everything that waits in the queues, a batch from each. Returns how many packets it moved;
     /// 0 means that the worker may sleep. `now` is the dataplane's clock in nanoseconds.
     public mutating func poll(now: UInt64) -> Int {
         let started = sluice_cycles()
-        self.now = now
-        tables = reader.acquire()
+        context.now = now
+        context.tables = context.reader.acquire()
         noticeSnapshot()
 
         var work = 0
         var port = 0
-        while port < ports.count {
+        while port < context.ports.count {
             // Frames must go in faster than packets come out, or a burst would leave a debt.
-            ports.reclaimAndRefill(port, pool: &pool, upTo: 2 &* configuration.batchSize)
+            context.ports.reclaimAndRefill(
+                port, pool: &context.pool, upTo: 2 &* context.configuration.batchSize)
             work &+= receive(port)
             processOutbound()
             processInbound()
@@ -150,76 +89,201 @@ public struct Worker: ~Copyable {
         work &+= receiveHandedOver()
         processOutbound()
         processInbound()
-        if derived.count != 0 { processDerived() }
-        if waiting.count != 0 { expireWaiting() }
-        if derived.count != 0 { processDerived() }
-        if early.count != 0 { expireEarly() }
-        ports.transmitStaged()
-        handover.payBack(from: &pool, isIdle: work == 0)
-        handover.wakeTouched()
-        reader.quiescent()
+        if context.derived.count != 0 { processDerived() }
+        if routing.waitingCount != 0 { routing.expireWaiting(&context) }
+        if context.derived.count != 0 { processDerived() }
+        if inbound.earlyCount != 0 { inbound.expireEarly(&context) }
+        context.ports.transmitStaged()
+        context.handover.payBack(from: &context.pool, isIdle: work == 0)
+        context.handover.wakeTouched()
+        context.reader.quiescent()
         account(work: work, started: started)
         return work
     }
 
     @inline(__always)
     private func account(work: Int, started: UInt64) {
-        count(.rounds)
+        context.count(.rounds)
         if work == 0 { return }
-        count(.busyRounds)
-        count(.busyCycles, sluice_cycles() &- started)
-        counters[WorkerCounter.freeFrames.rawValue].set(UInt64(truncatingIfNeeded: pool.count))
-        counters[WorkerCounter.waiting.rawValue].set(UInt64(truncatingIfNeeded: waiting.count &+ early.count))
-    }
-
-    @inline(__always)
-    func count(_ counter: WorkerCounter, _ amount: UInt64 = 1) { counters[counter.rawValue].add(amount) }
-
-    /// Ends a packet's way: counts why, and gives its frame back.
-    mutating func drop(_ slot: PacketSlot, _ reason: DropReason) {
-        drops.count(reason)
-        release(slot)
-    }
-
-    /// Gives a packet's frame back without counting a drop.
-    @inline(__always)
-    mutating func release(_ slot: PacketSlot) { pool.push(address(of: slot.start)) }
-
-    /// The UMEM address of a pointer into the UMEM.
-    @inline(__always)
-    func address(of pointer: UnsafeMutableRawPointer) -> UInt64 {
-        UInt64(UInt(bitPattern: pointer) &- UInt(bitPattern: base))
-    }
-
-    /// Bytes that may be touched from `pointer` to the end of its frame.
-    @inline(__always)
-    func roomBehind(_ pointer: UnsafeMutableRawPointer) -> Int {
-        frameSize &- Int(truncatingIfNeeded: address(of: pointer) & ~frameMask)
-    }
-
-    /// Bytes that may be touched before `pointer`, to the start of its frame.
-    @inline(__always)
-    func roomBefore(_ pointer: UnsafeMutableRawPointer) -> Int {
-        Int(truncatingIfNeeded: address(of: pointer) & ~frameMask)
-    }
-
-    /// The destination of a packet whose IP header was checked.
-    @inline(__always)
-    static func destination(of packet: UnsafeRawPointer) -> IPAddress {
-        AddressFamily(ofPacketAt: packet) == .ipv4
-            ? IPAddress(loading: packet + 16, family: .ipv4) : IPAddress(loading: packet + 24, family: .ipv6)
-    }
-
-    /// The source of a packet whose IP header was checked.
-    static func source(of packet: UnsafeRawPointer) -> IPAddress {
-        AddressFamily(ofPacketAt: packet) == .ipv4
-            ? IPAddress(loading: packet + 12, family: .ipv4) : IPAddress(loading: packet + 8, family: .ipv6)
+        context.count(.busyRounds)
+        context.count(.busyCycles, sluice_cycles() &- started)
+        let free = UInt64(truncatingIfNeeded: context.pool.count)
+        context.counters[WorkerCounter.freeFrames.rawValue].set(free)
+        let waiting = UInt64(truncatingIfNeeded: routing.waitingCount &+ inbound.earlyCount)
+        context.counters[WorkerCounter.waiting.rawValue].set(waiting)
     }
 
     /// Frames in the pool, in fill rings (given to the kernel and not used yet), waiting for neighbours and for SAs.
     package var heldFrames: Int {
-        var count = pool.count + waiting.count + early.count
-        for port in 0..<ports.count { count += ports.queue(port).pointee.rings.fill.pending }
+        var count = context.pool.count + routing.waitingCount + inbound.earlyCount
+        for port in 0..<context.ports.count { count += context.ports.queue(port).pointee.rings.fill.pending }
         return count
+    }
+
+    // MARK: A new snapshot
+
+    /// Pointers of the old snapshot must not be used any more; neighbours and SAs may be known now.
+    @inline(__always)
+    private mutating func noticeSnapshot() {
+        let current = context.tables.pointee.generation
+        if current == snapshotGeneration { return }
+        snapshotGeneration = current
+        context.generation &+= 1
+        if context.generation == 0 { forgetFlows() }
+        if routing.waitingCount != 0 { routing.resendWaiting(&context) }
+        if inbound.earlyCount != 0 { openEarly() }
+    }
+
+    /// Every number was used: an entry that nobody has touched since would look like one of today, and its SA may be gone.
+    @inline(never)
+    private mutating func forgetFlows() {
+        outbound.forgetFlows()
+        inbound.forgetFlows()
+        context.generation = 1
+    }
+
+    /// Sends packets that have their SA now on their way, as if they had just come.
+    @inline(never)
+    private mutating func openEarly() {
+        var walk = inbound.beginOpeningEarly()
+        while !walk.isFinished {
+            inbound.openEarly(&walk, &context)
+            processInbound()
+        }
+    }
+
+    // MARK: Packets by direction
+
+    /// Takes up to a batch from a port and sorts it by direction. Returns how many.
+    @inline(__always)
+    private mutating func receive(_ port: Int) -> Int {
+        let queue = context.ports.queue(port)
+        let (first, count) = queue.pointee.rings.receive.peek(upTo: context.configuration.batchSize)
+        if count == 0 { return 0 }
+        let roles = queue.pointee.roles
+        let number = queue.pointee.portIndex
+        var offset = 0
+        while offset < count {
+            let descriptor = queue.pointee.rings.receive.read(at: first &+ UInt32(truncatingIfNeeded: offset))
+            let start = context.base + Int(truncatingIfNeeded: descriptor.address)
+            let slot = PacketSlot(start: start, length: descriptor.length, port: number)
+            if roles == .lan {
+                outbound.append(slot)
+            } else if roles == .wan
+                || Worker.looksProtected(start, length: descriptor.length, tables: context.tables)
+            {
+                inbound.append(slot)
+            } else {
+                outbound.append(slot)
+            }
+            offset &+= 1
+        }
+        queue.pointee.rings.receive.release(count)
+        context.count(.batches)
+        context.count(.received, UInt64(truncatingIfNeeded: count))
+        return count
+    }
+
+    /// On a port that is LAN and WAN at once: whether the packet is ESP, AH or UDP-encapsulated ESP for the gateway
+    /// itself, as the steering program judges it. What a LAN host sends to others through the tunnel may be ESP too.
+    ///
+    /// Takes neither the slot nor the worker. A slot that a call may look at has to lie in memory as a whole, and copying it
+    /// from there waits until its fields are stored, 12 cycles a packet on every port; of the worker the compiler makes a copy.
+    @inline(never)
+    private static func looksProtected(
+        _ start: UnsafeMutableRawPointer, length: UInt32, tables: UnsafePointer<SnapshotTables>
+    ) -> Bool {
+        var link = LinkLayer()
+        guard link.parse(start, available: Int(length)) else { return false }
+        let header = start + link.headerLength
+        let available = Int(length) &- link.headerLength
+        var packet = PacketSummary()
+        // What is wrong is named by the one way as by the other.
+        guard PacketSummary.parse(header, available: available, into: &packet) == .none,
+            tables.pointee.route(to: packet.destination).pointee.state == .local
+        else { return false }
+        switch packet.upperProtocol {
+        case IPProtocol.esp, IPProtocol.ah: return true
+        case IPProtocol.udp:
+            return packet.destinationPort == IPsecPort.encapsulation && available >= packet.headerLength &+ 12
+        default: return false
+        }
+    }
+
+    /// Takes what the other participants handed over, up to a batch from each. Returns how many packets.
+    private mutating func receiveHandedOver() -> Int {
+        var taken = 0
+        var other = 0
+        while other < context.handover.participants {
+            taken &+= receiveHandedOver(from: other)
+            other &+= 1
+        }
+        return taken
+    }
+
+    private mutating func receiveHandedOver(from other: Int) -> Int {
+        let (first, ready) = context.handover.inboxes[other].peek(upTo: context.configuration.batchSize)
+        if ready == 0 { return 0 }
+        var packets = 0
+        var offset = 0
+        while offset < ready {
+            if outbound.isFull { processOutbound() }
+            if inbound.isFull { processInbound() }
+            let entry = context.handover.inboxes[other].read(at: first &+ UInt32(truncatingIfNeeded: offset))
+            offset &+= 1
+            if entry.kind == .freeFrame {
+                context.pool.push(entry.address)
+                context.handover.wasPaidBack(by: other)
+                continue
+            }
+            packets &+= 1
+            context.handover.owed[other] &+= 1
+            let start = context.base + Int(truncatingIfNeeded: entry.address)
+            var slot = PacketSlot(
+                start: start, length: entry.length, port: entry.port,
+                flags: PacketSlot.Flags(rawValue: UInt16(entry.flags)))
+            if entry.kind == .inbound {
+                if entry.port == PacketSlot.noPort { context.count(.reassembled) }
+                inbound.append(slot)
+                continue
+            }
+            if entry.kind == .fromHost {
+                context.count(.fromHost)
+                slot.port = PacketSlot.noPort
+                slot.flags = .local
+            }
+            outbound.append(slot)
+        }
+        context.handover.inboxes[other].release(ready)
+        context.count(.takenOver, UInt64(truncatingIfNeeded: packets))
+        return ready
+    }
+
+    /// The outbound batch through all its stages; empties it.
+    @inline(__always)
+    private mutating func processOutbound() {
+        if outbound.count == 0 { return }
+        makeRoomForDerived(outbound.count)
+        outbound.process(&routing, &context)
+    }
+
+    /// The inbound batch through all its stages; empties it.
+    @inline(__always)
+    private mutating func processInbound() {
+        if inbound.count == 0 { return }
+        makeRoomForDerived(inbound.count)
+        inbound.process(&routing, &context)
+    }
+
+    /// Makes room for the packets that a batch of so many leads to; called before it.
+    @inline(__always)
+    private mutating func makeRoomForDerived(_ count: Int) {
+        if !context.hasRoomForDerived(count) { processDerived() }
+    }
+
+    /// All derived packets, and what they lead to in turn. Not to be called within a batch.
+    @inline(never)
+    private mutating func processDerived() {
+        while context.derived.count > 0 { outbound.processDerived(&routing, &context) }
     }
 }

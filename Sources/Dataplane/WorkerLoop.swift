@@ -56,24 +56,27 @@ extension Worker {
 
     /// Asks drivers to look at the fill rings.
     private mutating func wakeReceivers(busyPolling: Bool) {
-        for port in 0..<ports.count { ports.queue(port).pointee.rings.wakeReceive(busyPolling: busyPolling) }
+        for port in 0..<context.ports.count {
+            context.ports.queue(port).pointee.rings.wakeReceive(busyPolling: busyPolling)
+        }
     }
 
     /// Sleeps until a packet arrives, something is handed over, or the time is up.
     private mutating func sleep(atMost milliseconds: Int32) {
-        let wakeUp = handover.wakeUp
+        let wakeUp = context.handover.wakeUp
         wakeUp.announce()
-        reader.offline()
+        context.reader.offline()
         defer {
-            reader.online()
+            context.reader.online()
             wakeUp.clear()
         }
         // Work that came before the announcement would not wake us.
-        if handover.hasWork() { return }
+        if context.handover.hasWork() { return }
         // The announcement has made visible what was submitted: whoever overlooked it wants to be asked by now. Nothing wakes us
         // when the kernel can take more.
-        let atMost = ports.kickUnsent() ? min(milliseconds, Worker.patienceForUnsentInMilliseconds) : milliseconds
-        count(.sleeps)
+        let atMost =
+            context.ports.kickUnsent() ? min(milliseconds, Worker.patienceForUnsentInMilliseconds) : milliseconds
+        context.count(.sleeps)
         descriptors.wait(atMostMilliseconds: atMost)
     }
 }

@@ -42,10 +42,10 @@ import XDP
         func stage(_ count: Int, port: Int) -> Int {
             var staged = 0
             while staged < count {
-                let frame = worker.pool.pop()
+                let frame = worker.context.pool.pop()
                 guard frame != FramePool.empty else { return staged }
-                guard worker.stage(umem.pointer(at: frame + 256), length: 60, port: port).isPass else {
-                    worker.pool.push(frame)
+                guard worker.context.stage(umem.pointer(at: frame + 256), length: 60, port: port).isPass else {
+                    worker.context.pool.push(frame)
                     return staged
                 }
                 staged += 1
@@ -118,7 +118,7 @@ import XDP
         called.kernels[0].wantsCalls(toSend: false, toReceive: true)
         called.round()
         check(called.calls[0].takeReceives() == 0)
-        called.worker.pool.push(0)
+        called.worker.context.pool.push(0)
         called.round()
         check(called.calls[0].takeReceives() == 1)
     }
@@ -146,16 +146,16 @@ import XDP
     /// Before the worker sleeps it looks once more at what is not sent.
     @Test func beforeSleep() throws {
         let called = try Called()
-        check(!called.worker.ports.kickUnsent())
+        check(!called.worker.context.ports.kickUnsent())
         check(called.stage(1, port: 1) == 1)
         called.round()
-        check(called.worker.ports.kickUnsent(), "not sent yet")
+        check(called.worker.context.ports.kickUnsent(), "not sent yet")
         check(called.calls[1].takeSends() == 0)
         called.kernels[1].wantsCalls(toSend: true, toReceive: false)
-        check(called.worker.ports.kickUnsent())
+        check(called.worker.context.ports.kickUnsent())
         check(called.calls[1].takeSends() == 1)
         check(called.kernels[1].transmit() == 1)
-        check(!called.worker.ports.kickUnsent())
+        check(!called.worker.context.ports.kickUnsent())
         check(called.calls[1].takeSends() == 0)
     }
 
@@ -166,10 +166,10 @@ import XDP
         check(called.stage(256, port: 1) == 256 && called.stage(1, port: 1) == 0)
         called.round()
         check(called.kernels[1].transmit() == 256)
-        let before = called.worker.pool.count
+        let before = called.worker.context.pool.count
         called.round()
         // The fill rings take up to two batches each.
-        check(called.worker.heldFrames == 512 && called.worker.pool.count >= before)
+        check(called.worker.heldFrames == 512 && called.worker.context.pool.count >= before)
     }
 
     /// A batch that finds a full ring: what was sent meanwhile comes back, what is staged is shown, the kernel is called once.
@@ -180,13 +180,13 @@ import XDP
         called.round()
         called.kernels[1].wantsCalls(toSend: true, toReceive: false)
         check(called.kernels[1].transmit() == 64)
-        check(called.stage(64, port: 1) == 64 && !called.worker.ports.hasRoom(for: 1))
-        let before = called.worker.pool.count
-        called.worker.makeRoom(for: 1)
-        check(called.worker.pool.count == before + 64 && called.calls[1].takeSends() == 1)
+        check(called.stage(64, port: 1) == 64 && !called.worker.context.ports.hasRoom(for: 1))
+        let before = called.worker.context.pool.count
+        called.worker.context.makeRoom(for: 1)
+        check(called.worker.context.pool.count == before + 64 && called.calls[1].takeSends() == 1)
         check(called.kernels[1].transmit() == 64, "they were shown")
-        check(called.worker.ports.hasRoom(for: 64) && !called.worker.ports.hasRoom(for: 65))
-        called.worker.makeRoom(for: 64)
+        check(called.worker.context.ports.hasRoom(for: 64) && !called.worker.context.ports.hasRoom(for: 65))
+        called.worker.context.makeRoom(for: 64)
         check(called.calls[1].takeSends() == 0)
     }
 
@@ -194,10 +194,10 @@ import XDP
     @Test func promises() throws {
         let called = try Called()
         called.round()
-        check(called.worker.ports.hasRoom(for: 64))
-        called.worker.ports.queue(1).pointee.promise(60)
-        check(called.stage(10, port: 1) == 4 && called.worker.ports.queue(1).pointee.promised == 60)
-        called.worker.ports.endPromises()
+        check(called.worker.context.ports.hasRoom(for: 64))
+        called.worker.context.ports.queue(1).pointee.promise(60)
+        check(called.stage(10, port: 1) == 4 && called.worker.context.ports.queue(1).pointee.promised == 60)
+        called.worker.context.ports.endPromises()
         check(called.stage(70, port: 1) == 60)
     }
 }

@@ -44,18 +44,18 @@ import XDP
 
     @Test func everyFrameComesBack() throws {
         var fixture = try Fixture()
-        check(fixture.worker.pool.count == Self.frames - 2 * Self.ringSize)
+        check(fixture.worker.context.pool.count == Self.frames - 2 * Self.ringSize)
         // Received and not read; taken and not used; sent, being sent, and not sent.
         for _ in 0..<3 { check(fixture.old.deliver([UInt8](repeating: 0, count: 60))) }
         var taken = [UInt64](repeating: 0, count: 5)
         let takenCount = fixture.old.takeFree(into: &taken, upTo: 5)
         #expect(takenCount == 5)
         for _ in 0..<4 {
-            let staged = fixture.worker.ports.queue(0).pointee.stage(
-                XDPDescriptor(address: fixture.worker.pool.pop(), length: 60))
+            let staged = fixture.worker.context.ports.queue(0).pointee.stage(
+                XDPDescriptor(address: fixture.worker.context.pool.pop(), length: 60))
             #expect(staged)
         }
-        fixture.worker.ports.queue(0).pointee.submit()
+        fixture.worker.context.ports.queue(0).pointee.submit()
         var sent = [XDPDescriptor](repeating: XDPDescriptor(address: 0, length: 0), count: 3)
         let sentCount = fixture.old.takeTransmitted(into: &sent, upTo: 3)
         let completed = fixture.old.complete(sent, count: 1)
@@ -72,9 +72,9 @@ import XDP
         #expect(rest == 2)
         fixture.worker.exchangeQueues(mailbox, now: 11)
         #expect(exchange.lostFrames == 0 && !mailbox.hasMail)
-        check(fixture.worker.pool.count == Self.frames - Self.ringSize, "all but those of the other port")
+        check(fixture.worker.context.pool.count == Self.frames - Self.ringSize, "all but those of the other port")
         _ = fixture.worker.poll(now: 12)
-        check(fixture.worker.pool.count == Self.frames - 2 * Self.ringSize)
+        check(fixture.worker.context.pool.count == Self.frames - 2 * Self.ringSize)
         #if DEBUG
             check(fixture.umem.ledger.framesOut().count == 2 * Self.ringSize)
         #endif
@@ -87,10 +87,10 @@ import XDP
     /// What the old interface never reports is lost, and counted, when the time is up.
     @Test func waitsNotForEver() throws {
         var fixture = try Fixture()
-        let staged = fixture.worker.ports.queue(0).pointee.stage(
-            XDPDescriptor(address: fixture.worker.pool.pop(), length: 60))
+        let staged = fixture.worker.context.ports.queue(0).pointee.stage(
+            XDPDescriptor(address: fixture.worker.context.pool.pop(), length: 60))
         #expect(staged)
-        fixture.worker.ports.queue(0).pointee.submit()
+        fixture.worker.context.ports.queue(0).pointee.submit()
         var sent = [XDPDescriptor(address: 0, length: 0)]
         let sentCount = fixture.old.takeTransmitted(into: &sent, upTo: 1)
         #expect(sentCount == 1)
@@ -100,7 +100,7 @@ import XDP
             fixture.worker.exchange(exchange, now: 999), fixture.worker.exchange(exchange, now: 1000)
         )
         #expect(!early && late && exchange.lostFrames == 1)
-        check(fixture.worker.pool.count == Self.frames - Self.ringSize - 1)
+        check(fixture.worker.context.pool.count == Self.frames - Self.ringSize - 1)
     }
 
     /// Again and again, with a port's ring wrapped around by traffic.
@@ -114,7 +114,7 @@ import XDP
             }
             let next = FakeKernel(umem: fixture.umem, ringSize: Self.ringSize)
             let isDone = fixture.worker.exchange(exchange(next), now: 0)
-            check(isDone && fixture.worker.pool.count == Self.frames - Self.ringSize, "round \(round)")
+            check(isDone && fixture.worker.context.pool.count == Self.frames - Self.ringSize, "round \(round)")
             kernel = next
             _ = fixture.worker.poll(now: UInt64(round * 10_000 + 9_999))
         }

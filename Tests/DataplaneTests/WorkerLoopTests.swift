@@ -39,8 +39,8 @@ import XDP
                     mesh: mesh,
                     events: events.producer(), statistics: statistics))
             for _ in 0..<unsent {
-                let frame = umem.pointer(at: box.worker.pool.pop())
-                check(box.worker.stage(frame, length: 60, port: 1).isPass)
+                let frame = umem.pointer(at: box.worker.context.pool.pop())
+                check(box.worker.context.stage(frame, length: 60, port: 1).isPass)
             }
             thread = RunningThread { [stop] in stop.result.store(box.run(loop, stop), ordering: .relaxed) }
         }

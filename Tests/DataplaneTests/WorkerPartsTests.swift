@@ -69,26 +69,26 @@ import XDP
         let gateway = try MemoryGateway(framesPerWorker: 64, ringSize: 64, snapshot: builder.build())
         gateway.pollOnce(now: 1)
         let box = gateway.boxes[0]
-        let first = box.worker.generation
+        let first = box.worker.context.generation
         check(first == 1, "0 is for empty entries")
         let gone = UnsafeMutableRawPointer(bitPattern: 0xDEAD_0000)
         var key = try #require(FlowKey.sample)
         for generation in first...3 {
             let entry = FlowCache.Entry(
                 key: key, association: gone, nextHop: nil, generation: generation, owner: 0)
-            box.worker.flows.insert(entry, hash: 6)
-            box.worker.innerFlows.insert(entry, hash: 6)
+            box.worker.outbound.flows.insert(entry, hash: 6)
+            box.worker.inbound.flows.insert(entry, hash: 6)
         }
-        box.worker.lastInner = box.worker.innerFlows.entries
-        box.worker.generation = .max - 1
+        box.worker.inbound.last = box.worker.inbound.flows.entries
+        box.worker.context.generation = .max - 1
         for expected in [UInt32.max, 1, 2, 3] {
             gateway.publish(builder.build())
             gateway.pollOnce(now: 1)
-            let generation = box.worker.generation
+            let generation = box.worker.context.generation
             check(generation == expected)
-            check(box.worker.flows.find(&key, hash: 6, generation: generation) == nil)
-            check(box.worker.innerFlows.find(&key, hash: 6, generation: generation) == nil)
-            check(expected == .max || box.worker.lastInner == nil)
+            check(box.worker.outbound.flows.find(&key, hash: 6, generation: generation) == nil)
+            check(box.worker.inbound.flows.find(&key, hash: 6, generation: generation) == nil)
+            check(expected == .max || box.worker.inbound.last == nil)
         }
     }
 
