@@ -28,6 +28,8 @@ struct PacketSlot: BitwiseCopyable {
     /// 4 or 41 (outbound): what ESP's next header field will say.
     var nextHeader: UInt8
     var flags: Flags
+    /// The protocol of the header at `esp` (inbound).
+    var securityProtocol = SAProtocol.esp
 
     static let noPort = UInt16.max
 

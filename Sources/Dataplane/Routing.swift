@@ -254,7 +254,7 @@ struct Routing: ~Copyable {
     private static func requester(of slot: PacketSlot) -> UInt32 {
         if slot.flags.contains(.sealed) { return WorkerEvent.ownPackets }
         guard slot.flags.contains(.decrypted), let sa = slot.association else { return UInt32(slot.port) }
-        return sa.assumingMemoryBound(to: InboundRuntime.self).pointee.spi
+        return sa.assumingMemoryBound(to: InboundRuntime.self).pointee.spi.value
     }
 
     /// Asks the control thread for the neighbour that a packet wants. Returns the neighbour's key.

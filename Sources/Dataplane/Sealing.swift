@@ -7,12 +7,12 @@ import Telemetry
 
 /// The steps of outbound packets behind the look-up of their SA, in their order:
 ///
-/// 3. `prepare`: hop limit, size, room to send it, sequence number and headers (`ESPOutbound.prepare`).
+/// 3. `prepare`: hop limit, size, room to send it, sequence number and headers (`OutboundKind.prepare`).
 /// 4. `ESPCipherStage.run`: the cipher.
 /// 5. `finish`, packet by packet: status, then `Routing.send`.
 ///
 /// Steps 3 and 4 each walk a run of packets before the next one begins. A packet that has to be split first, or whose SA takes no
-/// more, ends a run.
+/// more, ends a run; so does one whose SA is of another kind.
 struct Sealing: ~Copyable {
     /// The cipher's view of each packet of the run.
     private let operations: UnsafeMutablePointer<ESPOperation>
@@ -35,35 +35,47 @@ struct Sealing: ~Copyable {
     mutating func seal(
         _ slots: UnsafeMutablePointer<PacketSlot>, count: Int, _ routing: inout Routing, _ context: inout WorkerContext
     ) -> Run {
+        let same = SARun(outbound: slots, count: count)
+        switch same.kind {
+        case .espTunnel: return seal(slots, count: same.count, by: ESPOutbound.self, &routing, &context)
+        }
+    }
+
+    @inline(__always)
+    private mutating func seal<Kind: OutboundKind>(
+        _ slots: UnsafeMutablePointer<PacketSlot>, count: Int, by kind: Kind.Type, _ routing: inout Routing,
+        _ context: inout WorkerContext
+    ) -> Run {
         let run =
             context.ports.hasRoom(for: count)
-            ? seal(slots, count: count, isTight: false, &routing, &context)
-            : sealTight(slots, count: count, &routing, &context)
+            ? seal(slots, count: count, isTight: false, by: kind, &routing, &context)
+            : sealTight(slots, count: count, by: kind, &routing, &context)
         if run.last != .outgrowsPath { return run }
         let before = run.taken &- 1
-        var last = sealTight(slots + before, count: 1, &routing, &context)
+        var last = sealTight(slots + before, count: 1, by: kind, &routing, &context)
         last.taken &+= before
         return last
     }
 
     /// Some port may not have room for all: each packet is promised its place.
     @inline(never)
-    private mutating func sealTight(
-        _ slots: UnsafeMutablePointer<PacketSlot>, count: Int, _ routing: inout Routing, _ context: inout WorkerContext
+    private mutating func sealTight<Kind: OutboundKind>(
+        _ slots: UnsafeMutablePointer<PacketSlot>, count: Int, by kind: Kind.Type, _ routing: inout Routing,
+        _ context: inout WorkerContext
     ) -> Run {
-        seal(slots, count: count, isTight: true, &routing, &context)
+        seal(slots, count: count, isTight: true, by: kind, &routing, &context)
     }
 
     @inline(__always)
-    private mutating func seal(
-        _ slots: UnsafeMutablePointer<PacketSlot>, count: Int, isTight: Bool, _ routing: inout Routing,
-        _ context: inout WorkerContext
+    private mutating func seal<Kind: OutboundKind>(
+        _ slots: UnsafeMutablePointer<PacketSlot>, count: Int, isTight: Bool, by kind: Kind.Type,
+        _ routing: inout Routing, _ context: inout WorkerContext
     ) -> Run {
-        let run = prepare(slots, count: count, isTight: isTight, &routing, &context)
+        let run = prepare(slots, count: count, isTight: isTight, by: kind, &routing, &context)
         if isTight { context.ports.endPromises() }
         if run.prepared != 0 {
             ESPCipherStage.run(operations, count: run.prepared)
-            finish(slots, count: run.prepared, &routing, &context)
+            finish(slots, count: run.prepared, by: kind, &routing, &context)
             context.count(.protected, UInt64(truncatingIfNeeded: run.prepared))
         }
         return run
@@ -96,9 +108,9 @@ struct Sealing: ~Copyable {
 
     /// Everything before the cipher: hop limit, size, room to send it, sequence number, headers.
     @inline(__always)
-    private mutating func prepare(
-        _ slots: UnsafeMutablePointer<PacketSlot>, count: Int, isTight: Bool, _ routing: inout Routing,
-        _ context: inout WorkerContext
+    private mutating func prepare<Kind: OutboundKind>(
+        _ slots: UnsafeMutablePointer<PacketSlot>, count: Int, isTight: Bool, by kind: Kind.Type,
+        _ routing: inout Routing, _ context: inout WorkerContext
     ) -> Run {
         var kept = 0
         var index = 0
@@ -121,7 +133,7 @@ struct Sealing: ~Copyable {
                 context.drop(slot.pointee, .outputOverload)
                 continue
             }
-            let verdict = ESPOutbound.prepare(
+            let verdict = Kind.prepare(
                 sa, inner: slot.pointee.packet, innerLength: Int(slot.pointee.length),
                 trafficClass: slot.pointee.trafficClass, nextHeader: slot.pointee.nextHeader,
                 dontFragment: slot.pointee.flags.contains(.dontFragment), now: context.now,
@@ -189,8 +201,9 @@ struct Sealing: ~Copyable {
 
     /// Everything after the cipher: status, link header, transmit ring.
     @inline(__always)
-    private mutating func finish(
-        _ slots: UnsafeMutablePointer<PacketSlot>, count: Int, _ routing: inout Routing, _ context: inout WorkerContext
+    private mutating func finish<Kind: OutboundKind>(
+        _ slots: UnsafeMutablePointer<PacketSlot>, count: Int, by kind: Kind.Type, _ routing: inout Routing,
+        _ context: inout WorkerContext
     ) {
         var index = 0
         while index < count {
@@ -201,7 +214,7 @@ struct Sealing: ~Copyable {
             index &+= 1
             guard let raw = slot.pointee.association else { continue }
             let sa = raw.assumingMemoryBound(to: OutboundRuntime.self)
-            let verdict = ESPOutbound.finish(sa, operation: operation, outer: outer.pointee)
+            let verdict = Kind.finish(sa, operation: operation, outer: outer.pointee)
             if let reason = verdict.reason {
                 context.drop(slot.pointee, reason)
                 continue
@@ -215,20 +228,5 @@ struct Sealing: ~Copyable {
                 routing.send(slot, &context)
             }
         }
-    }
-}
-
-/// The cipher of a run of packets, in either direction: the one place that calls it.
-enum ESPCipherStage {
-    @inline(never)
-    static func run(_ operations: UnsafeMutablePointer<ESPOperation>, count: Int) {
-        ESPBatch.run(operations, count: count)
-    }
-
-    /// Operations on cache lines, as the stage walks them.
-    static func allocate(capacity: Int) -> UnsafeMutablePointer<ESPOperation> {
-        let raw = UnsafeMutableRawPointer.allocate(
-            byteCount: capacity * MemoryLayout<ESPOperation>.stride, alignment: 64)
-        return raw.bindMemory(to: ESPOperation.self, capacity: capacity)
     }
 }

@@ -24,6 +24,7 @@ public struct InnerPacket: BitwiseCopyable {
 
 /// Takes packets out of ESP in tunnel mode (RFC 4303 section 3.4, RFC 4301 section 5.2).
 ///
+///     locate   0. the ESP header                      behind the IP header, or in UDP on port 4500 (RFC 3948 section 2)
 ///     admit    1. outer destination, encapsulation    the packet is one for this SA
 ///     prepare  2. lengths                             what the cipher relies on
 ///              3. high half of the sequence number    RFC 4303 appendix A2
@@ -38,7 +39,38 @@ public struct InnerPacket: BitwiseCopyable {
 ///     complete 11. ECN                                RFC 6040
 ///
 /// Not done here: the lookup of the SPI, reassembly of outer fragments, TTL of the inner packet, policies.
-public enum ESPInbound {
+public enum ESPInbound: InboundKind {
+    /// Finds the ESP header behind the outer IP header, or in UDP on port 4500 (RFC 3948 section 2).
+    @inlinable
+    @inline(__always)
+    public static func locate(
+        _ upper: UnsafeMutableRawPointer, protocolNumber: UInt8, length: Int, header: inout SecurityHeader
+    ) -> Verdict {
+        if protocolNumber == IPProtocol.esp {
+            guard length >= 8 else { return .drop(.malformedESP) }
+            header.start = upper
+            header.length = length
+            return .pass
+        }
+        guard protocolNumber == IPProtocol.udp else {
+            return .drop(protocolNumber == IPProtocol.ah ? .unsupportedAH : .unexpectedPacket)
+        }
+        guard length >= 8 else { return .drop(.malformedUDPEncapsulation) }
+        let ports = upper.loadUnaligned(as: UInt64.self)
+        guard UInt16(truncatingIfNeeded: ports &>> 16) == IPsecPort.encapsulation.bigEndian else {
+            return .drop(.unexpectedPacket)
+        }
+        let datagram = Int(UInt16(truncatingIfNeeded: ports &>> 32).byteSwapped)
+        guard datagram >= 8, datagram <= length else { return .drop(.malformedUDPEncapsulation) }
+        if datagram == 9, upper.load(fromByteOffset: 8, as: UInt8.self) == 0xFF { return .drop(.natKeepalive) }
+        guard datagram >= 16 else { return .drop(.malformedUDPEncapsulation) }
+        guard upper.loadUnaligned(fromByteOffset: 8, as: UInt32.self) != 0 else { return .drop(.nonESPMarker) }
+        header.start = upper + 8
+        header.length = datagram &- 8
+        header.isEncapsulated = true
+        return .pass
+    }
+
     /// Brings near what the steps before the cipher read of an SA.
     @inlinable
     @inline(__always)
@@ -106,30 +138,12 @@ public enum ESPInbound {
         return .pass
     }
 
-    /// The bytes that were under the encryption, before anybody has looked at them.
-    @frozen
-    public struct Payload: BitwiseCopyable {
-        /// The inner packet, if it is one.
-        public var start: UnsafeMutableRawPointer
-        /// Bytes from there to the padding: the packet, then TFC padding.
-        public var available: Int
-        /// The family by the next header field.
-        public var family: AddressFamily
-
-        @inlinable
-        public init(start: UnsafeMutableRawPointer) {
-            self.start = start
-            available = 0
-            family = .ipv4
-        }
-    }
-
     /// Steps 5 to 8. A drop is counted at the SA.
     @inlinable
     @inline(__always)
     public static func unwrap(
         _ sa: UnsafeMutablePointer<InboundRuntime>, operation: UnsafePointer<ESPOperation>, now: UInt64,
-        payload: inout Payload
+        payload: inout OpenedPayload
     ) -> Verdict {
         if operation.pointee.status != .ok {
             return drop(sa, operation.pointee.status == .integrityFailure ? .integrityFailure : .cryptoError)
@@ -167,7 +181,7 @@ public enum ESPInbound {
     /// accepted once for a flow need not be asked again.
     @inlinable
     public static func accept(
-        _ sa: UnsafeMutablePointer<InboundRuntime>, payload: Payload, inner: inout InnerPacket
+        _ sa: UnsafeMutablePointer<InboundRuntime>, payload: OpenedPayload, inner: inout InnerPacket
     ) -> Verdict {
         let failure = PacketSummary.parse(payload.start, available: payload.available, into: &inner.summary)
         if failure != .none { return drop(sa, failure == .totalLength ? .innerLength : .innerMalformed) }

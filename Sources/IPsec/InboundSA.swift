@@ -19,7 +19,7 @@ public final class InboundSA: Sendable {
     /// Sets the key and makes the record. `now` is nanoseconds of the dataplane's clock; ages and time limits count
     /// from there.
     public init(_ parameters: SAParameters, engine: any ESPEngine, now: UInt64) throws(SAError) {
-        try parameters.validate()
+        let kind = try parameters.validate()
         let cipher: ESPCipher
         do {
             cipher = try engine.makeCipher(
@@ -30,7 +30,7 @@ public final class InboundSA: Sendable {
         }
         self.parameters = parameters.withoutKey
         added = now
-        record = Record(parameters, cipher: cipher, added: now)
+        record = Record(parameters, kind: kind, cipher: cipher, added: now)
         runtime = record.runtime
     }
 
@@ -66,7 +66,7 @@ private final class Record: Sendable {
     private nonisolated(unsafe) let selectors: UnsafeMutablePointer<TrafficSelector>
     private let byteCount: Int
 
-    init(_ parameters: SAParameters, cipher: ESPCipher, added: UInt64) {
+    init(_ parameters: SAParameters, kind: SAKind, cipher: ESPCipher, added: UInt64) {
         self.cipher = cipher
         drops = .allocate()
         selectors = .allocate(capacity: max(1, parameters.selectors.count))
@@ -81,7 +81,7 @@ private final class Record: Sendable {
         let words = (memory + recordLength).bindMemory(to: Atomic<UInt64>.self, capacity: wordCount)
         runtime.initialize(
             to: InboundRuntime(
-                parameters, context: cipher.context, drops: drops, selectors: selectors, windowWords: words,
+                parameters, kind: kind, context: cipher.context, drops: drops, selectors: selectors, windowWords: words,
                 added: added))
     }
 
@@ -95,10 +95,11 @@ private final class Record: Sendable {
 
 extension InboundRuntime {
     init(
-        _ parameters: SAParameters, context: UnsafeMutableRawPointer, drops: DropCounters,
+        _ parameters: SAParameters, kind: SAKind, context: UnsafeMutableRawPointer, drops: DropCounters,
         selectors: UnsafePointer<TrafficSelector>, windowWords: UnsafeMutablePointer<Atomic<UInt64>>, added: UInt64
     ) {
         let transform = parameters.transform
+        self.kind = kind
         self.context = context
         self.drops = drops
         stops = LifetimeStops()

@@ -24,7 +24,8 @@ public final class OutboundSA: Sendable {
         private let cipher: ESPCipher
         private let byteCount: Int
 
-        init(_ parameters: SAParameters, cipher: ESPCipher, vectors: InitializationVectors, added: UInt64) {
+        init(_ parameters: SAParameters, kind: SAKind, cipher: ESPCipher, vectors: InitializationVectors, added: UInt64)
+        {
             self.cipher = cipher
             drops = .allocate()
             // The record, then the words of its newest form on cache lines of their own.
@@ -35,7 +36,8 @@ public final class OutboundSA: Sendable {
             let words = (memory + recordLength).bindMemory(to: Atomic<UInt64>.self, capacity: PendingForm.wordCount)
             runtime.initialize(
                 to: OutboundRuntime(
-                    parameters, context: cipher.context, drops: drops, vectors: vectors, formWords: words, added: added)
+                    parameters, kind: kind, context: cipher.context, drops: drops, vectors: vectors, formWords: words,
+                    added: added)
             )
         }
 
@@ -55,7 +57,7 @@ public final class OutboundSA: Sendable {
         _ parameters: SAParameters, engine: any ESPEngine, pathMTU: Int = 1500, now: UInt64,
         ivBase: UInt64? = nil
     ) throws(SAError) {
-        try parameters.validate()
+        let kind = try parameters.validate()
         let cipher: ESPCipher
         do {
             cipher = try engine.makeCipher(
@@ -67,7 +69,7 @@ public final class OutboundSA: Sendable {
         self.parameters = parameters.withoutKey
         added = now
         record = Record(
-            parameters, cipher: cipher,
+            parameters, kind: kind, cipher: cipher,
             vectors: ivBase.map { InitializationVectors(base: $0) } ?? InitializationVectors(parameters), added: now)
         runtime = record.runtime
         setPathMTU(pathMTU)
@@ -109,11 +111,12 @@ public final class OutboundSA: Sendable {
 
 extension OutboundRuntime {
     init(
-        _ parameters: SAParameters, context: UnsafeMutableRawPointer, drops: DropCounters,
+        _ parameters: SAParameters, kind: SAKind, context: UnsafeMutableRawPointer, drops: DropCounters,
         vectors: InitializationVectors,
         formWords: UnsafeMutablePointer<Atomic<UInt64>>, added: UInt64
     ) {
         let transform = parameters.transform
+        self.kind = kind
         self.context = context
         self.drops = drops
         ivBase = vectors.base

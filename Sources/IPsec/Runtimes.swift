@@ -10,6 +10,7 @@ import Telemetry
 @frozen
 public struct InboundRuntime: ~Copyable {
     // Line 0, read-mostly.
+    public let kind: SAKind
     /// The context of the SA's `ESPCipher`.
     @usableFromInline let context: UnsafeMutableRawPointer
     @usableFromInline var stops: LifetimeStops
@@ -79,6 +80,7 @@ public struct InboundRuntime: ~Copyable {
 @frozen
 public struct OutboundRuntime: ~Copyable {
     // Line 0, read-mostly.
+    public let kind: SAKind
     /// The context of the SA's `ESPCipher`.
     @usableFromInline let context: UnsafeMutableRawPointer
     /// The explicit IV of counter modes is `ivBase &+ sequence << ivShift`.

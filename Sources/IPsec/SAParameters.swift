@@ -1,14 +1,6 @@
 import Cryptography
 import Packets
 
-/// The mode of an SA, by what is carried inside of ESP (RFC 4301 section 4.1).
-public enum SAMode: String, Hashable, Sendable, CaseIterable {
-    /// A whole IP packet.
-    case tunnel
-    /// The next layer of the packet, without its IP header.
-    case transport
-}
-
 /// ESP in UDP for the way through a NAT (RFC 3948). Ports in host order, as the packets of this SA carry them.
 public struct UDPEncapsulation: Hashable, Sendable {
     public var sourcePort: UInt16
@@ -28,13 +20,14 @@ public enum DFPolicy: String, Hashable, Sendable, CaseIterable {
     case clear
 }
 
-/// Everything that one ESP security association is made from; one direction, one key.
+/// Everything that one security association is made from; one direction, one key.
 public struct SAParameters: Sendable {
     /// Host order; never 0, and 1...255 are reserved (RFC 4303 section 2.1).
     public var spi: SPI
     /// The outer source: our side of an outbound SA, the peer's of an inbound one.
     public var source: IPAddress
     public var destination: IPAddress
+    public var securityProtocol: SAProtocol
     public var mode: SAMode
     public var transform: ESPTransform
     /// Encryption key, salt and integrity key, in the order that the cipher engine takes them.
@@ -70,8 +63,9 @@ public struct SAParameters: Sendable {
     public var name: String
 
     public init(
-        spi: SPI, source: IPAddress, destination: IPAddress, mode: SAMode = .tunnel, transform: ESPTransform,
-        key: SecretBytes, requestID: UInt32 = 0, replayWindow: Int = 1024, extendedSequenceNumbers: Bool = false,
+        spi: SPI, source: IPAddress, destination: IPAddress, securityProtocol: SAProtocol = .esp,
+        mode: SAMode = .tunnel, transform: ESPTransform, key: SecretBytes, requestID: UInt32 = 0,
+        replayWindow: Int = 1024, extendedSequenceNumbers: Bool = false,
         encapsulation: UDPEncapsulation? = nil, acceptsEitherEncapsulation: Bool = false,
         selectors: [TrafficSelector] = [], lifetime: Lifetime = .unlimited,
         initialSequence: UInt64 = 0, initialReplaySequence: UInt64 = 0, copyDSCP: Bool = true, ecn: Bool = true,
@@ -81,6 +75,7 @@ public struct SAParameters: Sendable {
         self.spi = spi
         self.source = source
         self.destination = destination
+        self.securityProtocol = securityProtocol
         self.mode = mode
         self.transform = transform
         self.key = key
@@ -102,6 +97,9 @@ public struct SAParameters: Sendable {
         self.name = name
     }
 
+    /// The name by which packets find an inbound SA.
+    public var saKey: SAKey { SAKey(securityProtocol, spi: spi) }
+
     /// The same without the key, for whoever describes an SA whose key is set already: the fewer copies, the better.
     public var withoutKey: SAParameters {
         var copy = self
@@ -114,15 +112,16 @@ public struct SAParameters: Sendable {
 }
 
 extension SAParameters {
-    /// Throws what keeps an SA from being made of these parameters, apart from the key.
-    func validate() throws(SAError) {
-        guard mode == .tunnel else { throw .unsupportedMode(mode) }
+    /// Throws what keeps an SA from being made of these parameters, apart from the key; returns the SA's kind.
+    func validate() throws(SAError) -> SAKind {
+        let kind = try SAKind(securityProtocol, mode)
         guard spi.isUsable || (isManual && spi > 0) else { throw .reservedSPI(spi) }
         guard source.family == destination.family else { throw .mixedAddressFamilies }
         guard replayWindow == 0 || (32...65_536).contains(replayWindow) else { throw .replayWindow(replayWindow) }
         guard initialSequence <= maximumSequence else { throw .initialSequence(initialSequence) }
         guard initialReplaySequence <= maximumSequence else { throw .initialSequence(initialReplaySequence) }
         guard (0...Int(UInt16.max)).contains(owner) else { throw .owner(owner) }
+        return kind
     }
 
     /// The largest inner packet in bytes whose outer packet has at most `pathMTU` bytes; 0 when there is none.
@@ -140,6 +139,8 @@ extension SAParameters {
 public enum SAError: Error, Hashable, Sendable, CustomStringConvertible {
     /// A mode that is not processed: only tunnel mode is.
     case unsupportedMode(SAMode)
+    /// A protocol that is not processed: only ESP is.
+    case unsupportedProtocol(SAProtocol)
     /// SPIs 0...255 are reserved (RFC 4303 section 2.1).
     case reservedSPI(SPI)
     case mixedAddressFamilies
@@ -155,6 +156,7 @@ public enum SAError: Error, Hashable, Sendable, CustomStringConvertible {
     public var description: String {
         switch self {
         case .unsupportedMode(let mode): "\(mode.rawValue) mode is not supported; use tunnel mode"
+        case .unsupportedProtocol(let name): "\("\(name)".uppercased()) is not supported; use ESP"
         case .reservedSPI(let spi): "SPI \(spi) is reserved; choose one from 256 on"
         case .mixedAddressFamilies: "the outer source and destination are of different address families"
         case .replayWindow(let size): "a replay window of \(size) packets is not supported; use 0 (off) or 32 to 65536"

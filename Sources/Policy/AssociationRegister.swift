@@ -54,28 +54,27 @@ struct OutboundRegister {
 struct InboundRegister {
     private(set) var members: [InboundTables.Member?] = []
     private var free: [Int] = []
-    /// The slots by SPI.
-    private var slots: [SPI: Int] = [:]
+    private var slots: [SAKey: Int] = [:]
     private var byRequestID: [UInt32: Set<Int>] = [:]
     private var lastNumber: UInt64 = 0
     /// Slots to be told to the tables.
     private var changed: Set<Int> = []
 
-    func has(spi: SPI) -> Bool { slots[spi] != nil }
+    func has(_ key: SAKey) -> Bool { slots[key] != nil }
 
-    /// The SPI is not there yet.
-    mutating func add(_ association: InboundSA) {
+    /// Adds an SA under a key that is not there yet.
+    mutating func add(_ association: InboundSA, as key: SAKey) {
         lastNumber += 1
-        let member = InboundTables.Member(association: association, number: lastNumber)
+        let member = InboundTables.Member(association: association, key: key, number: lastNumber)
         let slot = free.popLast() ?? members.count
         if slot == members.count { members.append(member) } else { members[slot] = member }
-        slots[association.parameters.spi] = slot
+        slots[key] = slot
         byRequestID[association.parameters.requestID, default: []].insert(slot)
         changed.insert(slot)
     }
 
-    mutating func remove(spi: SPI) -> Bool {
-        guard let slot = slots.removeValue(forKey: spi), let member = members[slot] else { return false }
+    mutating func remove(_ key: SAKey) -> Bool {
+        guard let slot = slots.removeValue(forKey: key), let member = members[slot] else { return false }
         let requestID = member.association.parameters.requestID
         byRequestID[requestID]?.remove(slot)
         if byRequestID[requestID]?.isEmpty == true { byRequestID[requestID] = nil }
@@ -85,9 +84,9 @@ struct InboundRegister {
         return true
     }
 
-    /// The SPI and the request id stay.
+    /// The key and the request id stay.
     mutating func replace(_ old: InboundSA, with new: InboundSA) {
-        guard let slot = slots[old.parameters.spi], members[slot]?.association === old else { return }
+        guard let slot = slots[old.parameters.saKey], members[slot]?.association === old else { return }
         members[slot]?.association = new
         changed.insert(slot)
     }

@@ -2,7 +2,7 @@ import CLinux
 import IPsec
 import Packets
 
-/// The inbound SAs by SPI: open addressing over whole cache lines.
+/// The inbound SAs by protocol and SPI: open addressing over whole cache lines.
 ///
 /// A line holds four entries. A lookup begins at the line that the SPI hashes to and goes on to the next only when that
 /// one is full, which at a load of at most one half is rare. SPIs are of our own choice or from the configuration,
@@ -15,15 +15,29 @@ struct SPITable: BitwiseCopyable, @unchecked Sendable {
     struct Entry: BitwiseCopyable {
         /// Network order, as in the packet.
         @usableFromInline var spi: UInt32
-        /// Index of the SA's `InboundLink`.
-        @usableFromInline var link: UInt32
+        /// The protocol's number, and above it the index of the SA's `InboundLink`.
+        @usableFromInline var place: UInt32
         /// The entry's SA; nil: the entry is free.
         @usableFromInline var sa: UnsafeMutablePointer<InboundRuntime>?
 
-        init(spi: UInt32, link: UInt32, sa: UnsafeMutablePointer<InboundRuntime>?) {
+        /// The number of links that entries can tell apart.
+        static let linkLimit = 1 << 24
+
+        init(
+            _ securityProtocol: SAProtocol, spi: UInt32, link: UInt32, sa: UnsafeMutablePointer<InboundRuntime>?
+        ) {
             self.spi = spi
-            self.link = link
+            place = link << 8 | UInt32(securityProtocol.rawValue)
             self.sa = sa
+        }
+
+        /// Index of the SA's `InboundLink`.
+        @inlinable var link: UInt32 { place &>> 8 }
+
+        @inlinable
+        @inline(__always)
+        func isOf(_ securityProtocol: SAProtocol, _ spi: UInt32) -> Bool {
+            self.spi == spi && UInt8(truncatingIfNeeded: place) == securityProtocol.rawValue
         }
     }
 
@@ -31,10 +45,12 @@ struct SPITable: BitwiseCopyable, @unchecked Sendable {
     /// Number of lines minus one.
     @usableFromInline let lineMask: UInt32
 
-    /// The entry of the SPI, or a free one.
+    /// The entry of the protocol's SPI, or a free one.
     @inlinable
     @inline(__always)
-    func find<Steps: LookupSteps>(_ spi: UInt32, steps: inout Steps) -> UnsafePointer<Entry> {
+    func find<Steps: LookupSteps>(
+        _ securityProtocol: SAProtocol, _ spi: UInt32, steps: inout Steps
+    ) -> UnsafePointer<Entry> {
         var line = lineOf(spi)
         while true {
             steps.tuple()
@@ -43,7 +59,7 @@ struct SPITable: BitwiseCopyable, @unchecked Sendable {
             while index < 4 {
                 steps.entry()
                 // Half of all entries are free, so the loop ends.
-                if first[index].spi == spi || first[index].sa == nil { return first + index }
+                if first[index].isOf(securityProtocol, spi) || first[index].sa == nil { return first + index }
                 index &+= 1
             }
             line = (line &+ 1) & lineMask
@@ -69,7 +85,7 @@ final class SPITables {
     private var entries: HotVector<SPITable.Entry>
     private(set) var count = 0
 
-    private static var free: SPITable.Entry { SPITable.Entry(spi: 0, link: 0, sa: nil) }
+    private static var free: SPITable.Entry { SPITable.Entry(.esp, spi: 0, link: 0, sa: nil) }
     private static let entriesPerLine = 4
 
     init() { entries = HotVector(repeating: Self.free, count: Self.entriesPerLine) }
@@ -88,16 +104,17 @@ final class SPITables {
     }
 
     /// Adds an SA, or changes its entry. SPI in network order.
-    func set(_ spi: UInt32, link: Int, sa: UnsafeMutablePointer<InboundRuntime>) {
+    func set(_ securityProtocol: SAProtocol, _ spi: UInt32, link: Int, sa: UnsafeMutablePointer<InboundRuntime>) {
+        precondition(link < SPITable.Entry.linkLimit, "more inbound SAs than a table can hold")
         if 2 * (count + 1) > entries.count { grow() }
-        let place = place(of: spi)
+        let place = place(of: securityProtocol, spi)
         if entries.base[place].sa == nil { count += 1 }
-        entries.base[place] = SPITable.Entry(spi: spi, link: UInt32(link), sa: sa)
+        entries.base[place] = SPITable.Entry(securityProtocol, spi: spi, link: UInt32(link), sa: sa)
     }
 
     /// Removes an SA, and moves those nearer to their lines that found theirs full: a lookup ends at the first free entry.
-    func remove(_ spi: UInt32) {
-        var hole = place(of: spi)
+    func remove(_ securityProtocol: SAProtocol, _ spi: UInt32) {
+        var hole = place(of: securityProtocol, spi)
         guard entries.base[hole].sa != nil else { return }
         count -= 1
         let mask = entries.count - 1
@@ -116,17 +133,22 @@ final class SPITables {
     }
 
     /// The place where the SPI is, or belongs.
-    private func place(of spi: UInt32) -> Int {
+    private func place(of securityProtocol: SAProtocol, _ spi: UInt32) -> Int {
         var steps = NoSteps()
-        return table.find(spi, steps: &steps) - UnsafePointer(entries.base)
+        return table.find(securityProtocol, spi, steps: &steps) - UnsafePointer(entries.base)
+    }
+
+    private func place(like entry: SPITable.Entry) -> Int {
+        // An entry has the number of a protocol: `Entry.init` wrote it.
+        let securityProtocol = SAProtocol(rawValue: UInt8(truncatingIfNeeded: entry.place)) ?? .esp
+        return place(of: securityProtocol, entry.spi)
     }
 
     private func grow() {
         let old = entries
         entries = HotVector(repeating: Self.free, count: old.count * 2)
         for index in 0..<old.count where old.base[index].sa != nil {
-            let place = place(of: old.base[index].spi)
-            entries.base[place] = old.base[index]
+            entries.base[place(like: old.base[index])] = old.base[index]
         }
     }
 }
@@ -154,6 +176,8 @@ final class InboundTables {
     /// An inbound SA, and its place in the order in which all came.
     struct Member {
         var association: InboundSA
+        /// The name by which packets find it.
+        let key: SAKey
         var number: UInt64
     }
 
@@ -179,16 +203,17 @@ final class InboundTables {
     /// Takes out what is in the slot.
     func clear(_ slot: Int) {
         guard members.indices.contains(slot), let member = members[slot] else { return }
-        spis.remove(member.association.parameters.spi.networkOrder)
+        spis.remove(member.key.securityProtocol, member.key.spi.networkOrder)
         members[slot] = nil
     }
 
-    /// Puts an SA into an empty slot. No other slot has its SPI.
+    /// Puts an SA into an empty slot. No other slot has its key.
     func set(_ slot: Int, to member: Member, link: InboundLink) {
         while members.count <= slot { members.append(nil) }
         links.grow(to: slot + 1, repeating: link)
         members[slot] = member
         links.base[slot] = link
-        spis.set(member.association.parameters.spi.networkOrder, link: slot, sa: member.association.runtime)
+        spis.set(
+            member.key.securityProtocol, member.key.spi.networkOrder, link: slot, sa: member.association.runtime)
     }
 }

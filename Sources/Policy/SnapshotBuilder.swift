@@ -125,19 +125,24 @@ extension SnapshotBuilder {
         return true
     }
 
-    /// Adds an inbound SA. Its SPI has to be unique, because packets are told apart by nothing else.
+    /// Adds an inbound SA. Its SPI has to be unique among those of its protocol: packets are told apart by nothing else.
     public func addInbound(_ association: InboundSA) throws(PolicyError) {
         try checkOwner(association.parameters)
-        guard !inbound.has(spi: association.parameters.spi) else { throw .duplicateSPI(association.parameters.spi) }
-        inbound.add(association)
+        let key = association.parameters.saKey
+        guard !inbound.has(key) else { throw .duplicateSPI(key.spi) }
+        inbound.add(association, as: key)
     }
 
     /// Removes the inbound SA with this SPI; true if it was there.
     @discardableResult
-    public func removeInbound(spi: SPI) -> Bool { inbound.remove(spi: spi) }
+    public func removeInbound(spi: SPI, of securityProtocol: SAProtocol = .esp) -> Bool {
+        inbound.remove(SAKey(securityProtocol, spi: spi))
+    }
 
-    /// Whether there is an inbound SA with this SPI.
-    public func hasInbound(spi: SPI) -> Bool { inbound.has(spi: spi) }
+    /// Whether there is an inbound SA with this SPI (host order).
+    public func hasInbound(spi: SPI, of securityProtocol: SAProtocol = .esp) -> Bool {
+        inbound.has(SAKey(securityProtocol, spi: spi))
+    }
 
     /// Puts an SA that has moved in the place of what it was before; nothing happens when that is gone.
     public func replaceOutbound(_ old: OutboundSA, with new: OutboundSA) {

@@ -28,12 +28,14 @@ public struct SnapshotTables: @unchecked Sendable {
 // MARK: - SAs
 
 extension SnapshotTables {
-    /// The inbound SA with this SPI, given in network order as it lies in the packet; nil when there is none.
+    /// The inbound SA of a protocol with this SPI, given in network order as it lies in the packet; nil when there is none.
     @inlinable
     @inline(__always)
-    public func inbound(spi: UInt32) -> UnsafeMutablePointer<InboundRuntime>? {
+    public func inbound(
+        spi: UInt32, of securityProtocol: SAProtocol = .esp
+    ) -> UnsafeMutablePointer<InboundRuntime>? {
         var steps = NoSteps()
-        return spiTable.find(spi, steps: &steps).pointee.sa
+        return spiTable.find(securityProtocol, spi, steps: &steps).pointee.sa
     }
 
     /// Brings the cache line near that `inbound` will read. SPI in network order.
@@ -136,11 +138,13 @@ extension SnapshotTables {
     /// 3. When no policy matches, the packet passes only if the SA has selectors and no `in` or `fwd` policy names the
     ///    SA: then the selectors are all that was configured. An SA with neither carries nothing.
     ///
-    /// - `spi`: the SA's, network order. One that this snapshot does not have belongs to an SA that was removed.
+    /// - `spi`: the SA's, network order, with its protocol. One that this snapshot does not have belongs to an SA that was removed.
     @inlinable
-    public func inboundPolicy(_ flow: PacketSummary, spi: UInt32, isLocal: Bool) -> InboundDecision {
+    public func inboundPolicy(
+        _ flow: PacketSummary, spi: UInt32, of securityProtocol: SAProtocol = .esp, isLocal: Bool
+    ) -> InboundDecision {
         var steps = NoSteps()
-        let entry = spiTable.find(spi, steps: &steps)
+        let entry = spiTable.find(securityProtocol, spi, steps: &steps)
         if entry.pointee.sa == nil { return InboundDecision(.drop(.saRetired), policyIndex: TupleSpace.notFound) }
         let link = inboundLinks + Int(entry.pointee.link)
         let policy = findPolicy(isLocal ? TupleSpace.in : TupleSpace.forward, flow, steps: &steps)

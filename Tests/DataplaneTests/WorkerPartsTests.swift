@@ -77,9 +77,9 @@ import XDP
             let entry = FlowCache.Entry(
                 key: key, association: gone, nextHop: nil, generation: generation, owner: 0)
             box.worker.outbound.flows.insert(entry, hash: 6)
-            box.worker.inbound.flows.insert(entry, hash: 6)
+            box.worker.inbound.opening.flows.insert(entry, hash: 6)
         }
-        box.worker.inbound.last = box.worker.inbound.flows.entries
+        box.worker.inbound.opening.last = box.worker.inbound.opening.flows.entries
         box.worker.context.generation = .max - 1
         for expected in [UInt32.max, 1, 2, 3] {
             gateway.publish(builder.build())
@@ -87,8 +87,8 @@ import XDP
             let generation = box.worker.context.generation
             check(generation == expected)
             check(box.worker.outbound.flows.find(&key, hash: 6, generation: generation) == nil)
-            check(box.worker.inbound.flows.find(&key, hash: 6, generation: generation) == nil)
-            check(expected == .max || box.worker.inbound.last == nil)
+            check(box.worker.inbound.opening.flows.find(&key, hash: 6, generation: generation) == nil)
+            check(expected == .max || box.worker.inbound.opening.last == nil)
         }
     }
 

@@ -102,6 +102,10 @@ struct AssociationTests {
 
     @Test func refusals() throws {
         try expectError(.unsupportedMode(.transport)) { $0.mode = .transport }
+        try expectError(.unsupportedMode(.beet)) { $0.mode = .beet }
+        for mode in SAMode.allCases {
+            try expectError(.unsupportedProtocol(.ah)) { ($0.securityProtocol, $0.mode) = (.ah, mode) }
+        }
         try expectError(.reservedSPI(255)) { $0.spi = 255 }
         let ipv6 = try address("::1")
         try expectError(.mixedAddressFamilies) { $0.destination = ipv6 }
@@ -111,6 +115,21 @@ struct AssociationTests {
         try expectError(.cryptography(.keyLength(transform: .aes128GCM16, expected: 20, actual: 19))) {
             $0.key = SecretBytes(copying: [UInt8](repeating: 0, count: 19))
         }
+    }
+
+    /// Every pair of protocol and mode either is a kind that workers process, or is refused.
+    @Test func kinds() throws {
+        var made: [SAKind] = []
+        for securityProtocol in SAProtocol.allCases {
+            for mode in SAMode.allCases {
+                guard let kind = try? SAKind(securityProtocol, mode) else { continue }
+                #expect(kind.securityProtocol == securityProtocol)
+                made.append(kind)
+            }
+        }
+        #expect(made == SAKind.allCases)
+        let tunnel = try Tunnel(parameters())
+        #expect(tunnel.outbound.runtime.pointee.kind == .espTunnel && tunnel.inbound.runtime.pointee.kind == .espTunnel)
     }
 
     @Test func eventNames() {

@@ -105,7 +105,7 @@ extension ESPInbound {
         _ sa: UnsafeMutablePointer<InboundRuntime>, operation: UnsafePointer<ESPOperation>, outerTrafficClass: UInt8,
         now: UInt64, inner: inout InnerPacket
     ) -> Verdict {
-        var payload = Payload(start: operation.pointee.header)
+        var payload = OpenedPayload(start: operation.pointee.header)
         let unwrapped = unwrap(sa, operation: operation, now: now, payload: &payload)
         if !unwrapped.isPass { return unwrapped }
         let accepted = accept(sa, payload: payload, inner: &inner)

@@ -179,14 +179,14 @@ struct SPITableTests {
         let associations = try spis.map { try Fixture.inbound(spi: SPI($0)) }
         let tables = SPITables()
         for (index, association) in associations.enumerated() {
-            tables.set(association.parameters.spi.networkOrder, link: index, sa: association.runtime)
+            tables.set(.esp, association.parameters.spi.networkOrder, link: index, sa: association.runtime)
         }
         let capacity = (Int(tables.table.lineMask) + 1) * 4
         #expect(capacity >= 2 * count && capacity <= max(4, 8 * count))
         var lines = 0
         for association in associations {
             var steps = CountedSteps()
-            let entry = tables.table.find(association.parameters.spi.networkOrder, steps: &steps)
+            let entry = tables.table.find(.esp, association.parameters.spi.networkOrder, steps: &steps)
             #expect(entry.pointee.sa == association.runtime)
             #expect(steps.tuples <= 8)
             lines += steps.tuples
@@ -213,22 +213,71 @@ struct SPITableTests {
             let index = Int.random(in: 0..<associations.count, using: &random)
             let spi = associations[index].parameters.spi.networkOrder
             if random.chance(step / 200 % 2 == 0 ? 70 : 30) {
-                tables.set(spi, link: index, sa: associations[index].runtime)
+                tables.set(.esp, spi, link: index, sa: associations[index].runtime)
                 present.insert(index)
             } else {
-                tables.remove(spi)
+                tables.remove(.esp, spi)
                 present.remove(index)
             }
             #expect(tables.count == present.count)
             var wrong = 0
             for (index, association) in associations.enumerated() {
                 var steps = NoSteps()
-                let entry = tables.table.find(association.parameters.spi.networkOrder, steps: &steps).pointee
+                let entry = tables.table.find(.esp, association.parameters.spi.networkOrder, steps: &steps).pointee
                 let expected = present.contains(index) ? association.runtime : nil
                 if entry.sa != expected || expected != nil && entry.link != UInt32(index) { wrong += 1 }
             }
             #expect(wrong == 0)
         }
+    }
+
+    @Test("AH and ESP SAs with one SPI are two entries, which come and go by themselves", arguments: [1, 30])
+    func protocols(count: Int) throws {
+        let esp = try (0..<count).map { try Fixture.inbound(spi: 256 + UInt32($0)) }
+        let ah = try (0..<count).map { try Fixture.inbound(spi: 256 + UInt32($0)) }
+        let tables = SPITables()
+        func found(_ securityProtocol: SAProtocol) -> [UnsafeMutablePointer<InboundRuntime>?] {
+            esp.map { association in
+                var steps = NoSteps()
+                let spi = association.parameters.spi.networkOrder
+                return tables.table.find(securityProtocol, spi, steps: &steps).pointee.sa
+            }
+        }
+        for (index, pair) in zip(esp, ah).enumerated() {
+            let spi = pair.0.parameters.spi.networkOrder
+            tables.set(.esp, spi, link: 2 * index, sa: pair.0.runtime)
+            #expect(found(.ah)[index] == nil)
+            tables.set(.ah, spi, link: 2 * index + 1, sa: pair.1.runtime)
+        }
+        #expect(tables.count == 2 * count)
+        #expect(found(.esp) == esp.map(\.runtime) && found(.ah) == ah.map(\.runtime))
+        for association in esp { tables.remove(.esp, association.parameters.spi.networkOrder) }
+        #expect(tables.count == count)
+        #expect(found(.esp).allSatisfy { $0 == nil } && found(.ah) == ah.map(\.runtime))
+    }
+
+    @Test("The register has an AH and an ESP SA of one SPI in two slots")
+    func registeredProtocols() throws {
+        var register = InboundRegister()
+        let (esp, ah) = (SAKey(.esp, spi: 300), SAKey(.ah, spi: 300))
+        let associations = (try Fixture.inbound(spi: 300), try Fixture.inbound(spi: 300))
+        register.add(associations.0, as: esp)
+        #expect(register.has(esp) && !register.has(ah))
+        register.add(associations.1, as: ah)
+        #expect(register.members.compactMap { $0?.key } == [esp, ah])
+        #expect(register.remove(esp) && !register.remove(esp))
+        #expect(!register.has(esp) && register.has(ah))
+        #expect(
+            register.members.compactMap { $0?.association }.map(ObjectIdentifier.init) == [
+                ObjectIdentifier(associations.1)
+            ])
+        let builder = SnapshotBuilder(workers: 1)
+        try builder.addInbound(associations.0)
+        #expect(builder.hasInbound(spi: 300) && !builder.hasInbound(spi: 300, of: .ah))
+        let tables = builder.build().tables
+        #expect(tables.pointee.inbound(spi: UInt32(300).bigEndian) == associations.0.runtime)
+        #expect(tables.pointee.inbound(spi: UInt32(300).bigEndian, of: .ah) == nil)
+        #expect(!builder.removeInbound(spi: 300, of: .ah) && builder.removeInbound(spi: 300))
     }
 
     @Test("SPIs are unique, also after removal and return")
