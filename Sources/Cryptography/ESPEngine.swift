@@ -31,7 +31,7 @@ public final class ESPCipher: Sendable {
     private let release: @Sendable () -> Void
 
     /// `release` frees `context` and everything it refers to.
-    init(
+    package init(
         context: UnsafeMutableRawPointer, transform: ESPTransform, direction: CipherDirection,
         release: @escaping @Sendable () -> Void
     ) {

@@ -61,6 +61,23 @@ struct Inbound: ~Copyable {
 
     mutating func expireEarly(_ context: inout WorkerContext) { early.expire(&context) }
 
+    // MARK: Packets that an engine keeps
+
+    /// Batches in flight, and their packets.
+    var batchesInFlight: Int { opening.batches.inFlight }
+    var packetsInFlight: Int { opening.batches.packets }
+    /// Whether so many batches are in flight that no packets are to be received.
+    var isBusy: Bool { opening.batches.isBusy }
+
+    /// A batch that is done and may go on, if there is one.
+    mutating func nextDone() -> UnsafeMutablePointer<CipherBatch>? { opening.nextDone() }
+
+    mutating func goOn(
+        _ batch: UnsafeMutablePointer<CipherBatch>, _ routing: inout Routing, _ context: inout WorkerContext
+    ) {
+        opening.goOn(batch, &routing, &context)
+    }
+
     // MARK: 1. Parse
 
     /// Finds the ESP header in each slot of the inbound batch: behind the outer IP header, or in UDP on port 4500

@@ -8,15 +8,14 @@ import Telemetry
 /// The steps of inbound packets behind the look-up of their SA, in their order:
 ///
 /// 3. `prepare`: lengths and the first replay check (`InboundKind.prepare`).
-/// 4. `ESPCipherStage.run`: the cipher.
+/// 4. `CipherBatches.run`: the cipher. What an engine does not do at once goes on later (`goOn`).
 /// 5. `finish`, packet by packet, while its inner header is in the cache: authentication, replay commit, trailer
 ///    (`InboundKind.unwrap`), selectors and policy (`accept`), ECN and limits (`InboundKind.complete`), then
 ///    `Routing.forwardInner`.
 ///
 /// Each run of packets whose SAs are of one kind goes through all steps by the steps of that kind.
 struct Opening: ~Copyable {
-    /// The cipher's view of each packet of the run.
-    private let operations: UnsafeMutablePointer<ESPOperation>
+    private(set) var batches: CipherBatches
     /// The flow of the decrypted packet that is looked at.
     private let key: UnsafeMutablePointer<FlowKey>
     var flows: FlowCache
@@ -24,15 +23,12 @@ struct Opening: ~Copyable {
     var last: UnsafeMutablePointer<FlowCache.Entry>?
 
     init(_ configuration: WorkerConfiguration) {
-        operations = ESPCipherStage.allocate(capacity: configuration.batchSize)
+        batches = CipherBatches(configuration)
         key = .allocate(capacity: 1)
         flows = FlowCache(capacity: configuration.flowCacheCapacity)
     }
 
-    deinit {
-        operations.deallocate()
-        key.deallocate()
-    }
+    deinit { key.deallocate() }
 
     mutating func forgetFlows() {
         flows.clear()
@@ -59,19 +55,47 @@ struct Opening: ~Copyable {
         _ slots: UnsafeMutablePointer<PacketSlot>, count: Int, by kind: Kind.Type, _ routing: inout Routing,
         _ context: inout WorkerContext
     ) {
-        let prepared = prepare(slots, count: count, by: kind, &context)
+        guard let batch = batches.next else { return refuse(slots, count: count, &context) }
+        let prepared = prepare(slots, count: count, in: batch, by: kind, &context)
         if prepared == 0 { return }
-        ESPCipherStage.run(operations, count: prepared)
-        finish(slots, count: prepared, by: kind, &routing, &context)
+        batch.pointee.prepared(slots, count: prepared, kind: kind.kind)
+        if batches.run(batch) { finish(batch, by: kind, &routing, &context) }
     }
+
+    /// All batches are in flight.
+    @inline(never)
+    private mutating func refuse(
+        _ slots: UnsafeMutablePointer<PacketSlot>, count: Int, _ context: inout WorkerContext
+    ) {
+        var index = 0
+        while index < count {
+            context.drop(slots[index], .cipherOverload)
+            index &+= 1
+        }
+    }
+
+    /// Goes on with a batch that was in flight and is done (`CipherBatches.nextDone`).
+    @inline(never)
+    mutating func goOn(
+        _ batch: UnsafeMutablePointer<CipherBatch>, _ routing: inout Routing, _ context: inout WorkerContext
+    ) {
+        switch batch.pointee.kind {
+        case .espTunnel: finish(batch, by: ESPInbound.self, &routing, &context)
+        }
+    }
+
+    /// A batch that is done and may go on.
+    mutating func nextDone() -> UnsafeMutablePointer<CipherBatch>? { batches.nextDone() }
 
     // MARK: 3. Before the cipher
 
     /// Lengths and the first replay check (RFC 4303 section 3.4.3): what needs no key comes before the cipher.
     @inline(__always)
     private mutating func prepare<Kind: InboundKind>(
-        _ slots: UnsafeMutablePointer<PacketSlot>, count: Int, by kind: Kind.Type, _ context: inout WorkerContext
+        _ slots: UnsafeMutablePointer<PacketSlot>, count: Int, in batch: UnsafeMutablePointer<CipherBatch>,
+        by kind: Kind.Type, _ context: inout WorkerContext
     ) -> Int {
+        let operations = batch.pointee.operations
         var kept = 0
         var index = 0
         while index < count {
@@ -97,9 +121,13 @@ struct Opening: ~Copyable {
     /// Everything after the cipher: replay commit, trailer, selectors, inbound policy, ECN, and on to the destination.
     @inline(__always)
     private mutating func finish<Kind: InboundKind>(
-        _ slots: UnsafeMutablePointer<PacketSlot>, count: Int, by kind: Kind.Type, _ routing: inout Routing,
+        _ batch: UnsafeMutablePointer<CipherBatch>, by kind: Kind.Type, _ routing: inout Routing,
         _ context: inout WorkerContext
     ) {
+        let slots = batch.pointee.slots
+        let count = batch.pointee.count
+        let operations = batch.pointee.operations
+        defer { batch.pointee.end() }
         var payload = OpenedPayload(start: slots.pointee.packet)
         var opened: UInt64 = 0
         var index = 0

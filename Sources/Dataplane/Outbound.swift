@@ -71,6 +71,23 @@ struct Outbound: ~Copyable {
         protect(slots, count: decided, &routing, &context)
     }
 
+    // MARK: Packets that an engine keeps
+
+    /// Batches in flight, and their packets.
+    var batchesInFlight: Int { sealing.batches.inFlight }
+    var packetsInFlight: Int { sealing.batches.packets }
+    /// Whether so many batches are in flight that no packets are to be received.
+    var isBusy: Bool { sealing.batches.isBusy }
+
+    /// A batch that is done and may go on, if there is one.
+    mutating func nextDone() -> UnsafeMutablePointer<CipherBatch>? { sealing.nextDone() }
+
+    mutating func goOn(
+        _ batch: UnsafeMutablePointer<CipherBatch>, _ routing: inout Routing, _ context: inout WorkerContext
+    ) {
+        sealing.goOn(batch, &routing, &context)
+    }
+
     // MARK: 1. Parse
 
     /// Finds the IP packet in each slot of the outbound batch and writes its flow key; what is no IP packet is dropped.

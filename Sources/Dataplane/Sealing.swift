@@ -8,26 +8,15 @@ import Telemetry
 /// The steps of outbound packets behind the look-up of their SA, in their order:
 ///
 /// 3. `prepare`: hop limit, size, room to send it, sequence number and headers (`OutboundKind.prepare`).
-/// 4. `ESPCipherStage.run`: the cipher.
+/// 4. `CipherBatches.run`: the cipher. What an engine does not do at once goes on later (`goOn`).
 /// 5. `finish`, packet by packet: status, then `Routing.send`.
 ///
 /// Steps 3 and 4 each walk a run of packets before the next one begins. A packet that has to be split first, or whose SA takes no
 /// more, ends a run; so does one whose SA is of another kind.
 struct Sealing: ~Copyable {
-    /// The cipher's view of each packet of the run.
-    private let operations: UnsafeMutablePointer<ESPOperation>
-    /// The packet of each with its outer headers.
-    private let outers: UnsafeMutablePointer<OuterPacket>
+    private(set) var batches: CipherBatches
 
-    init(_ configuration: WorkerConfiguration) {
-        operations = ESPCipherStage.allocate(capacity: configuration.batchSize)
-        outers = .allocate(capacity: configuration.batchSize)
-    }
-
-    deinit {
-        operations.deallocate()
-        outers.deallocate()
-    }
+    init(_ configuration: WorkerConfiguration) { batches = CipherBatches(configuration) }
 
     /// Seals and sends packets up to one that has to be split first or to change its SA. `Run.taken` says how many it got
     /// through, that one included.
@@ -47,7 +36,7 @@ struct Sealing: ~Copyable {
         _ context: inout WorkerContext
     ) -> Run {
         let run =
-            context.ports.hasRoom(for: count)
+            context.ports.hasRoom(for: count &+ batches.packets)
             ? seal(slots, count: count, isTight: false, by: kind, &routing, &context)
             : sealTight(slots, count: count, by: kind, &routing, &context)
         if run.last != .outgrowsPath { return run }
@@ -71,15 +60,40 @@ struct Sealing: ~Copyable {
         _ slots: UnsafeMutablePointer<PacketSlot>, count: Int, isTight: Bool, by kind: Kind.Type,
         _ routing: inout Routing, _ context: inout WorkerContext
     ) -> Run {
-        let run = prepare(slots, count: count, isTight: isTight, by: kind, &routing, &context)
+        guard let batch = batches.next else { return refuse(slots, count: count, &context) }
+        let run = prepare(slots, count: count, isTight: isTight, in: batch, by: kind, &routing, &context)
         if isTight { context.ports.endPromises() }
-        if run.prepared != 0 {
-            ESPCipherStage.run(operations, count: run.prepared)
-            finish(slots, count: run.prepared, by: kind, &routing, &context)
-            context.count(.protected, UInt64(truncatingIfNeeded: run.prepared))
-        }
+        if run.prepared == 0 { return run }
+        batch.pointee.prepared(slots, count: run.prepared, kind: Kind.kind)
+        if batches.run(batch) { finish(batch, by: kind, &routing, &context) }
         return run
     }
+
+    /// All batches are in flight.
+    @inline(never)
+    private mutating func refuse(
+        _ slots: UnsafeMutablePointer<PacketSlot>, count: Int, _ context: inout WorkerContext
+    ) -> Run {
+        var index = 0
+        while index < count {
+            context.drop(slots[index], .cipherOverload)
+            index &+= 1
+        }
+        return Run(taken: count)
+    }
+
+    /// Sends the packets of a batch that was in flight and is done (`CipherBatches.nextDone`).
+    @inline(never)
+    mutating func goOn(
+        _ batch: UnsafeMutablePointer<CipherBatch>, _ routing: inout Routing, _ context: inout WorkerContext
+    ) {
+        switch batch.pointee.kind {
+        case .espTunnel: finish(batch, by: ESPOutbound.self, &routing, &context)
+        }
+    }
+
+    /// A batch that is done and may go on.
+    mutating func nextDone() -> UnsafeMutablePointer<CipherBatch>? { batches.nextDone() }
 
     /// Packets that go through the cipher side by side, and the one behind them that cannot.
     struct Run {
@@ -109,9 +123,12 @@ struct Sealing: ~Copyable {
     /// Everything before the cipher: hop limit, size, room to send it, sequence number, headers.
     @inline(__always)
     private mutating func prepare<Kind: OutboundKind>(
-        _ slots: UnsafeMutablePointer<PacketSlot>, count: Int, isTight: Bool, by kind: Kind.Type,
-        _ routing: inout Routing, _ context: inout WorkerContext
+        _ slots: UnsafeMutablePointer<PacketSlot>, count: Int, isTight: Bool,
+        in batch: UnsafeMutablePointer<CipherBatch>, by kind: Kind.Type, _ routing: inout Routing,
+        _ context: inout WorkerContext
     ) -> Run {
+        let operations = batch.pointee.operations
+        let outers = batch.pointee.outers
         var kept = 0
         var index = 0
         while index < count {
@@ -202,9 +219,15 @@ struct Sealing: ~Copyable {
     /// Everything after the cipher: status, link header, transmit ring.
     @inline(__always)
     private mutating func finish<Kind: OutboundKind>(
-        _ slots: UnsafeMutablePointer<PacketSlot>, count: Int, by kind: Kind.Type, _ routing: inout Routing,
+        _ batch: UnsafeMutablePointer<CipherBatch>, by kind: Kind.Type, _ routing: inout Routing,
         _ context: inout WorkerContext
     ) {
+        let slots = batch.pointee.slots
+        let count = batch.pointee.count
+        let operations = batch.pointee.operations
+        let outers = batch.pointee.outers
+        defer { batch.pointee.end() }
+        context.count(.protected, UInt64(truncatingIfNeeded: count))
         var index = 0
         while index < count {
             let slot = slots + index

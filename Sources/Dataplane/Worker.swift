@@ -72,10 +72,16 @@ public struct Worker: ~Copyable {
     public mutating func poll(now: UInt64) -> Int {
         let started = sluice_cycles()
         context.now = now
-        context.tables = context.reader.acquire()
-        noticeSnapshot()
-
         var work = 0
+        if isInFlight { work &+= goOn() }
+        // Packets in flight hold pointers out of the tables that they were looked up in: those stay until all are through.
+        if !isInFlight {
+            // What was published up to here does not have to wait for the packets of this round.
+            context.reader.quiescent()
+            context.tables = context.reader.acquire()
+            noticeSnapshot()
+        }
+
         var port = 0
         while port < context.ports.count {
             // Frames must go in faster than packets come out, or a burst would leave a debt.
@@ -96,8 +102,9 @@ public struct Worker: ~Copyable {
         context.ports.transmitStaged()
         context.handover.payBack(from: &context.pool, isIdle: work == 0)
         context.handover.wakeTouched()
-        context.reader.quiescent()
         account(work: work, started: started)
+        if isInFlight { return max(work, 1) }
+        context.reader.quiescent()
         return work
     }
 
@@ -113,11 +120,48 @@ public struct Worker: ~Copyable {
         context.counters[WorkerCounter.waiting.rawValue].set(waiting)
     }
 
-    /// Frames in the pool, in fill rings (given to the kernel and not used yet), waiting for neighbours and for SAs.
+    /// Frames in the pool, in fill rings (given to the kernel and not used yet), waiting for neighbours and for SAs, and kept by
+    /// engines.
     package var heldFrames: Int {
         var count = context.pool.count + routing.waitingCount + inbound.earlyCount
+        count += outbound.packetsInFlight + inbound.packetsInFlight
         for port in 0..<context.ports.count { count += context.ports.queue(port).pointee.rings.fill.pending }
         return count
+    }
+
+    // MARK: Packets that an engine keeps
+
+    /// Whether an engine has packets that it was given in an earlier round.
+    @inline(__always)
+    var isInFlight: Bool { outbound.batchesInFlight | inbound.batchesInFlight != 0 }
+
+    /// Sends packets on their way that engines are done with; returns how many.
+    @inline(never)
+    mutating func goOn() -> Int {
+        let most = context.configuration.batchSize
+        var packets = 0
+        while true {
+            // Room first: it may take a batch of its own.
+            makeRoomForDerived(most)
+            context.makeRoom(for: most)
+            if let batch = outbound.nextDone() {
+                packets &+= batch.pointee.count
+                outbound.goOn(batch, &routing, &context)
+            } else if let batch = inbound.nextDone() {
+                packets &+= batch.pointee.count
+                inbound.goOn(batch, &routing, &context)
+            } else {
+                return packets
+            }
+        }
+    }
+
+    /// Whether packets of a direction stay where they are: engines have too many, or those in flight have to be through before
+    /// a new snapshot can be taken.
+    @inline(__always)
+    private mutating func isHoldingBack(outbound isOutbound: Bool, inbound isInbound: Bool) -> Bool {
+        if !isInFlight { return false }
+        return isOutbound && outbound.isBusy || isInbound && inbound.isBusy || context.reader.isAwaited
     }
 
     // MARK: A new snapshot
@@ -158,9 +202,10 @@ public struct Worker: ~Copyable {
     @inline(__always)
     private mutating func receive(_ port: Int) -> Int {
         let queue = context.ports.queue(port)
+        let roles = queue.pointee.roles
+        if isHoldingBack(outbound: roles != .wan, inbound: roles != .lan) { return 0 }
         let (first, count) = queue.pointee.rings.receive.peek(upTo: context.configuration.batchSize)
         if count == 0 { return 0 }
-        let roles = queue.pointee.roles
         let number = queue.pointee.portIndex
         var offset = 0
         while offset < count {
@@ -222,6 +267,7 @@ public struct Worker: ~Copyable {
     }
 
     private mutating func receiveHandedOver(from other: Int) -> Int {
+        if isHoldingBack(outbound: true, inbound: true) { return 0 }
         let (first, ready) = context.handover.inboxes[other].peek(upTo: context.configuration.batchSize)
         if ready == 0 { return 0 }
         var packets = 0

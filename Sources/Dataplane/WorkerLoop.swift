@@ -45,8 +45,21 @@ extension Worker {
                 idle = 0
             }
         }
+        drain()
         return failure
     }
+
+    /// Waits for packets that engines keep: they write into memory that goes with the worker. Bounded, as no engine takes long.
+    private mutating func drain() {
+        let deadline = Worker.clock() &+ Worker.patienceForEnginesInNanoseconds
+        while isInFlight, Worker.clock() < deadline {
+            context.now = Worker.clock()
+            _ = goOn()
+            context.ports.transmitStaged()
+        }
+    }
+
+    private static var patienceForEnginesInNanoseconds: UInt64 { 1_000_000_000 }
 
     /// The dataplane's clock: CLOCK_BOOTTIME in nanoseconds, read without a system call. It goes on while the machine is
     /// suspended, so that SAs do not live longer for that.

@@ -40,6 +40,8 @@ public struct InnerPacket: BitwiseCopyable {
 ///
 /// Not done here: the lookup of the SPI, reassembly of outer fragments, TTL of the inner packet, policies.
 public enum ESPInbound: InboundKind {
+    @inlinable public static var kind: SAKind { .espTunnel }
+
     /// Finds the ESP header behind the outer IP header, or in UDP on port 4500 (RFC 3948 section 2).
     @inlinable
     @inline(__always)

@@ -32,6 +32,8 @@ public struct OuterPacket: BitwiseCopyable {
 /// Not done here: the policy lookup, TTL of the inner packet, fragmentation and ICMP (all before), and the link header
 /// (after).
 public enum ESPOutbound: OutboundKind {
+    @inlinable public static var kind: SAKind { .espTunnel }
+
     /// Everything before the cipher. Fills `operation` and `outer` if the verdict is `pass`, and counts a drop at the SA.
     ///
     /// Called by the SA's owner only.

@@ -93,6 +93,8 @@ public struct OpenedPayload: BitwiseCopyable {
 /// The steps of an inbound packet that depend on the kind of its SA, in their order. The cipher is between `prepare` and `unwrap`.
 /// Selectors and policies (`ESPInbound.accept`) ask nothing but the packet that `unwrap` gives.
 public protocol InboundKind {
+    static var kind: SAKind { get }
+
     /// Finds the protocol's header behind the outer IP header. Called before the SA is known: the same for all kinds of a protocol.
     static func locate(
         _ upper: UnsafeMutableRawPointer, protocolNumber: UInt8, length: Int, header: inout SecurityHeader
@@ -124,6 +126,8 @@ public protocol InboundKind {
 
 /// The steps of an outbound packet that depend on the kind of its SA. The cipher is between them.
 public protocol OutboundKind {
+    static var kind: SAKind { get }
+
     /// Everything before the cipher: sequence number and headers; fills the operation and tells where the outer packet is.
     static func prepare(
         _ sa: UnsafeMutablePointer<OutboundRuntime>, inner: UnsafeMutableRawPointer, innerLength: Int,

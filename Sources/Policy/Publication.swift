@@ -151,6 +151,12 @@ public struct SnapshotReader: ~Copyable {
         seen.pointee.store(now, ordering: .releasing)
     }
 
+    /// Whether something was published since the last boundary: then somebody waits for the next one.
+    @inlinable
+    public var isAwaited: Bool {
+        epoch.pointee.load(ordering: .relaxed) != seen.pointee.load(ordering: .relaxed)
+    }
+
     /// The worker will sleep: nobody waits for it. It holds nothing, and does not `acquire` until `online`.
     @inlinable
     public mutating func offline() { seen.pointee.store(.max, ordering: .releasing) }

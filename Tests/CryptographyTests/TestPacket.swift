@@ -88,7 +88,7 @@ final class TestPacket {
 
     func run(_ cipher: ESPCipher, iv: UInt64 = 0, sequenceHigh: UInt32 = 0) -> ESPOperation.Status {
         var operation = operation(cipher, iv: iv, sequenceHigh: sequenceHigh)
-        withUnsafeMutablePointer(to: &operation) { ESPBatch.run($0, count: 1) }
+        _ = withUnsafeMutablePointer(to: &operation) { ESPBatch.run($0, count: 1) }
         return operation.status
     }
 }

@@ -71,8 +71,8 @@ extension AEADContext {
         let cipher = try ProviderCipher(name, key: parts.encryption, direction: direction)
         let process: ESPContextHeader.Process =
             switch direction {
-            case .seal: { Self.run($0, $1) { $0.seal($1) } }
-            case .open: { Self.run($0, $1) { $0.open($1) } }
+            case .seal: { Self.run($0, $1, $2) { $0.seal($1) } }
+            case .open: { Self.run($0, $1, $2) { $0.open($1) } }
             }
         let context = AEADContext(
             header: ESPContextHeader(process: process), cipher: cipher, salt: parts.salt, extended: extended,

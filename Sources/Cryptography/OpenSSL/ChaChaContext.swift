@@ -132,8 +132,8 @@ extension ChaChaContext {
         }
         let process: ESPContextHeader.Process =
             switch direction {
-            case .seal: { Self.run($0, $1) { $0.seal($1) } }
-            case .open: { Self.run($0, $1) { $0.open($1) } }
+            case .seal: { Self.run($0, $1, $2) { $0.seal($1) } }
+            case .open: { Self.run($0, $1, $2) { $0.open($1) } }
             }
         let keystream = SecretMemory.allocate(byteCount: 2 * chunkLength)
         let context = ChaChaContext(

@@ -48,10 +48,10 @@ extension GCMContext {
     private static func process(_ transform: ESPTransform, _ direction: CipherDirection) -> ESPContextHeader.Process {
         let onlyAuthenticates = if case .aesGMAC = transform.encryption { true } else { false }
         return switch (onlyAuthenticates, direction) {
-        case (false, .seal): { Self.run($0, $1) { $0.seal($1) } }
-        case (false, .open): { Self.run($0, $1) { $0.open($1) } }
-        case (true, .seal): { Self.run($0, $1) { $0.sealGMAC($1) } }
-        case (true, .open): { Self.run($0, $1) { $0.openGMAC($1) } }
+        case (false, .seal): { Self.run($0, $1, $2) { $0.seal($1) } }
+        case (false, .open): { Self.run($0, $1, $2) { $0.open($1) } }
+        case (true, .seal): { Self.run($0, $1, $2) { $0.sealGMAC($1) } }
+        case (true, .open): { Self.run($0, $1, $2) { $0.openGMAC($1) } }
         }
     }
 }

@@ -126,12 +126,12 @@ extension MACContext {
 
     private static func process(_ transform: ESPTransform, _ direction: CipherDirection) -> ESPContextHeader.Process {
         switch (transform.encryption, direction) {
-        case (.aesCBC, .seal): { Self.run($0, $1) { $0.sealCBC($1) } }
-        case (.aesCBC, .open): { Self.run($0, $1) { $0.openCBC($1) } }
-        case (.aesCTR, .seal): { Self.run($0, $1) { $0.sealCTR($1) } }
-        case (.aesCTR, .open): { Self.run($0, $1) { $0.openCTR($1) } }
-        case (_, .seal): { Self.run($0, $1) { $0.sealNull($1) } }
-        case (_, .open): { Self.run($0, $1) { $0.openNull($1) } }
+        case (.aesCBC, .seal): { Self.run($0, $1, $2) { $0.sealCBC($1) } }
+        case (.aesCBC, .open): { Self.run($0, $1, $2) { $0.openCBC($1) } }
+        case (.aesCTR, .seal): { Self.run($0, $1, $2) { $0.sealCTR($1) } }
+        case (.aesCTR, .open): { Self.run($0, $1, $2) { $0.openCTR($1) } }
+        case (_, .seal): { Self.run($0, $1, $2) { $0.sealNull($1) } }
+        case (_, .open): { Self.run($0, $1, $2) { $0.openNull($1) } }
         }
     }
 }

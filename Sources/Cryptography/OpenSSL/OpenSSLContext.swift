@@ -1,4 +1,5 @@
 import CLibCrypto
+import CLinux
 
 /// The memory that a batch finds behind `ESPOperation.context`, in Swift's types.
 protocol OpenSSLContext {
@@ -7,14 +8,21 @@ protocol OpenSSLContext {
 }
 
 extension OpenSSLContext {
-    /// The part of a batch's C call for one packet: `body`, and its status written.
+    /// The part of a batch's C call for packets of one SA: `body` for each, and its status written. None is left running.
     @inline(__always)
     static func run(
-        _ context: UnsafeMutableRawPointer, _ operation: UnsafeMutableRawPointer,
+        _ context: UnsafeMutableRawPointer, _ operations: UnsafeMutableRawPointer, _ count: Int,
         _ body: (inout Self, UnsafeMutablePointer<ESPOperation>) -> ESPOperation.Status
-    ) {
-        let operation = operation.assumingMemoryBound(to: ESPOperation.self)
-        operation.pointee.status = body(&context.assumingMemoryBound(to: Self.self).pointee, operation)
+    ) -> Int {
+        var operation = operations.assumingMemoryBound(to: ESPOperation.self)
+        let end = operation + count
+        while operation < end {
+            let next = operation + 1
+            if next < end { sluice_prefetch_write(next.pointee.header) }
+            operation.pointee.status = body(&context.assumingMemoryBound(to: Self.self).pointee, operation)
+            operation = next
+        }
+        return 0
     }
 }
 

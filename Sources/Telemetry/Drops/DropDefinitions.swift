@@ -242,6 +242,10 @@ extension DropReason {
             "One round of a worker led to more further packets (from tunnel to tunnel, ICMP errors) than it keeps.",
             "Lower --batch, and report it: a round makes room before it is needed."),
         .init(
+            .cipherOverload, "cipher-overload", .error,
+            "The cipher engine keeps as many packets as a worker gives it.",
+            "Use another engine, or more workers."),
+        .init(
             .handoverRingFull, "handover-ring-full", .error,
             "The SA's worker cannot take packets, or give frames back, as fast as others hand them over.",
             "Use several SAs per tunnel, or more workers with receive-side scaling that spreads the load."),

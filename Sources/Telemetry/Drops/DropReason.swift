@@ -67,6 +67,7 @@ public enum DropReason: UInt8, CaseIterable, Sendable {
     case outputOverload
     case framePoolEmpty
     case roundOverflow
+    case cipherOverload
     case handoverRingFull
 
     /// The number of reasons: the length of every array that a raw value indexes.

@@ -46,8 +46,8 @@ public final class MemoryNetwork {
             let receiving = options.parameters(
                 from: from.plan, to: to.plan, number: number, owner: number % to.builder.workers)
             let outbound = try OutboundSA(
-                sending, engine: OpenSSLEngine(), pathMTU: from.interfaces[1].mtu, now: clock.now)
-            let inbound = try InboundSA(receiving, engine: OpenSSLEngine(), now: clock.now)
+                sending, engine: options.engine, pathMTU: from.interfaces[1].mtu, now: clock.now)
+            let inbound = try InboundSA(receiving, engine: options.engine, now: clock.now)
             try from.builder.addOutbound(outbound)
             try to.builder.addInbound(inbound)
             from.outbound.append(outbound)

@@ -13,6 +13,8 @@ public struct TunnelOptions: Sendable, CustomStringConvertible {
     public var initialSequence: UInt64 = 0
     /// SAs in each direction; the workers own them in turn.
     public var associations = 1
+    /// The cipher engine of the sites that send and receive.
+    public var engine: any ESPEngine = OpenSSLEngine()
     /// Anything else, for each SA in turn.
     public var change: @Sendable (inout SAParameters) -> Void = { _ in }
 
