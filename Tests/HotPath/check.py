@@ -135,8 +135,9 @@ def main():
     for wanted in EXPECTED:
         if not any(wanted in name for name in names):
             found.append(f"{wanted} was not reached: the check looks at the wrong code")
-    if len(pointers) != 2:
-        found.append(f"{len(pointers)} calls through pointers, not the two to the cipher: {sorted(pointers)}")
+    # The compiler may write one call of the source twice, so the functions are counted.
+    if len(set(pointers)) != 2:
+        found.append(f"{len(set(pointers))} functions call through pointers, not the two to the cipher: {sorted(set(pointers))}")
     readable = demangled([finding.split(" ")[0] for finding in found])
     for finding, name in zip(found, readable):
         print(f"hot path: {name} {finding.partition(' ')[2]}")
