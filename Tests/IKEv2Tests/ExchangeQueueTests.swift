@@ -10,7 +10,7 @@ import Testing
     private func next(
         _ queue: inout ExchangeQueue, at now: Instant, isAuthenticated: Bool = true
     ) -> (any InitiatedExchange)? {
-        queue.next(at: now, isAuthenticated: isAuthenticated)
+        queue.next(at: now) { isAuthenticated || $0 == .authentication }
     }
 
     @Test func oneAfterTheOtherAsTheyAreDue() throws {

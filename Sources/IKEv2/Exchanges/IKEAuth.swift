@@ -20,7 +20,6 @@ import Packets
 struct AuthenticationExchange: InitiatedExchange {
     let type = ExchangeType.authentication
     let name = "IKE_AUTH"
-    let authenticates = true
     /// The children that are still to be negotiated; the first goes along.
     private var children: [Child]
     private let hint: TrafficSelector?

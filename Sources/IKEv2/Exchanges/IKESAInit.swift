@@ -159,19 +159,16 @@ struct InitialExchange {
             return
         }
         do {
-            let keys = try IKEKeys(
-                selected, secret: try keyExchange.finish(with: value.data), initiatorNonce: nonce,
-                responderNonce: responderNonce, initiatorSPI: session.initiatorSPI,
-                responderSPI: message.header.responderSPI)
+            let agreement = KeyAgreement(
+                selected: selected, role: .initiator, initiatorNonce: nonce, responderNonce: responderNonce,
+                initiatorSPI: session.initiatorSPI, responderSPI: message.header.responderSPI)
+            let state = try Authenticating(
+                agreement, secret: keyExchange.finish(with: value.data), initialRequest: request,
+                initialResponse: received.bytes, candidateSet: CandidateSet([connection]),
+                certificateRequests: message.certificateRequests)
             session.learn(from: message, path: path, forced: connection.forcesEncapsulation)
             session.window.completed()
-            step.environment.logKeys(keys.keyLogLine)
-            session.agreed(
-                on: Authenticating(
-                    protection: Protection(selected, keys: keys, role: .initiator), initialRequest: request,
-                    initialResponse: received.bytes, initiatorNonce: nonce, responderNonce: responderNonce,
-                    candidateSet: CandidateSet([connection]), certificateRequests: message.certificateRequests),
-                responderSPI: message.header.responderSPI, halfOpenUntil: nil, at: step.now)
+            session.agreed(on: state, halfOpenUntil: nil, step)
             session.exchanges.add(AuthenticationExchange(children: children, hint: hint, pair: pair))
         } catch {
             step.fail(Explanation("the key exchange failed", details: ["\(error)"]))
@@ -231,16 +228,13 @@ struct InitialExchange {
             payloads: request.answer(answer.payload, nonce: nonce, header: header, path: path, step.credentials))
         do {
             let bytes = try response.encoded()
-            let keys = try IKEKeys(
-                request.selected, secret: answer.secret, initiatorNonce: request.nonce, responderNonce: nonce,
+            let agreement = KeyAgreement(
+                selected: request.selected, role: .responder, initiatorNonce: request.nonce, responderNonce: nonce,
                 initiatorSPI: header.initiatorSPI, responderSPI: header.responderSPI)
-            step.environment.logKeys(keys.keyLogLine)
-            session.agreed(
-                on: Authenticating(
-                    protection: Protection(request.selected, keys: keys, role: .responder),
-                    initialRequest: request.bytes, initialResponse: bytes, initiatorNonce: request.nonce,
-                    responderNonce: nonce, candidateSet: request.candidates, certificateRequests: []),
-                responderSPI: header.responderSPI, halfOpenUntil: end, at: step.now)
+            let state = try Authenticating(
+                agreement, secret: answer.secret, initialRequest: request.bytes, initialResponse: bytes,
+                candidateSet: request.candidates, certificateRequests: [])
+            session.agreed(on: state, halfOpenUntil: end, step)
             session.sender.plain(response, bytes, &step)
         } catch {
             let problem = error

@@ -7,13 +7,13 @@ package struct IKEKeys: Sendable {
     package let function: PRF
     package let initiatorSPI: UInt64
     package let responderSPI: UInt64
-    let derivation: SecretBytes
+    private(set) var derivation: SecretBytes
     let integrityInitiator: SecretBytes?
     let integrityResponder: SecretBytes?
     let encryptionInitiator: SecretBytes
     let encryptionResponder: SecretBytes
-    let proofInitiator: SecretBytes
-    let proofResponder: SecretBytes
+    private(set) var proofInitiator: SecretBytes
+    private(set) var proofResponder: SecretBytes
     /// One for each direction, shared by all copies: it counts the initialization vectors.
     private let initiatorCipher: IKECipher
     private let responderCipher: IKECipher
@@ -26,8 +26,30 @@ package struct IKEKeys: Sendable {
         let seed = try selected.function.compute(
             key: SecretBytes(copying: initiatorNonce + responderNonce), .secret(secret))
         try self.init(
-            selected, seed: seed, nonces: initiatorNonce + responderNonce, initiatorSPI: initiatorSPI,
+            selected.suite, selected.function, seed: seed, nonces: initiatorNonce + responderNonce,
+            initiatorSPI: initiatorSPI, responderSPI: responderSPI)
+    }
+
+    /// The keys of the same IKE SA after one more key exchange between IKE_SA_INIT and IKE_AUTH; the nonces are those of
+    /// IKE_SA_INIT. SKEYSEED(n) = prf(SK_d(n-1), SK(n) | Ni | Nr), RFC 9370 section 2.2.2.
+    package func rederived(
+        with secret: SecretBytes, initiatorNonce: [UInt8], responderNonce: [UInt8]
+    ) throws(CryptographyError) -> IKEKeys {
+        let nonces = initiatorNonce + responderNonce
+        return try IKEKeys(
+            suite, function, seed: seedOfNext(secret, nonces), nonces: nonces, initiatorSPI: initiatorSPI,
             responderSPI: responderSPI)
+    }
+
+    /// The keys with a post-quantum preshared key in SK_d, SK_pi and SK_pr: each is prf+(PPK, what it was), RFC 8784
+    /// section 3. The ciphers stay, since SK_e and SK_a do: their count of initialization vectors goes on.
+    package func mixed(with preshared: SecretBytes) throws(CryptographyError) -> IKEKeys {
+        var mixed = self
+        let count = function.outputLength
+        mixed.derivation = try function.expand(key: preshared, .secret(derivation), count: count)
+        mixed.proofInitiator = try function.expand(key: preshared, .secret(proofInitiator), count: count)
+        mixed.proofResponder = try function.expand(key: preshared, .secret(proofResponder), count: count)
+        return mixed
     }
 
     /// For the IKE SA that replaces this one. SKEYSEED = prf(SK_d, g^ir | Ni | Nr), with the PRF of this one,
@@ -37,17 +59,23 @@ package struct IKEKeys: Sendable {
         initiatorSPI: UInt64, responderSPI: UInt64
     ) throws(CryptographyError) -> IKEKeys {
         let nonces = initiatorNonce + responderNonce
-        let seed = try function.compute(key: derivation, .secret(secret), .bytes(nonces))
         return try IKEKeys(
-            selected, seed: seed, nonces: nonces, initiatorSPI: initiatorSPI, responderSPI: responderSPI)
+            selected.suite, selected.function, seed: seedOfNext(secret, nonces), nonces: nonces,
+            initiatorSPI: initiatorSPI, responderSPI: responderSPI)
+    }
+
+    /// SKEYSEED of the keys that follow these ones.
+    private func seedOfNext(_ secret: SecretBytes, _ nonces: [UInt8]) throws(CryptographyError) -> SecretBytes {
+        try function.compute(key: derivation, .secret(secret), .bytes(nonces))
     }
 
     /// SK_d | SK_ai | SK_ar | SK_ei | SK_er | SK_pi | SK_pr = prf+(SKEYSEED, Ni | Nr | SPIi | SPIr), section 2.14.
     private init(
-        _ selected: SelectedIKE, seed: SecretBytes, nonces: [UInt8], initiatorSPI: UInt64, responderSPI: UInt64
+        _ suite: IKECipherSuite, _ function: PRF, seed: SecretBytes, nonces: [UInt8], initiatorSPI: UInt64,
+        responderSPI: UInt64
     ) throws(CryptographyError) {
-        suite = selected.suite
-        function = selected.function
+        self.suite = suite
+        self.function = function
         self.initiatorSPI = initiatorSPI
         self.responderSPI = responderSPI
         let (own, integrity, encryption) = (

@@ -1,3 +1,4 @@
+import IKEv2Messages
 import Packets
 
 /// The exchanges that this side begins: those that wait for the window, in their order, and the one that has sent its
@@ -55,10 +56,11 @@ struct ExchangeQueue {
 
     // MARK: - Under way
 
-    /// Takes the next exchange that is due out of the queue; nil: there is none, or it has to wait for authentication.
-    mutating func next(at now: Instant, isAuthenticated: Bool) -> (any InitiatedExchange)? {
+    /// Takes the next exchange that is due out of the queue; nil: there is none, or it is not the turn of its type, as
+    /// before authentication.
+    mutating func next(at now: Instant, where admits: (ExchangeType) -> Bool) -> (any InitiatedExchange)? {
         guard active == nil, let index = waiting.firstIndex(where: { $0.notBefore <= now }),
-            isAuthenticated || waiting[index].exchange.authenticates
+            admits(waiting[index].exchange.type)
         else { return nil }
         return waiting.remove(at: index).exchange
     }

@@ -62,7 +62,8 @@ struct IncomingMessage {
         }
         let informational = InformationalRequest(session: session, request: request)
         switch (session.phase, request.header.exchange) {
-        case (.authenticating(let state), .authentication) where session.role == .responder:
+        case (.authenticating(let state), .authentication)
+        where session.role == .responder && session.phase.admits(.authentication):
             AuthenticationRequest(session: session, request: request, form: form, state: state, path: path)
                 .respond(&step)
         case (.established, .createChild):

@@ -21,8 +21,6 @@ protocol InitiatedExchange {
 
     // MARK: Questions
 
-    /// Whether it may begin before the peer is authenticated.
-    var authenticates: Bool { get }
     /// Whether it only asks if the peer lives, which the answer to any other exchange tells as well.
     var isProbe: Bool { get }
     /// The new child that it asks for.
@@ -56,7 +54,6 @@ protocol InitiatedExchange {
 extension InitiatedExchange {
     mutating func abandoned(in session: Session, _ step: inout Step) {}
 
-    var authenticates: Bool { false }
     var isProbe: Bool { false }
     var newChild: CreateChildExchange? { nil }
     var rekeyedChild: UInt32? { nil }

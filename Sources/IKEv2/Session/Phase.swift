@@ -41,6 +41,15 @@ enum Phase {
         case .authenticating, .established: true
         }
     }
+
+    /// Whether it is the turn of exchanges of this type: before the peer is authenticated there is one type at a time.
+    func admits(_ type: ExchangeType) -> Bool {
+        switch self {
+        case .starting, .initial, .refused, .closed: false
+        case .authenticating(let state): state.awaitedExchanges.first == type
+        case .established: true
+        }
+    }
 }
 
 /// The phase of an IKE SA, and all that may change it.
@@ -57,7 +66,8 @@ struct Lifecycle {
     /// Initiator: IKE_SA_INIT goes out, or was refused by somebody.
     mutating func began(_ exchange: InitialExchange) { phase = .initial(exchange) }
 
-    /// IKE_SA_INIT is done. `end`: by when the peer has to be done with IKE_AUTH; nil: we are the initiator.
+    /// IKE_SA_INIT is done, or an exchange between it and IKE_AUTH; keys that were there before are given up. `end`: by
+    /// when the peer has to be done with IKE_AUTH; nil: we are the initiator.
     mutating func agreedOnKeys(_ state: Authenticating, halfOpenUntil end: Instant?) {
         phase = .authenticating(state)
         halfOpenUntil = end
@@ -181,19 +191,47 @@ struct Protection {
     }
 }
 
-/// Between IKE_SA_INIT and the end of IKE_AUTH: what the AUTH payloads cover (RFC 7296 section 2.15).
+/// State between IKE_SA_INIT and the end of IKE_AUTH: the keys, and what the AUTH payloads cover (RFC 7296 section 2.15).
 struct Authenticating {
-    let protection: Protection
+    let agreement: KeyAgreement
+    private(set) var protection: Protection
+    /// The exchanges that are still to come before the IKE SA is up, the next one first.
+    private(set) var awaitedExchanges: [ExchangeType]
     /// IKE_SA_INIT as it was on the wire.
     let initialRequest: [UInt8]
     let initialResponse: [UInt8]
-    let initiatorNonce: [UInt8]
-    let responderNonce: [UInt8]
     /// The connections that the peer may have; the initiator knows its own.
     let candidateSet: CandidateSet
     /// The authorities that the peer trusts, by its CERTREQ payloads in IKE_SA_INIT.
     let certificateRequests: [CertificateRequestPayload]
 
+    /// Derives the first keys. `secret`: g^ir of IKE_SA_INIT.
+    init(
+        _ agreement: KeyAgreement, secret: SecretBytes, initialRequest: [UInt8], initialResponse: [UInt8],
+        candidateSet: CandidateSet, certificateRequests: [CertificateRequestPayload],
+        awaitedExchanges: [ExchangeType] = [.authentication]
+    ) throws(CryptographyError) {
+        self.agreement = agreement
+        protection = try agreement.protection(secret: secret)
+        self.initialRequest = initialRequest
+        self.initialResponse = initialResponse
+        self.candidateSet = candidateSet
+        self.certificateRequests = certificateRequests
+        self.awaitedExchanges = awaitedExchanges
+    }
+
+    /// Replaces the keys by those that follow, with one secret more.
+    mutating func rederiveKeys(with contribution: KeyAgreement.Contribution) throws(CryptographyError) {
+        protection = try agreement.protection(after: protection.keys, contribution)
+    }
+
+    /// The exchange that was awaited is done, and it is not the one that authenticates.
+    mutating func exchangeIsDone() {
+        if awaitedExchanges.count > 1 { awaitedExchanges.removeFirst() }
+    }
+
+    var initiatorNonce: [UInt8] { agreement.initiatorNonce }
+    var responderNonce: [UInt8] { agreement.responderNonce }
     var candidates: [Connection] { candidateSet.connections }
 }
 

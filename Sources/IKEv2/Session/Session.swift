@@ -70,7 +70,7 @@ package final class Session {
     /// Begins the next exchange that is due, if the window is free.
     private func beginNextExchange(_ step: inout Step) {
         while window.outstanding == nil, phase.isOpen, step.closing == nil,
-            var exchange = exchanges.next(at: step.now, isAuthenticated: isEstablished)
+            var exchange = exchanges.next(at: step.now, where: phase.admits)
         {
             guard let payloads = exchange.request(in: self, &step) else { continue }
             exchanges.began(exchange)
@@ -106,9 +106,10 @@ package final class Session {
 
     /// IKE_SA_INIT is done. The initiator goes on at port 4500 when ESP is in UDP, unless the ports were chosen by
     /// configuration. `end`: by when the peer has to be done with IKE_AUTH; nil: we are the initiator.
-    func agreed(on state: Authenticating, responderSPI: UInt64, halfOpenUntil end: Instant?, at now: Instant) {
-        self.responderSPI = responderSPI
-        liveness.heard(at: now)
+    func agreed(on state: Authenticating, halfOpenUntil end: Instant?, _ step: Step) {
+        responderSPI = state.agreement.responderSPI
+        liveness.heard(at: step.now)
+        step.environment.logKeys(state.protection.keys.keyLogLine)
         lifecycle.agreedOnKeys(state, halfOpenUntil: end)
         if role == .initiator, nat.isEncapsulated { path = path.floated }
     }
@@ -118,8 +119,7 @@ package final class Session {
         lifecycle.established(
             Established(state.protection, local: local, remote: remote, connection: connection, step))
         liveness.heard(at: step.now)
-        state.protection.selected.noteShortNonce(
-            role == .initiator ? state.responderNonce : state.initiatorNonce, &step)
+        state.agreement.selected.noteShortNonce(state.agreement.peerNonce, &step)
     }
 
     // MARK: - The rekey of the IKE SA
