@@ -17,6 +17,22 @@ struct DataplaneChild {
 
     var isEmpty: Bool { inbound == nil && outbound == nil }
 
+    /// The packets of both directions so far.
+    var usage: ChildUsage {
+        var usage = ChildUsage()
+        if let inbound = inbound?.usage {
+            usage.inboundBytes = inbound.bytes
+            usage.inboundPackets = inbound.packets
+            usage.lastInbound = inbound.lastUsed.map(Instant.init(nanoseconds:))
+        }
+        if let outbound = outbound?.usage {
+            usage.outboundBytes = outbound.bytes
+            usage.outboundPackets = outbound.packets
+            usage.lastOutbound = outbound.lastUsed.map(Instant.init(nanoseconds:))
+        }
+        return usage
+    }
+
     /// The events of both directions.
     var events: SAEvents { (inbound?.events ?? []).union(outbound?.events ?? []) }
 

@@ -213,21 +213,7 @@ final class GatewayDataplane: ChildDataplane {
 
     // MARK: Usage
 
-    func usage(of sa: ChildSA) -> ChildUsage? {
-        guard let child = children[sa.inboundSPI] else { return nil }
-        var usage = ChildUsage()
-        if let inbound = child.inbound?.usage {
-            usage.inboundBytes = inbound.bytes
-            usage.inboundPackets = inbound.packets
-            usage.lastInbound = inbound.lastUsed.map(Instant.init(nanoseconds:))
-        }
-        if let outbound = child.outbound?.usage {
-            usage.outboundBytes = outbound.bytes
-            usage.outboundPackets = outbound.packets
-            usage.lastOutbound = outbound.lastUsed.map(Instant.init(nanoseconds:))
-        }
-        return usage
-    }
+    func usage(of sa: ChildSA) -> ChildUsage? { children[sa.inboundSPI]?.usage }
 }
 
 // MARK: - What the calls have in common
@@ -349,6 +335,25 @@ extension GatewayDataplane {
         case .unknownSPI: return .unknownSPI(SPI(event.number), from: event.address)
         }
     }
+}
+
+/// The packet that wants an SA, as a worker tells of it.
+extension WorkerEvent {
+    /// The packet itself, as a selector. ICMP type and code have no direction and count as source port.
+    var selector: TrafficSelector? {
+        guard source.family == address.family else { return nil }
+        let hasPorts = !isLaterFragment && Self.portProtocols.contains(upperProtocol)
+        let hasType = upperProtocol == IPProtocol.icmp || upperProtocol == IPProtocol.icmpv6
+        return TrafficSelector(
+            source: AddressRange(source), destination: AddressRange(address),
+            protocol: upperProtocol,
+            sourcePorts: hasPorts || hasType && !isLaterFragment
+                ? sourcePort...sourcePort : TrafficSelector.anyPort,
+            destinationPorts: hasPorts ? destinationPort...destinationPort : TrafficSelector.anyPort)
+    }
+
+    /// TCP, UDP, DCCP, SCTP, UDP-Lite.
+    private static let portProtocols: Set<UInt8> = [6, 17, 33, 132, 136]
 }
 
 // MARK: - Lost addresses
