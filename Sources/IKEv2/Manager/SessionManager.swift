@@ -22,7 +22,7 @@ package final class SessionManager {
     private let context: ManagerContext
     let environment: ManagerEnvironment
     private let knownConnections: Connections
-    private let installer: ChildInstaller
+    let installer: ChildInstaller
     private let covers: Covers
     private let admission: Admission
     private let memory = TunnelMemory()

@@ -78,6 +78,8 @@ final class FakeDataplane: ChildDataplane {
 
     func move(_ sa: ChildSA, to path: Path, isEncapsulated: Bool) {
         check(inbound[sa.inboundSPI] != nil, "moved an SA that is not there")
+        inbound[sa.inboundSPI]?.path = path
+        outbound[sa.inboundSPI]?.path = path
         moves += 1
     }
 

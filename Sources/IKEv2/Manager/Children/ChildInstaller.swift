@@ -23,21 +23,34 @@ final class ChildInstaller {
         var sa: ChildSA
         /// The session that it belongs to; another one after a rekey of the IKE SA.
         var sessionID: UInt32
-        var isOutbound = false
-        /// The outbound half waits for its turn; nil: it does not.
-        var succession: Succession?
+        var stage = Stage.receiving
         /// The peer that has its networks (`NetworkHolders`); nil where a connection is for one peer only.
         var peer: Identity?
-        /// Replaced or deleted: only packets under way still use it.
-        var isDraining = false
 
         init(_ sa: ChildSA, sessionID: UInt32) {
             self.sa = sa
             self.sessionID = sessionID
         }
 
+        var isSending: Bool { if case .sending = stage { true } else { false } }
+        var isDraining: Bool { if case .draining = stage { true } else { false } }
+        /// The wait of the outbound half for its turn; nil: it does not wait.
+        var succession: Succession? { if case .waiting(let succession) = stage { succession } else { nil } }
         /// Both ends have it, whether or not our packets go through it yet.
-        var isUp: Bool { isOutbound || succession != nil }
+        var isUp: Bool { isSending || succession != nil }
+    }
+
+    /// The stage of a CHILD_SA that the dataplane has: it is in one of them at a time, so that none that waits or drains
+    /// can also send.
+    private enum Stage {
+        /// The inbound half alone is there.
+        case receiving
+        /// The outbound half waits for its turn.
+        case waiting(Succession)
+        /// Both halves are there.
+        case sending
+        /// Replaced or deleted: only packets under way still use the inbound half.
+        case draining
     }
 
     /// An outbound half that waits until the peer is known to have the SA.
@@ -136,31 +149,33 @@ final class ChildInstaller {
         } catch {
             return Failure(sa: sa, sessionID: child.sessionID, error: error)
         }
-        if !child.isOutbound { byOutboundSPI[sa.outboundSPI, default: []].append(sa.inboundSPI) }
-        child.isOutbound = true
+        if !child.isSending { byOutboundSPI[sa.outboundSPI, default: []].append(sa.inboundSPI) }
+        child.stage = .sending
         return nil
     }
 
     /// The peer asked for the SA. Without another one for the same packets it sends from now on.
     func installOutboundWhenUsed(_ sa: ChildSA, of record: SessionRecord) -> Failure? {
         guard let child = children[sa.inboundSPI], !child.isDraining else { return nil }
-        guard twins(of: child).contains(where: \.isOutbound) else { return installOutbound(sa) }
-        child.succession = Succession(
-            endsAt: context.after(seconds: Self.graceInSeconds), beganAt: context.now,
-            isFirstOfSession: record.establishedAt.map { $0 == context.now } ?? true,
-            nextRequestID: record.session.window.expectedRequestID)
+        guard twins(of: child).contains(where: \.isSending) else { return installOutbound(sa) }
+        child.stage = .waiting(
+            Succession(
+                endsAt: context.after(seconds: Self.graceInSeconds), beganAt: context.now,
+                isFirstOfSession: record.establishedAt.map { $0 == context.now } ?? true,
+                nextRequestID: record.session.window.expectedRequestID))
         context.wake(.takeOver(sa.inboundSPI), at: context.now + Self.firstLook)
         return nil
     }
 
     /// Looks whether the turn of an outbound half has come; looks get rarer.
     func takeOverIfUsed(_ spi: SPI) -> Look {
-        guard let child = children[spi], let succession = child.succession else { return Look() }
+        guard let child = children[spi], var succession = child.succession else { return Look() }
         let now = context.now
         if now >= succession.endsAt || isReady(child, succession) { return Look(failure: takeOver(child)) }
         var look = Look()
         if succession.askedAt == nil, now >= succession.beganAt + Self.pauseBeforeAsking {
-            child.succession?.askedAt = now
+            succession.askedAt = now
+            child.stage = .waiting(succession)
             // An initiator that has not seen our answer answers nothing in the new IKE SA.
             look.questions =
                 succession.isFirstOfSession ? [child.sessionID] : Set(twins(of: child).map(\.sessionID)).sorted()
@@ -187,7 +202,7 @@ final class ChildInstaller {
     }
 
     private func takeOver(_ child: Installation) -> Failure? {
-        child.succession = nil
+        child.stage = .receiving
         return table[child.sessionID] == nil ? nil : installOutbound(child.sa)
     }
 
@@ -196,14 +211,14 @@ final class ChildInstaller {
     /// An SA sends no more: those that waited for it take its place, unless there is yet another.
     func removeOutbound(_ sa: ChildSA) -> [Failure] {
         guard let child = children[sa.inboundSPI] else { return [] }
-        child.succession = nil
-        guard child.isOutbound else { return [] }
-        child.isOutbound = false
+        let wasSending = child.isSending
+        if child.isUp { child.stage = .receiving }
+        guard wasSending else { return [] }
         byOutboundSPI[child.sa.outboundSPI]?.removeAll { $0 == sa.inboundSPI }
         if byOutboundSPI[child.sa.outboundSPI]?.isEmpty == true { byOutboundSPI[child.sa.outboundSPI] = nil }
         var failures: [Failure] = []
         for twin in twins(of: child) where twin.succession != nil {
-            if twins(of: twin).contains(where: \.isOutbound) { continue }
+            if twins(of: twin).contains(where: \.isSending) { continue }
             if let failure = takeOver(twin) { failures.append(failure) }
         }
         dataplane.removeOutbound(child.sa)
@@ -221,10 +236,11 @@ final class ChildInstaller {
             return remove(child)
         }
         if child.isDraining { return [] }
-        child.isDraining = true
+        let failures = removeOutbound(sa)
+        child.stage = .draining
         forget(child)
         context.wake(.drain(sa.inboundSPI), at: context.after(seconds: context.settings.drainInSeconds))
-        return []
+        return failures
     }
 
     /// The time of a drain is over.
