@@ -181,8 +181,8 @@ struct FlowKey: BitwiseCopyable {
 }
 
 /// The SAs and next hops of recent flows, outbound or inner: one cache line per flow, two places per flow, no
-/// eviction policy beyond "the newer one wins". Entries of an older snapshot are never used, because the generation
-/// is part of the entry.
+/// eviction policy beyond "the newer one wins". An entry is used only as long as the version that its decision rests on is what
+/// it was (`FlowVersions`).
 ///
 /// Memory is mapped lazily: a cache that few flows touch stays small.
 struct FlowCache: ~Copyable {
@@ -190,10 +190,12 @@ struct FlowCache: ~Copyable {
         var key: FlowKey
         /// The SA: an `OutboundRuntime` that the policies want, or the `InboundRuntime` from which they accept the flow.
         var association: UnsafeMutableRawPointer?
-        /// The next hop to the peer (outbound), or to the destination (inner).
-        var nextHop: UnsafePointer<NextHop>?
-        /// The worker's number of the snapshot (`Worker.generation`), 0 for an empty entry.
-        var generation: UInt32
+        /// The index of the next hop to the peer (outbound), or to the destination (inner).
+        var nextHop: UInt32
+        /// The version that the decision rests on, as it was then; 0 for an empty entry.
+        var version: UInt32
+        /// The place of that version.
+        var versionPlace: UInt16
         /// The worker that owns the SA.
         var owner: UInt16
     }
@@ -219,26 +221,34 @@ struct FlowCache: ~Copyable {
     @inline(__always)
     func prefetch(hash: UInt64) { sluice_prefetch(entries + Int(truncatingIfNeeded: hash & mask)) }
 
-    /// The entry of a flow under this generation, or nil.
+    /// The entry of a flow that holds under these versions, or nil.
     @inline(__always)
-    func find(_ key: UnsafePointer<FlowKey>, hash: UInt64, generation: UInt32) -> UnsafeMutablePointer<Entry>? {
+    func find(_ key: UnsafePointer<FlowKey>, hash: UInt64, versions: UnsafePointer<UInt32>)
+        -> UnsafeMutablePointer<Entry>?
+    {
         let first = entries + Int(truncatingIfNeeded: hash & mask)
-        if first.pointee.generation == generation, key.pointee.isSame(as: FlowCache.key(of: first)) { return first }
+        if FlowCache.holds(first, versions), key.pointee.isSame(as: FlowCache.key(of: first)) { return first }
         let second = entries + Int(truncatingIfNeeded: (hash & mask) ^ 1)
-        if second.pointee.generation == generation, key.pointee.isSame(as: FlowCache.key(of: second)) {
+        if FlowCache.holds(second, versions), key.pointee.isSame(as: FlowCache.key(of: second)) {
             return second
         }
         return nil
     }
 
-    /// Remembers a decision; the flow's first place is kept for it unless a current flow has it and the second is free.
-    mutating func insert(_ entry: Entry, hash: UInt64) {
+    /// Remembers a decision, in the place of another one about the flow. Else the flow's first place is kept for it unless a
+    /// current flow has it and the second is free.
+    mutating func insert(_ entry: Entry, hash: UInt64, versions: UnsafePointer<UInt32>) {
         let first = entries + Int(truncatingIfNeeded: hash & mask)
         let second = entries + Int(truncatingIfNeeded: (hash & mask) ^ 1)
-        let place =
-            first.pointee.generation == entry.generation && second.pointee.generation != entry.generation
-            ? second : first
-        place.pointee = entry
+        let isKnown = withUnsafePointer(to: entry.key) { find($0, hash: hash, versions: versions) }
+        let place = FlowCache.holds(first, versions) && !FlowCache.holds(second, versions) ? second : first
+        (isKnown ?? place).pointee = entry
+    }
+
+    /// Whether the decision is still what the snapshot with these versions says.
+    @inline(__always)
+    static func holds(_ entry: UnsafeMutablePointer<Entry>, _ versions: UnsafePointer<UInt32>) -> Bool {
+        entry.pointee.version == versions[Int(entry.pointee.versionPlace)]
     }
 
     @inline(__always)

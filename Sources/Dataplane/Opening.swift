@@ -175,7 +175,7 @@ struct Opening: ~Copyable {
     }
 
     /// Whether selectors and policies accept a decrypted packet from its SA (RFC 4301 section 5.2 step 4), and where it
-    /// goes. A flow that was accepted once from the same SA under the same snapshot is not asked about again.
+    /// goes. A flow that was accepted once from the same SA is not asked about again as long as nothing that speaks about it changes.
     /// False when the packet was dropped.
     @inline(__always)
     private mutating func accept(
@@ -187,18 +187,20 @@ struct Opening: ~Copyable {
         let isCommon = CommonPacket.read(
             payload.start, available: payload.available, family: payload.family, slot: slot, key: key)
         guard isCommon else { return decide(slot, payload: payload, association: association, hash: nil, &context) }
-        if let entry = last, entry.pointee.association == association, entry.pointee.generation == context.generation,
+        let versions = context.tables.pointee.flowVersions
+        let nextHops = context.tables.pointee.nextHops
+        if let entry = last, entry.pointee.association == association, FlowCache.holds(entry, versions),
             key.pointee.isSame(as: FlowCache.key(of: entry))
         {
-            slot.pointee.nextHop = entry.pointee.nextHop
+            slot.pointee.nextHop = nextHops + Int(entry.pointee.nextHop)
             return true
         }
         let hash = key.pointee.hash(seed: flows.seed)
-        if let entry = flows.find(key, hash: hash, generation: context.generation),
+        if let entry = flows.find(key, hash: hash, versions: versions),
             entry.pointee.association == association
         {
             last = entry
-            slot.pointee.nextHop = entry.pointee.nextHop
+            slot.pointee.nextHop = nextHops + Int(entry.pointee.nextHop)
             return true
         }
         return decide(slot, payload: payload, association: association, hash: hash, &context)
@@ -232,12 +234,17 @@ struct Opening: ~Copyable {
         slot.pointee.length = UInt32(truncatingIfNeeded: inner.length)
         slot.pointee.trafficClass = inner.summary.trafficClass
         if inner.summary.dontFragment { slot.pointee.flags.insert(.dontFragment) }
-        if let hash {
+        if let hash, hop.pointee.mayBeRemembered {
+            let tables = context.tables
+            let versions = tables.pointee.flowVersions
+            let place = tables.pointee.versionPlace(
+                inboundSPI: sa.pointee.spi.networkOrder, of: sa.pointee.kind.securityProtocol)
             flows.insert(
                 FlowCache.Entry(
-                    key: key.pointee, association: association, nextHop: hop, generation: context.generation,
+                    key: key.pointee, association: association, nextHop: tables.pointee.index(of: hop),
+                    version: versions[Int(place)], versionPlace: place,
                     owner: UInt16(truncatingIfNeeded: context.index)),
-                hash: hash)
+                hash: hash, versions: versions)
         }
         return true
     }

@@ -166,6 +166,8 @@ struct Outbound: ~Copyable {
     private mutating func lookup(
         _ slots: UnsafeMutablePointer<PacketSlot>, count: Int, _ routing: inout Routing, _ context: inout WorkerContext
     ) -> Int {
+        let versions = context.tables.pointee.flowVersions
+        let nextHops = context.tables.pointee.nextHops
         var last: UnsafeMutablePointer<FlowCache.Entry>?
         var kept = 0
         var index = 0
@@ -175,10 +177,10 @@ struct Outbound: ~Copyable {
             let hash = hashes[index]
             index &+= 1
             if last == nil || !slot.pointee.flags.contains(.repeatsFlow) {
-                last = flows.find(key, hash: hash, generation: context.generation)
+                last = flows.find(key, hash: hash, versions: versions)
             }
             if let entry = last {
-                slot.pointee.nextHop = entry.pointee.nextHop
+                slot.pointee.nextHop = nextHops + Int(entry.pointee.nextHop)
                 slot.pointee.association = entry.pointee.association
                 if Int(entry.pointee.owner) != context.index {
                     context.handOver(slot.pointee, to: Int(entry.pointee.owner), kind: .outbound)
@@ -215,12 +217,9 @@ struct Outbound: ~Copyable {
         let decision = context.tables.pointee.outbound(summary, worker: context.index)
         if decision.action == .protect, let sa = decision.sa {
             slot.pointee.association = UnsafeMutableRawPointer(sa)
-            slot.pointee.nextHop = context.tables.pointee.route(to: decision.destination)
-            flows.insert(
-                FlowCache.Entry(
-                    key: key.pointee, association: UnsafeMutableRawPointer(sa), nextHop: slot.pointee.nextHop,
-                    generation: context.generation, owner: decision.owner),
-                hash: hash)
+            let hop = context.tables.pointee.route(to: decision.destination)
+            slot.pointee.nextHop = hop
+            remember(key, hash: hash, decision, hop, context.tables)
             if Int(decision.owner) == context.index {
                 ESPOutbound.follow(sa)
                 return true
@@ -329,8 +328,10 @@ struct Outbound: ~Copyable {
             return false
         }
         slot.pointee.association = UnsafeMutableRawPointer(sa)
-        slot.pointee.nextHop = context.tables.pointee.route(to: decision.destination)
-        remember(slot, key: FlowKey(summary, header: packet), owner: decision.owner, generation: context.generation)
+        let hop = context.tables.pointee.route(to: decision.destination)
+        slot.pointee.nextHop = hop
+        var key = FlowKey(summary, header: packet)
+        remember(&key, hash: key.hash(seed: flows.seed), decision, hop, context.tables)
         if Int(decision.owner) != context.index {
             context.handOver(slot.pointee, to: Int(decision.owner), kind: .outbound)
             return false
@@ -339,19 +340,16 @@ struct Outbound: ~Copyable {
         return true
     }
 
-    /// Puts the packet's SA in the place of the one that its flow had.
+    /// Keeps the decision about a flow, in the place of one that there was.
     private mutating func remember(
-        _ slot: UnsafeMutablePointer<PacketSlot>, key: FlowKey, owner: UInt16, generation: UInt32
+        _ key: UnsafePointer<FlowKey>, hash: UInt64, _ decision: OutboundDecision, _ hop: UnsafePointer<NextHop>,
+        _ tables: UnsafePointer<SnapshotTables>
     ) {
-        var key = key
-        let hash = key.hash(seed: flows.seed)
+        guard hop.pointee.mayBeRemembered, let sa = decision.sa else { return }
+        let versions = tables.pointee.flowVersions
         let entry = FlowCache.Entry(
-            key: key, association: slot.pointee.association, nextHop: slot.pointee.nextHop, generation: generation,
-            owner: owner)
-        if let known = flows.find(&key, hash: hash, generation: generation) {
-            known.pointee = entry
-        } else {
-            flows.insert(entry, hash: hash)
-        }
+            key: key.pointee, association: UnsafeMutableRawPointer(sa), nextHop: tables.pointee.index(of: hop),
+            version: versions[Int(decision.versionPlace)], versionPlace: decision.versionPlace, owner: decision.owner)
+        flows.insert(entry, hash: hash, versions: versions)
     }
 }

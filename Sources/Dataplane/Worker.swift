@@ -38,6 +38,8 @@ public struct Worker: ~Copyable {
     var inbound: Inbound
     /// The generation of the tables; the largest number stands for none seen yet.
     private var snapshotGeneration = UInt64.max
+    /// The lineage of the versions that entries of flows carry; 0: none yet.
+    var flowLineage: UInt64 = 0
     private let statistics: WorkerStatistics
 
     /// A worker over its queues. Traps on a configuration that no gateway can have; nothing here runs per packet.
@@ -166,24 +168,26 @@ public struct Worker: ~Copyable {
 
     // MARK: A new snapshot
 
-    /// Pointers of the old snapshot must not be used any more; neighbours and SAs may be known now.
+    /// Decisions are remembered beyond a snapshot, if their versions can be compared; neighbours and SAs may be known now.
     @inline(__always)
     private mutating func noticeSnapshot() {
         let current = context.tables.pointee.generation
         if current == snapshotGeneration { return }
         snapshotGeneration = current
-        context.generation &+= 1
-        if context.generation == 0 { forgetFlows() }
+        if context.tables.pointee.flowLineage != flowLineage { forgetFlows() }
         if routing.waitingCount != 0 { routing.resendWaiting(&context) }
         if inbound.earlyCount != 0 { openEarly() }
     }
 
-    /// Every number was used: an entry that nobody has touched since would look like one of today, and its SA may be gone.
+    /// Versions of another lineage: an entry of before would look like one of today, and its SA may be gone.
     @inline(never)
     private mutating func forgetFlows() {
-        outbound.forgetFlows()
-        inbound.forgetFlows()
-        context.generation = 1
+        // Nothing is remembered before the first lineage: memory that was never touched stays unused.
+        if flowLineage != 0 {
+            outbound.forgetFlows()
+            inbound.forgetFlows()
+        }
+        flowLineage = context.tables.pointee.flowLineage
     }
 
     /// Sends packets that have their SA now on their way, as if they had just come.

@@ -32,9 +32,6 @@ struct WorkerContext: ~Copyable {
     // What the control side published.
     var reader: SnapshotReader
     var tables: UnsafePointer<SnapshotTables>
-    /// The number of snapshots that the worker has seen, from 1 on again behind the largest number: what entries of
-    /// flows carry.
-    var generation: UInt32 = 0
     var now: UInt64 = 0
 
     /// Packets that a batch has led to, see `processLater`.

@@ -56,6 +56,8 @@ struct InboundRegister {
     private var free: [Int] = []
     private var slots: [SAKey: Int] = [:]
     private var byRequestID: [UInt32: Set<Int>] = [:]
+    /// The SAs by the selectors of their packets, which come from the remote networks.
+    private var selectors = SelectorIndex(by: .source)
     private var lastNumber: UInt64 = 0
     /// Slots to be told to the tables.
     private var changed: Set<Int> = []
@@ -70,6 +72,7 @@ struct InboundRegister {
         if slot == members.count { members.append(member) } else { members[slot] = member }
         slots[key] = slot
         byRequestID[association.parameters.requestID, default: []].insert(slot)
+        selectors.insert(slot, association.parameters.selectors)
         changed.insert(slot)
     }
 
@@ -78,6 +81,7 @@ struct InboundRegister {
         let requestID = member.association.parameters.requestID
         byRequestID[requestID]?.remove(slot)
         if byRequestID[requestID]?.isEmpty == true { byRequestID[requestID] = nil }
+        selectors.remove(slot, member.association.parameters.selectors)
         members[slot] = nil
         free.append(slot)
         changed.insert(slot)
@@ -87,6 +91,8 @@ struct InboundRegister {
     /// The key and the request id stay.
     mutating func replace(_ old: InboundSA, with new: InboundSA) {
         guard let slot = slots[old.parameters.saKey], members[slot]?.association === old else { return }
+        selectors.remove(slot, old.parameters.selectors)
+        selectors.insert(slot, new.parameters.selectors)
         members[slot]?.association = new
         changed.insert(slot)
     }
@@ -94,6 +100,21 @@ struct InboundRegister {
     /// Policies name SAs of this request id that they did not name before, or no longer; 0 stands for every request id.
     mutating func renamed(requestID: UInt32) {
         changed.formUnion(requestID == 0 ? Set(slots.values) : byRequestID[requestID] ?? [])
+    }
+
+    /// The SAs whose packets a policy may speak about that has come, gone or changed; nil: perhaps all.
+    func slots(concernedBy touches: PolicyTouches) -> Set<Int>? {
+        guard touches.inbound.count <= PolicyTouches.most else { return nil }
+        var found: Set<Int> = []
+        for selector in touches.inbound {
+            guard let candidates = selectors.candidates(for: selector) else { return nil }
+            found.formUnion(
+                candidates.filter { slot in
+                    guard let own = members[slot]?.association.parameters.selectors else { return false }
+                    return own.isEmpty || own.contains { $0.overlaps(selector) }
+                })
+        }
+        return found
     }
 
     mutating func takeChanged() -> [Int] {

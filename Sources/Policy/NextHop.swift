@@ -182,31 +182,89 @@ struct NeighbourTable: BitwiseCopyable, @unchecked Sendable {
 /// The memory of a `NeighbourTable` and the next hops that it leads to.
 final class NeighbourTables: Sendable {
     let table: NeighbourTable
-    let nextHops: HotArray<NextHop>
+    /// By the neighbours' numbers.
+    let nextHops: [NextHop]
     private let slots: HotArray<NeighbourTable.Slot>
 
-    /// Neighbours on interfaces that are no ports are left out. Of two entries for one neighbour the later one counts.
-    init(_ neighbours: [NeighbourEntry], interfaces: [UInt32: PortInterface]) {
+    /// The neighbours on interfaces that are ports. Of two entries for one neighbour the later one counts. One that has a number
+    /// and is not there any more keeps its next hop, which is unresolved.
+    init(_ neighbours: [NeighbourEntry], interfaces: [UInt32: PortInterface], numbers: NeighbourNumbers) {
         let free = NeighbourTable.Slot(address: .unspecified(.ipv4), interfaceIndex: 0, nextHop: .max)
         let slots = HotArray(repeating: free, count: Mixing.powerOfTwo(max(2, neighbours.count * 2)))
         self.slots = slots
         table = NeighbourTable(
             slots: UnsafePointer(slots.base), slotMask: UInt32(slots.count - 1), seed: Mixing.processSeed)
 
-        var nextHops: [NextHop] = []
+        var nextHops = numbers.keys.map { NextHop(ofFormer: $0, on: interfaces[$0.interfaceIndex]) }
         var steps = NoSteps()
         for neighbour in neighbours {
-            guard let interface = interfaces[neighbour.interfaceIndex] else { continue }
+            let key = NeighbourNumbers.Key(neighbour)
+            guard let interface = interfaces[neighbour.interfaceIndex], let number = numbers[key] else { continue }
             let slot = table.find(neighbour.address, interfaceIndex: neighbour.interfaceIndex, steps: &steps)
             slots.base[slot - UnsafePointer(slots.base)] = NeighbourTable.Slot(
-                address: neighbour.address, interfaceIndex: neighbour.interfaceIndex, nextHop: UInt32(nextHops.count))
-            nextHops.append(NextHop(neighbour, on: interface))
+                address: neighbour.address, interfaceIndex: neighbour.interfaceIndex, nextHop: UInt32(number))
+            nextHops[number] = NextHop(neighbour, on: interface)
         }
-        self.nextHops = HotArray(nextHops)
+        self.nextHops = nextHops
+    }
+
+    convenience init(_ neighbours: [NeighbourEntry], interfaces: [UInt32: PortInterface]) {
+        var numbers = NeighbourNumbers()
+        numbers.follow(neighbours)
+        self.init(neighbours, interfaces: interfaces, numbers: numbers)
+    }
+}
+
+/// The numbers of neighbours, each of which keeps its own for as long as it may be in use: decisions of workers name next hops by
+/// them. One that went and comes back has the number that it had.
+struct NeighbourNumbers {
+    struct Key: Hashable {
+        let interfaceIndex: UInt32
+        let address: IPAddress
+
+        init(_ neighbour: NeighbourEntry) {
+            interfaceIndex = neighbour.interfaceIndex
+            address = neighbour.address
+        }
+    }
+
+    /// The neighbours by number.
+    private(set) var keys: [Key] = []
+    private var numbers: [Key: Int] = [:]
+
+    /// The numbers of neighbours that are gone are given away again when they are more than the others, and these.
+    private static let spare = 64
+
+    subscript(key: Key) -> Int? { numbers[key] }
+
+    /// Gives a number to each neighbour. True when numbers that there were may mean another neighbour now.
+    @discardableResult
+    mutating func follow(_ neighbours: [NeighbourEntry]) -> Bool {
+        for neighbour in neighbours { add(Key(neighbour)) }
+        guard keys.count > 2 * neighbours.count + Self.spare else { return false }
+        keys = []
+        numbers = [:]
+        for neighbour in neighbours { add(Key(neighbour)) }
+        return true
+    }
+
+    private mutating func add(_ key: Key) {
+        guard numbers[key] == nil else { return }
+        numbers[key] = keys.count
+        keys.append(key)
     }
 }
 
 extension NextHop {
+    /// The next hop of a neighbour that is not there any more.
+    init(ofFormer neighbour: NeighbourNumbers.Key, on interface: PortInterface?) {
+        if let interface {
+            self.init(interface: interface, address: neighbour.address, state: .unresolved, destination: nil)
+        } else {
+            self.init(notAPort: neighbour.interfaceIndex, address: neighbour.address)
+        }
+    }
+
     init(_ neighbour: NeighbourEntry, on interface: PortInterface) {
         switch neighbour.state {
         case .resolved(let linkAddress):

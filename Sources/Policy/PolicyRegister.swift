@@ -15,6 +15,9 @@ struct PolicyRegister {
     private var named: [UInt32: [SecurityPolicy.Protection: Int]] = [:]
     /// Request ids whose part of `named` has other keys than when `takeRenamed` was last called.
     private var renamed: Set<UInt32> = []
+    /// Outbound policies, by slot.
+    private var outboundSelectors = SelectorIndex(by: .destination)
+    private var touches = PolicyTouches()
 
     init(workers: Int) { self.workers = workers }
 
@@ -29,6 +32,8 @@ struct PolicyRegister {
         if slot == stored.count { stored.append(new) } else { stored[slot] = new }
         changed.insert(slot)
         note(policy, slot: slot)
+        if policy.direction == .out { outboundSelectors.insert(slot, [policy.selector]) }
+        touches.came(new)
         return slot
     }
 
@@ -38,6 +43,8 @@ struct PolicyRegister {
         free.append(slot)
         changed.insert(slot)
         forget(policy, slot: slot)
+        if policy.direction == .out { outboundSelectors.remove(slot, [policy.selector]) }
+        touches.went(policy)
     }
 
     /// Puts a policy in the place of another one that differs in its request ids and its name only.
@@ -48,6 +55,7 @@ struct PolicyRegister {
             counters: PolicyCounters(policy: policy, workers: workers), precedence: old.precedence)
         changed.insert(slot)
         note(policy, slot: slot)
+        touches.went(policy)
     }
 
     /// Replaces all policies; slots are in order of precedence. Those that were there before keep their counters.
@@ -135,6 +143,26 @@ extension PolicyRegister {
     /// Whether an `in` or `fwd` policy names an SA.
     func names(_ parameters: SAParameters) -> Bool {
         [parameters.requestID, 0].contains { named[$0]?.keys.contains { $0.accepts(parameters) } ?? false }
+    }
+
+    mutating func takeTouches() -> PolicyTouches {
+        defer { touches = PolicyTouches() }
+        return touches
+    }
+
+    /// The outbound policies whose packets may belong to one that has come; nil: perhaps all.
+    func slots(behind touches: PolicyTouches) -> Set<Int>? {
+        guard touches.outbound.count <= PolicyTouches.most else { return nil }
+        var found: Set<Int> = []
+        for new in touches.outbound {
+            guard let candidates = outboundSelectors.candidates(for: new.selector) else { return nil }
+            found.formUnion(
+                candidates.filter { slot in
+                    guard let other = stored[slot] else { return false }
+                    return other.precedence > new.precedence && other.policy.selector.overlaps(new.selector)
+                })
+        }
+        return found
     }
 
     mutating func takeRenamed() -> Set<UInt32> {

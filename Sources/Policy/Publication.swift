@@ -96,8 +96,9 @@ public final class SnapshotPublisher: Sendable {
 ///         reader.quiescent()
 ///         if idle { reader.offline(); sleep; reader.online() }
 ///
-/// Pointers out of the tables (SAs, next hops) may be kept beyond a batch only together with the generation of their
-/// tables, and used only while `acquire` gives tables of that generation. They are not to be handed to other workers.
+/// A pointer to an SA may be kept beyond a batch only together with the version that the decision for it rests on, and used only
+/// while that version is the same (`FlowVersions`); pointers to next hops only while `acquire` gives the same tables. They are
+/// not to be handed to other workers.
 public struct SnapshotReader: ~Copyable {
     @usableFromInline let current: UnsafeMutablePointer<Atomic<UnsafePointer<SnapshotTables>>>
     @usableFromInline let epoch: UnsafeMutablePointer<Atomic<UInt64>>

@@ -42,22 +42,21 @@ final class RouteTables: Sendable {
     ]
 
     /// The next hops as they are now, in the order of the indices.
-    func nextHops(interfaces: [UInt32: PortInterface], neighbours: NeighbourTables) -> HotArray<NextHop> {
-        HotArray(
-            targets.map { target in
-                switch target {
-                case nil: return NextHop(.noRoute)
-                case .local?: return NextHop(.local)
-                case .unreachable?: return NextHop(.unreachable)
-                case .blackhole?: return NextHop(.blackhole)
-                case .prohibit?: return NextHop(.prohibited)
-                case .unicast(let index, let gateway)?:
-                    guard let interface = interfaces[index] else {
-                        return NextHop(notAPort: index, address: gateway ?? .unspecified(.ipv4))
-                    }
-                    return Self.nextHop(gateway, on: interface, neighbours: neighbours)
+    func nextHops(interfaces: [UInt32: PortInterface], neighbours: NeighbourTables) -> [NextHop] {
+        targets.map { target in
+            switch target {
+            case nil: return NextHop(.noRoute)
+            case .local?: return NextHop(.local)
+            case .unreachable?: return NextHop(.unreachable)
+            case .blackhole?: return NextHop(.blackhole)
+            case .prohibit?: return NextHop(.prohibited)
+            case .unicast(let index, let gateway)?:
+                guard let interface = interfaces[index] else {
+                    return NextHop(notAPort: index, address: gateway ?? .unspecified(.ipv4))
                 }
-            })
+                return Self.nextHop(gateway, on: interface, neighbours: neighbours)
+            }
+        }
     }
 
     private static func nextHop(
@@ -69,7 +68,7 @@ final class RouteTables: Sendable {
         var steps = NoSteps()
         let slot = neighbours.table.find(gateway, interfaceIndex: interface.interfaceIndex, steps: &steps)
         if slot.pointee.nextHop != NeighbourTable.Slot.free {
-            return neighbours.nextHops.base[Int(slot.pointee.nextHop)]
+            return neighbours.nextHops[Int(slot.pointee.nextHop)]
         }
         return NextHop(interface: interface, address: gateway, state: .unresolved, destination: nil)
     }

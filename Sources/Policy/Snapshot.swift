@@ -12,17 +12,23 @@ public final class Snapshot: @unchecked Sendable {
     public let tables: UnsafePointer<SnapshotTables>
     private let forwarding: Forwarding
     private let tableSet: TableSet
+    private let versions: HotArray<UInt32>
 
     /// The memory of what packets are forwarded by, shared with other snapshots as long as it stays the same.
     struct Forwarding {
         var routes: RouteTables
-        var routeNextHops: HotArray<NextHop>
+        /// Those of the routes, then those of the neighbours.
+        var nextHops: HotArray<NextHop>
         var neighbours: NeighbourTables
         var ownAddresses: HotArray<OwnAddress>
     }
 
-    init(generation: UInt64, tables tableSet: TableSet, forwarding: Forwarding) {
+    init(
+        generation: UInt64, tables tableSet: TableSet, forwarding: Forwarding, versions: HotArray<UInt32>,
+        lineage: UInt64
+    ) {
         self.forwarding = forwarding
+        self.versions = versions
         self.tableSet = tableSet
         let memory = UnsafeMutablePointer<SnapshotTables>.allocate(capacity: 1)
         memory.initialize(
@@ -32,10 +38,11 @@ public final class Snapshot: @unchecked Sendable {
                 outboundLinks: UnsafePointer(tableSet.outbound.views.base),
                 spiTable: tableSet.inbound.spis.table, inboundLinks: UnsafePointer(tableSet.inbound.links.base),
                 routesIPv4: forwarding.routes.ipv4.table, routesIPv6: forwarding.routes.ipv6.table,
-                routeNextHops: UnsafePointer(forwarding.routeNextHops.base), neighbours: forwarding.neighbours.table,
-                neighbourNextHops: UnsafePointer(forwarding.neighbours.nextHops.base),
+                nextHops: UnsafePointer(forwarding.nextHops.base), neighbours: forwarding.neighbours.table,
+                neighbourNextHops: UnsafePointer(forwarding.nextHops.base + forwarding.routes.targets.count),
                 ownAddresses: UnsafePointer(forwarding.ownAddresses.base),
-                ownAddressCount: forwarding.ownAddresses.count, policyCount: tableSet.policies.records.count))
+                ownAddressCount: forwarding.ownAddresses.count, policyCount: tableSet.policies.records.count,
+                flowVersions: UnsafePointer(versions.base), flowLineage: lineage))
         tables = UnsafePointer(memory)
     }
 

@@ -20,6 +20,8 @@ public final class SnapshotBuilder {
     /// The forwarding part of snapshots; nil: it is to be made again.
     private var forwarding: Snapshot.Forwarding?
     private var neighbourTables: NeighbourTables?
+    private var neighbourNumbers = NeighbourNumbers()
+    private var versions = FlowVersionRegister()
 
     public init(workers: Int) {
         precondition(workers > 0, "a gateway has at least one worker")
@@ -33,7 +35,10 @@ public final class SnapshotBuilder {
     public func build() -> Snapshot {
         generation += 1
         pool.append(takeChanges())
-        return Snapshot(generation: generation, tables: pool.current(), forwarding: currentForwarding())
+        return Snapshot(
+            generation: generation, tables: pool.current(), forwarding: currentForwarding(),
+            versions: versions.current(),
+            lineage: versions.lineage)
     }
 
     /// Lets go of SAs that no snapshot has any more; `build` does it too. To be called after snapshots were released.
@@ -42,10 +47,13 @@ public final class SnapshotBuilder {
     private func currentForwarding() -> Snapshot.Forwarding {
         if let forwarding { return forwarding }
         let byIndex = Dictionary(interfaces.map { ($0.interfaceIndex, $0) }) { _, later in later }
-        let neighbourTables = self.neighbourTables ?? NeighbourTables(neighbours, interfaces: byIndex)
+        let neighbourTables =
+            self.neighbourTables ?? NeighbourTables(neighbours, interfaces: byIndex, numbers: neighbourNumbers)
         self.neighbourTables = neighbourTables
         let made = Snapshot.Forwarding(
-            routes: routeTables, routeNextHops: routeTables.nextHops(interfaces: byIndex, neighbours: neighbourTables),
+            routes: routeTables,
+            nextHops: HotArray(
+                routeTables.nextHops(interfaces: byIndex, neighbours: neighbourTables) + neighbourTables.nextHops),
             neighbours: neighbourTables, ownAddresses: .ownAddresses(interfaces))
         forwarding = made
         return made
@@ -58,15 +66,34 @@ public final class SnapshotBuilder {
         relinked.formUnion(slots)
         var changes = slots.map { TableChange.policy(slot: $0, policies.stored[$0]) }
         changes += relinked.map { .links(slot: $0, links(ofPolicy: $0)) }
+        let relinkedNow = relinked
         relinked = []
         changes += outbound.takeChanged().map { .outbound(number: $0.number, $0.association) }
         // An SPI may have gone from one slot to another.
         let members = inbound.takeChanged()
+        countVersions(policies: relinkedNow, members: members)
         changes += members.map { .clearInbound(slot: $0) }
         changes += members.compactMap { slot in
             inbound.members[slot].map { .inbound(slot: slot, $0, link(of: $0.association.parameters)) }
         }
         return changes
+    }
+
+    /// The versions of all decisions that may be other ones than before grow.
+    private func countVersions(policies slots: Set<Int>, members: [Int]) {
+        for slot in slots { versions.changed(outboundPolicy: slot) }
+        for slot in members { versions.changed(inboundSlot: slot) }
+        let touches = policies.takeTouches()
+        if let later = policies.slots(behind: touches) {
+            for slot in later { versions.changed(outboundPolicy: slot) }
+        } else {
+            versions.changedAllOutbound()
+        }
+        if let concerned = inbound.slots(concernedBy: touches) {
+            for slot in concerned { versions.changed(inboundSlot: slot) }
+        } else {
+            versions.changedAllInbound()
+        }
     }
 
     private func links(ofPolicy slot: Int) -> PolicyLinks? {
@@ -102,6 +129,9 @@ extension SnapshotBuilder {
 
     /// Pretends that so many policies had come that the next one has to number all again.
     func exhaustPolicyNumbers() { policies.nextNumber = Precedence.numbers }
+
+    /// Pretends that so many changes had come that the next one begins another lineage of versions.
+    func exhaustFlowVersions() { versions.exhaust() }
 
     /// Puts a policy in the place of another one that differs in its request ids and its name only.
     public func replacePolicy(_ token: PolicyToken, with policy: SecurityPolicy) {
@@ -170,11 +200,13 @@ extension SnapshotBuilder {
     public func setRoutes(_ routes: [RouteEntry]) {
         routeTables = RouteTables(routes)
         forwarding = nil
+        versions.changedRoutes()
     }
 
     /// Replaces all neighbours.
     public func setNeighbours(_ neighbours: [NeighbourEntry]) {
         self.neighbours = neighbours
+        if neighbourNumbers.follow(neighbours) { versions.changedRoutes() }
         neighbourTables = nil
         forwarding = nil
     }
@@ -184,5 +216,6 @@ extension SnapshotBuilder {
         self.interfaces = interfaces
         neighbourTables = nil
         forwarding = nil
+        versions.changedRoutes()
     }
 }

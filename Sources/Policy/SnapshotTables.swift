@@ -16,13 +16,18 @@ public struct SnapshotTables: @unchecked Sendable {
     @usableFromInline let inboundLinks: UnsafePointer<InboundLink>
     @usableFromInline let routesIPv4: LongestPrefixTable
     @usableFromInline let routesIPv6: LongestPrefixTable
-    @usableFromInline let routeNextHops: UnsafePointer<NextHop>
+    /// The next hops of the routes, and behind them those of the neighbours.
+    public let nextHops: UnsafePointer<NextHop>
     @usableFromInline let neighbours: NeighbourTable
     @usableFromInline let neighbourNextHops: UnsafePointer<NextHop>
     @usableFromInline let ownAddresses: UnsafePointer<OwnAddress>
     public let ownAddressCount: Int
     /// Policy indices are below it.
     public let policyCount: Int
+    /// The versions that decisions rest on, by place.
+    public let flowVersions: UnsafePointer<UInt32>
+    /// Versions of another lineage say nothing about those of this one.
+    public let flowLineage: UInt64
 }
 
 // MARK: - SAs
@@ -61,7 +66,7 @@ extension SnapshotTables {
         case .ipv4: value = routesIPv4.find(destination, steps: &steps)
         case .ipv6: value = routesIPv6.find(destination, steps: &steps)
         }
-        let nextHop = routeNextHops + Int(value & ~LongestPrefixTable.onLinkFlag)
+        let nextHop = nextHops + Int(value & ~LongestPrefixTable.onLinkFlag)
         if value & LongestPrefixTable.onLinkFlag == 0 { return nextHop }
         let slot = neighbours.find(destination, interfaceIndex: nextHop.pointee.interfaceIndex, steps: &steps)
         if slot.pointee.nextHop == NeighbourTable.Slot.free { return nextHop }

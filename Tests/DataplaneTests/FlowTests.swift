@@ -123,29 +123,38 @@ import Testing
         #expect(keys[0].hash(seed: 1) != keys[0].hash(seed: 2))
     }
 
-    /// What was remembered last is found, with what was remembered; never an entry of another generation.
+    /// What was remembered last is found, with what was remembered; never an entry of another version.
     @Test func cacheAgainstModel() {
         var cache = FlowCache(capacity: 64)
         var numbers = SeededNumbers(seed: 9)
         var model: [UInt16: UInt16] = [:]
         var hits = 0
+        let versions = UnsafeMutablePointer<UInt32>.allocate(capacity: 4)
+        defer { versions.deallocate() }
+        versions.initialize(repeating: 1, count: 4)
         for step in 0..<5_000 {
-            let generation = UInt32(step / 1000 + 1)
-            if step % 1000 == 0 { model = [:] }
+            if step % 1000 == 0 {
+                model = [:]
+                versions[3] += 1
+            }
             let port = UInt16.random(in: 0..<100, using: &numbers)
             let key = key(.ipv4, IPProtocol.udp, (port, 1))
             let hash = key.hash(seed: cache.seed)
-            if let found = withUnsafePointer(to: key, { cache.find($0, hash: hash, generation: generation) }) {
+            if let found = withUnsafePointer(to: key, { cache.find($0, hash: hash, versions: versions) }) {
                 #expect(model[port] == found.pointee.owner)
                 hits += 1
             } else {
                 model[port] = UInt16(step)
                 cache.insert(
                     FlowCache.Entry(
-                        key: key, association: nil, nextHop: nil, generation: generation, owner: UInt16(step)),
-                    hash: hash)
-                check(withUnsafePointer(to: key) { cache.find($0, hash: hash, generation: generation) } != nil)
-                check(withUnsafePointer(to: key) { cache.find($0, hash: hash, generation: generation + 1) } == nil)
+                        key: key, association: nil, nextHop: 0, version: versions[3], versionPlace: 3,
+                        owner: UInt16(step)),
+                    hash: hash, versions: versions)
+                versions[2] &+= 1
+                check(withUnsafePointer(to: key) { cache.find($0, hash: hash, versions: versions) } != nil)
+                versions[3] += 1
+                check(withUnsafePointer(to: key) { cache.find($0, hash: hash, versions: versions) } == nil)
+                versions[3] -= 1
             }
         }
         #expect(hits > 1_000)

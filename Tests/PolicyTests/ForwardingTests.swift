@@ -281,7 +281,7 @@ struct ForwardingTests {
             let key = key()
             var steps = CountedSteps()
             let slot = tables.table.find(key.address, interfaceIndex: key.interface, steps: &steps).pointee
-            let hop = slot.nextHop == NeighbourTable.Slot.free ? nil : tables.nextHops.base[Int(slot.nextHop)]
+            let hop = slot.nextHop == NeighbourTable.Slot.free ? nil : tables.nextHops[Int(slot.nextHop)]
             #expect(hop.map { MACAddress($0.header0.bigEndian >> 16) } == model[key])
             #expect(hop == nil || hop?.interfaceIndex == key.interface && hop?.address == key.address)
             #expect(steps.entries <= 40)
