@@ -1,5 +1,6 @@
 import IKEv2
 import IPsec
+import Packets
 
 /// One CHILD_SA as far as it is in the dataplane. Kept by its inbound SPI.
 struct DataplaneChild {

@@ -95,7 +95,7 @@ import Testing
         }
     }
 
-    private func limit(_ host: LabHost, _ pair: MoonAndSun, _ event: (UInt32) -> DataplaneEvent) {
+    private func limit(_ host: LabHost, _ pair: MoonAndSun, _ event: (SPI) -> DataplaneEvent) {
         guard let spi = host.dataplane.active("net")?.inboundSPI else { return }
         host.manager.handle(event(spi), at: pair.now)
     }
@@ -106,7 +106,7 @@ import Testing
     ) {
         for host in [pair.moon, pair.sun] {
             let (manager, dataplane) = (host.manager, host.dataplane)
-            var known: [UInt32: ChildTable.Entry] = [:]
+            var known: [SPI: ChildTable.Entry] = [:]
             for record in manager.table.all {
                 for entry in record.session.childTable.entries {
                     #expect(
