@@ -87,9 +87,9 @@ package struct SelectorPair: Hashable, Sendable {
     }
 
     /// The selector as an outbound packet carries it; nil: there is no such packet.
-    func selector(on path: Path) -> TrafficSelector? {
+    func selector(in context: SelectorContext) -> TrafficSelector? {
         SelectorNegotiation.pairs(
-            local: [local.resolved(path.local.address)], remote: [remote.resolved(path.remote.address)]
+            local: [local.resolved(context.local)], remote: [remote.resolved(context.remote)]
         ).first
     }
 }
@@ -100,19 +100,20 @@ extension SelectorPair: CustomStringConvertible {
 
 extension Child {
     /// All pairs that there can be packets for, in the order of the configuration.
-    func pairs(on path: Path) -> [SelectorPair] {
+    func pairs(in context: SelectorContext) -> [SelectorPair] {
         localSelectors.flatMap { local in
-            remoteSelectors.lazy.map { SelectorPair(local: local, remote: $0) }.filter { $0.selector(on: path) != nil }
+            remoteSelectors.lazy.map { SelectorPair(local: local, remote: $0) }.filter {
+                $0.selector(in: context) != nil
+            }
         }
     }
 
     /// The first pair that a packet belongs to.
-    func pair(holding packet: TrafficSelector, on path: Path) -> SelectorPair? {
-        for local in localSelectors where local.resolved(path.local.address).addresses?.contains(packet.source) == true
-        {
+    func pair(holding packet: TrafficSelector, in context: SelectorContext) -> SelectorPair? {
+        for local in localSelectors where local.resolved(context.local).addresses?.contains(packet.source) == true {
             for remote in remoteSelectors {
                 let pair = SelectorPair(local: local, remote: remote)
-                if pair.selector(on: path)?.contains(packet) == true { return pair }
+                if pair.selector(in: context)?.contains(packet) == true { return pair }
             }
         }
         return nil

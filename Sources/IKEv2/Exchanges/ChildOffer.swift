@@ -21,7 +21,8 @@ struct OfferedChild {
         let offered = OfferedChild(
             child: child, inboundSPI: try step.allocateSPI(), nonce: step.nonce(), keyExchange: keyExchange)
         var payloads = ChildAgreement.offer(
-            child, inboundSPI: offered.inboundSPI, withKeyExchange: true, hint: hint, path: session.path)
+            child, inboundSPI: offered.inboundSPI, withKeyExchange: true, hint: hint,
+            context: session.selectorContext(step.environment))
         payloads.insert(.nonce(NoncePayload(offered.nonce)), at: 1)
         if let keyExchange { payloads.insert(.keyExchange(keyExchange.payload), at: 2) }
         return (offered, payloads)
@@ -33,7 +34,7 @@ struct OfferedChild {
         _ response: Message, as original: Child, requestID: UInt32? = nil, in session: Session, _ step: inout Step
     ) throws(Refusal) -> (sa: ChildSA, nonce: [UInt8]) {
         var agreement = try ChildAgreement(
-            response, offered: child, inboundSPI: inboundSPI, withKeyExchange: true, in: session)
+            response, offered: child, inboundSPI: inboundSPI, withKeyExchange: true, in: session, step)
         agreement.child = original
         guard let responderNonce = response.nonce?.data else {
             throw Refusal(.invalidSyntax, Explanation("the peer's answer for child \(child.name) has no nonce"))

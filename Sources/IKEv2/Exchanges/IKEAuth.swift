@@ -51,7 +51,8 @@ struct AuthenticationExchange: InitiatedExchange {
                 offered = (child, spi)
                 children.removeFirst()
                 payloads += ChildAgreement.offer(
-                    child.only(pair), inboundSPI: spi, withKeyExchange: false, hint: hint, path: session.path)
+                    child.only(pair), inboundSPI: spi, withKeyExchange: false, hint: hint,
+                    context: session.selectorContext(step.environment))
             }
             return payloads
         } catch {
@@ -155,7 +156,7 @@ struct AuthenticationExchange: InitiatedExchange {
             }
             var agreement = try ChildAgreement(
                 response, offered: offered.child.only(pair), inboundSPI: offered.spi, withKeyExchange: false,
-                in: session)
+                in: session, step)
             agreement.child = offered.child
             let sa = try agreement.makeChild(
                 secret: nil, initiatorNonce: state.initiatorNonce, responderNonce: state.responderNonce,

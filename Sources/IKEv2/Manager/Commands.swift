@@ -63,8 +63,9 @@ final class Commands {
         let path = record.session.path
         let up = table.sessions(of: connection.name).flatMap { installer.live(child.name, in: $0) }
             .flatMap(\.selectors)
-        let missing = child.pairs(on: path).filter { pair in
-            pair.selector(on: path).map { pair in !up.contains { $0.contains(pair) } } ?? false
+        let selectors = context.selectors(of: record.session)
+        let missing = child.pairs(in: selectors).filter { pair in
+            pair.selector(in: selectors).map { pair in !up.contains { $0.contains(pair) } } ?? false
         }
         guard let call = ChildCall(pairs: missing) else {
             context.note(.info, "child \(child.name) is up already", connection: connection.name, path: path)

@@ -1,13 +1,14 @@
 import Packets
 
-/// The things that all parts of the manager share: settings, clock, timers, counters, the way to the log, and the list of
-/// what is still to follow. It knows none of the parts.
+/// The things that all parts of the manager share: settings, clock, timers, counters, leases of addresses, the way to the
+/// log, and the list of what is still to follow. It knows none of the parts.
 final class ManagerContext {
     let settings: ProtocolSettings
     let output: any ManagerOutput
     private(set) var now: Instant
     private(set) var isShuttingDown = false
     var count = ManagerCounters()
+    let leases = AddressLeases()
     private var timers = TimerQueue<ManagerTimer>()
     private var followUps: [FollowUp] = []
 
@@ -25,6 +26,11 @@ final class ManagerContext {
 
     /// `seconds` from now, as far as there is such a time.
     func after(seconds: UInt64) -> Instant { now + .seconds(seconds) }
+
+    /// The meaning of `dynamic` for children of a session.
+    func selectors(of session: Session) -> SelectorContext {
+        SelectorContext(session.path, leased: leases.addresses(of: session))
+    }
 
     // MARK: Timers
 

@@ -103,6 +103,7 @@ package final class SessionManager {
     }
 
     package var settings: ProtocolSettings { context.settings }
+    var leases: AddressLeases { context.leases }
     package var now: Instant { context.now }
 
     package var credentials: Credentials {

@@ -25,25 +25,28 @@ extension ChildAgreement {
 extension ChildAgreement {
     /// SA, TSi and TSr of a request. `hint`: the packet that calls for the SA.
     static func offer(
-        _ child: Child, inboundSPI: SPI, withKeyExchange: Bool, hint: TrafficSelector?, path: Path
+        _ child: Child, inboundSPI: SPI, withKeyExchange: Bool, hint: TrafficSelector?,
+        context: SelectorContext
     ) -> [Payload] {
         [
             .securityAssociation(
                 ChildNegotiation.offer(child.proposals, spi: inboundSPI, withKeyExchange: withKeyExchange)),
             .trafficSelectorInitiator(
                 SelectorNegotiation.offer(
-                    child.localSelectors, dynamic: path.local.address, hint: hint.flatMap(Self.sourceSide))),
+                    child.localSelectors, dynamic: context.local, hint: hint.flatMap(Self.sourceSide))),
             .trafficSelectorResponder(
                 SelectorNegotiation.offer(
-                    child.remoteSelectors, dynamic: path.remote.address,
+                    child.remoteSelectors, dynamic: context.remote,
                     hint: hint.map(\.reversed).flatMap(Self.sourceSide))),
         ]
     }
 
     /// The agreement that the responder made of our offer.
     init(
-        _ response: Message, offered child: Child, inboundSPI: SPI, withKeyExchange: Bool, in session: Session
+        _ response: Message, offered child: Child, inboundSPI: SPI, withKeyExchange: Bool, in session: Session,
+        _ step: Step
     ) throws(Refusal) {
+        let context = session.selectorContext(step.environment)
         if let error = response.errorNotify {
             throw Self.refused(error, child, connection: session.connection?.name ?? "")
         }
@@ -61,9 +64,9 @@ extension ChildAgreement {
         }
         guard let initiator = response.trafficSelectorInitiator, let responder = response.trafficSelectorResponder,
             let local = SelectorNegotiation.check(
-                initiator, within: child.localSelectors, dynamic: session.path.local.address),
+                initiator, within: child.localSelectors, dynamic: context.local),
             let remote = SelectorNegotiation.check(
-                responder, within: child.remoteSelectors, dynamic: session.path.remote.address)
+                responder, within: child.remoteSelectors, dynamic: context.remote)
         else {
             throw Refusal(
                 .trafficSelectorsUnacceptable,
@@ -112,14 +115,14 @@ extension ChildAgreement {
     init(
         _ request: Message, among children: [Child], withKeyExchange: Bool, in session: Session, _ step: inout Step
     ) throws(Refusal) {
-        let path = session.path
+        let context = session.selectorContext(step.environment)
         let explanations = ChildExplanations(connection: session.connection?.name ?? "")
         guard let offer = request.securityAssociation, let initiator = request.trafficSelectorInitiator,
             let responder = request.trafficSelectorResponder
         else { throw Refusal(.invalidSyntax, Explanation("the peer's request for a child is not complete")) }
         let fitting = children.compactMap { child -> (child: Child, local: [SelectorSide], remote: [SelectorSide])? in
-            let local = SelectorNegotiation.narrow(responder, to: child.localSelectors, dynamic: path.local.address)
-            let remote = SelectorNegotiation.narrow(initiator, to: child.remoteSelectors, dynamic: path.remote.address)
+            let local = SelectorNegotiation.narrow(responder, to: child.localSelectors, dynamic: context.local)
+            let remote = SelectorNegotiation.narrow(initiator, to: child.remoteSelectors, dynamic: context.remote)
             return local.isEmpty || remote.isEmpty ? nil : (child, local, remote)
         }
         if fitting.isEmpty {

@@ -23,6 +23,8 @@ package protocol SessionEnvironment: AnyObject {
     /// Another peer that has a CHILD_SA of this connection for one of the networks behind the selectors.
     func holder(of selectors: [TrafficSelector], connection: Connection, besides peer: Identity) -> Identity?
     func usage(of sa: ChildSA) -> ChildUsage?
+    /// The virtual addresses that the two sides of a session have.
+    func leasedAddresses(of session: Session) -> LeasedAddresses
 
     /// Whether we have no IKE SA between these identities, so that an INITIAL_CONTACT is true. `remote` may be a pattern.
     func isFirstContact(local: Identity, remote: Identity) -> Bool
@@ -45,6 +47,7 @@ extension SessionEnvironment {
     }
 
     package func fragmentedMessageRefused() {}
+    package func leasedAddresses(of session: Session) -> LeasedAddresses { LeasedAddresses() }
     package func hasRoom(for selectors: [TrafficSelector]) -> Bool { true }
     package func holder(of selectors: [TrafficSelector], connection: Connection, besides peer: Identity) -> Identity? {
         nil

@@ -232,40 +232,44 @@ import Testing
     @Test func singlePairRequiredIsAnsweredWithThePairOfThePacket() {
         let two = child("10.2.0.0/16", "10.3.0.0/16")
         for manner in [ChildCall.Manner.hinted, .plain] {
-            let next = ChildCall(packet, manner).after(.singlePair, of: two, on: path)
+            let next = ChildCall(packet, manner).after(.singlePair, of: two, in: SelectorContext(path))
             #expect(next?.manner == pair("10.3.0.0/16"))
             #expect(next?.rest.isEmpty == true && next?.lesson == .onePair)
         }
         // Without a packet all of them are asked for, one after the other.
-        let next = ChildCall(nil, .plain).after(.singlePair, of: two, on: path)
+        let next = ChildCall(nil, .plain).after(.singlePair, of: two, in: SelectorContext(path))
         #expect(next?.manner == pair("10.2.0.0/16"))
         #expect(next?.next?.manner == pair("10.3.0.0/16"))
         #expect(next?.next?.next == nil)
         // Of a child with one pair there was only the packet to leave out.
-        #expect(ChildCall(packet, .hinted).after(.singlePair, of: child("10.3.0.0/16"), on: path) != nil)
-        #expect(ChildCall(packet, .plain).after(.singlePair, of: child("10.3.0.0/16"), on: path) == nil)
+        #expect(
+            ChildCall(packet, .hinted).after(.singlePair, of: child("10.3.0.0/16"), in: SelectorContext(path)) != nil)
+        #expect(
+            ChildCall(packet, .plain).after(.singlePair, of: child("10.3.0.0/16"), in: SelectorContext(path)) == nil)
         #expect(FailureCause(.singlePairRequired) == .singlePair)
     }
 
     @Test func unacceptableSelectorsLoseThePacketThenAllButOnePair() {
         let two = child("10.2.0.0/16", "10.3.0.0/16")
-        let second = ChildCall(packet, .hinted).after(.selectors, of: two, on: path)
+        let second = ChildCall(packet, .hinted).after(.selectors, of: two, in: SelectorContext(path))
         #expect(second?.manner == .plain && second?.hint == nil && second?.lesson == .plain)
-        let third = second?.after(.selectors, of: two, on: path)
+        let third = second?.after(.selectors, of: two, in: SelectorContext(path))
         #expect(third?.manner == pair("10.3.0.0/16"))
-        #expect(third?.after(.selectors, of: two, on: path) == nil)
-        #expect(ChildCall(packet, .plain).after(.selectors, of: child("10.3.0.0/16"), on: path) == nil)
+        #expect(third?.after(.selectors, of: two, in: SelectorContext(path)) == nil)
+        #expect(ChildCall(packet, .plain).after(.selectors, of: child("10.3.0.0/16"), in: SelectorContext(path)) == nil)
     }
 
     @Test(arguments: [FailureCause.proposals, .other, .authentication])
     func otherRefusalsAreNotAboutTheForm(cause: FailureCause) {
-        #expect(ChildCall(packet, .hinted).after(cause, of: child("10.2.0.0/16", "10.3.0.0/16"), on: path) == nil)
+        #expect(
+            ChildCall(packet, .hinted).after(cause, of: child("10.2.0.0/16", "10.3.0.0/16"), in: SelectorContext(path))
+                == nil)
     }
 
     /// A peer that wants none of a thousand pairs is not asked for each.
     @Test func afterEightRefusalsInARowNoMoreIsAsked() {
         let many = child((0..<200).map { "10.2.\($0).0/24" })
-        var call = ChildCall(pairs: many.pairs(on: path))
+        var call = ChildCall(pairs: many.pairs(in: SelectorContext(path)))
         var asked = 0
         while let current = call {
             asked += 1
@@ -279,10 +283,13 @@ import Testing
     @Test func pairsAreThoseThatAPacketCanHave() {
         var mixed = child("10.2.0.0/16", "2001:db8::/32")
         mixed.localSelectors.append(.dynamic)
-        #expect(mixed.pairs(on: path).map(\.description) == ["10.1.0.0/16 === 10.2.0.0/16", "dynamic === 10.2.0.0/16"])
+        #expect(
+            mixed.pairs(in: SelectorContext(path)).map(\.description) == [
+                "10.1.0.0/16 === 10.2.0.0/16", "dynamic === 10.2.0.0/16",
+            ])
         let own = TrafficSelector(source: AddressRange(ip("192.0.2.1")), destination: AddressRange(ip("10.2.0.9")))
-        #expect(mixed.pair(holding: own, on: path)?.local == .dynamic)
-        #expect(mixed.pair(holding: packet, on: path) == nil)
+        #expect(mixed.pair(holding: own, in: SelectorContext(path))?.local == .dynamic)
+        #expect(mixed.pair(holding: packet, in: SelectorContext(path)) == nil)
     }
 
     private func child(_ remotes: [String]) -> Child {

@@ -56,14 +56,15 @@ struct ChildCall {
     var hint: TrafficSelector? { manner == .hinted ? packet : nil }
 
     /// The next question after a refusal that may be about how it was asked; nil: there is nothing left to try.
-    func after(_ cause: FailureCause, of child: Child, on path: Path) -> ChildCall? {
+    func after(_ cause: FailureCause, of child: Child, in context: SelectorContext) -> ChildCall? {
         switch (cause, manner) {
         case (.selectors, .hinted):
             var next = ChildCall(packet, .plain)
             next.lesson = .plain
             return next
         case (.selectors, .plain), (.singlePair, .plain), (.singlePair, .hinted):
-            let pairs = packet.map { child.pair(holding: $0, on: path).map { [$0] } ?? [] } ?? child.pairs(on: path)
+            let pairs =
+                packet.map { child.pair(holding: $0, in: context).map { [$0] } ?? [] } ?? child.pairs(in: context)
             // With one pair only there is nothing narrower than what was refused, but for the packet before it.
             if manner == .plain, child.localSelectors.count == 1, child.remoteSelectors.count == 1 { return nil }
             var next = ChildCall(packet, pairs: pairs)

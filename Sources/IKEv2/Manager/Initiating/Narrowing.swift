@@ -49,12 +49,15 @@ final class Narrowing {
         for wish: ConnectionAttempt.Wish, _ child: Child, of connection: Connection, on path: Path,
         in record: SessionRecord?
     ) -> ChildCall {
+        let selectors = record.map { context.selectors(of: $0.session) } ?? SelectorContext(path)
         let habit = habits[ChildName(connection: connection.name, child: child.name)]
         let hasNarrower = record.map { !installer.live(child.name, in: $0).isEmpty } ?? false
-        if let packet = wish.hint, habit == .onePair || hasNarrower, let pair = child.pair(holding: packet, on: path) {
+        if let packet = wish.hint, habit == .onePair || hasNarrower,
+            let pair = child.pair(holding: packet, in: selectors)
+        {
             return ChildCall(packet, .pair(pair))
         }
-        if wish.hint == nil, habit == .onePair, let call = ChildCall(pairs: child.pairs(on: path)) { return call }
+        if wish.hint == nil, habit == .onePair, let call = ChildCall(pairs: child.pairs(in: selectors)) { return call }
         return ChildCall(wish.hint, wish.hint != nil && habit != .plain ? .hinted : .plain)
     }
 
@@ -73,14 +76,15 @@ final class Narrowing {
     ) -> (ended: ChildSA?, sequel: Sequel) {
         let name = ChildName(connection: sa.connectionName, child: sa.child.name)
         guard let child = connections.child(name), child == sa.child, mayAsk(record) else { return (nil, .none) }
-        let pair = call.packet.flatMap { child.pair(holding: $0, on: sa.path) }
+        let selectors = context.selectors(of: record.session)
+        let pair = call.packet.flatMap { child.pair(holding: $0, in: selectors) }
         if let packet = call.packet, !sa.selectors.contains(where: { $0.contains(packet) }) {
             return narrowed(call, sa, pair, packet, child, in: record)
         }
         backoffs.cameUp(
             name.connection, child: name.child, pair: covers.pair(of: name, holding: call.packet), at: context.now)
         if let packet = call.packet, call.manner == .hinted, habits[name] != .flows, let pair,
-            sa.selectors.allSatisfy({ packet.contains($0) }), pair.selector(on: sa.path) != sa.selectors.first
+            sa.selectors.allSatisfy({ packet.contains($0) }), pair.selector(in: selectors) != sa.selectors.first
         {
             var next = ChildCall(packet, .pair(pair))
             next.lesson = .onePair
@@ -127,7 +131,7 @@ final class Narrowing {
         guard let connection = record.session.connection, mayAsk(record),
             let child = connection.children.first(where: { $0.name == name })
         else { return .none }
-        if let next = call.after(explanation.cause, of: child, on: record.session.path) {
+        if let next = call.after(explanation.cause, of: child, in: context.selectors(of: record.session)) {
             tell("refuses child \(name) as it was asked for", next, record)
             return .inAnotherForm(next, child)
         }

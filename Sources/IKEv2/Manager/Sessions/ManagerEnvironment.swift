@@ -60,6 +60,8 @@ final class ManagerEnvironment: SessionEnvironment {
 
     func usage(of sa: ChildSA) -> ChildUsage? { installer.usage(of: sa) }
 
+    func leasedAddresses(of session: Session) -> LeasedAddresses { context.leases.addresses(of: session) }
+
     // MARK: Other sessions
 
     func isFirstContact(local: Identity, remote: Identity) -> Bool { !table.hasSession(of: local, with: remote) }

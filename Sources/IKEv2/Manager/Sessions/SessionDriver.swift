@@ -221,6 +221,13 @@ final class SessionDriver {
         apply(record.session.abandon(.superseded, environment: environment), of: record)
     }
 
+    /// The peer keeps its address as long as it has an IKE SA of the connection: the next one may be there already.
+    private func releaseLease(of record: SessionRecord) {
+        guard let identities = record.identities, let connection = record.session.connection?.name else { return }
+        let isLast = !table.sessions(between: identities).contains { $0.session.connection?.name == connection }
+        if isLast { context.leases.release(AddressLeases.Holder(connection: connection, identities: identities)) }
+    }
+
     /// The session is over.
     private func close(_ record: SessionRecord, _ reason: CloseReason) {
         guard table[record.id] != nil else { return }
@@ -231,6 +238,7 @@ final class SessionDriver {
             reports.take(.childDown(sa, reason: reason.explanation.what), of: record, closing: reason)
         }
         table.remove(record)
+        releaseLease(of: record)
         keepalives.end(record)
         switch reason {
         case .peerDead:
