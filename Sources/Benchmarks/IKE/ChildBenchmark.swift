@@ -125,11 +125,10 @@ private final class BenchmarkHost: ChildPublishing {
     let now: Instant = 1
     var expectedSPIs: ExpectedSPIs { publisher.expectedSPIs }
     func settleSoon() {}
-    func publish(_ builder: SnapshotBuilder, waiting: Bool) -> UInt64 {
-        _ = publisher.waitForReaders(milliseconds: 1)
-        return publisher.publish(builder.build())
+    func publish(_ builder: SnapshotBuilder, whenSeen: (() -> Void)?) {
+        publisher.publish(builder.build())
+        whenSeen?()
     }
-    func isSeenByAll(_ publication: UInt64) -> Bool { publisher.isSeenByAll(publication) }
     func policiesChanged(_ change: PolicyChange) {
         steered += change.added.flatMap(PolicySteering.rules).count - change.removed.flatMap(PolicySteering.rules).count
     }

@@ -30,7 +30,6 @@ final class GatewayDataplane: ChildDataplane {
     /// Inbound SPIs that are given out, installed or not.
     private(set) var spis: Set<SPI> = []
 
-    private var unseen = UnseenSAs()
     private var watch = ChildWatch()
 
     private struct Pending {
@@ -288,24 +287,20 @@ extension GatewayDataplane {
     /// Outbound SAs came or went without a policy that did.
     func outboundChanged() { change(isOutbound: true) }
 
-    /// Makes everything so far live. When it returns, all workers have the inbound SAs, or keep packets of them until they do:
-    /// their peers may be told.
+    /// Makes everything so far live. Workers that do not have the inbound SAs yet keep packets of them until they do: their peers
+    /// may be told.
     func settle() {
         guard let work = pending else { return }
         pending = nil
         for spi in work.installed { host?.expectedSPIs.insert(spi) }
-        if let publication = host?.publish(builder, waiting: !work.installed.isEmpty), !work.installed.isEmpty {
-            unseen.add(work.installed, publication: publication, now: now)
+        let installed = work.installed
+        // Nothing to be told when a worker is late: until then it keeps packets of these SAs.
+        let forget: () -> Void = { [weak self] in
+            for spi in installed { self?.host?.expectedSPIs.remove(spi) }
         }
-        followWorkers()
+        host?.publish(builder, whenSeen: installed.isEmpty ? nil : forget)
         if !work.policies.isEmpty || work.isOutboundChanged { host?.policiesChanged(work.policies) }
         if work.isCoverChanged { coveredChanged() }
-    }
-
-    /// Inbound SAs that all workers have are expected no longer. To be called every now and then.
-    func followWorkers() {
-        let seen = unseen.takeSeen(now: now, logger) { host?.isSeenByAll($0) ?? true }
-        for spi in seen { host?.expectedSPIs.remove(spi) }
     }
 }
 

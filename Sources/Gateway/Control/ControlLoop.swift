@@ -46,6 +46,7 @@ final class ControlLoop {
     private var inboxes: [EventInbox]
     private var ticks = 0
     private var monitorHasFailed = false
+    private var waiters = PublicationWaiters(patience: .milliseconds(250))
 
     static let tickInMilliseconds: Int64 = 10
     private static let ticksPerSecond = Int(1000 / tickInMilliseconds)
@@ -118,7 +119,7 @@ final class ControlLoop {
         }
         tellNetworkNews()
         let wanted = takeEvents()
-        children.followWorkers()
+        followPublications()
         updateHostRoutesIfDue()
         ticks += 1
         if ticks % Self.ticksPerLimitCheck == 0 { children.takeLimitEvents().forEach(handleDataplaneEvent) }
@@ -267,26 +268,37 @@ extension ControlLoop: ChildPublishing {
     var now: Instant { Instant(nanoseconds: Worker.clock()) }
     var expectedSPIs: ExpectedSPIs { parts.publisher.expectedSPIs }
 
-    /// A worker gets to the end of its batch within microseconds, unless its core is taken from it: then nobody waits, as
-    /// handshakes and liveness checks of all peers would have to.
-    private static var patienceInMilliseconds: Int { 1 }
-
     func settleSoon() {
-        let bound = NIOLoopBound(children, eventLoop: eventLoop)
-        eventLoop.execute { bound.value.settle() }
+        let deadline = now + SettlingPace.patience
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        eventLoop.execute { bound.value.settle(until: deadline) }
     }
 
-    func publish(_ builder: SnapshotBuilder, waiting: Bool) -> UInt64 {
-        // Tables that workers still read cost a copy; those that they have left are used again.
-        if !parts.publisher.waitForReaders(milliseconds: Self.patienceInMilliseconds) {
-            logger.debug("a worker still reads the tables before the last ones")
-        }
+    /// Settles when it costs least, and at the deadline at the latest. The loop goes on meanwhile: handshakes and liveness
+    /// checks of all peers do not wait for a worker.
+    private func settle(until deadline: Instant) {
+        let step = SettlingPace.step(replacedInUse: parts.publisher.reclaim(), now: now, deadline: deadline)
+        guard case .lookAgain(let pause) = step else { return children.settle() }
+        let bound = NIOLoopBound(self, eventLoop: eventLoop)
+        eventLoop.scheduleTask(in: TimeAmount(pause)) { bound.value.settle(until: deadline) }
+    }
+
+    func publish(_ builder: SnapshotBuilder, whenSeen: (() -> Void)?) {
         let publication = parts.publisher.publish(builder.build())
-        if waiting { _ = parts.publisher.waitForReaders(milliseconds: Self.patienceInMilliseconds) }
-        return publication
+        guard let whenSeen else { return }
+        waiters.add(publication, now: now, whenSeen)
+        followPublications()
     }
 
-    func isSeenByAll(_ publication: UInt64) -> Bool { parts.publisher.isSeenByAll(publication) }
+    /// Runs what has waited for workers.
+    private func followPublications() {
+        let findings = waiters.follow(now: now, isSeenByAll: parts.publisher.isSeenByAll)
+        for continuation in findings.ready { continuation() }
+        guard let late = findings.late else { return }
+        logger.warning(
+            "a worker does not get to new SAs, its core may be taken by something else; packets may be lost",
+            metadata: ["since-milliseconds": "\(Int(late / .milliseconds(1)))"])
+    }
 
     func policiesChanged(_ change: PolicyChange) {
         if !change.isEmpty { steerChanged(change) }
@@ -307,6 +319,25 @@ extension ControlLoop: ChildPublishing {
 
     func pathMTU(towards peer: IPAddress) -> Int {
         pathMTU(towards: peer, in: snapshot) ?? parts.options.mtu ?? 1500
+    }
+}
+
+/// The pace at which changes of SAs and policies are published. Tables that workers have left are used again; while they still
+/// read those before the last ones a publication costs a copy of all. A worker gets to the end of its batch within microseconds,
+/// unless its core is taken from it: then the copy is made.
+enum SettlingPace {
+    static let patience = Duration.milliseconds(1)
+    static let pause = Duration.microseconds(100)
+
+    enum Step: Equatable {
+        case publish
+        /// In so much time.
+        case lookAgain(Duration)
+    }
+
+    /// - Parameter replacedInUse: the number of snapshots that were replaced and that a worker may still read.
+    static func step(replacedInUse: Int, now: Instant, deadline: Instant) -> Step {
+        replacedInUse == 0 || now >= deadline ? .publish : .lookAgain(pause)
     }
 }
 

@@ -36,16 +36,28 @@ final class ChildSite: ChildPublishing {
     func settleSoon() { if !isDeferred { dataplane.settle() } }
 
     /// Workers take a snapshot at the start of a round.
-    func publish(_ builder: SnapshotBuilder, waiting: Bool) -> UInt64 {
+    func publish(_ builder: SnapshotBuilder, whenSeen: (() -> Void)?) {
         published += 1
         let publication = site.gateway.publish(builder.build())
-        if waiting, !areWorkersStalled { site.round() }
-        return publication
+        guard let whenSeen else { return }
+        waiters.add(publication, now: now, whenSeen)
+        if !areWorkersStalled { site.round() }
+        followWorkers()
+    }
+
+    private var waiters = PublicationWaiters(patience: .milliseconds(250))
+    /// How often a worker was said to be late.
+    private(set) var lateWorkers = 0
+
+    /// Runs what waits for workers.
+    func followWorkers() {
+        let findings = waiters.follow(now: now, isSeenByAll: site.gateway.isSeenByAll)
+        for continuation in findings.ready { continuation() }
+        if findings.late != nil { lateWorkers += 1 }
     }
 
     /// The cores of the workers are taken by something else.
     var areWorkersStalled = false
-    func isSeenByAll(_ publication: UInt64) -> Bool { site.gateway.isSeenByAll(publication) }
 
     func policiesChanged(_ change: PolicyChange) {
         steered += change.added

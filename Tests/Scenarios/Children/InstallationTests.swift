@@ -94,10 +94,10 @@ import Testing
         #expect(lab.right.published > before)
         let spi = pair.right.inboundSPI
         #expect(lab.right.expectedSPIs.contains(spi), "not seen by all yet")
-        lab.right.dataplane.followWorkers()
+        lab.right.followWorkers()
         #expect(lab.right.expectedSPIs.contains(spi))
         lab.right.site.round()
-        lab.right.dataplane.followWorkers()
+        lab.right.followWorkers()
         #expect(!lab.right.expectedSPIs.contains(spi))
         lab.right.areWorkersStalled = false
         #expect(lab.carries() && lab.carriesBack())
