@@ -23,10 +23,11 @@ import Testing
             messageID: messageID)
     }
 
-    /// "new", "repeated 7", "old", "beyond".
+    /// "new", "in hand", "repeated 7", "old", "beyond".
     private func verdict(_ window: MessageWindow, _ messageID: UInt32) -> String {
         switch window.judge(request: messageID) {
         case .new: "new"
+        case .inHand: "in hand"
         case .repeated(let answer): "repeated \(answer.datagrams[0][0])"
         case .old: "old"
         case .beyond: "beyond"
@@ -61,6 +62,17 @@ import Testing
         window.takeBack()
         #expect(window.nextRequestID == 0)
         #expect(!window.awaits(header(0, .initial)))
+    }
+
+    /// A request that is worked on is that until it is answered; the one before is repeated meanwhile.
+    @Test func aRequestInHandIsNotNew() {
+        var window = MessageWindow()
+        window.isAnswering()
+        #expect((0...1).map { verdict(window, $0) } == ["in hand", "beyond"])
+        window.answered(with: message(7))
+        #expect((0...2).map { verdict(window, $0) } == ["repeated 7", "new", "beyond"])
+        window.isAnswering()
+        #expect((0...2).map { verdict(window, $0) } == ["repeated 7", "in hand", "beyond"])
     }
 
     /// 4 s, 7.2 s, 12.96 s, … each counted from the one before; then the peer is dead.

@@ -28,6 +28,14 @@ struct AuthenticationExchange: InitiatedExchange {
     /// The child that goes along, and our SPI for it.
     private var offered: (child: Child, spi: SPI)?
     private var identity = Identity.any
+    private var stage = Stage.proving
+
+    private enum Stage {
+        /// Our proof is made, then the request goes out.
+        case proving
+        /// The response has come, and the peer's proof in it is verified.
+        case verifying(Message, MessageForm.Name)
+    }
 
     init(children: [Child], hint: TrafficSelector?, pair: SelectorPair? = nil) {
         self.children = children
@@ -35,48 +43,52 @@ struct AuthenticationExchange: InitiatedExchange {
         self.pair = pair
     }
 
-    // MARK: - Initiator
+    // MARK: - The request
 
-    mutating func request(in session: Session, _ step: inout Step) -> [Payload]? {
-        guard case .authenticating(let state) = session.phase, let connection = session.connection else { return nil }
-        let isChildless = [.prefer, .force].contains(connection.childless) || children.isEmpty
-        if isChildless && !session.peer.childless && (children.isEmpty || connection.childless == .force) {
+    mutating func begin(in session: Session, _ step: inout Step) -> ExchangeStep {
+        guard case .authenticating(let state) = session.phase, let connection = session.connection else { return .over }
+        if isChildless(connection) && !session.peer.childless && (children.isEmpty || connection.childless == .force) {
             step.fail(Self.noChildless(connection))
-            return nil
+            return .over
         }
-        do throws(Refusal) {
-            var payloads = try proof(state, connection, session, &step)
-            if !(isChildless && session.peer.childless), let child = children.first {
-                let spi = try step.allocateSPI()
-                offered = (child, spi)
-                children.removeFirst()
-                payloads += ChildAgreement.offer(
-                    child.only(pair), inboundSPI: spi, withKeyExchange: false, hint: hint,
-                    context: session.selectorContext(step.environment))
-            }
-            return payloads
-        } catch {
-            step.fail(error.explanation)
-        }
-        return nil
-    }
-
-    /// IDi [CERT…] [CERTREQ] [IDr] AUTH, and INITIAL_CONTACT where it is true.
-    private mutating func proof(
-        _ state: Authenticating, _ connection: Connection, _ session: Session, _ step: inout Step
-    ) throws(Refusal) -> [Payload] {
         let context = AuthenticationContext(connection, session, step)
         identity = PeerAuthentication.localIdentity(context, requests: state.certificateRequests)
         guard let own = identity.payload else {
-            throw Refusal(
-                .authenticationFailed,
+            step.fail(
                 Explanation("we have no identity", remedy: "set connections.\(connection.name).local.id"))
+            return .over
         }
-        let (authentication, certificates) = try PeerAuthentication.prove(
-            state.octets(of: own, sender: .initiator), to: connection.remote.identity,
-            requests: state.certificateRequests, context)
-        var payloads: [Payload] = [.identificationInitiator(own)]
-        payloads += certificates.map { .certificate($0) }
+        return .ask(
+            .proof(
+                ProofQuestion(
+                    octets: state.octets(of: own, sender: .initiator), peer: connection.remote.identity,
+                    requests: state.certificateRequests, context: context)))
+    }
+
+    mutating func answered(_ answer: Answer, in session: Session, _ step: inout Step) -> ExchangeStep {
+        guard case .authenticating(let state) = session.phase, let connection = session.connection else { return .over }
+        switch (stage, answer) {
+        case (.proving, .proof(.success(let proof))):
+            do throws(Refusal) {
+                return .send(try payloads(proof, connection, session, &step))
+            } catch {
+                step.fail(error.explanation)
+            }
+        case (.proving, .proof(.failure(let refusal))): step.fail(refusal.explanation)
+        case (.verifying(let response, let form), .peer(.success(let verified))):
+            isVerified(verified, response, form, state, session, &step)
+        case (.verifying, .peer(.failure(let refusal))): isNotVerified(refusal, session, &step)
+        default: break
+        }
+        return .over
+    }
+
+    /// IDi [CERT…] [CERTREQ] [IDr] AUTH, and INITIAL_CONTACT where it is true; SA TSi TSr of the first child.
+    private mutating func payloads(
+        _ proof: AuthenticationProof, _ connection: Connection, _ session: Session, _ step: inout Step
+    ) throws(Refusal) -> [Payload] {
+        var payloads: [Payload] = identity.payload.map { [.identificationInitiator($0)] } ?? []
+        payloads += proof.certificates.map { .certificate($0) }
         if connection.unique != .never,
             step.environment.isFirstContact(local: identity, remote: connection.remote.identity)
         {
@@ -86,8 +98,19 @@ struct AuthenticationExchange: InitiatedExchange {
         if !connection.remote.identity.isPattern, let peer = connection.remote.identity.payload {
             payloads.append(.identificationResponder(peer))
         }
-        payloads.append(.authentication(authentication))
+        payloads.append(.authentication(proof.authentication))
+        guard !(isChildless(connection) && session.peer.childless), let child = children.first else { return payloads }
+        let spi = try step.allocateSPI()
+        offered = (child, spi)
+        children.removeFirst()
         return payloads
+            + ChildAgreement.offer(
+                child.only(pair), inboundSPI: spi, withKeyExchange: false, hint: hint,
+                context: session.selectorContext(step.environment))
+    }
+
+    private func isChildless(_ connection: Connection) -> Bool {
+        [.prefer, .force].contains(connection.childless) || children.isEmpty
     }
 
     private static func noChildless(_ connection: Connection) -> Explanation {
@@ -97,28 +120,27 @@ struct AuthenticationExchange: InitiatedExchange {
                 ? "add a child to connections.\(connection.name).children"
                 : "set connections.\(connection.name).childless = allow")
     }
-    mutating func response(
+
+    // MARK: - The response
+
+    mutating func take(
         _ response: Message, form: MessageForm.Name, in session: Session, _ step: inout Step
-    ) {
-        guard case .authenticating(let state) = session.phase, let connection = session.connection else { return }
+    ) -> ExchangeStep {
+        guard case .authenticating(let state) = session.phase, let connection = session.connection else { return .over }
         switch form {
         case .authenticationResponse, .childRefusal, .childlessAuthenticationResponse:
-            do {
-                let verified = try verify(response, state, connection, session, step)
-                session.isAuthenticated(local: identity, remote: verified.identity, state, &step)
-                takeLifetime(response, session, step)
-                step.report(.established(initialContact: response.has(.initialContact)))
-                finishChild(response, form, state, session, &step)
-                for (index, child) in children.enumerated() {
-                    let isFirst = offered == nil && index == 0
-                    session.enqueueChild(child, hint: isFirst ? hint : nil, pair: isFirst ? pair : nil)
-                }
-            } catch {
-                releaseSPI(&step)
-                // The peer counts this IKE SA as up, and is told (section 2.21.2).
-                session.sender.once(.informational, [.notify(NotifyPayload(.authenticationFailed))], &step)
-                step.fail(error.explanation.because(.authenticationFailed))
+            guard let peer = response.identificationResponder, let authentication = response.authentication else {
+                isNotVerified(
+                    Refusal(authentication: "the peer proves nothing", remedy: "change the peer"), session, &step)
+                return .over
             }
+            stage = .verifying(response, form)
+            return .ask(
+                .peer(
+                    PeerQuestion(
+                        authentication: authentication, octets: state.octets(of: peer, sender: .responder),
+                        local: identity, certificates: response.certificates,
+                        context: AuthenticationContext(connection, session, step))))
         case .eapResponse, .eapFinalResponse:
             releaseSPI(&step)
             step.fail(
@@ -130,17 +152,29 @@ struct AuthenticationExchange: InitiatedExchange {
             let explanation = refusal(response, connection)
             step.fail(response.errorNotify.map { explanation.because($0.type) } ?? explanation)
         }
+        return .over
     }
 
-    private func verify(
-        _ response: Message, _ state: Authenticating, _ connection: Connection, _ session: Session, _ step: Step
-    ) throws(Refusal) -> VerifiedPeer {
-        guard let peer = response.identificationResponder, let authentication = response.authentication else {
-            throw Refusal(authentication: "the peer proves nothing", remedy: "change the peer")
+    /// The peer is who it should be: the IKE SA is up.
+    private mutating func isVerified(
+        _ verified: VerifiedPeer, _ response: Message, _ form: MessageForm.Name, _ state: Authenticating,
+        _ session: Session, _ step: inout Step
+    ) {
+        session.isAuthenticated(local: identity, remote: verified.identity, state, &step)
+        takeLifetime(response, session, step)
+        step.report(.established(initialContact: response.has(.initialContact)))
+        finishChild(response, form, state, session, &step)
+        for (index, child) in children.enumerated() {
+            let isFirst = offered == nil && index == 0
+            session.enqueueChild(child, hint: isFirst ? hint : nil, pair: isFirst ? pair : nil)
         }
-        return try PeerAuthentication.verify(
-            authentication, of: state.octets(of: peer, sender: .responder), to: identity,
-            certificates: response.certificates, AuthenticationContext(connection, session, step))
+    }
+
+    /// The peer counts this IKE SA as up, and is told (section 2.21.2).
+    private func isNotVerified(_ refusal: Refusal, _ session: Session, _ step: inout Step) {
+        releaseSPI(&step)
+        session.sender.once(.informational, [.notify(NotifyPayload(.authenticationFailed))], &step)
+        step.fail(refusal.explanation.because(.authenticationFailed))
     }
 
     /// The child that went along: up, or refused, which leaves the IKE SA as it is (section 1.2).
@@ -204,173 +238,6 @@ struct AuthenticationExchange: InitiatedExchange {
     }
 }
 
-// MARK: - Responder
-
-/// A request of IKE_AUTH: the responder's side.
-struct AuthenticationRequest {
-    let session: Session
-    let request: Message
-    let form: MessageForm.Name
-    let state: Authenticating
-    let path: Path
-
-    func respond(_ step: inout Step) {
-        // The initiator may have gone to port 4500.
-        session.path = path
-        do throws(Refusal) {
-            let peer = try identify(step)
-            // A peer that has lost the earlier one says so: then it is replaced.
-            if !request.has(.initialContact),
-                step.environment.refusesDuplicate(peer.connection, local: peer.local, remote: peer.verified.identity)
-            {
-                throw Refusal(
-                    .authenticationFailed,
-                    Explanation(
-                        "\(peer.verified.identity) is connected already",
-                        remedy: "set connections.\(peer.connection.name).unique = replace"))
-            }
-            let proof = try prove(peer, step)
-            session.connection = peer.connection
-            session.isAuthenticated(local: peer.local, remote: peer.verified.identity, state, &step)
-            step.reportAfterAnswer(.established(initialContact: request.has(.initialContact)))
-            if request.configuration?.type == .request {
-                step.note(
-                    .warning,
-                    "\(peer.verified.identity) asks for an address and other settings (CFG_REQUEST), which a "
-                        + "site-to-site gateway does not give; a client that needs them ends the IKE SA again")
-            }
-            let child = form == .authenticationRequest ? respondWithChild(&step) : []
-            session.sender.answer(to: request.header, proof + child, path: path, &step)
-        } catch {
-            session.sender.answer(to: request.header, [.notify(error.notify)], path: path, &step)
-            step.report(.failed(error.explanation))
-            // The answer may be lost, so the session stays to repeat it until the half-open time is over.
-            session.lifecycle.refused(state.protection, .negotiationFailed(error.explanation))
-        }
-    }
-
-    /// A peer that has proved who it is, and the connection that is for it.
-    private struct Identified {
-        var connection: Connection
-        var verified: VerifiedPeer
-        /// Our identity to the peer.
-        var local: Identity
-    }
-
-    /// Finds the connection by the identities, and of several the first by which the proof holds.
-    private func identify(_ step: Step) throws(Refusal) -> Identified {
-        guard let initiator = request.identificationInitiator, form != .eapRequest, form != .eapFinalRequest else {
-            throw Refusal(.invalidSyntax, Explanation("IKE_AUTH without an identity"))
-        }
-        guard let authentication = request.authentication else {
-            throw Refusal(
-                .authenticationFailed,
-                Explanation(
-                    "authentication failed: the peer wants EAP, which is not supported",
-                    remedy: "let the peer use a shared key or certificates"))
-        }
-        let wanted = request.identificationResponder
-        let identity = Identity(initiator)
-        let fitting = identity.map {
-            PeerAuthentication.connections(state.candidates, for: $0, wanted: wanted.flatMap(Identity.init))
-        }
-        var failure: Explanation?
-        var refusal: Refusal?
-        // A connection names this identity alone, and the peer could not prove that it is the one.
-        var isDisproved = false
-        for connection in fitting ?? [] {
-            let isExact = identity?.matches(connection.remote.identity) == Identity.exactMatch
-            if isDisproved && !isExact { break }
-            let context = AuthenticationContext(connection, session, step)
-            let local = localIdentity(context)
-            do {
-                let verified = try PeerAuthentication.verify(
-                    authentication, of: state.octets(of: initiator, sender: .initiator), to: local,
-                    certificates: request.certificates, context)
-                // Only who has proved itself learns what the connection wants.
-                guard let problem = childlessProblem(connection) else {
-                    return Identified(connection: connection, verified: verified, local: local)
-                }
-                refusal = refusal ?? problem
-            } catch {
-                failure = failure ?? error.explanation
-                isDisproved = isDisproved || isExact
-            }
-        }
-        throw refusal
-            ?? Refusal(
-                .authenticationFailed,
-                failure
-                    ?? PeerAuthentication.explainNoConnection(state.candidates, for: initiator, wanted: wanted))
-    }
-
-    /// Our identity: as configured, else whom the peer wants, else what our certificate says.
-    private func localIdentity(_ context: AuthenticationContext) -> Identity {
-        let configured = context.connection.local.identity ?? .any
-        if configured == .any, let wanted = request.identificationResponder.flatMap(Identity.init) {
-            if case .preSharedKey = context.connection.local.method { return wanted }
-        }
-        return PeerAuthentication.localIdentity(context, requests: request.certificateRequests)
-    }
-
-    /// RFC 6023 section 4: who does not do it answers as one who does not know it. nil: the request has the right form.
-    private func childlessProblem(_ connection: Connection) -> Refusal? {
-        let isChildless = form == .childlessAuthenticationRequest
-        let line = "connections.\(connection.name).childless"
-        if isChildless && connection.childless == .never {
-            return Refusal(
-                .invalidSyntax, Explanation("the peer wants an IKE SA without a child", remedy: "set \(line) = allow"))
-        }
-        if !isChildless && connection.childless == .force {
-            return Refusal(
-                .invalidSyntax, Explanation("the peer wants a child in IKE_AUTH", remedy: "set \(line) = allow"))
-        }
-        return nil
-    }
-
-    /// IDr [CERT…] AUTH.
-    private func prove(_ peer: Identified, _ step: Step) throws(Refusal) -> [Payload] {
-        guard let own = peer.local.payload else {
-            throw Refusal(
-                .authenticationFailed,
-                Explanation("we have no identity", remedy: "set connections.\(peer.connection.name).local.id"))
-        }
-        var context = AuthenticationContext(peer.connection, session, step)
-        context.verifiedPeer = peer.verified
-        do throws(Refusal) {
-            let (authentication, certificates) = try PeerAuthentication.prove(
-                state.octets(of: own, sender: .responder), to: peer.verified.identity,
-                requests: request.certificateRequests, context)
-            return [.identificationResponder(own)] + certificates.map { .certificate($0) }
-                + [.authentication(authentication)]
-        } catch {
-            throw Refusal(.authenticationFailed, error.explanation)
-        }
-    }
-
-    /// SA TSi TSr, or the notify that says why not: then the IKE SA is up alone (section 1.2).
-    private func respondWithChild(_ step: inout Step) -> [Payload] {
-        let children = session.connection?.negotiated ?? []
-        do throws(Refusal) {
-            let agreement = try ChildAgreement(
-                request, among: children, withKeyExchange: false, in: session, &step)
-            do throws(Refusal) {
-                let sa = try agreement.makeChild(
-                    secret: nil, initiatorNonce: state.initiatorNonce,
-                    responderNonce: state.responderNonce, initiator: false, in: session, &step)
-                session.childTable.install(sa, isAnswer: true, &step)
-                return agreement.answer
-            } catch {
-                step.act(.releaseSPI(agreement.inboundSPI))
-                throw error
-            }
-        } catch {
-            step.reportAfterAnswer(.childFailed(name: children.first?.name ?? "", error.explanation))
-            return [.notify(error.notify)]
-        }
-    }
-}
-
 // MARK: - Both
 
 extension Authenticating {
@@ -384,7 +251,7 @@ extension Authenticating {
 }
 
 extension AuthenticationContext {
-    fileprivate init(_ connection: Connection, _ session: Session, _ step: Step) {
+    init(_ connection: Connection, _ session: Session, _ step: Step) {
         self.init(
             connection: connection, credentials: step.credentials, path: session.path,
             peerHashes: session.peer.signatureHashes, wallClock: step.environment.wallClock)

@@ -12,6 +12,12 @@ package protocol ManagerOutput: AnyObject {
     func needsNeighbour(_ remote: IPAddress) -> Bool
     /// Looks a host name up, and calls `SessionManager.resolved` with the answer, later or at once.
     func resolve(_ name: String, request: UInt64)
+    /// The answer to a question of a session, if it is known at once; nil: it is asked by `ask`.
+    func answer(_ question: Question) -> Answer?
+    /// Has a question answered by `SessionManager.answered`, later, and from wherever the answer comes.
+    func ask(_ question: Question, _ id: QuestionID)
+    /// Nobody waits for the answer any more.
+    func withdraw(_ id: QuestionID)
     /// Something happened: for the log, VICI events and waiting commands.
     func report(_ event: ManagerEvent)
     /// Whether `logKeys` wants any; keys become text only then.
@@ -22,6 +28,9 @@ package protocol ManagerOutput: AnyObject {
 extension ManagerOutput {
     package var logsKeys: Bool { true }
     package func needsNeighbour(_ remote: IPAddress) -> Bool { false }
+    package func answer(_ question: Question) -> Answer? { question.answer() }
+    package func ask(_ question: Question, _ id: QuestionID) {}
+    package func withdraw(_ id: QuestionID) {}
 }
 
 /// An event with the session that it happened in, as it is now.

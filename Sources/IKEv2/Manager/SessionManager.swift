@@ -121,6 +121,11 @@ package final class SessionManager {
         run(at: now) { receiver.receive(datagram, path: path) }
     }
 
+    /// The answer to a question that `ManagerOutput.ask` was given.
+    package func answered(_ id: QuestionID, _ answer: Answer, at now: Instant) {
+        run(at: now) { driver.answered(id, answer) }
+    }
+
     /// Whether messages from an address come before those of strangers.
     package func isKnown(_ address: IPAddress) -> Bool { admission.standing(of: address) == .known }
 

@@ -45,8 +45,8 @@ struct IncomingMessage {
             if session.liveness.takeHint(at: step.now) {
                 session.exchanges.add(WrongMessageIDExchange(messageID: received.header.messageID))
             }
-        // It was answered before, or somebody says so: anybody can bring that about at any rate.
-        case .old: break
+        // It is worked on, or was answered before, or somebody says so: anybody can bring that about at any rate.
+        case .inHand, .old: break
         }
     }
 
@@ -64,8 +64,7 @@ struct IncomingMessage {
         switch (session.phase, request.header.exchange) {
         case (.authenticating(let state), .authentication)
         where session.role == .responder && session.phase.admits(.authentication):
-            AuthenticationRequest(session: session, request: request, form: form, state: state, path: path)
-                .respond(&step)
+            AuthenticationRequest.begin(request, form, state, path: path, in: session, &step)
         case (.established, .createChild):
             answer(CreateChildExchange.respond(to: request, form: form, in: session, &step), &step)
         case (.established, .informational):
@@ -141,7 +140,8 @@ struct IncomingMessage {
         session.heard(on: path, &step)
         guard var exchange = session.exchanges.finish() else { return }
         session.window.completed()
-        exchange.response(answer, form: form, in: session, &step)
+        let next = exchange.take(answer, form: form, in: session, &step)
+        session.proceed(&exchange, next, &step)
     }
 
     /// An authentic response that cannot be understood. That of an INFORMATIONAL exchange has nothing in it that we need:

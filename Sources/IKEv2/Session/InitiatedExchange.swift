@@ -16,6 +16,17 @@ protocol InitiatedExchange {
     /// The answer. Whatever comes of it, the exchange is over; it may queue others.
     mutating func response(_ response: Message, form: MessageForm.Name, in session: Session, _ step: inout Step)
 
+    // MARK: With questions to the world, by default without
+
+    /// The way to the request.
+    mutating func begin(in session: Session, _ step: inout Step) -> ExchangeStep
+    /// The way on from an answer to a question that it has asked.
+    mutating func answered(_ answer: Answer, in session: Session, _ step: inout Step) -> ExchangeStep
+    /// The way on from the response.
+    mutating func take(
+        _ response: Message, form: MessageForm.Name, in session: Session, _ step: inout Step
+    ) -> ExchangeStep
+
     /// There will be no answer, because the session ends: gives back what `request` took (SPIs).
     mutating func abandoned(in session: Session, _ step: inout Step)
 
@@ -52,6 +63,25 @@ protocol InitiatedExchange {
 }
 
 extension InitiatedExchange {
+    mutating func request(in session: Session, _ step: inout Step) -> [Payload]? { nil }
+
+    mutating func response(
+        _ response: Message, form: MessageForm.Name, in session: Session, _ step: inout Step
+    ) {}
+
+    mutating func begin(in session: Session, _ step: inout Step) -> ExchangeStep {
+        request(in: session, &step).map(ExchangeStep.send) ?? .over
+    }
+
+    mutating func answered(_ answer: Answer, in session: Session, _ step: inout Step) -> ExchangeStep { .over }
+
+    mutating func take(
+        _ response: Message, form: MessageForm.Name, in session: Session, _ step: inout Step
+    ) -> ExchangeStep {
+        self.response(response, form: form, in: session, &step)
+        return .over
+    }
+
     mutating func abandoned(in session: Session, _ step: inout Step) {}
 
     var isProbe: Bool { false }

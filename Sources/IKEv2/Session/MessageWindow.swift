@@ -26,6 +26,8 @@ struct MessageWindow {
     enum Verdict {
         /// The one that is due.
         case new
+        /// The one that is due, and is worked on already: it is answered when that is done.
+        case inHand
         /// The one that was answered last: the same answer again, on the path that the repetition came by.
         case repeated(SentMessage)
         /// Older: it was answered, and that answer was received, or there would be no newer request. Ignored.
@@ -49,6 +51,8 @@ struct MessageWindow {
     /// The id of the peer's next request.
     private(set) var expectedRequestID: UInt32 = 0
     private var lastAnswer: SentMessage?
+    /// The request that is due has come, and its answer waits for something.
+    private var isInHand = false
 
     /// Whether an id is left. A peer that uses them up has to rekey before (section 2.2).
     var isExhausted: Bool { nextRequestID == .max }
@@ -117,14 +121,18 @@ extension MessageWindow {
 
 extension MessageWindow {
     func judge(request messageID: UInt32) -> Verdict {
-        if messageID == expectedRequestID { return messageID == .max ? .beyond : .new }
+        if messageID == expectedRequestID { return messageID == .max ? .beyond : isInHand ? .inHand : .new }
         if messageID > expectedRequestID { return .beyond }
         if messageID == expectedRequestID - 1, let lastAnswer { return .repeated(lastAnswer) }
         return .old
     }
 
+    /// The request that was due has come, and is answered later.
+    mutating func isAnswering() { isInHand = true }
+
     /// The request that was due is answered.
     mutating func answered(with message: SentMessage) {
+        isInHand = false
         lastAnswer = message
         if expectedRequestID < .max { expectedRequestID += 1 }
     }

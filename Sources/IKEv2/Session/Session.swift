@@ -30,6 +30,9 @@ package final class Session {
     var childTable = ChildTable()
     var opener = MessageOpener()
     var liveness: Liveness
+    /// The question that is to be answered before anything else begins; nil: none.
+    var openQuestion: OpenQuestion?
+    var askedQuestions = 0
     /// The capabilities of the other side, as far as it said so.
     var peer = PeerCapabilities()
     var nat = NATSituation()
@@ -69,12 +72,11 @@ package final class Session {
 
     /// Begins the next exchange that is due, if the window is free.
     private func beginNextExchange(_ step: inout Step) {
-        while window.outstanding == nil, phase.isOpen, step.closing == nil,
+        while window.outstanding == nil, openQuestion == nil, phase.isOpen, step.closing == nil,
             var exchange = exchanges.next(at: step.now, where: phase.admits)
         {
-            guard let payloads = exchange.request(in: self, &step) else { continue }
-            exchanges.began(exchange)
-            sender.request(exchange.type, payloads, &step)
+            let first = exchange.begin(in: self, &step)
+            proceed(&exchange, first, &step)
         }
     }
 
@@ -83,6 +85,8 @@ package final class Session {
         var last = status(at: step.now) { step.environment.usage(of: $0) }
         if reason.isByDeletion, isEstablished { last.state = .deleting }
         step.act(.ending(last))
+        if let open = openQuestion { step.act(.withdraw(open.id)) }
+        openQuestion = nil
         if var exchange = exchanges.finish() { exchange.abandoned(in: self, &step) }
         // What replaces this IKE SA has SAs for the same packets, and some may be under way in the old ones.
         let isReplaced = [.rekeyed, .reauthenticated, .superseded].contains(reason)

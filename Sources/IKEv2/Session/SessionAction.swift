@@ -34,6 +34,10 @@ package enum SessionAction {
     /// The peer refuses new keys to these children, or to the whole IKE SA, and they are wanted: they have to come up in a
     /// new IKE SA, before the old SAs end if there is time.
     case successorWanted(children: [String])
+    /// The session wants to know something before it goes on, and nobody knew at once: `Session.answered`.
+    case ask(QuestionID, Question)
+    /// Nobody waits for the answer any more.
+    case withdraw(QuestionID)
     /// The session is over: no message of it means anything any more. The manager forgets it.
     case closed(CloseReason)
 }

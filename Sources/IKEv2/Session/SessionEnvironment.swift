@@ -23,6 +23,8 @@ package protocol SessionEnvironment: AnyObject {
     /// Another peer that has a CHILD_SA of this connection for one of the networks behind the selectors.
     func holder(of selectors: [TrafficSelector], connection: Connection, besides peer: Identity) -> Identity?
     func usage(of sa: ChildSA) -> ChildUsage?
+    /// The answer to a question of a session, if it is known at once; nil: it comes later, by `Session.answered`.
+    func answer(_ question: Question) -> Answer?
     /// The virtual addresses that the two sides of a session have.
     func leasedAddresses(of session: Session) -> LeasedAddresses
 
@@ -37,6 +39,8 @@ package protocol SessionEnvironment: AnyObject {
 }
 
 extension SessionEnvironment {
+    package func answer(_ question: Question) -> Answer? { question.answer() }
+
     /// For an IKE SA; never 0.
     func randomSPI() -> UInt64 { max(1, random(count: 8).reduce(0) { $0 << 8 | UInt64($1) }) }
 

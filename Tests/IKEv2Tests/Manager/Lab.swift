@@ -108,6 +108,9 @@ final class LabHost: ManagerOutput {
     var source: IPAddress?
     /// The host has no route to anybody.
     var hasNoRoute = false
+    /// Questions of sessions are answered a millisecond later.
+    var answersLater = false
+    private(set) var answered = 0
     private unowned let lab: Lab
 
     init(address: IPAddress, lab: Lab, settings: ProtocolSettings) {
@@ -145,6 +148,13 @@ final class LabHost: ManagerOutput {
         lab.transmit(datagram, path: path)
     }
     func sendKeepalive(path: Path) { keepalives.append(path) }
+    func answer(_ question: Question) -> Answer? { answersLater ? nil : question.answer() }
+    func ask(_ question: Question, _ id: QuestionID) {
+        lab.later { [self] in
+            answered += 1
+            manager.answered(id, question.answer(), at: lab.now)
+        }
+    }
     func sourceAddress(towards remote: IPAddress) -> IPAddress? {
         remote.family == address.family && !hasNoRoute ? source ?? address : nil
     }

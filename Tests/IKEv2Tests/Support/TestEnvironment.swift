@@ -27,6 +27,8 @@ final class TestEnvironment: SessionEnvironment {
     var isOutOfSPIs = false
     /// The dataplane has room for one more SA.
     var hasRoom = true
+    /// Questions are answered later, by `TestHost.answer`.
+    var answersLater = false
     /// The next nonces, in order; then they are as chance has it.
     var nonces: [[UInt8]] = []
     /// SPIs that were given out and are neither installed nor released.
@@ -57,6 +59,8 @@ final class TestEnvironment: SessionEnvironment {
             return UInt8(truncatingIfNeeded: value ^ (value >> 31))
         }
     }
+
+    func answer(_ question: Question) -> Answer? { answersLater ? nil : question.answer() }
 
     func uniqueID() -> UInt32 {
         lastID += 1

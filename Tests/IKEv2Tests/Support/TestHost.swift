@@ -24,6 +24,9 @@ final class TestHost {
     private(set) var outbound: [SPI: ChildSA] = [:]
     /// Inbound SAs that drain.
     private(set) var draining: [SPI] = []
+    /// Questions that wait for their answers, and those whose answers nobody wants any more.
+    private(set) var questions: [(id: QuestionID, question: Question)] = []
+    private(set) var withdrawn: [QuestionID] = []
     /// "installInbound", "send", … in order.
     private(set) var log: [String] = []
     var send: (OutgoingMessage) -> Void = { _ in }
@@ -50,6 +53,20 @@ final class TestHost {
 
     func status(_ session: Session) -> IKESAStatus {
         session.status(at: environment.now) { environment.usages[$0.inboundSPI] }
+    }
+
+    /// Answers the first question, by itself or as told.
+    func answer(_ answer: Answer? = nil) {
+        guard !questions.isEmpty else { return }
+        let (id, question) = questions.removeFirst()
+        reply(id, answer ?? question.answer())
+    }
+
+    /// An answer comes, whether or not it is asked for.
+    func reply(_ id: QuestionID, _ answer: Answer) {
+        for session in sessions where session.id == id.session {
+            perform(session.answered(id, answer, environment: environment), of: session)
+        }
     }
 
     // MARK: - Events
@@ -113,6 +130,8 @@ final class TestHost {
                 log.append("send")
                 send(message)
             case .report(let event): events.append(event)
+            case .ask(let id, let question): questions.append((id, question))
+            case .withdraw(let id): withdrawn.append(id)
             case .explain(let explanation): events.append(.failed(explanation()))
             case .replaced(let successor):
                 log.append("replaced")

@@ -44,6 +44,8 @@ final class ManagerEnvironment: SessionEnvironment {
         return lastUniqueID
     }
 
+    func answer(_ question: Question) -> Answer? { context.output.answer(question) }
+
     // MARK: Dataplane
 
     func allocateSPI() throws(InstallationError) -> SPI { try installer.allocateSPI() }

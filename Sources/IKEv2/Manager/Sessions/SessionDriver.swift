@@ -59,6 +59,8 @@ final class SessionDriver {
             case .successorWanted(let names):
                 record.replacement.refuse(names)
                 context.later(.successorWanted(record, children: names))
+            case .ask(let id, let question): context.output.ask(question, id)
+            case .withdraw(let id): context.output.withdraw(id)
             case .closed(let reason): close(record, reason)
             }
         }
@@ -118,6 +120,14 @@ final class SessionDriver {
         } else {
             schedule(record)
         }
+    }
+
+    // MARK: Questions
+
+    /// An answer has come; that the session may be gone meanwhile is nobody's fault.
+    func answered(_ id: QuestionID, _ answer: Answer) {
+        guard let record = table[id.session] else { return }
+        apply(record.session.answered(id, answer, environment: environment), of: record)
     }
 
     // MARK: CHILD_SAs
