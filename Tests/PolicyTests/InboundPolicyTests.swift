@@ -274,9 +274,11 @@ struct SPITableTests {
         let builder = SnapshotBuilder(workers: 1)
         try builder.addInbound(associations.0)
         #expect(builder.hasInbound(spi: 300) && !builder.hasInbound(spi: 300, of: .ah))
-        let tables = builder.build().tables
-        #expect(tables.pointee.inbound(spi: UInt32(300).bigEndian) == associations.0.runtime)
-        #expect(tables.pointee.inbound(spi: UInt32(300).bigEndian, of: .ah) == nil)
+        withExtendedLifetime(builder.build()) { snapshot in
+            let tables = snapshot.tables
+            #expect(tables.pointee.inbound(spi: UInt32(300).bigEndian) == associations.0.runtime)
+            #expect(tables.pointee.inbound(spi: UInt32(300).bigEndian, of: .ah) == nil)
+        }
         #expect(!builder.removeInbound(spi: 300, of: .ah) && builder.removeInbound(spi: 300))
     }
 
