@@ -30,7 +30,7 @@ public enum Files {
     }
 
     /// The entry of a file.
-    /// - Parameter followsLinks: false tells about a symbolic link itself.
+    /// - `followsLinks`: false tells about a symbolic link itself.
     public static func status(_ path: String, followsLinks: Bool = true) throws(Errno) -> Status {
         var raw = stat()
         try attempt { followsLinks ? stat(path, &raw) : lstat(path, &raw) }
@@ -51,7 +51,7 @@ public enum Files {
     // MARK: Reading
 
     /// Opens a file for reading.
-    /// - Parameter followsLinks: false refuses a symbolic link, and does not wait for what is no regular file.
+    /// - `followsLinks`: false refuses a symbolic link, and does not wait for what is no regular file.
     public static func open(_ path: String, followsLinks: Bool = true) throws(Errno) -> Descriptor {
         let flags = O_RDONLY | O_CLOEXEC | (followsLinks ? 0 : O_NOFOLLOW | O_NONBLOCK)
         return Descriptor(owning: try attempt { Glibc.open(path, flags) })

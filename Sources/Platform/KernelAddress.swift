@@ -10,7 +10,7 @@ public struct KernelAddress: Sendable {
     private var length: socklen_t
 
     /// An address of IPv4 or IPv6 with a port.
-    /// - Parameter scope: the interface of a link-local IPv6 address.
+    /// - `scope`: the interface of a link-local IPv6 address.
     public init(_ address: IPAddress, port: UInt16, scope: UInt32 = 0) {
         switch address.family {
         case .ipv4:

@@ -15,10 +15,9 @@ public enum PacketInformation {
 
     /// Sends `prefix` zero bytes, up to eight, and then `bytes`, without waiting. Returns nil or the reason of a failure.
     ///
-    /// - Parameters:
-    ///   - socket: of UDP and the family of both addresses.
-    ///   - source: the address of this host that the datagram is to come from.
-    ///   - interface: the way out; 0: as the kernel's routes say.
+    /// - `socket`: of UDP and the family of both addresses.
+    /// - `source`: the address of this host that the datagram is to come from.
+    /// - `interface`: the way out; 0: as the kernel's routes say.
     public static func send(
         _ bytes: [UInt8], prefix: Int, from source: IPAddress, to remote: KernelAddress, interface: UInt32,
         by socket: borrowing Socket

@@ -17,7 +17,7 @@ public struct SystemThread: Sendable {
     }
 
     /// Starts the thread.
-    /// - Parameter name: at most 15 bytes, for `ps` and `top`.
+    /// - `name`: at most 15 bytes, for `ps` and `top`.
     public init(_ name: String, _ body: @escaping @Sendable () -> Void) throws(Errno) {
         var started = pthread_t()
         let task = Unmanaged.passRetained(Task(name: name, body: body))
