@@ -60,11 +60,11 @@ struct QuestionTests {
         let (id, question) = try #require(host.questions.first)
         let answer = question.answer()
         host.reply(QuestionID(session: id.session, number: id.number + 1), answer)
-        #expect(host.session?.openQuestion?.id == id)
+        #expect(host.session?.questions.open?.id == id)
         host.answer()
-        let open = host.session?.openQuestion?.id
+        let open = host.session?.questions.open?.id
         host.reply(id, answer)
-        #expect(host.session?.openQuestion?.id == open, "it was answered")
+        #expect(host.session?.questions.open?.id == open, "it was answered")
         for _ in 0..<3 {
             bench.pass(milliseconds: 100)
             host.answer()

@@ -16,7 +16,7 @@ import IPsec
 /// | N(NO_PROPOSAL_CHOSEN) | once more without optional key exchanges | 3.3.6 |
 /// | N(TEMPORARY_FAILURE) | again after 5 to 15 seconds, for three minutes; then a new IKE SA takes over | 2.25 |
 /// | Other errors | reported; the IKE SA stays as it is | 1.3.1 |
-struct CreateChildExchange: InitiatedExchange {
+struct CreateChildExchange: PlainExchange {
     let type = ExchangeType.createChild
     let name = "CHILD_CREATE"
     let child: Child

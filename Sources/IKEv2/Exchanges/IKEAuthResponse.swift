@@ -31,11 +31,10 @@ struct AuthenticationRequest {
         // The initiator may have gone to port 4500.
         session.path = path
         do throws(Refusal) {
-            var search = try PeerSearch(request, form, state)
-            let finding = search.next(in: session, step)
+            let search = try PeerSearch(request, form, state)
             var new = AuthenticationRequest(
                 request: request, form: form, state: state, path: path, phase: .identifying(search))
-            let question = new.goOn(finding, search, in: session, &step)
+            let question = new.goOn(search.next(in: session, step), in: session, &step)
             session.proceed(&new, question, &step)
         } catch {
             refuse(error, request, state, path, in: session, &step)
@@ -45,9 +44,8 @@ struct AuthenticationRequest {
     /// What follows from an answer: the next question; nil: the request is answered.
     mutating func answered(_ answer: Answer, in session: Session, _ step: inout Step) -> Question? {
         switch (phase, answer) {
-        case (.identifying(var search), .peer(let result)):
-            let finding = search.answered(result, in: session, step)
-            return goOn(finding, search, in: session, &step)
+        case (.identifying(let search), .peer(let result)):
+            return goOn(search.answered(result, in: session, step), in: session, &step)
         case (.proving(let peer), .proof(let result)):
             switch result {
             case .success(let proof): isProved(proof, to: peer, in: session, &step)
@@ -62,12 +60,10 @@ struct AuthenticationRequest {
     // MARK: - Identifying
 
     private mutating func goOn(
-        _ finding: PeerSearch.Finding, _ search: PeerSearch, in session: Session, _ step: inout Step
+        _ finding: PeerSearch.Finding, in session: Session, _ step: inout Step
     ) -> Question? {
         switch finding {
-        case .ask(let question):
-            phase = .identifying(search)
-            return .peer(question)
+        case .ask(let question): return .peer(question)
         case .found(let peer): return prove(to: peer, in: session, &step)
         case .none(let refusal):
             refuse(refusal, in: session, &step)

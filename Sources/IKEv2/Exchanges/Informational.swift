@@ -20,7 +20,7 @@ import Packets
 // MARK: - Initiator
 
 /// An empty request: is the peer there (section 2.4)?
-struct LivenessExchange: InitiatedExchange {
+struct LivenessExchange: PlainExchange {
     let type = ExchangeType.informational
     let name = "IKE_DPD"
     let isProbe = true
@@ -32,7 +32,7 @@ struct LivenessExchange: InitiatedExchange {
 }
 
 /// Deletes the IKE SA, and with it all children (section 1.4.1).
-struct DeleteIKEExchange: InitiatedExchange {
+struct DeleteIKEExchange: PlainExchange {
     let type = ExchangeType.informational
     let name = "IKE_DELETE"
     let reason: CloseReason
@@ -54,7 +54,7 @@ struct DeleteIKEExchange: InitiatedExchange {
 
 /// Deletes one child. The peer answers with the other direction (section 1.4.1), or without it when it has begun to
 /// delete the same child, or does not know it.
-struct DeleteChildExchange: InitiatedExchange {
+struct DeleteChildExchange: PlainExchange {
     let type = ExchangeType.informational
     let name = "CHILD_DELETE"
     let childID: UInt32
@@ -74,7 +74,7 @@ struct DeleteChildExchange: InitiatedExchange {
 }
 
 /// Deletes a child that the peer believes in, and we do not.
-struct DiscardChildExchange: InitiatedExchange {
+struct DiscardChildExchange: PlainExchange {
     let type = ExchangeType.informational
     let name = "CHILD_DELETE"
     let blocksIKERekey = true
@@ -93,7 +93,7 @@ struct DiscardChildExchange: InitiatedExchange {
 }
 
 /// INVALID_MESSAGE_ID: a request of the peer was beyond our window (section 2.3).
-struct WrongMessageIDExchange: InitiatedExchange {
+struct WrongMessageIDExchange: PlainExchange {
     let type = ExchangeType.informational
     let name = "IKE_NOTIFY"
     let messageID: UInt32

@@ -11,7 +11,7 @@ struct IdentifiedPeer {
 /// The search for the connection that is for a peer: by the identities, and of several the first by which the proof holds.
 ///
 /// One question for each candidate, the closest first; whoever asks comes back with its answer.
-struct PeerSearch {
+final class PeerSearch {
     /// The next thing to be done.
     enum Finding {
         case ask(PeerQuestion)
@@ -57,7 +57,7 @@ struct PeerSearch {
     }
 
     /// The question about the next candidate, or that there is none.
-    mutating func next(in session: Session, _ step: Step) -> Finding {
+    func next(in session: Session, _ step: Step) -> Finding {
         guard let connection = candidates.popLast() else { return .none(result) }
         let isExact = Identity(initiator)?.matches(connection.remote.identity) == Identity.exactMatch
         if isDisproved && !isExact { return .none(result) }
@@ -71,7 +71,7 @@ struct PeerSearch {
     }
 
     /// The answer about the candidate that was asked about.
-    mutating func answered(
+    func answered(
         _ answer: Result<VerifiedPeer, Refusal>, in session: Session, _ step: Step
     ) -> Finding {
         guard let current else { return .none(result) }

@@ -19,7 +19,7 @@ import IPsec
 /// | N(INVALID_KE_PAYLOAD), N(NO_PROPOSAL_CHOSEN), N(TEMPORARY_FAILURE) | tried again as for a new child | 1.3, 2.25 |
 /// | N(CHILD_SA_NOT_FOUND) | the old one is removed, and made anew from nothing | 2.25 |
 /// | Other errors | the old one stays; again before its hard limit, every second time without REKEY_SA | 1.3.3 |
-struct RekeyChildExchange: InitiatedExchange {
+struct RekeyChildExchange: PlainExchange {
     /// The peer's rekey of the same child: the SA that it made.
     struct Collision {
         let nonces: CollisionNonces

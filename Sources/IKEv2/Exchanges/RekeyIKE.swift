@@ -18,7 +18,7 @@ import Packets
 /// | Collision: the peer deletes the IKE SA | what it made meanwhile inherits | 2.25.2 |
 /// | N(INVALID_KE_PAYLOAD), N(TEMPORARY_FAILURE) | tried again as for a child | 1.3, 2.25 |
 /// | Other errors | the IKE SA stays; again before its hard limit, every second time with a new IKE SA beside it | 2.8 |
-struct RekeyIKEExchange: InitiatedExchange {
+struct RekeyIKEExchange: PlainExchange {
     /// The peer's rekey at the same time: the IKE SA that it made.
     struct Collision {
         let nonces: CollisionNonces
@@ -201,7 +201,7 @@ struct RekeyIKEExchange: InitiatedExchange {
             &step)
         let nonces = CollisionNonces(initiator: initiatorNonce, responder: nonce)
         if session.exchanges.peerRekeyedIKE(Collision(nonces: nonces, session: new)) {
-            new.lifecycle.awaitsDecision(until: step.now + (RekeyTimes.grace(step.settings)))
+            new.lifecycle.awaitsDecision(until: step.now + RekeyTimes.grace(step.settings))
             step.actAfterAnswer(.accompanied(by: new))
         } else {
             session.handOver(to: new, &step)

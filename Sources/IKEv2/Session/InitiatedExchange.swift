@@ -2,27 +2,19 @@ import IKEv2Messages
 
 /// An exchange that this side begins: one struct for each kind, which holds its state between request and response.
 ///
-/// The session owns the message window. It asks for the `request` when the window is free, sends and repeats it, and
-/// hands over the one `response`, opened and within the message rules. IKE_SA_INIT alone is different, as nothing of it
+/// The session owns the message window. It lets the exchange `begin` when the window is free, sends and repeats its request,
+/// and lets it `take` the one response, opened and within the message rules. IKE_SA_INIT alone is different, as nothing of it
 /// is protected and each side needs it byte for byte (``InitialExchange``).
 protocol InitiatedExchange {
     var type: ExchangeType { get }
     /// For `swanctl --list-sas`: "CHILD_CREATE".
     var name: String { get }
 
-    /// The payloads of the request. nil: there is nothing to do any more; the exchange is dropped without `abandoned`.
-    mutating func request(in session: Session, _ step: inout Step) -> [Payload]?
-
-    /// The answer. Whatever comes of it, the exchange is over; it may queue others.
-    mutating func response(_ response: Message, form: MessageForm.Name, in session: Session, _ step: inout Step)
-
-    // MARK: With questions to the world, by default without
-
     /// The way to the request.
     mutating func begin(in session: Session, _ step: inout Step) -> ExchangeStep
-    /// The way on from an answer to a question that it has asked.
+    /// The way on from the answer to a question that it has asked.
     mutating func answered(_ answer: Answer, in session: Session, _ step: inout Step) -> ExchangeStep
-    /// The way on from the response.
+    /// The way on from the response. When it is over, it may have queued others.
     mutating func take(
         _ response: Message, form: MessageForm.Name, in session: Session, _ step: inout Step
     ) -> ExchangeStep
@@ -63,25 +55,6 @@ protocol InitiatedExchange {
 }
 
 extension InitiatedExchange {
-    mutating func request(in session: Session, _ step: inout Step) -> [Payload]? { nil }
-
-    mutating func response(
-        _ response: Message, form: MessageForm.Name, in session: Session, _ step: inout Step
-    ) {}
-
-    mutating func begin(in session: Session, _ step: inout Step) -> ExchangeStep {
-        request(in: session, &step).map(ExchangeStep.send) ?? .over
-    }
-
-    mutating func answered(_ answer: Answer, in session: Session, _ step: inout Step) -> ExchangeStep { .over }
-
-    mutating func take(
-        _ response: Message, form: MessageForm.Name, in session: Session, _ step: inout Step
-    ) -> ExchangeStep {
-        self.response(response, form: form, in: session, &step)
-        return .over
-    }
-
     mutating func abandoned(in session: Session, _ step: inout Step) {}
 
     var isProbe: Bool { false }
@@ -97,4 +70,28 @@ extension InitiatedExchange {
     var awaitsCollision: Bool { false }
     mutating func peerRekeyedIKE(_ collision: RekeyIKEExchange.Collision) -> Bool { false }
     mutating func heirOfPeer() -> Session? { nil }
+}
+
+/// An exchange that asks nobody but the peer.
+protocol PlainExchange: InitiatedExchange {
+    /// The payloads of the request. nil: there is nothing to do any more; the exchange is dropped without `abandoned`.
+    mutating func request(in session: Session, _ step: inout Step) -> [Payload]?
+
+    /// The answer. Whatever comes of it, the exchange is over; it may queue others.
+    mutating func response(_ response: Message, form: MessageForm.Name, in session: Session, _ step: inout Step)
+}
+
+extension PlainExchange {
+    mutating func begin(in session: Session, _ step: inout Step) -> ExchangeStep {
+        request(in: session, &step).map(ExchangeStep.send) ?? .over
+    }
+
+    mutating func answered(_ answer: Answer, in session: Session, _ step: inout Step) -> ExchangeStep { .over }
+
+    mutating func take(
+        _ response: Message, form: MessageForm.Name, in session: Session, _ step: inout Step
+    ) -> ExchangeStep {
+        self.response(response, form: form, in: session, &step)
+        return .over
+    }
 }

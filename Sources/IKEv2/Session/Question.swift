@@ -20,23 +20,43 @@ package enum Question: Sendable {
     case peer(PeerQuestion)
 }
 
-/// What an own proof is made from.
-package struct ProofQuestion: Sendable {
+/// What an own proof is made from. An object, as it is passed on through several hands and has a whole connection in it.
+package final class ProofQuestion: Sendable {
     let octets: SignedOctets
     /// The peer, or as far as we know who it should be; it chooses the shared key.
     let peer: Identity
     let requests: [CertificateRequestPayload]
     let context: AuthenticationContext
+
+    init(
+        octets: SignedOctets, peer: Identity, requests: [CertificateRequestPayload], context: AuthenticationContext
+    ) {
+        self.octets = octets
+        self.peer = peer
+        self.requests = requests
+        self.context = context
+    }
 }
 
 /// What the proof of a peer is verified by.
-package struct PeerQuestion: Sendable {
+package final class PeerQuestion: Sendable {
     let authentication: AuthenticationPayload
     let octets: SignedOctets
     /// Our identity to the peer, which chooses the shared key.
     let local: Identity
     let certificates: [CertificatePayload]
     let context: AuthenticationContext
+
+    init(
+        authentication: AuthenticationPayload, octets: SignedOctets, local: Identity,
+        certificates: [CertificatePayload], context: AuthenticationContext
+    ) {
+        self.authentication = authentication
+        self.octets = octets
+        self.local = local
+        self.certificates = certificates
+        self.context = context
+    }
 }
 
 /// Our proof: AUTH, and the certificates that go into the same message.
@@ -93,8 +113,8 @@ extension Question: CustomStringConvertible {
     }
 }
 
-/// The question that a session waits for. There is one at a time, as there is one request in each direction.
-struct OpenQuestion {
+/// The questions of one session. One is open at a time, as there is one request in each direction.
+struct Questions {
     enum Asker {
         /// The exchange of ours that is under way.
         case exchange
@@ -102,11 +122,29 @@ struct OpenQuestion {
         case request(AuthenticationRequest)
     }
 
-    let id: QuestionID
-    let question: Question
-    let asker: Asker
-    /// The time at which nobody waits for it any more.
-    let deadline: Instant
+    struct Open {
+        let id: QuestionID
+        let question: Question
+        let asker: Asker
+        /// The time at which nobody waits for it any more.
+        let deadline: Instant
+    }
+
+    private(set) var open: Open?
+    private var asked = 0
+
+    mutating func ask(_ question: Question, for asker: Asker, session: UInt32, until deadline: Instant) -> QuestionID {
+        asked += 1
+        let id = QuestionID(session: session, number: asked)
+        open = Open(id: id, question: question, asker: asker, deadline: deadline)
+        return id
+    }
+
+    /// It is answered, or nobody waits for it any more.
+    mutating func take() -> Open? {
+        defer { open = nil }
+        return open
+    }
 }
 
 /// The next thing to be done for an exchange of ours.
@@ -155,12 +193,9 @@ extension Session {
         }
     }
 
-    private func wait(for question: Question, _ asker: OpenQuestion.Asker, _ step: inout Step) {
-        askedQuestions += 1
-        let id = QuestionID(session: self.id, number: askedQuestions)
-        openQuestion = OpenQuestion(
-            id: id, question: question, asker: asker, deadline: step.now + MessageWindow.patience(step.settings))
-        step.act(.ask(id, question))
+    private func wait(for question: Question, _ asker: Questions.Asker, _ step: inout Step) {
+        let deadline = step.now + MessageWindow.patience(step.settings)
+        step.act(.ask(questions.ask(question, for: asker, session: id, until: deadline), question))
     }
 
     /// An answer has come. One to a question that is not open any more is ignored.
@@ -168,20 +203,19 @@ extension Session {
         _ id: QuestionID, _ answer: Answer, environment: any SessionEnvironment
     ) -> [SessionAction] {
         step(environment) { step in
-            if openQuestion?.id == id { goOn(with: answer, &step) }
+            if questions.open?.id == id { goOn(with: answer, &step) }
         }
     }
 
     /// Nobody has answered in time: that is an answer too.
     func giveUpQuestion(_ step: inout Step) {
-        guard let open = openQuestion else { return }
+        guard let open = questions.open else { return }
         step.act(.withdraw(open.id))
         goOn(with: open.question.unanswered, &step)
     }
 
     private func goOn(with answer: Answer, _ step: inout Step) {
-        guard let open = openQuestion else { return }
-        openQuestion = nil
+        guard let open = questions.take() else { return }
         switch open.asker {
         case .exchange:
             guard var exchange = exchanges.finish() else { return }

@@ -30,9 +30,8 @@ package final class Session {
     var childTable = ChildTable()
     var opener = MessageOpener()
     var liveness: Liveness
-    /// The question that is to be answered before anything else begins; nil: none.
-    var openQuestion: OpenQuestion?
-    var askedQuestions = 0
+    /// What is to be answered before anything else begins.
+    var questions = Questions()
     /// The capabilities of the other side, as far as it said so.
     var peer = PeerCapabilities()
     var nat = NATSituation()
@@ -72,7 +71,7 @@ package final class Session {
 
     /// Begins the next exchange that is due, if the window is free.
     private func beginNextExchange(_ step: inout Step) {
-        while window.outstanding == nil, openQuestion == nil, phase.isOpen, step.closing == nil,
+        while window.outstanding == nil, questions.open == nil, phase.isOpen, step.closing == nil,
             var exchange = exchanges.next(at: step.now, where: phase.admits)
         {
             let first = exchange.begin(in: self, &step)
@@ -85,8 +84,7 @@ package final class Session {
         var last = status(at: step.now) { step.environment.usage(of: $0) }
         if reason.isByDeletion, isEstablished { last.state = .deleting }
         step.act(.ending(last))
-        if let open = openQuestion { step.act(.withdraw(open.id)) }
-        openQuestion = nil
+        if let open = questions.take() { step.act(.withdraw(open.id)) }
         if var exchange = exchanges.finish() { exchange.abandoned(in: self, &step) }
         // What replaces this IKE SA has SAs for the same packets, and some may be under way in the old ones.
         let isReplaced = [.rekeyed, .reauthenticated, .superseded].contains(reason)
@@ -158,7 +156,7 @@ package final class Session {
 
     /// Nobody needs it any more.
     func becameRedundant(_ step: inout Step) {
-        lifecycle.becameRedundant(until: step.now + (RekeyTimes.grace(step.settings)))
+        lifecycle.becameRedundant(until: step.now + RekeyTimes.grace(step.settings))
     }
 
     /// The peer knows already that this IKE SA inherits the children that it deletes; we do not.

@@ -15,7 +15,7 @@ struct SessionTimer {
         consider(session.window.outstanding?.deadline)
         consider(session.lifecycle.halfOpenUntil)
         consider(session.opener.endsAt)
-        consider(session.openQuestion?.deadline)
+        consider(session.questions.open?.deadline)
         if case .established(let state) = session.phase {
             consider(state.expiresAt)
             // A session on its way out begins nothing more.
@@ -38,7 +38,7 @@ struct SessionTimer {
             return
         }
         if let end = session.opener.endsAt, step.now >= end { session.opener.forget() }
-        if let end = session.openQuestion?.deadline, step.now >= end { session.giveUpQuestion(&step) }
+        if let end = session.questions.open?.deadline, step.now >= end { session.giveUpQuestion(&step) }
         repeatRequest(&step)
         guard step.closing == nil, case .established(let state) = session.phase else { return }
         if let expiresAt = state.expiresAt, step.now >= expiresAt {

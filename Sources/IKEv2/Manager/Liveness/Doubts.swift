@@ -16,7 +16,7 @@ struct Trust {
         var isRefused = false
 
         /// The time at which a refusal is acted on.
-        var refusalCountsAt: Instant { since + (Trust.waitWhenRefused) }
+        var refusalCountsAt: Instant { since + Trust.waitWhenRefused }
 
         /// Whether the peer has had its time.
         func isOver(at now: Instant) -> Bool {
