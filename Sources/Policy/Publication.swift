@@ -61,16 +61,6 @@ public final class SnapshotPublisher: Sendable {
         }
     }
 
-    /// Waits until all replaced snapshots are released; false when that takes longer than the time given.
-    public func waitForReaders(milliseconds: Int) -> Bool {
-        let stepInMicroseconds: UInt32 = 100
-        for _ in 0..<(milliseconds * 1000 / Int(stepInMicroseconds)) {
-            if reclaim() == 0 { return true }
-            SystemClock.sleep(microseconds: stepInMicroseconds)
-        }
-        return reclaim() == 0
-    }
-
     /// The reader of one worker, online. Each worker has one; it may be made again after the earlier one is gone.
     public func makeReader(worker: Int) -> SnapshotReader {
         control.withLock { control in

@@ -266,3 +266,15 @@ private final class PublicationStress: Sendable {
             && tables.pointee.route(to: flow.destination).pointee.interfaceIndex == number
     }
 }
+
+extension SnapshotPublisher {
+    /// Waits until all replaced snapshots are released; false when that takes longer than the time given. The control thread
+    /// never does (`PublicationWaiters`).
+    fileprivate func waitForReaders(milliseconds: Int) -> Bool {
+        for _ in 0..<(milliseconds * 10) {
+            if reclaim() == 0 { return true }
+            Thread.sleep(forTimeInterval: 0.0001)
+        }
+        return reclaim() == 0
+    }
+}
